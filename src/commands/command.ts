@@ -1,0 +1,56 @@
+/**
+ * The shape of a command's declaration. Everything the outside knows about a command (the module's C table,
+ * COMMAND DOCS, docs/commands.md, the README's table) is generated from these fields; see scripts/generate.ts.
+ */
+import type { Catalog } from "../engine/catalog.ts";
+import type { Arguments } from "./arguments.ts";
+import type { Reply } from "./reply.ts";
+
+/** What a command may touch while it runs. `id` is the stream id of its request. */
+export interface Context {
+  readonly catalog: Catalog;
+  readonly id: string;
+}
+
+/** Which stream carries the command; see PROTOCOL.md. */
+export type Route = "log" | "queries" | "control";
+
+interface Declaration<Input> {
+  /** Upper case, without the VSTORE. prefix. */
+  readonly name: string;
+  /** One sentence, for COMMAND DOCS and the tables. */
+  readonly summary: string;
+  /** Big-O, in the words of COMMAND DOCS. */
+  readonly complexity: string;
+  /** Grammar, documentation and zod schema of the arguments in one value. */
+  readonly args: Arguments<Input>;
+  /** The reply, in words: shape in RESP2 / RESP3. */
+  readonly reply: string;
+  /** May take longer than vstore.timeout (BUILD WAIT, CHECKPOINT). */
+  readonly long?: true;
+}
+
+/**
+ * A write of an existing collection. `reserve` is the only part that may wait (for disk space); `run` is
+ * synchronous, so that the request is applied between two checkpoints and never across one.
+ */
+export interface LogCommand<Input> extends Declaration<Input> {
+  readonly route: "log";
+  reserve?(context: Context, input: Input): Promise<void> | undefined;
+  run(context: Context, input: Input): Reply;
+}
+
+/** A read, or a request about a collection that changes none of its vectors. */
+export interface QueryCommand<Input> extends Declaration<Input> {
+  readonly route: "queries";
+  run(context: Context, input: Input): Reply | Promise<Reply>;
+}
+
+/** CREATE, DROP (`writes`) and LIST: they change or list the catalog itself. */
+export interface ControlCommand<Input> extends Declaration<Input> {
+  readonly route: "control";
+  readonly writes: boolean;
+  run(context: Context, input: Input): Reply | Promise<Reply>;
+}
+
+export type Command<Input = unknown> = LogCommand<Input> | QueryCommand<Input> | ControlCommand<Input>;

@@ -1,0 +1,42 @@
+/**
+ * Every limit a user can run into, by name and unit. Both sides of the wire read them from here: the
+ * argument schemas of src/commands, the engine's own assertions, and the generated redis/commands.h.
+ */
+export const limits = {
+  /** Components of one vector. */
+  dimensionsMin: 1,
+  dimensionsMax: 16_384,
+  /** Bytes of one key. */
+  keyBytesMin: 1,
+  keyBytesMax: 1_024,
+  /** Bytes of one collection name (printable ASCII without a slash, see commands/arguments.ts). */
+  collectionNameBytesMax: 128,
+  /** UTF-8 bytes of one key's attributes, a JSON object. */
+  attributesBytesMax: 65_536,
+  /** Results of one SEARCH. */
+  countMin: 1,
+  countMax: 10_000,
+  countDefault: 10,
+  /** Candidates an HNSW search keeps (ef), and the collection's default for it. */
+  efMin: 1,
+  efMax: 10_000,
+  efDefault: 100,
+  /** Candidates kept while a vector is linked into the graph. */
+  efConstructionMin: 4,
+  efConstructionMax: 4_096,
+  efConstructionDefault: 200,
+  /** Links per node and layer of the HNSW graph. */
+  mMin: 4,
+  mMax: 128,
+  mDefault: 16,
+  /** Bytes of all arguments of one command together. */
+  payloadBytesMax: 64 * 1024 * 1024,
+  /** Collections of one data directory. */
+  collectionsMax: 1_000,
+  /** Keys that one SCAN call looks at. */
+  scanCountMin: 1,
+  scanCountMax: 100_000,
+  scanCountDefault: 10,
+  /** Slots of one collection (a slot number is an unsigned 32-bit integer; the last one means "none"). */
+  slotsMax: 0xffff_fffe,
+} as const;
