@@ -9,8 +9,8 @@ export const limits = {
   /** Bytes of one key. */
   keyBytesMin: 1,
   keyBytesMax: 1_024,
-  /** Bytes of one collection name (printable ASCII without a slash, see commands/arguments.ts). */
-  collectionNameBytesMax: 128,
+  /** Bytes of one collection name: each may take three in a directory name, which ends at 255. */
+  collectionNameBytesMax: 80,
   /** UTF-8 bytes of one key's attributes, a JSON object. */
   attributesBytesMax: 65_536,
   /** Results of one SEARCH. */

@@ -1,0 +1,41 @@
+/** A growing set of slots, one bit each. */
+export class Bitmap {
+  /** Bits that are set. */
+  count = 0;
+  #words: Uint32Array;
+
+  constructor(words = new Uint32Array(32)) {
+    this.#words = words;
+  }
+
+  has(slot: number): boolean {
+    const word = this.#words[slot >>> 5];
+    return word !== undefined && (word & (1 << (slot & 31))) !== 0;
+  }
+
+  add(slot: number): void {
+    if (this.has(slot)) return;
+    if (slot >>> 5 >= this.#words.length) this.#grow(slot >>> 5);
+    this.#words[slot >>> 5]! |= 1 << (slot & 31);
+    this.count++;
+  }
+
+  delete(slot: number): void {
+    if (!this.has(slot)) return;
+    this.#words[slot >>> 5]! &= ~(1 << (slot & 31));
+    this.count--;
+  }
+
+  /** A copy that later changes do not reach. */
+  snapshot(): Bitmap {
+    const copy = new Bitmap(this.#words.slice());
+    copy.count = this.count;
+    return copy;
+  }
+
+  #grow(word: number): void {
+    const grown = new Uint32Array(Math.max(this.#words.length * 2, word + 1));
+    grown.set(this.#words);
+    this.#words = grown;
+  }
+}

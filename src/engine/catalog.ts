@@ -1,0 +1,204 @@
+/**
+ * The collections of one data directory. A collection exists when its directory has its name: CREATE prepares one aside
+ * and renames it, DROP renames it away and deletes it, so a crash leaves one state or the other. Control log entries
+ * that were applied already are recognised by their ids, so replaying them is harmless.
+ */
+import * as fs from "node:fs";
+import { VstoreError } from "../errors.ts";
+import { limits } from "../limits.ts";
+import { Collection } from "./collection.ts";
+import { readText, replaceFile, syncDirectory } from "./files.ts";
+import { CONTROL_FORMAT } from "./layout.ts";
+import { DirectoryLock } from "./lock.ts";
+import { compareIds, FIRST_ID } from "./log-id.ts";
+import { seal, unseal } from "./manifest.ts";
+import {
+  CONTROL_FILE,
+  collectionDirectory,
+  collectionOfDirectory,
+  creatingDirectory,
+  droppedDirectory,
+  isLeftover,
+} from "./names.ts";
+import type { CollectionOptions } from "./options.ts";
+import { createFiles, type Warn } from "./recovery.ts";
+
+export class Catalog {
+  readonly directory: string;
+  readonly #lock: DirectoryLock;
+  readonly #warn: Warn;
+  readonly #collections = new Map<string, Collection>();
+  /** Collections whose files could not be opened, and why. They stay on disk as they are. */
+  readonly #damaged = new Map<string, VstoreError>();
+  #controlId: string = FIRST_ID;
+
+  private constructor(directory: string, lock: DirectoryLock, warn: Warn) {
+    this.directory = directory;
+    this.#lock = lock;
+    this.#warn = warn;
+  }
+
+  /**
+   * Opens a data directory, which is created when it does not exist. A damaged collection is reported and refused; the
+   * others are served.
+   *
+   * @param warn told of everything that was not as it should be
+   * @throws {VstoreError} LOCKED, DAMAGED (the directory's own file)
+   */
+  static async open(directory: string, warn: Warn = () => {}): Promise<Catalog> {
+    fs.mkdirSync(directory, { recursive: true });
+    const lock = DirectoryLock.acquire(directory);
+    try {
+      const catalog = new Catalog(directory, lock, warn);
+      await catalog.#load();
+      return catalog;
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  /** Id of the last control log entry that was applied. */
+  get controlId(): string {
+    return this.#controlId;
+  }
+
+  /** @throws {VstoreError} DAMAGED */
+  find(name: string): Collection | undefined {
+    const damage = this.#damaged.get(name);
+    if (damage !== undefined) throw damage;
+    return this.#collections.get(name);
+  }
+
+  /** @throws {VstoreError} NOCOLLECTION, DAMAGED */
+  get(name: string): Collection {
+    const collection = this.find(name);
+    if (collection === undefined) throw new VstoreError("NOCOLLECTION", `no collection '${name}'`);
+    return collection;
+  }
+
+  /** All names, sorted; damaged collections too. */
+  names(): string[] {
+    return [...this.#collections.keys(), ...this.#damaged.keys()].sort();
+  }
+
+  /** The collections that can be used. */
+  collections(): Collection[] {
+    return [...this.#collections.values()];
+  }
+
+  /**
+   * Creates a collection; durable when it resolves. An id that was applied before changes nothing.
+   *
+   * @param id of the control log entry
+   * @throws {VstoreError} COLLECTIONEXISTS, LIMIT, FULL
+   */
+  async create(name: string, options: CollectionOptions, id: string): Promise<Collection> {
+    const existing = this.find(name);
+    if (existing !== undefined && compareIds(existing.createdId, id) >= 0) return existing;
+    if (existing !== undefined) {
+      throw new VstoreError("COLLECTIONEXISTS", `collection '${name}' exists already`);
+    }
+    if (this.names().length >= limits.collectionsMax) {
+      throw new VstoreError(
+        "LIMIT",
+        `there are ${limits.collectionsMax} collections already, the most there can be`,
+      );
+    }
+    await this.#createDirectory(name, options, id);
+    const collection = await Collection.open(this.#path(collectionDirectory(name)), this.#warn);
+    this.#collections.set(name, collection);
+    await this.markControl(id);
+    return collection;
+  }
+
+  /**
+   * Deletes a collection and its files; durable when it resolves.
+   *
+   * @param id of the control log entry; a collection that was created later is left alone
+   * @throws {VstoreError} NOCOLLECTION
+   */
+  async drop(name: string, id: string): Promise<void> {
+    const collection = this.#collections.get(name);
+    if (collection === undefined && !this.#damaged.has(name)) this.get(name);
+    if (collection !== undefined && compareIds(collection.createdId, id) >= 0) return;
+    const away = this.#path(droppedDirectory(name, id));
+    await fs.promises.rename(this.#path(collectionDirectory(name)), away);
+    await syncDirectory(this.directory);
+    this.#collections.delete(name);
+    this.#damaged.delete(name);
+    await collection?.abandon();
+    await fs.promises.rm(away, { recursive: true });
+    await this.markControl(id);
+  }
+
+  /** Remembers, durably, that the control log was applied up to `id`. */
+  async markControl(id: string): Promise<void> {
+    if (compareIds(id, this.#controlId) <= 0) return;
+    await replaceFile(this.directory, CONTROL_FILE, seal(CONTROL_FORMAT, { controlId: id }));
+    this.#controlId = id;
+  }
+
+  /** Makes everything written so far durable, in all collections. @throws {VstoreError} FULL */
+  async checkpoint(): Promise<void> {
+    await Promise.all(this.collections().map((collection) => collection.checkpoint()));
+  }
+
+  /** What VSTORE.INFO without a collection shows. */
+  stats(): Record<string, string | number> {
+    const all = this.collections();
+    return {
+      data_directory: this.directory,
+      collections: all.length,
+      damaged_collections: this.#damaged.size,
+      vectors: all.reduce((sum, collection) => sum + collection.length, 0),
+      tail_slots: all.reduce((sum, collection) => sum + collection.tailLength, 0),
+      control_id: this.#controlId,
+    };
+  }
+
+  /** Saves everything and releases the directory. */
+  async close(): Promise<void> {
+    try {
+      await Promise.all(this.collections().map((collection) => collection.close()));
+    } finally {
+      this.#lock.release();
+    }
+  }
+
+  async #load(): Promise<void> {
+    const path = this.#path(CONTROL_FILE);
+    const text = await readText(path);
+    if (text !== undefined) {
+      this.#controlId = unseal<{ controlId: string }>(path, CONTROL_FORMAT, text).controlId;
+    }
+    for (const entry of fs.readdirSync(this.directory)) {
+      const name = collectionOfDirectory(entry);
+      if (name !== undefined) await this.#open(name);
+      else if (isLeftover(entry)) fs.rmSync(this.#path(entry), { recursive: true });
+    }
+  }
+
+  async #open(name: string): Promise<void> {
+    try {
+      this.#collections.set(name, await Collection.open(this.#path(collectionDirectory(name)), this.#warn));
+    } catch (error) {
+      if (!(error instanceof VstoreError)) throw error;
+      this.#damaged.set(name, error);
+      this.#warn("a collection is damaged and not served", { collection: name, reason: error.message });
+    }
+  }
+
+  async #createDirectory(name: string, options: CollectionOptions, id: string): Promise<void> {
+    const aside = this.#path(creatingDirectory(name));
+    fs.rmSync(aside, { recursive: true, force: true });
+    fs.mkdirSync(aside);
+    await createFiles(aside, name, options, id);
+    await fs.promises.rename(aside, this.#path(collectionDirectory(name)));
+    await syncDirectory(this.directory);
+  }
+
+  #path(entry: string): string {
+    return `${this.directory}/${entry}`;
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * Magic, version, sizes and offsets of every file in a collection's directory; constants only. FORMAT.md says
+ * in words what stands here in numbers. All integers are little-endian.
+ */
+
+/** Raised whenever a reader of the old version would misread the new one. */
+export const FORMAT_VERSION = 1;
+
+/** Header page of a segment; the rows follow it. */
+export const SEGMENT_HEADER = {
+  bytes: 4096,
+  magic: "VSTORVEC",
+  /** Byte offsets of the fields; each is a uint32 but the magic (8 ASCII bytes) and fileBytes (float64). */
+  at: {
+    magic: 0,
+    version: 8,
+    dimensions: 12,
+    metric: 16,
+    number: 20,
+    firstSlot: 24,
+    capacity: 28,
+    fileBytes: 32,
+    /** CRC-32 of the bytes before it. */
+    checksum: 40,
+  },
+} as const;
+
+/** Segment n has min(first << n, last) bytes, its header page included. */
+export const SEGMENT_BYTES = { first: 1 << 20, last: 256 << 20 } as const;
+
+/** Bytes of one vector component (float32). */
+export const COMPONENT_BYTES = 4;
+
+/** Header of keys.log and attributes.log. */
+export const LOG_HEADER = {
+  bytes: 16,
+  at: {
+    /** 8 ASCII bytes, one of LOG_MAGIC. */
+    magic: 0,
+    version: 8,
+    /** CRC-32 of the bytes before it. */
+    checksum: 12,
+  },
+} as const;
+
+export const LOG_MAGIC = { keys: "VSTORKEY", attributes: "VSTORATT" } as const;
+
+/** One record of a log: this header, then the payload. */
+export const RECORD_HEADER = {
+  bytes: 12,
+  at: {
+    /** CRC-32 of the rest of the header and the payload. */
+    checksum: 0,
+    slot: 4,
+    /** Payload bytes in the low 24 bits, RECORD_KIND in the high 8. */
+    lengthAndKind: 8,
+  },
+  payloadBytesMax: 0xff_ffff,
+} as const;
+
+export const RECORD_KIND = {
+  /** keys.log: the payload is the key whose vector is in the slot from now on. */
+  put: 1,
+  /** keys.log: no payload; the slot's key and vector are dead. */
+  remove: 2,
+  /** attributes.log: the payload is the slot's JSON from now on; empty: it has none. */
+  attributes: 3,
+} as const;
+
+export const MANIFEST_FORMAT = "vstore-collection";
+export const CONTROL_FORMAT = "vstore-data";
+
+/** Metrics by the number that a segment header stores. */
+export const METRIC_NUMBER = { COSINE: 1, L2: 2, IP: 3 } as const;

@@ -1,0 +1,24 @@
+/**
+ * Ids of log entries as text, `<milliseconds>-<sequence>`, both unsigned 64-bit decimals without leading zeros.
+ * They are compared as text because a JavaScript number would round them.
+ */
+
+/** Below every id that a log can hold. */
+export const FIRST_ID = "0-0";
+
+/** Negative, zero or positive, as for Array.sort. */
+export function compareIds(a: string, b: string): number {
+  const [aTime, aSequence] = split(a);
+  const [bTime, bSequence] = split(b);
+  return compareDigits(aTime, bTime) || compareDigits(aSequence, bSequence);
+}
+
+function split(id: string): [string, string] {
+  const dash = id.indexOf("-");
+  return [id.slice(0, dash), id.slice(dash + 1)];
+}
+
+/** The longer number is the larger. */
+function compareDigits(a: string, b: string): number {
+  return a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
+}

@@ -1,0 +1,55 @@
+/** Every name that exists on disk is built, and read back, here. */
+
+/** In the data directory. */
+export const LOCK_FILE = "LOCK";
+export const CONTROL_FILE = "vstore.json";
+/** In a collection's directory. */
+export const MANIFEST_FILE = "MANIFEST.json";
+export const KEYS_FILE = "keys.log";
+export const ATTRIBUTES_FILE = "attributes.log";
+/** Suffix of a file that is not finished; what a crash leaves of it is removed at the next start. */
+export const TEMPORARY_SUFFIX = ".tmp";
+
+const COLLECTION_PREFIX = "c-";
+const CREATING_PREFIX = "creating-";
+const DROPPED_PREFIX = "dropped-";
+const SAFE = /[a-z0-9_.-]/;
+
+export const segmentFile = (number: number): string => `segment-${String(number).padStart(6, "0")}.vec`;
+export const indexFile = (number: number): string => `index-${number}.hnsw`;
+export const isIndexFile = (name: string): boolean => name.startsWith("index-");
+export const indexNumber = (name: string): number => Number.parseInt(name.slice("index-".length), 10);
+
+/**
+ * The directory of a collection. Every byte outside a-z 0-9 _ . - is written as %xx, upper case letters too,
+ * so that two names never meet on a file system that ignores case; the prefix keeps names such as ".." and
+ * "redis" apart from everything else in the data directory.
+ */
+export function collectionDirectory(name: string): string {
+  return COLLECTION_PREFIX + encode(name);
+}
+
+/** The collection whose directory this is, or undefined for anything else. */
+export function collectionOfDirectory(entry: string): string | undefined {
+  return entry.startsWith(COLLECTION_PREFIX)
+    ? decodeURIComponent(entry.slice(COLLECTION_PREFIX.length))
+    : undefined;
+}
+
+/** Where a collection is built before it exists, and where it goes before it is deleted. */
+export const creatingDirectory = (name: string): string => CREATING_PREFIX + encode(name);
+export const droppedDirectory = (name: string, id: string): string =>
+  `${DROPPED_PREFIX}${id}-${encode(name)}`;
+
+/** True for what a crash in the middle of CREATE or DROP leaves behind. */
+export const isLeftover = (entry: string): boolean =>
+  entry.startsWith(CREATING_PREFIX) || entry.startsWith(DROPPED_PREFIX);
+
+function encode(name: string): string {
+  let text = "";
+  for (const byte of Buffer.from(name)) {
+    const character = String.fromCharCode(byte);
+    text += SAFE.test(character) ? character : `%${byte.toString(16).padStart(2, "0")}`;
+  }
+  return text;
+}

@@ -1,0 +1,54 @@
+/** What is fixed when a collection is created. */
+import { VstoreError } from "../errors.ts";
+import { limits } from "../limits.ts";
+
+/**
+ * COSINE: 1 − cos(a, b), 0 to 2. L2: Euclidean distance, not squared. IP: 1 − dot(a, b). Lower is nearer.
+ */
+export type Metric = "COSINE" | "L2" | "IP";
+
+export interface CollectionOptions {
+  /** Components of every vector. */
+  readonly dimensions: number;
+  readonly metric: Metric;
+  /** Links per node and layer of the HNSW graph (Malkov & Yashunin 2018, section 4). */
+  readonly M: number;
+  /** Candidates kept while a vector is linked into the graph. */
+  readonly efConstruction: number;
+  /** Candidates kept by a search that names no ef itself. */
+  readonly ef: number;
+}
+
+const ranges = {
+  dimensions: [limits.dimensionsMin, limits.dimensionsMax],
+  M: [limits.mMin, limits.mMax],
+  efConstruction: [limits.efConstructionMin, limits.efConstructionMax],
+  ef: [limits.efMin, limits.efMax],
+} as const;
+
+/**
+ * Fills in the defaults.
+ *
+ * @throws {VstoreError} ERR when a value is outside its range
+ */
+export function resolveOptions(
+  given: Pick<CollectionOptions, "dimensions"> & Partial<CollectionOptions>,
+): CollectionOptions {
+  const options: CollectionOptions = {
+    dimensions: given.dimensions,
+    metric: given.metric ?? "COSINE",
+    M: given.M ?? limits.mDefault,
+    efConstruction: given.efConstruction ?? limits.efConstructionDefault,
+    ef: given.ef ?? limits.efDefault,
+  };
+  for (const [name, [min, max]] of Object.entries(ranges)) {
+    const value = options[name as keyof typeof ranges];
+    if (!Number.isInteger(value) || value < min || value > max) {
+      throw new VstoreError("ERR", `'${name}' must be an integer from ${min} to ${max}, got ${value}`);
+    }
+  }
+  if (!["COSINE", "L2", "IP"].includes(options.metric)) {
+    throw new VstoreError("ERR", `'metric' must be COSINE, L2 or IP, got ${options.metric}`);
+  }
+  return options;
+}

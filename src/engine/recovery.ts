@@ -1,0 +1,109 @@
+/**
+ * From files to a collection's parts: read the manifest, verify what it names, ignore everything beyond it. Only the
+ * index may be missing or damaged, since it can be made again. The log's later entries are replayed by the caller.
+ */
+import * as fs from "node:fs";
+import { DamagedFileError } from "../errors.ts";
+import { Attributes } from "./attributes.ts";
+import { Bitmap } from "./bitmap.ts";
+import { checksumText } from "./checksum.ts";
+import { syncDirectory } from "./files.ts";
+import { hnswlibKind } from "./index/hnswlib.ts";
+import type { VectorIndex, VectorIndexKind, VectorSource } from "./index/vector-index.ts";
+import { loadIndex } from "./index-file.ts";
+import { Keys } from "./keys.ts";
+import { type Manifest, readManifest, writeManifest } from "./manifest.ts";
+import { isIndexFile, MANIFEST_FILE, TEMPORARY_SUFFIX } from "./names.ts";
+import type { CollectionOptions } from "./options.ts";
+import { removeSegmentsFrom, Segments } from "./segments.ts";
+
+/** Everything a collection keeps in files and rebuilds from them. */
+export interface Parts {
+  readonly directory: string;
+  /** The manifest that the files were read from. */
+  readonly manifest: Manifest;
+  readonly segments: Segments;
+  readonly keys: Keys;
+  readonly attributes: Attributes;
+  /** Slots that are alive. */
+  readonly live: Bitmap;
+  readonly indexKind: VectorIndexKind;
+  readonly index: VectorIndex;
+  /** Slots below it are in the index or dead. */
+  readonly watermark: number;
+}
+
+export type Warn = (message: string, details?: object) => void;
+
+/** Writes the files of an empty collection into an empty directory. */
+export async function createFiles(
+  directory: string,
+  name: string,
+  options: CollectionOptions,
+  id: string,
+): Promise<void> {
+  const [keys, attributes] = [Keys.create(directory), Attributes.create(directory)];
+  await writeManifest(directory, {
+    name,
+    createdId: id,
+    appliedId: id,
+    options,
+    slots: 0,
+    live: 0,
+    segments: [],
+    keys: await keys.flush(),
+    attributes: await attributes.flush(),
+    index: null,
+  });
+  keys.close();
+  attributes.close();
+  await syncDirectory(directory);
+}
+
+/**
+ * Opens the files of a collection.
+ *
+ * @param warn told of a damaged index, which is built again
+ * @throws {DamagedFileError} when anything but the index is not what the manifest says
+ */
+export async function openFiles(directory: string, warn: Warn): Promise<Parts> {
+  const manifest = await readManifest(directory);
+  removeUnnamed(directory, manifest);
+  const segments = await openSegments(directory, manifest);
+  const live = new Bitmap();
+  for (let slot = 0; slot < manifest.slots; slot++) live.add(slot);
+  const keys = Keys.open(directory, manifest.keys, manifest.slots, (slot) => live.delete(slot));
+  const attributes = Attributes.open(directory, manifest.attributes, manifest.slots);
+  if (live.count !== manifest.live || keys.table.size !== manifest.live) {
+    const found = `${keys.table.size} keys and ${live.count} live slots, expected ${manifest.live}`;
+    throw new DamagedFileError(`${directory}/${MANIFEST_FILE}`, 0, found);
+  }
+  const indexKind = hnswlibKind(manifest.options);
+  const source: VectorSource = { row: (slot) => segments.row(slot), has: (slot) => live.has(slot) };
+  const index = await loadIndex(directory, manifest.index, indexKind, source, warn);
+  const watermark = index === undefined ? 0 : manifest.index!.watermark;
+  const parts = { directory, manifest, segments, keys, attributes, live, indexKind, watermark };
+  return { ...parts, index: index ?? indexKind.create(source) };
+}
+
+async function openSegments(directory: string, manifest: Manifest): Promise<Segments> {
+  const segments = Segments.open(directory, manifest.options, manifest.slots);
+  for (const { segment, rows } of segments.covering(manifest.slots)) {
+    const expected = manifest.segments[segment.shape.number];
+    const found = await segment.checksumTo(rows);
+    if (expected?.rows === rows && expected.checksum === found) continue;
+    segments.close();
+    const what = `${rows} rows with checksum ${checksumText(found)}`;
+    throw new DamagedFileError(segment.path, 0, `${what}, the manifest says ${JSON.stringify(expected)}`);
+  }
+  return segments;
+}
+
+/** What a crash left beyond the manifest: prepared segments, unfinished files, an index nobody named. */
+function removeUnnamed(directory: string, manifest: Manifest): void {
+  removeSegmentsFrom(directory, manifest.segments.length);
+  for (const name of fs.readdirSync(directory)) {
+    const orphan = isIndexFile(name) && name !== manifest.index?.file;
+    if (orphan || name.endsWith(TEMPORARY_SUFFIX)) fs.rmSync(`${directory}/${name}`);
+  }
+}
