@@ -2,11 +2,7 @@
 export class Bitmap {
   /** Bits that are set. */
   count = 0;
-  #words: Uint32Array;
-
-  constructor(words = new Uint32Array(32)) {
-    this.#words = words;
-  }
+  #words = new Uint32Array(32);
 
   has(slot: number): boolean {
     const word = this.#words[slot >>> 5];
@@ -24,13 +20,6 @@ export class Bitmap {
     if (!this.has(slot)) return;
     this.#words[slot >>> 5]! &= ~(1 << (slot & 31));
     this.count--;
-  }
-
-  /** A copy that later changes do not reach. */
-  snapshot(): Bitmap {
-    const copy = new Bitmap(this.#words.slice());
-    copy.count = this.count;
-    return copy;
   }
 
   #grow(word: number): void {

@@ -8,7 +8,7 @@
 import { createRequire } from "node:module";
 
 // Its types declare a default export; at run time the module is that object itself.
-const mmap = createRequire(import.meta.url)("mmap-io") as (typeof import("mmap-io"))["default"];
+const mmap = createRequire(import.meta.url)("mmap-io") as typeof import("mmap-io")["default"];
 
 /** The first `bytes` of the open file, readable and writable, shared with the file. */
 export function mapFile(descriptor: number, bytes: number): Buffer {
