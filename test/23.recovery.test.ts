@@ -24,9 +24,14 @@ async function created(): Promise<{ directory: string; store: Collection }> {
 const open = (directory: string, warnings: string[] = []) =>
   Collection.open(directory, (message, details) => warnings.push(`${message} ${JSON.stringify(details)}`));
 
+/** The manifest is copied first: files only grow, so what it names is whole in whatever is copied after it. */
 function crash(directory: string): string {
-  const copy = `${temporaryDirectory()}/copy`;
-  fs.cpSync(directory, copy, { recursive: true });
+  const copy = temporaryDirectory();
+  const rest = fs
+    .readdirSync(directory)
+    .filter((name) => name !== names.MANIFEST_FILE && !name.endsWith(".tmp"));
+  for (const name of [names.MANIFEST_FILE, ...rest])
+    fs.copyFileSync(`${directory}/${name}`, `${copy}/${name}`);
   return copy;
 }
 
