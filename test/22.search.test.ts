@@ -83,7 +83,7 @@ test("every insert, update and delete is seen by the next search, indexed or not
     const [nearest] = await store.search(moved, { k: 1 });
     expect([text(nearest!.key), nearest!.distance]).toEqual([`key ${at}`, 0]);
     if (i % 3 === 0) {
-      store.delete(key(at));
+      store.delete([key(at)]);
       const [other] = await store.search(moved, { k: 1 });
       expect(text(other!.key)).not.toBe(`key ${at}`);
       store.insert(key(at), moved);
@@ -96,11 +96,11 @@ test("every insert, update and delete is seen by the next search, indexed or not
 test("k results are given whenever k vectors exist, whatever was deleted", async () => {
   const { store, random } = await filled(2_000);
   await store.build();
-  for (let i = 0; i < 1_995; i++) store.delete(key(i));
+  for (let i = 0; i < 1_995; i++) store.delete([key(i)]);
   for (const k of [1, 5, 10, 10_000]) {
     expect(await store.search(randomVector(random, DIMENSIONS), { k, ef: 1 })).toHaveLength(Math.min(k, 5));
   }
-  for (let i = 1_995; i < 2_000; i++) store.delete(key(i));
+  for (let i = 1_995; i < 2_000; i++) store.delete([key(i)]);
   expect(await store.search(randomVector(random, DIMENSIONS), { k: 3 })).toEqual([]);
   await store.close();
 });
@@ -133,7 +133,7 @@ test("a long search answers as of the moment it began", async () => {
   });
   await new Promise(setImmediate);
   expect(over).toBe(false);
-  store.delete(key(0));
+  store.delete([key(0)]);
   store.insert(key(1), at(n));
   store.insert(Buffer.from("new"), at(0));
   expect((await searching).map((hit) => text(hit.key))).toEqual(["key 0", "key 1", "key 2"]);

@@ -50,13 +50,13 @@ async function fill(store: Collection, from: number, to: number): Promise<void> 
 test("a crash keeps the last checkpoint, exactly, and nothing written after it", async () => {
   const { directory, store } = await created();
   await fill(store, 0, 500);
-  store.delete(key(7));
+  store.delete([key(7)]);
   store.setAttributes(key(9), "");
   await store.checkpoint();
   const covered = contents(store);
 
   await fill(store, 300, 900);
-  store.delete(key(8));
+  store.delete([key(8)]);
   const reopened = await open(crash(directory));
   expect(contents(reopened)).toEqual(covered);
   expect([reopened.appliedId, reopened.checkpointId]).toEqual(["500-0", "500-0"]);

@@ -10,6 +10,8 @@ import type { Reply } from "./reply.ts";
 export interface Context {
   readonly catalog: Catalog;
   readonly id: string;
+  /** Hears of every error that nobody raised on purpose, so that it is logged. */
+  readonly onUnexpectedError?: (error: unknown, command: string) => void;
 }
 
 /** Which stream carries the command; see PROTOCOL.md. */
@@ -24,8 +26,9 @@ interface Declaration<Input> {
   readonly complexity: string;
   /** Grammar, documentation and zod schema of the arguments in one value. */
   readonly args: Arguments<Input>;
-  /** The reply, in words: shape in RESP2 / RESP3. */
+  /** The reply, in words and as the TypeScript type that a RESP3 client gets. */
   readonly reply: string;
+  readonly replyType: string;
   /** May take longer than vstore.timeout (BUILD WAIT, CHECKPOINT). */
   readonly long?: true;
 }
@@ -54,3 +57,8 @@ export interface ControlCommand<Input> extends Declaration<Input> {
 }
 
 export type Command<Input = unknown> = LogCommand<Input> | QueryCommand<Input> | ControlCommand<Input>;
+
+/** Gives `run` the type of what `args` parses. */
+export function define<Input>(command: Command<Input>): Command<Input> {
+  return command;
+}

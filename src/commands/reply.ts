@@ -3,9 +3,19 @@
  * translation of them (a map becomes a flat array, a double a bulk string).
  *
  * null → nil · boolean → # · number → integer · Double → , · Status → + · string and bytes → bulk ·
- * array → array · Map → map
+ * array → array · Float32Array → array of doubles · Map → map
  */
-export type Reply = null | boolean | number | string | Uint8Array | Double | Status | Reply[] | ReplyMap;
+export type Reply =
+  | null
+  | boolean
+  | number
+  | string
+  | Uint8Array
+  | Float32Array
+  | Double
+  | Status
+  | Reply[]
+  | ReplyMap;
 
 export type ReplyMap = Map<string | Uint8Array, Reply>;
 

@@ -32,6 +32,8 @@ export class Checkpointer {
   #savedIndex: SavedIndex | null;
   /** Checkpoints run one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
+  /** So do savings of the index. */
+  #saving: Promise<void> = Promise.resolve();
 
   constructor(parts: Parts, indexer: Indexer, appliedId: () => string) {
     this.#parts = parts;
@@ -53,7 +55,19 @@ export class Checkpointer {
   }
 
   /** Saves the index when that is worth it (or `always`, when it changed at all) and names it. */
-  async saveIndex(always = false): Promise<void> {
+  saveIndex(always = false): Promise<void> {
+    const saved = this.#saving.then(() => this.#saveIndex(always));
+    this.#saving = saved.catch(() => {});
+    return saved;
+  }
+
+  /** Waits for what is under way. */
+  async settle(): Promise<void> {
+    await this.#saving;
+    await this.#turn;
+  }
+
+  async #saveIndex(always: boolean): Promise<void> {
     const saved = this.#savedIndex?.watermark ?? 0;
     const growth = this.#indexer.watermark - saved;
     const enough = growth >= INDEX_GROWTH_MIN.slots && growth >= saved * INDEX_GROWTH_MIN.share;
@@ -63,11 +77,6 @@ export class Checkpointer {
     // A manifest must cover every slot of the index it names: this point is taken after the index's.
     this.#savedIndex = index;
     await this.run();
-  }
-
-  /** Waits for the checkpoints under way. */
-  async settle(): Promise<void> {
-    await this.#turn;
   }
 
   async #write(): Promise<CheckpointReport> {

@@ -149,12 +149,15 @@ export class Collection {
     return this.length - before;
   }
 
-  /** Removes the key and its vector; false when there is none. @throws {VstoreError} FULL */
-  delete(key: Uint8Array): boolean {
-    this.#parts.keys.log.ensure(REMOVE_BYTES);
-    const slot = this.#parts.keys.remove(key);
-    if (slot !== NONE) this.#kill(slot);
-    return slot !== NONE;
+  /** Removes the keys and their vectors; returns how many there were. @throws {VstoreError} FULL; none is removed then */
+  delete(keys: readonly Uint8Array[]): number {
+    this.#parts.keys.log.ensure(keys.length * REMOVE_BYTES);
+    const before = this.length;
+    for (const key of keys) {
+      const slot = this.#parts.keys.remove(key);
+      if (slot !== NONE) this.#kill(slot);
+    }
+    return before - this.length;
   }
 
   has(key: Uint8Array): boolean {

@@ -56,9 +56,7 @@ export class Indexer {
   /** Indexes every slot that exists now; resolves when that is done, or the indexer is closed. */
   build(): Promise<void> {
     this.#goal = this.#hooks.slots();
-    this.#work ??= this.#workOff().finally(() => {
-      this.#work = undefined;
-    });
+    this.#work ??= this.#workOff();
     return this.#work;
   }
 
@@ -78,8 +76,13 @@ export class Indexer {
   }
 
   async #workOff(): Promise<void> {
-    while (!this.#closed && (this.#watermark < this.#goal || this.tailLength > TAIL_SLOTS_MAX)) {
-      await this.#exclusively(() => this.#addBatch());
+    try {
+      while (!this.#closed && (this.#watermark < this.#goal || this.tailLength > TAIL_SLOTS_MAX)) {
+        await this.#exclusively(() => this.#addBatch());
+      }
+    } finally {
+      // In the tick of the last look at the goal: whoever raises it from now on starts new work.
+      this.#work = undefined;
     }
     if (!this.#closed) await this.#hooks.idle();
   }

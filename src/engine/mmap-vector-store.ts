@@ -115,7 +115,7 @@ export class MmapVectorStore {
 
   /** Removes a key; false when there is none. */
   delete(key: Key): boolean {
-    return this.#open().delete(bytesOf(key));
+    return this.#open().delete([bytesOf(key)]) === 1;
   }
 
   /** All keys as text, oldest vector first. */

@@ -1,0 +1,13 @@
+/* The one place that compiles the generated table. */
+#include "command_table.h"
+#include "commands.h"
+#include <strings.h>
+
+const VstoreCommand *const command_table = vstore_commands;
+const size_t command_payload_bytes_max = VSTORE_PAYLOAD_BYTES_MAX;
+
+const VstoreCommand *command_find(const char *name) {
+    for (const VstoreCommand *command = vstore_commands; command->name != NULL; command++)
+        if (strcasecmp(command->name, name) == 0) return command;
+    return NULL;
+}

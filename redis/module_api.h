@@ -1,0 +1,232 @@
+/*
+ * The part of Redis' module API that vstore uses, declared by ourselves from its public documentation: the
+ * signatures and constants below are ABI, fixed since the Redis version that introduced each of them (7.0 at the
+ * latest). Valkey exports the same names.
+ *
+ * There is no library to link with. Redis hands the module a context whose first word is a look-up function;
+ * module_api_load() asks it for every function of the list by name.
+ */
+#ifndef VSTORE_MODULE_API_H
+#define VSTORE_MODULE_API_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define REDISMODULE_OK 0
+#define REDISMODULE_ERR 1
+#define REDISMODULE_APIVER_1 1
+
+typedef struct RedisModuleCtx RedisModuleCtx;
+typedef struct RedisModuleKey RedisModuleKey;
+typedef struct RedisModuleString RedisModuleString;
+typedef struct RedisModuleBlockedClient RedisModuleBlockedClient;
+typedef struct RedisModuleCommand RedisModuleCommand;
+typedef struct RedisModuleDict RedisModuleDict;
+typedef struct RedisModuleInfoCtx RedisModuleInfoCtx;
+typedef uint64_t RedisModuleTimerID;
+
+typedef struct {
+    uint64_t ms;
+    uint64_t seq;
+} RedisModuleStreamID;
+
+typedef int (*RedisModuleCmdFunc)(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+typedef void (*RedisModuleDisconnectFunc)(RedisModuleCtx *ctx, RedisModuleBlockedClient *handle);
+typedef void (*RedisModuleTimerProc)(RedisModuleCtx *ctx, void *data);
+typedef void (*RedisModuleInfoFunc)(RedisModuleInfoCtx *ctx, int for_crash_report);
+typedef long long (*RedisModuleConfigGetNumericFunc)(const char *name, void *data);
+typedef int (*RedisModuleConfigSetNumericFunc)(const char *name, long long value, void *data,
+                                               RedisModuleString **error);
+typedef int (*RedisModuleConfigApplyFunc)(RedisModuleCtx *ctx, void *data, RedisModuleString **error);
+
+/* OpenKey() modes */
+#define REDISMODULE_READ (1 << 0)
+#define REDISMODULE_WRITE (1 << 1)
+
+#define REDISMODULE_STREAM_ADD_AUTOID (1 << 0)
+
+/* GetContextFlags() */
+#define REDISMODULE_CTX_FLAGS_LUA (1 << 0)
+#define REDISMODULE_CTX_FLAGS_MULTI (1 << 1)
+#define REDISMODULE_CTX_FLAGS_SLAVE (1 << 3)
+#define REDISMODULE_CTX_FLAGS_DENY_BLOCKING (1 << 21)
+#define REDISMODULE_CTX_FLAGS_RESP3 (1 << 22)
+
+#define REDISMODULE_CONFIG_DEFAULT 0
+
+/* SetCommandInfo(): what COMMAND DOCS, COMMAND INFO and the ACLs know about a command. */
+typedef enum {
+    REDISMODULE_ARG_TYPE_STRING,
+    REDISMODULE_ARG_TYPE_INTEGER,
+    REDISMODULE_ARG_TYPE_DOUBLE,
+    REDISMODULE_ARG_TYPE_KEY,
+    REDISMODULE_ARG_TYPE_PATTERN,
+    REDISMODULE_ARG_TYPE_UNIX_TIME,
+    REDISMODULE_ARG_TYPE_PURE_TOKEN,
+    REDISMODULE_ARG_TYPE_ONEOF,
+    REDISMODULE_ARG_TYPE_BLOCK
+} RedisModuleCommandArgType;
+
+#define REDISMODULE_CMD_ARG_OPTIONAL (1 << 0)
+#define REDISMODULE_CMD_ARG_MULTIPLE (1 << 1)
+#define REDISMODULE_CMD_ARG_MULTIPLE_TOKEN (1 << 2)
+
+typedef struct RedisModuleCommandArg {
+    const char *name;
+    RedisModuleCommandArgType type;
+    int key_spec_index;
+    const char *token;
+    const char *summary;
+    const char *since;
+    int flags;
+    const char *deprecated_since;
+    struct RedisModuleCommandArg *subargs;
+    const char *display_text;
+} RedisModuleCommandArg;
+
+#define REDISMODULE_KSPEC_BS_INDEX 2
+#define REDISMODULE_KSPEC_FK_RANGE 2
+
+#define REDISMODULE_CMD_KEY_RO (1ULL << 0)
+#define REDISMODULE_CMD_KEY_RW (1ULL << 1)
+#define REDISMODULE_CMD_KEY_ACCESS (1ULL << 4)
+#define REDISMODULE_CMD_KEY_UPDATE (1ULL << 5)
+
+typedef struct {
+    const char *notes;
+    uint64_t flags;
+    int begin_search_type;
+    union {
+        struct {
+            int pos;
+        } index;
+        struct {
+            const char *keyword;
+            int startfrom;
+        } keyword;
+    } bs;
+    int find_keys_type;
+    union {
+        struct {
+            int lastkey;
+            int keystep;
+            int limit;
+        } range;
+        struct {
+            int keynumidx;
+            int firstkey;
+            int keystep;
+        } keynum;
+    } fk;
+} RedisModuleCommandKeySpec;
+
+typedef struct {
+    const char *since;
+    const char *changes;
+} RedisModuleCommandHistoryEntry;
+
+/* Lets a newer Redis with longer structures walk ours. */
+typedef struct {
+    int version;
+    size_t sizeof_historyentry;
+    size_t sizeof_keyspec;
+    size_t sizeof_arg;
+} RedisModuleCommandInfoVersion;
+
+typedef struct {
+    const RedisModuleCommandInfoVersion *version;
+    const char *summary;
+    const char *complexity;
+    const char *since;
+    RedisModuleCommandHistoryEntry *history;
+    const char *tips;
+    int arity;
+    RedisModuleCommandKeySpec *key_specs;
+    RedisModuleCommandArg *args;
+} RedisModuleCommandInfo;
+
+/* Functions that every supported server has: X(result, name, parameters). */
+#define MODULE_API_REQUIRED(X)                                                                                         \
+    X(void, SetModuleAttribs, (RedisModuleCtx *, const char *name, int version, int api_version))                      \
+    X(int, IsModuleNameBusy, (const char *name))                                                                       \
+    X(int, CreateCommand, (RedisModuleCtx *, const char *name, RedisModuleCmdFunc, const char *flags, int first_key,   \
+                           int last_key, int key_step))                                                                \
+    X(RedisModuleCommand *, GetCommand, (RedisModuleCtx *, const char *name))                                          \
+    X(int, SetCommandInfo, (RedisModuleCommand *, const RedisModuleCommandInfo *))                                     \
+    X(int, RegisterNumericConfig, (RedisModuleCtx *, const char *name, long long standard, unsigned flags,             \
+                                   long long min, long long max, RedisModuleConfigGetNumericFunc,                      \
+                                   RedisModuleConfigSetNumericFunc, RedisModuleConfigApplyFunc, void *data))           \
+    X(int, LoadConfigs, (RedisModuleCtx *))                                                                            \
+    X(int, RegisterInfoFunc, (RedisModuleCtx *, RedisModuleInfoFunc))                                                  \
+    X(int, InfoAddSection, (RedisModuleInfoCtx *, const char *name))                                                   \
+    X(int, InfoAddFieldCString, (RedisModuleInfoCtx *, const char *field, const char *value))                          \
+    X(int, InfoAddFieldLongLong, (RedisModuleInfoCtx *, const char *field, long long value))                           \
+    X(void, Log, (RedisModuleCtx *, const char *level, const char *format, ...))                                       \
+    X(void *, Alloc, (size_t))                                                                                         \
+    X(void *, Calloc, (size_t count, size_t size))                                                                     \
+    X(void, Free, (void *))                                                                                            \
+    X(RedisModuleString *, CreateString, (RedisModuleCtx *, const char *, size_t))                                     \
+    X(RedisModuleString *, CreateStringFromLongLong, (RedisModuleCtx *, long long))                                    \
+    X(RedisModuleString *, CreateStringPrintf, (RedisModuleCtx *, const char *format, ...))                            \
+    X(void, RetainString, (RedisModuleCtx *, RedisModuleString *))                                                     \
+    X(void, FreeString, (RedisModuleCtx *, RedisModuleString *))                                                       \
+    X(const char *, StringPtrLen, (const RedisModuleString *, size_t *length))                                         \
+    X(int, StringCompare, (const RedisModuleString *, const RedisModuleString *))                                      \
+    X(int, StringToLongLong, (const RedisModuleString *, long long *))                                                 \
+    X(int, StringToStreamID, (const RedisModuleString *, RedisModuleStreamID *))                                       \
+    X(int, WrongArity, (RedisModuleCtx *))                                                                             \
+    X(int, ReplyWithError, (RedisModuleCtx *, const char *))                                                           \
+    X(int, ReplyWithSimpleString, (RedisModuleCtx *, const char *))                                                    \
+    X(int, ReplyWithStringBuffer, (RedisModuleCtx *, const char *, size_t))                                            \
+    X(int, ReplyWithVerbatimStringType, (RedisModuleCtx *, const char *, size_t, const char *format))                  \
+    X(int, ReplyWithLongLong, (RedisModuleCtx *, long long))                                                           \
+    X(int, ReplyWithDouble, (RedisModuleCtx *, double))                                                                \
+    X(int, ReplyWithBigNumber, (RedisModuleCtx *, const char *, size_t))                                               \
+    X(int, ReplyWithBool, (RedisModuleCtx *, int))                                                                     \
+    X(int, ReplyWithNull, (RedisModuleCtx *))                                                                          \
+    X(int, ReplyWithArray, (RedisModuleCtx *, long))                                                                   \
+    X(int, ReplyWithMap, (RedisModuleCtx *, long))                                                                     \
+    X(int, ReplyWithSet, (RedisModuleCtx *, long))                                                                     \
+    X(int, GetContextFlags, (RedisModuleCtx *))                                                                        \
+    X(int, GetSelectedDb, (RedisModuleCtx *))                                                                          \
+    X(unsigned long long, GetClientId, (RedisModuleCtx *))                                                             \
+    X(long long, Milliseconds, (void))                                                                                 \
+    X(uint64_t, MonotonicMicroseconds, (void))                                                                         \
+    X(int, KeyExists, (RedisModuleCtx *, RedisModuleString *))                                                         \
+    X(RedisModuleKey *, OpenKey, (RedisModuleCtx *, RedisModuleString *, int mode))                                    \
+    X(void, CloseKey, (RedisModuleKey *))                                                                              \
+    X(int, StreamAdd, (RedisModuleKey *, int flags, RedisModuleStreamID *, RedisModuleString **, int64_t fields))      \
+    X(int, StreamDelete, (RedisModuleKey *, RedisModuleStreamID *))                                                    \
+    X(int, StreamIteratorStart, (RedisModuleKey *, int flags, RedisModuleStreamID *first, RedisModuleStreamID *last))  \
+    X(int, StreamIteratorNextID, (RedisModuleKey *, RedisModuleStreamID *, long *fields))                              \
+    X(int, StreamIteratorNextField, (RedisModuleKey *, RedisModuleString **field, RedisModuleString **value))          \
+    X(int, Replicate, (RedisModuleCtx *, const char *command, const char *format, ...))                                \
+    X(RedisModuleBlockedClient *, BlockClient, (RedisModuleCtx *, RedisModuleCmdFunc reply, RedisModuleCmdFunc timeout,\
+                                                void (*free_data)(RedisModuleCtx *, void *), long long timeout_ms))    \
+    X(int, UnblockClient, (RedisModuleBlockedClient *, void *data))                                                    \
+    X(void, SetDisconnectCallback, (RedisModuleBlockedClient *, RedisModuleDisconnectFunc))                            \
+    X(void *, GetBlockedClientPrivateData, (RedisModuleCtx *))                                                         \
+    X(RedisModuleBlockedClient *, GetBlockedClientHandle, (RedisModuleCtx *))                                          \
+    X(RedisModuleTimerID, CreateTimer, (RedisModuleCtx *, long long period_ms, RedisModuleTimerProc, void *data))      \
+    X(int, StopTimer, (RedisModuleCtx *, RedisModuleTimerID, void **data))                                             \
+    X(RedisModuleDict *, CreateDict, (RedisModuleCtx *))                                                               \
+    X(void, FreeDict, (RedisModuleCtx *, RedisModuleDict *))                                                           \
+    X(uint64_t, DictSize, (RedisModuleDict *))                                                                         \
+    X(int, DictSetC, (RedisModuleDict *, void *key, size_t length, void *value))                                       \
+    X(int, DictDelC, (RedisModuleDict *, void *key, size_t length, void *old_value))                                   \
+    X(void *, DictGetC, (RedisModuleDict *, void *key, size_t length, int *missing))
+
+/* Functions that came after Redis 7.0: NULL on a server that does not have them. */
+#define MODULE_API_OPTIONAL(X)                                                                                         \
+    X(int, AddACLCategory, (RedisModuleCtx *, const char *category))                                                   \
+    X(int, SetCommandACLCategories, (RedisModuleCommand *, const char *categories))
+
+#define MODULE_API_DECLARE(result, name, parameters) extern result(*RedisModule_##name) parameters;
+MODULE_API_REQUIRED(MODULE_API_DECLARE)
+MODULE_API_OPTIONAL(MODULE_API_DECLARE)
+#undef MODULE_API_DECLARE
+
+/* Fills in the functions above. Returns the name of a required one that the server lacks, or NULL. */
+const char *module_api_load(RedisModuleCtx *ctx);
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * The requests that wait for the sidecar's answer, each with the client that is blocked on it.
+ *
+ * A request waits from pending_add() to pending_take(), and is taken exactly once: by VSTORE.REPLY, by its deadline,
+ * by CLIENT UNBLOCK or by the loss of its client. Whoever takes it unblocks the client, and Redis frees it then through
+ * pending_free().
+ *
+ * The deadline is a timer of our own and not BlockClient()'s. Redis does not ask the module about a client whose
+ * deadline passes between UnblockClient() and the next turn of the event loop: it would unblock that client without
+ * any reply, and the connection would be out of step from then on.
+ */
+#ifndef VSTORE_PENDING_H
+#define VSTORE_PENDING_H
+
+#include "command_table.h"
+#include "module_api.h"
+
+/* A request in a stream of Redis: together they are its identity. */
+typedef struct {
+    RedisModuleString *stream;
+    RedisModuleStreamID id;
+} RequestId;
+
+typedef struct Pending Pending;
+typedef void (*PendingExpired)(RedisModuleCtx *ctx, Pending *pending);
+
+struct Pending {
+    RequestId request; /* holds a reference to the stream's name */
+    const VstoreCommand *command;
+    RedisModuleBlockedClient *client;
+    long long timeout_ms;
+    RedisModuleTimerID deadline; /* 0 once it has fired */
+    PendingExpired expired;
+    bool timed_out;
+    RedisModuleString *answer; /* RESP3, checked; NULL: the bytes were malformed, or nobody is left to read them */
+};
+
+void pending_open(void);
+void pending_close(void);
+
+long long pending_count(void);
+
+/* Takes over `pending`, of which all fields but the deadline are set, and starts its deadline. */
+void pending_add(RedisModuleCtx *ctx, Pending *pending);
+
+/* Who waits for this request, or with this client; NULL when nobody does. */
+Pending *pending_of_request(const RequestId *request);
+Pending *pending_of_client(RedisModuleBlockedClient *client);
+
+/* Ends the waiting; the caller unblocks the client. */
+void pending_take(RedisModuleCtx *ctx, Pending *pending);
+
+/* The free_data callback of BlockClient(). */
+void pending_free(RedisModuleCtx *ctx, void *pending);
+
+#endif

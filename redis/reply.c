@@ -1,0 +1,53 @@
+/* From the tokens of resp3.h to Redis' reply functions. */
+#include "reply.h"
+#include "resp3.h"
+
+/* For the two functions that want a C string. */
+static void reply_with_line(RedisModuleCtx *ctx, const Resp3Token *token,
+                            int (*reply)(RedisModuleCtx *, const char *)) {
+    RedisModuleString *line = RedisModule_CreateString(ctx, token->text, token->length);
+    reply(ctx, RedisModule_StringPtrLen(line, NULL));
+    RedisModule_FreeString(ctx, line);
+}
+
+/*
+ * A RESP2 client gets the digits that the sidecar wrote, as Redis 7.0 would print 0.232 as 0.23200000000000001; in
+ * RESP3 it is a number all the same.
+ */
+static void reply_with_double(RedisModuleCtx *ctx, const Resp3Token *token, bool to_resp3) {
+    if (to_resp3)
+        RedisModule_ReplyWithDouble(ctx, token->real);
+    else
+        RedisModule_ReplyWithStringBuffer(ctx, token->text, token->length);
+}
+
+/* The text of a verbatim string follows three letters of format and a colon. */
+static void reply_with_verbatim(RedisModuleCtx *ctx, const Resp3Token *token) {
+    RedisModule_ReplyWithVerbatimStringType(ctx, token->text + 4, token->length - 4, token->text);
+}
+
+static void reply_with_token(RedisModuleCtx *ctx, const Resp3Token *token, bool to_resp3) {
+    switch (token->type) {
+    case '+': reply_with_line(ctx, token, RedisModule_ReplyWithSimpleString); break;
+    case '-': reply_with_line(ctx, token, RedisModule_ReplyWithError); break;
+    case ':': RedisModule_ReplyWithLongLong(ctx, token->integer); break;
+    case ',': reply_with_double(ctx, token, to_resp3); break;
+    case '#': RedisModule_ReplyWithBool(ctx, token->integer != 0); break;
+    case '_': RedisModule_ReplyWithNull(ctx); break;
+    case '(': RedisModule_ReplyWithBigNumber(ctx, token->text, token->length); break;
+    case '$': RedisModule_ReplyWithStringBuffer(ctx, token->text, token->length); break;
+    case '=': reply_with_verbatim(ctx, token); break;
+    case '*': RedisModule_ReplyWithArray(ctx, (long)token->integer); break;
+    case '%': RedisModule_ReplyWithMap(ctx, (long)token->integer); break;
+    case '~': RedisModule_ReplyWithSet(ctx, (long)token->integer); break;
+    }
+}
+
+void reply_with_resp3(RedisModuleCtx *ctx, RedisModuleString *value) {
+    size_t length;
+    const char *bytes = RedisModule_StringPtrLen(value, &length);
+    Resp3Cursor cursor = {bytes, bytes + length};
+    Resp3Token token;
+    bool to_resp3 = RedisModule_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_RESP3;
+    while (cursor.at < cursor.end && resp3_next(&cursor, &token)) reply_with_token(ctx, &token, to_resp3);
+}

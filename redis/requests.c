@@ -1,0 +1,197 @@
+/*
+ * The life of a request: admitted and appended to its stream by request_command(), waited for, then answered by
+ * reply_command(), or timed out, or abandoned by its client. All of it runs on Redis' one thread.
+ */
+#include "requests.h"
+#include "attachment.h"
+#include "command_table.h"
+#include "pending.h"
+#include "reply.h"
+#include "resp3.h"
+#include "streams.h"
+#include <stdio.h>
+#include <string.h>
+
+#ifndef PENDING_MAX /* a test compiles the module with a smaller one */
+#define PENDING_MAX 100000
+#endif
+
+#define TEXT(number) #number
+#define NUMBER_AS_TEXT(number) TEXT(number)
+
+#define NO_BLOCKING                                                                                                    \
+    (REDISMODULE_CTX_FLAGS_MULTI | REDISMODULE_CTX_FLAGS_LUA | REDISMODULE_CTX_FLAGS_DENY_BLOCKING)
+
+RequestCounters request_counters;
+long long request_timeout_ms;
+long long request_wait_timeout_ms;
+
+static int reply_with_timeout(RedisModuleCtx *ctx, const Pending *pending) {
+    char error[128];
+    const char *fate = pending->command->writes ? "the write is in the log and will be applied" : "nothing was changed";
+    snprintf(error, sizeof(error), "TIMEOUT no answer within %lld ms; %s", pending->timeout_ms, fate);
+    return RedisModule_ReplyWithError(ctx, error);
+}
+
+/* However a wait ends, the entry of a read has served its purpose. */
+static void end_wait(RedisModuleCtx *ctx, Pending *pending) {
+    pending_take(ctx, pending);
+    if (!pending->command->writes) stream_delete(ctx, &pending->request);
+    RedisModule_UnblockClient(pending->client, pending);
+}
+
+static void on_deadline(RedisModuleCtx *ctx, Pending *pending) {
+    request_counters.timeouts++;
+    pending->timed_out = true;
+    end_wait(ctx, pending);
+}
+
+/* CLIENT UNBLOCK … TIMEOUT. The client is told here, as Redis lets go of it right after. */
+static int on_unblocked(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    (void)argv, (void)argc;
+    Pending *pending = pending_of_client(RedisModule_GetBlockedClientHandle(ctx));
+    if (pending == NULL) return REDISMODULE_OK;
+    reply_with_timeout(ctx, pending);
+    on_deadline(ctx, pending);
+    return REDISMODULE_OK;
+}
+
+/* The client left, was killed, or got the error of CLIENT UNBLOCK … ERROR. */
+static void on_disconnected(RedisModuleCtx *ctx, RedisModuleBlockedClient *client) {
+    Pending *pending = pending_of_client(client);
+    if (pending == NULL) return;
+    request_counters.disconnects++;
+    end_wait(ctx, pending);
+}
+
+static int on_answered(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    (void)argv, (void)argc;
+    const Pending *pending = RedisModule_GetBlockedClientPrivateData(ctx);
+    if (pending->timed_out) return reply_with_timeout(ctx, pending);
+    if (pending->answer == NULL) return RedisModule_ReplyWithError(ctx, "ERR the sidecar sent a malformed reply");
+    reply_with_resp3(ctx, pending->answer);
+    return REDISMODULE_OK;
+}
+
+static void wait_for_answer(RedisModuleCtx *ctx, const RequestId *request, const VstoreCommand *command) {
+    Pending *pending = RedisModule_Calloc(1, sizeof(*pending));
+    pending->request = *request;
+    pending->command = command;
+    pending->timeout_ms = command->long_running ? request_wait_timeout_ms : request_timeout_ms;
+    pending->expired = on_deadline;
+    /* No timeout of Redis' own: see pending.h. */
+    pending->client = RedisModule_BlockClient(ctx, on_answered, on_unblocked, pending_free, 0);
+    RedisModule_SetDisconnectCallback(pending->client, on_disconnected);
+    RedisModule_RetainString(ctx, request->stream);
+    pending_add(ctx, pending);
+}
+
+static int reply_queued(RedisModuleCtx *ctx, const RequestId *request) {
+    char queued[64];
+    snprintf(queued, sizeof(queued), "QUEUED %llu-%llu", (unsigned long long)request->id.ms,
+             (unsigned long long)request->id.seq);
+    return RedisModule_ReplyWithSimpleString(ctx, queued);
+}
+
+static int reply_cannot_wait(RedisModuleCtx *ctx, const VstoreCommand *command) {
+    char error[128];
+    snprintf(error, sizeof(error),
+             "ERR VSTORE.%s cannot be used inside MULTI or a script: it has to wait for the sidecar", command->name);
+    return RedisModule_ReplyWithError(ctx, error);
+}
+
+static bool fits_payload(RedisModuleString **arguments, int count) {
+    size_t total = 0;
+    for (int i = 0; i < count; i++) {
+        size_t length;
+        RedisModule_StringPtrLen(arguments[i], &length);
+        total += length;
+    }
+    return total <= command_payload_bytes_max;
+}
+
+/* NULL, or the error that refuses the request before anything is appended. */
+static const char *refusal(RedisModuleCtx *ctx, int flags, RedisModuleString **arguments, int count) {
+    const char *missing = attachment_missing(ctx, flags);
+    if (missing != NULL) {
+        request_counters.refused_down++;
+        return missing;
+    }
+    if (!fits_payload(arguments, count)) return "LIMIT the arguments of one command may have 64 MiB together";
+    if (pending_count() >= PENDING_MAX) {
+        request_counters.refused_busy++;
+        return "BUSY " NUMBER_AS_TEXT(PENDING_MAX) " requests are waiting for the vstore sidecar already";
+    }
+    return NULL;
+}
+
+/* Appends first and blocks then: a request that cannot be appended is answered at once. */
+static int submit(RedisModuleCtx *ctx, const VstoreCommand *command, RedisModuleString **arguments, int count,
+                  bool can_wait) {
+    RedisModuleString *collection = command->has_collection && count > 0 ? arguments[0] : NULL;
+    RequestId request = {.stream = stream_of_request(ctx, command, collection)};
+    unsigned long long client = can_wait ? RedisModule_GetClientId(ctx) : 0;
+    const char *error = stream_append(ctx, &request, command, client, arguments, count);
+    if (error != NULL) {
+        RedisModule_ReplyWithError(ctx, error);
+    } else {
+        request_counters.requests[command->route]++;
+        if (can_wait)
+            wait_for_answer(ctx, &request, command);
+        else
+            reply_queued(ctx, &request);
+    }
+    RedisModule_FreeString(ctx, request.stream);
+    return REDISMODULE_OK;
+}
+
+int request_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    const VstoreCommand *command = command_find(RedisModule_StringPtrLen(argv[0], NULL) + strlen("VSTORE."));
+    int flags = RedisModule_GetContextFlags(ctx);
+    const char *refused = refusal(ctx, flags, argv + 1, argc - 1);
+    if (refused != NULL) return RedisModule_ReplyWithError(ctx, refused);
+    bool can_wait = !(flags & NO_BLOCKING);
+    if (!can_wait && !command->writes) return reply_cannot_wait(ctx, command);
+    return submit(ctx, command, argv + 1, argc - 1, can_wait);
+}
+
+/* Hands `bytes` to the client that waits for the request. Returns whether it got its answer. */
+static bool answer(RedisModuleCtx *ctx, const RequestId *request, RedisModuleString *bytes, bool whole) {
+    Pending *pending = pending_of_request(request);
+    if (pending == NULL) {
+        request_counters.replies_unknown++;
+        stream_delete_unknown(ctx, request);
+        return false;
+    }
+    if (whole) {
+        RedisModule_RetainString(ctx, bytes);
+        pending->answer = bytes;
+        request_counters.replies++;
+    }
+    end_wait(ctx, pending);
+    return whole;
+}
+
+static bool is_whole(RedisModuleString *bytes) {
+    size_t length;
+    const char *start = RedisModule_StringPtrLen(bytes, &length);
+    return resp3_is_one_value(start, length);
+}
+
+int reply_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    if (argc < 4 || (argc - 1) % 3 != 0) return RedisModule_WrongArity(ctx);
+    long long answered = 0, malformed = 0;
+    for (int i = 1; i < argc; i += 3) {
+        RequestId request = {.stream = argv[i]};
+        bool known = RedisModule_StringToStreamID(argv[i + 1], &request.id) == REDISMODULE_OK;
+        bool whole = is_whole(argv[i + 2]);
+        malformed += !known || !whole;
+        answered += known && answer(ctx, &request, argv[i + 2], whole);
+    }
+    request_counters.replies_malformed += malformed;
+    if (malformed == 0) return RedisModule_ReplyWithLongLong(ctx, answered);
+    char error[128];
+    snprintf(error, sizeof(error), "ERR %lld of %d replies were malformed, %lld clients got their answer", malformed,
+             (argc - 1) / 3, answered);
+    return RedisModule_ReplyWithError(ctx, error);
+}

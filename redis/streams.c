@@ -1,0 +1,154 @@
+/* The request streams of streams.h. */
+#include "streams.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CONTROL_STREAM "vstore:control"
+#define PREFIX "vstore:"
+#define QUERIES_SUFFIX ":queries"
+
+/* The largest id given so far, in any stream: ids are unique across them and grow. Only add_entry() writes it. */
+static RedisModuleStreamID last_id;
+
+/* Whether Redis Cluster finds a hash tag in the name: `{`, then `}` with something in between. */
+static bool has_hash_tag(const char *name, size_t length) {
+    const char *open = memchr(name, '{', length);
+    if (open == NULL) return false;
+    const char *close = memchr(open, '}', (size_t)(name + length - open));
+    return close != NULL && close > open + 1;
+}
+
+static RedisModuleString *collection_stream(RedisModuleCtx *ctx, RedisModuleString *collection, const char *suffix) {
+    size_t length;
+    const char *name = RedisModule_StringPtrLen(collection, &length);
+    bool tagged = has_hash_tag(name, length);
+    size_t size = sizeof(PREFIX) + sizeof("{}") + length + strlen(suffix);
+    char *bytes = RedisModule_Alloc(size), *end = bytes;
+    end += sprintf(end, tagged ? PREFIX : PREFIX "{");
+    memcpy(end, name, length); /* binary-safe: a name may hold a NUL, even though the sidecar will refuse it */
+    end += length;
+    end += sprintf(end, tagged ? "%s" : "}%s", suffix);
+    RedisModuleString *stream = RedisModule_CreateString(ctx, bytes, (size_t)(end - bytes));
+    RedisModule_Free(bytes);
+    return stream;
+}
+
+RedisModuleString *stream_of_request(RedisModuleCtx *ctx, const VstoreCommand *command, RedisModuleString *collection) {
+    if (command->route != ROUTE_CONTROL && collection != NULL) {
+        RedisModuleString *log = collection_stream(ctx, collection, ":log");
+        bool exists = RedisModule_KeyExists(ctx, log);
+        if (exists && command->route == ROUTE_LOG) return log;
+        RedisModule_FreeString(ctx, log);
+        if (exists) return collection_stream(ctx, collection, QUERIES_SUFFIX);
+    }
+    return RedisModule_CreateString(ctx, CONTROL_STREAM, strlen(CONTROL_STREAM));
+}
+
+static RedisModuleStreamID next_id(void) {
+    RedisModuleStreamID id = {.ms = (uint64_t)RedisModule_Milliseconds()};
+    if (id.ms <= last_id.ms) id = (RedisModuleStreamID){last_id.ms, last_id.seq + 1};
+    return id;
+}
+
+/* The fields of an entry, names and values in turn, each with a reference of its own. Returns how many strings. */
+static int build_fields(RedisModuleString **fields, const VstoreCommand *command, unsigned long long client,
+                        RedisModuleString **arguments, int count) {
+    int n = 0;
+    fields[n++] = RedisModule_CreateString(NULL, "cmd", 3);
+    fields[n++] = RedisModule_CreateString(NULL, command->name, strlen(command->name));
+    if (client != 0) {
+        fields[n++] = RedisModule_CreateString(NULL, "client", 6);
+        fields[n++] = RedisModule_CreateStringFromLongLong(NULL, (long long)client);
+    }
+    for (int i = 0; i < count; i++) {
+        fields[n++] = RedisModule_CreateStringFromLongLong(NULL, i);
+        fields[n++] = arguments[i];
+        RedisModule_RetainString(NULL, arguments[i]);
+    }
+    return n;
+}
+
+static const char *append_error(int code) {
+    switch (code) {
+    case ENOTSUP: return "WRONGTYPE the key of the request stream holds the wrong kind of value";
+    case ERANGE: return "LIMIT the request is larger than a stream entry can be";
+    default: return "ERR the request stream cannot take another entry";
+    }
+}
+
+/*
+ * Adds the entry under the next id of all streams. A stream that is ahead of it (an id given by somebody else, a clock
+ * set back) continues with its own next id, which is then the largest of all.
+ */
+static const char *add_entry(RedisModuleKey *key, RedisModuleStreamID *id, RedisModuleString **fields, int n) {
+    *id = next_id();
+    errno = 0;
+    int added = RedisModule_StreamAdd(key, 0, id, fields, n / 2);
+    if (added != REDISMODULE_OK && errno == EDOM)
+        added = RedisModule_StreamAdd(key, REDISMODULE_STREAM_ADD_AUTOID, id, fields, n / 2);
+    if (added != REDISMODULE_OK) return append_error(errno);
+    last_id = *id;
+    return NULL;
+}
+
+static void replicate(RedisModuleCtx *ctx, const RequestId *request, RedisModuleString **fields, int n) {
+    char id[48];
+    snprintf(id, sizeof(id), "%llu-%llu", (unsigned long long)request->id.ms, (unsigned long long)request->id.seq);
+    RedisModule_Replicate(ctx, "XADD", "scv", request->stream, id, fields, (size_t)n);
+}
+
+const char *stream_append(RedisModuleCtx *ctx, RequestId *request, const VstoreCommand *command,
+                          unsigned long long client, RedisModuleString **arguments, int count) {
+    RedisModuleString **fields = RedisModule_Alloc(sizeof(*fields) * 2 * (size_t)(count + 2));
+    int n = build_fields(fields, command, client, arguments, count);
+    RedisModuleKey *key = RedisModule_OpenKey(ctx, request->stream, REDISMODULE_READ | REDISMODULE_WRITE);
+    const char *error = add_entry(key, &request->id, fields, n);
+    RedisModule_CloseKey(key);
+    if (error == NULL && command->writes) replicate(ctx, request, fields, n);
+    for (int i = 0; i < n; i++) RedisModule_FreeString(NULL, fields[i]);
+    RedisModule_Free(fields);
+    return error;
+}
+
+void stream_delete(RedisModuleCtx *ctx, const RequestId *request) {
+    RedisModuleStreamID id = request->id;
+    RedisModuleKey *key = RedisModule_OpenKey(ctx, request->stream, REDISMODULE_READ | REDISMODULE_WRITE);
+    RedisModule_StreamDelete(key, &id); /* an error when the entry or the stream is gone already */
+    RedisModule_CloseKey(key);
+}
+
+static bool is_queries_stream(const char *name, size_t length) {
+    size_t suffix = strlen(QUERIES_SUFFIX), prefix = strlen(PREFIX);
+    return length > prefix + suffix && memcmp(name, PREFIX, prefix) == 0 &&
+           memcmp(name + length - suffix, QUERIES_SUFFIX, suffix) == 0;
+}
+
+/* Whether the value of an entry's first field, `cmd`, names a command that reads. */
+static bool is_read_entry(RedisModuleKey *key) {
+    RedisModuleString *field, *value;
+    if (RedisModule_StreamIteratorNextField(key, &field, &value) != REDISMODULE_OK) return false;
+    const VstoreCommand *command = command_find(RedisModule_StringPtrLen(value, NULL));
+    RedisModule_FreeString(NULL, field);
+    RedisModule_FreeString(NULL, value);
+    return command != NULL && !command->writes;
+}
+
+/* Whether the entry of the control stream is there and is a read; a write stays, as it was propagated. */
+static bool is_control_read(RedisModuleCtx *ctx, const RequestId *request) {
+    RedisModuleKey *key = RedisModule_OpenKey(ctx, request->stream, REDISMODULE_READ);
+    if (key == NULL) return false;
+    RedisModuleStreamID id = request->id;
+    long fields;
+    bool is_read = RedisModule_StreamIteratorStart(key, 0, &id, &id) == REDISMODULE_OK &&
+                   RedisModule_StreamIteratorNextID(key, &id, &fields) == REDISMODULE_OK && is_read_entry(key);
+    RedisModule_CloseKey(key); /* stops the iterator too */
+    return is_read;
+}
+
+void stream_delete_unknown(RedisModuleCtx *ctx, const RequestId *request) {
+    size_t length;
+    const char *name = RedisModule_StringPtrLen(request->stream, &length);
+    bool is_control = length == strlen(CONTROL_STREAM) && memcmp(name, CONTROL_STREAM, length) == 0;
+    if (is_queries_stream(name, length) || (is_control && is_control_read(ctx, request))) stream_delete(ctx, request);
+}

@@ -1,0 +1,27 @@
+/*
+ * The request streams: their names, the ids of their entries, appending and deleting. See src/bridge/PROTOCOL.md.
+ */
+#ifndef VSTORE_STREAMS_H
+#define VSTORE_STREAMS_H
+
+#include "command_table.h"
+#include "module_api.h"
+#include "pending.h"
+
+/* The stream that carries a request; `collection` is NULL when it names none. The caller frees it. */
+RedisModuleString *stream_of_request(RedisModuleCtx *ctx, const VstoreCommand *command, RedisModuleString *collection);
+
+/*
+ * Appends a request to `request->stream` and sets `request->id`; a write is also propagated. `client` is the id of the
+ * client that will wait, 0 for none. Returns NULL, or the error to reply when nothing was appended.
+ */
+const char *stream_append(RedisModuleCtx *ctx, RequestId *request, const VstoreCommand *command,
+                          unsigned long long client, RedisModuleString **arguments, int count);
+
+/* Deletes the entry of a read, here only: replicas and the AOF never heard of it. */
+void stream_delete(RedisModuleCtx *ctx, const RequestId *request);
+
+/* Deletes the entry of a request that nobody waits for, if it is one of ours and a read. */
+void stream_delete_unknown(RedisModuleCtx *ctx, const RequestId *request);
+
+#endif

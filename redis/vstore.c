@@ -1,0 +1,177 @@
+/*
+ * The vstore module: turns every VSTORE.* command into an entry of a Redis stream, blocks the client, and answers it
+ * with what the sidecar sends back. It holds no vectors and no state that must survive; what travels is described in
+ * src/bridge/PROTOCOL.md.
+ *
+ * This file registers everything with Redis. A request itself passes through requests.c (its life), streams.c (where
+ * it is appended), pending.c (who waits for it), resp3.c and reply.c (its answer).
+ */
+#include "attachment.h"
+#include "command_table.h"
+#include "module_api.h"
+#include "pending.h"
+#include "requests.h"
+#include <stdio.h>
+#include <string.h>
+
+#define MODULE_NAME "vstore"
+#define MODULE_VERSION 1
+#define COMMAND_NAME_BYTES_MAX 64
+#define ACL_CATEGORIES_BYTES_MAX 64
+
+#define TIMEOUT_MS_DEFAULT 5000
+#define WAIT_TIMEOUT_MS_DEFAULT 600000
+#define TIMEOUT_MS_MIN 1
+#define TIMEOUT_MS_MAX 3600000
+
+/*
+ * How Redis treats a command, from what the table says of it.
+ *
+ * A read is "readonly" though it appends to a stream: that entry is never propagated, and the module's stream functions
+ * neither mark the dataset as changed nor ask for the write flag. So a read belongs to @read, works with a full memory
+ * (where a write is refused) and while CLIENT PAUSE WRITE holds the writes back.
+ */
+static const char *command_flags(const VstoreCommand *command) {
+    bool key_is_optional = !command->has_collection || command->arity == -1;
+    if (command->writes) return "write deny-oom blocking";
+    return key_is_optional ? "readonly blocking no-mandatory-keys" : "readonly blocking";
+}
+
+/* The collection's name is the key that ACL rules and cluster slots see; the streams behind it are ours alone. */
+static RedisModuleCommandKeySpec collection_key(const VstoreCommand *command) {
+    return (RedisModuleCommandKeySpec){
+        .flags = command->writes ? REDISMODULE_CMD_KEY_RW | REDISMODULE_CMD_KEY_UPDATE
+                                 : REDISMODULE_CMD_KEY_RO | REDISMODULE_CMD_KEY_ACCESS,
+        .begin_search_type = REDISMODULE_KSPEC_BS_INDEX,
+        .bs.index = {.pos = 1},
+        .find_keys_type = REDISMODULE_KSPEC_FK_RANGE,
+        .fk.range = {.lastkey = 0, .keystep = 1, .limit = 0},
+    };
+}
+
+static int describe(RedisModuleCommand *registered, const VstoreCommand *command) {
+    static const RedisModuleCommandInfoVersion version = {
+        .version = 1,
+        .sizeof_historyentry = sizeof(RedisModuleCommandHistoryEntry),
+        .sizeof_keyspec = sizeof(RedisModuleCommandKeySpec),
+        .sizeof_arg = sizeof(RedisModuleCommandArg),
+    };
+    RedisModuleCommandKeySpec keys[] = {collection_key(command), {0}};
+    RedisModuleCommandInfo info = {
+        .version = &version,
+        .summary = command->summary,
+        .complexity = command->complexity,
+        .since = command->since,
+        .arity = command->arity,
+        .key_specs = command->has_collection ? keys : NULL,
+        .args = command->arguments,
+    };
+    return RedisModule_SetCommandInfo(registered, &info);
+}
+
+/* Redis 7.0 keeps modules out of the ACL categories; 7.2 has them, 7.4 and Valkey 8 also let us add @vstore. */
+static void categorize(RedisModuleCommand *registered, const char *categories) {
+    if (RedisModule_SetCommandACLCategories == NULL) return;
+    char all[ACL_CATEGORIES_BYTES_MAX];
+    snprintf(all, sizeof(all), "%s%s", RedisModule_AddACLCategory != NULL ? MODULE_NAME " " : "", categories);
+    RedisModule_SetCommandACLCategories(registered, all);
+}
+
+static int register_command(RedisModuleCtx *ctx, const VstoreCommand *command) {
+    char name[COMMAND_NAME_BYTES_MAX];
+    snprintf(name, sizeof(name), "VSTORE.%s", command->name);
+    int key = command->has_collection ? 1 : 0;
+    if (RedisModule_CreateCommand(ctx, name, request_command, command_flags(command), key, key, key) != REDISMODULE_OK)
+        return REDISMODULE_ERR;
+    RedisModuleCommand *registered = RedisModule_GetCommand(ctx, name);
+    categorize(registered, command->writes ? "write slow blocking" : "read slow blocking");
+    return describe(registered, command);
+}
+
+/*
+ * The sidecar's two commands name no keys, so that one VSTORE.REPLY can serve many collections; "admin" lets the ACLs
+ * keep everybody else from them. They work in a full memory, and are never propagated.
+ */
+static int register_admin_command(RedisModuleCtx *ctx, const char *name, RedisModuleCmdFunc run) {
+    if (RedisModule_CreateCommand(ctx, name, run, "admin deny-script", 0, 0, 0) != REDISMODULE_OK)
+        return REDISMODULE_ERR;
+    categorize(RedisModule_GetCommand(ctx, name), "admin dangerous");
+    return REDISMODULE_OK;
+}
+
+static int register_commands(RedisModuleCtx *ctx) {
+    if (RedisModule_AddACLCategory != NULL) RedisModule_AddACLCategory(ctx, MODULE_NAME);
+    for (const VstoreCommand *command = command_table; command->name != NULL; command++)
+        if (register_command(ctx, command) != REDISMODULE_OK) return REDISMODULE_ERR;
+    if (register_admin_command(ctx, "VSTORE.ATTACH", attach_command) != REDISMODULE_OK) return REDISMODULE_ERR;
+    return register_admin_command(ctx, "VSTORE.REPLY", reply_command);
+}
+
+static long long get_setting(const char *name, void *data) {
+    (void)name;
+    return *(long long *)data;
+}
+
+static int set_setting(const char *name, long long value, void *data, RedisModuleString **error) {
+    (void)name, (void)error;
+    *(long long *)data = value;
+    return REDISMODULE_OK;
+}
+
+static int register_timeout(RedisModuleCtx *ctx, const char *name, long long standard, long long *setting) {
+    return RedisModule_RegisterNumericConfig(ctx, name, standard, REDISMODULE_CONFIG_DEFAULT, TIMEOUT_MS_MIN,
+                                             TIMEOUT_MS_MAX, get_setting, set_setting, NULL, setting);
+}
+
+static int register_settings(RedisModuleCtx *ctx) {
+    if (register_timeout(ctx, "timeout", TIMEOUT_MS_DEFAULT, &request_timeout_ms) != REDISMODULE_OK ||
+        register_timeout(ctx, "wait-timeout", WAIT_TIMEOUT_MS_DEFAULT, &request_wait_timeout_ms) != REDISMODULE_OK)
+        return REDISMODULE_ERR;
+    return RedisModule_LoadConfigs(ctx);
+}
+
+/* INFO vstore */
+static void add_info(RedisModuleInfoCtx *info, int for_crash_report) {
+    (void)for_crash_report;
+    const RequestCounters *counters = &request_counters;
+    RedisModule_InfoAddSection(info, "");
+    RedisModule_InfoAddFieldLongLong(info, "attached", attachment_is_live());
+    RedisModule_InfoAddFieldCString(info, "sidecar", attachment_sidecar());
+    RedisModule_InfoAddFieldLongLong(info, "protocol", PROTOCOL_VERSION);
+    RedisModule_InfoAddFieldLongLong(info, "last_attach_ms_ago", attachment_age_ms());
+    RedisModule_InfoAddFieldLongLong(info, "pending", pending_count());
+    RedisModule_InfoAddFieldLongLong(info, "requests_log", counters->requests[ROUTE_LOG]);
+    RedisModule_InfoAddFieldLongLong(info, "requests_queries", counters->requests[ROUTE_QUERIES]);
+    RedisModule_InfoAddFieldLongLong(info, "requests_control", counters->requests[ROUTE_CONTROL]);
+    RedisModule_InfoAddFieldLongLong(info, "replies", counters->replies);
+    RedisModule_InfoAddFieldLongLong(info, "replies_unknown", counters->replies_unknown);
+    RedisModule_InfoAddFieldLongLong(info, "replies_malformed", counters->replies_malformed);
+    RedisModule_InfoAddFieldLongLong(info, "timeouts", counters->timeouts);
+    RedisModule_InfoAddFieldLongLong(info, "disconnects", counters->disconnects);
+    RedisModule_InfoAddFieldLongLong(info, "refused_down", counters->refused_down);
+    RedisModule_InfoAddFieldLongLong(info, "refused_busy", counters->refused_busy);
+}
+
+__attribute__((visibility("default"))) int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    (void)argv, (void)argc;
+    const char *lacking = module_api_load(ctx);
+    if (lacking != NULL) {
+        /* Redis' own log function may be what is lacking. */
+        fprintf(stderr, "vstore needs Redis 7.0 or Valkey 7.2: this server has no RedisModule_%s\n", lacking);
+        return REDISMODULE_ERR;
+    }
+    if (RedisModule_IsModuleNameBusy(MODULE_NAME)) return REDISMODULE_ERR;
+    RedisModule_SetModuleAttribs(ctx, MODULE_NAME, MODULE_VERSION, REDISMODULE_APIVER_1);
+    if (register_commands(ctx) != REDISMODULE_OK || register_settings(ctx) != REDISMODULE_OK ||
+        RedisModule_RegisterInfoFunc(ctx, add_info) != REDISMODULE_OK)
+        return REDISMODULE_ERR;
+    pending_open();
+    return REDISMODULE_OK;
+}
+
+/* Redis has made sure that no client waits any more: it refuses to unload a module with blocked clients. */
+__attribute__((visibility("default"))) int RedisModule_OnUnload(RedisModuleCtx *ctx) {
+    (void)ctx;
+    pending_close();
+    return REDISMODULE_OK;
+}

@@ -1,0 +1,16 @@
+/** VSTORE.CARD: how many vectors there are. */
+import { collection, sequence } from "./arguments.ts";
+import { define } from "./command.ts";
+
+export const card = define({
+  name: "CARD",
+  summary: "Returns the number of vectors of a collection.",
+  complexity: "O(1)",
+  route: "queries",
+  args: sequence({ collection }),
+  reply: "the number of vectors",
+  replyType: "number",
+  run({ catalog }, input) {
+    return catalog.get(input.collection).length;
+  },
+});

@@ -1,0 +1,16 @@
+/** VSTORE.DEL: keys, their vectors and their attributes. */
+import { collection, key, many, sequence } from "./arguments.ts";
+import { define } from "./command.ts";
+
+export const del = define({
+  name: "DEL",
+  summary: "Deletes keys and their vectors.",
+  complexity: "O(K), K being the number of keys",
+  route: "log",
+  args: sequence({ collection, keys: many(key) }),
+  reply: "the number of keys that existed",
+  replyType: "number",
+  run({ catalog }, input) {
+    return catalog.get(input.collection).delete(input.keys);
+  },
+});

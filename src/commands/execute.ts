@@ -1,0 +1,86 @@
+/**
+ * One request from bytes to bytes: find the command, parse and check its arguments, make room, run it, encode the
+ * reply or the error. Never throws: whatever goes wrong is the answer to that one request. Answers in the same
+ * tick when nothing had to be waited for, which is what keeps a stream of small writes fast.
+ */
+import { VstoreError } from "../errors.ts";
+import { parseArguments } from "./arguments.ts";
+import { echo } from "./bytes.ts";
+import type { Context } from "./command.ts";
+import { commands } from "./index.ts";
+import type { Reply } from "./reply.ts";
+import { encodeError, encodeReply } from "./resp3.ts";
+import { toWireError } from "./wire-error.ts";
+
+export interface Outcome {
+  /** One RESP3 value. */
+  readonly bytes: Buffer;
+  /** Set when the request was refused. */
+  readonly error?: Error;
+}
+
+/** What is left to do once nothing has to be waited for any more. */
+type LastStep = () => Reply;
+
+/**
+ * @param name the command's name in upper case, without VSTORE.
+ * @param onApplied called in the same tick in which the request took effect or was refused, so that no
+ *   checkpoint can come between a write and the note that it was applied
+ */
+export function execute(
+  context: Context,
+  name: string,
+  args: readonly Uint8Array[],
+  onApplied?: () => void,
+): Outcome | Promise<Outcome> {
+  const settle = (last: LastStep): Outcome => {
+    const outcome = attempt(context, name, last);
+    onApplied?.();
+    return outcome;
+  };
+  const refuse = (error: unknown): Outcome => settle(() => raise(error));
+  const started = start(context, name, args);
+  return started instanceof Promise ? started.then(settle, refuse) : settle(started);
+}
+
+/** All of a request that may wait. What is wrong with it already is the last step's error. */
+function start(context: Context, name: string, args: readonly Uint8Array[]): LastStep | Promise<LastStep> {
+  try {
+    return startOrThrow(context, name, args);
+  } catch (error) {
+    return () => raise(error);
+  }
+}
+
+function startOrThrow(
+  context: Context,
+  name: string,
+  args: readonly Uint8Array[],
+): LastStep | Promise<LastStep> {
+  const command = commands.get(name) ?? raise(unknownCommand(name));
+  const input = parseArguments(command.args, args);
+  if (command.route === "log") {
+    const run = () => command.run(context, input);
+    return command.reserve?.(context, input)?.then(() => run) ?? run;
+  }
+  const reply = command.run(context, input);
+  return reply instanceof Promise ? reply.then((value) => () => value) : () => reply;
+}
+
+function unknownCommand(name: string): VstoreError {
+  return new VstoreError("ERR", `unknown command ${echo(Buffer.from(`VSTORE.${name}`))}`);
+}
+
+function attempt(context: Context, name: string, last: LastStep): Outcome {
+  try {
+    return { bytes: encodeReply(last()) };
+  } catch (cause) {
+    const error = cause instanceof Error ? cause : new Error(String(cause));
+    if (!(error instanceof VstoreError)) context.onUnexpectedError?.(error, name);
+    return { bytes: encodeError(toWireError(error)), error };
+  }
+}
+
+function raise(error: unknown): never {
+  throw error;
+}

@@ -1,0 +1,16 @@
+/** VSTORE.SETATTR: the JSON that belongs to a key. */
+import { attributes, collection, key, sequence } from "./arguments.ts";
+import { define } from "./command.ts";
+
+export const setattr = define({
+  name: "SETATTR",
+  summary: "Sets the JSON attributes of a key; an empty string removes them.",
+  complexity: "O(1)",
+  route: "log",
+  args: sequence({ collection, key, attributes }),
+  reply: "1, or 0 when there is no such key",
+  replyType: "number",
+  run({ catalog }, input) {
+    return Number(catalog.get(input.collection).setAttributes(input.key, input.attributes));
+  },
+});
