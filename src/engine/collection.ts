@@ -7,7 +7,7 @@ import { VstoreError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { attributesBytes } from "./attributes.ts";
 import { Checkpointer, type CheckpointReport } from "./checkpoint.ts";
-import { squaredNorm } from "./distance.ts";
+import { allFinite, isZero } from "./distance.ts";
 import { Indexer } from "./indexer.ts";
 import { NONE } from "./key-table.ts";
 import { putBytes, REMOVE_BYTES } from "./keys.ts";
@@ -332,12 +332,11 @@ export class Collection {
     if (vector.length !== dimensions) {
       throw new VstoreError("ERR", `'${name}' must have ${dimensions} components, got ${vector.length}`);
     }
-    const norm = squaredNorm(vector);
-    if (!Number.isFinite(norm)) {
+    if (!allFinite(vector)) {
       const at = vector.findIndex((component) => !Number.isFinite(component));
       throw new VstoreError("ERR", `'${name}' must be finite, component ${at + 1} is ${vector[at]}`);
     }
-    if (norm === 0 && metric === "COSINE") {
+    if (metric === "COSINE" && isZero(vector)) {
       throw new VstoreError("ERR", `'${name}' must not be all zeros under COSINE: it has no direction`);
     }
   }
