@@ -85,7 +85,8 @@ function cosine(query: Float32Array, norm: number, rows: Float32Array, start: nu
     dotA += query[i]! * rows[start + i]!;
     squareA += rows[start + i]! * rows[start + i]!;
   }
-  return 1 - (dotA + dotB) / (norm * Math.sqrt(squareA + squareB));
+  // Rounding may put the cosine of a vector with itself a little above 1.
+  return Math.max(0, 1 - (dotA + dotB) / (norm * Math.sqrt(squareA + squareB)));
 }
 
 function euclidean(query: Float32Array, rows: Float32Array, start: number): number {
