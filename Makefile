@@ -1,0 +1,49 @@
+# Everything starts here: `make run` and `make test` need no other command before them.
+#
+#   make run  PORT=6379 DATA_DIR=./data     the store with a sample of real word vectors, until Ctrl-C
+#   make test                               every test
+#
+# VSTORE_REDIS_URL=redis://… make run joins that Redis instead of starting one.
+
+PORT ?= 6379
+DATA_DIR ?= ./data
+
+SOURCES := $(shell find src -name '*.ts')
+# npm writes this file itself at the end of an installation.
+PACKAGES := node_modules/.package-lock.json
+# Without VSTORE_REDIS_URL vstore starts a Redis of its own, so one has to be installed.
+REDIS := $(if $(VSTORE_REDIS_URL),,redis)
+
+.PHONY: run test build bench clean help redis module
+
+run: build $(REDIS) ## start the store and load the sample
+	@exec scripts/foreground.sh node dist/cli.js serve --sample --port $(PORT) --data-dir "$(DATA_DIR)"
+
+test: build redis ## run every test
+	npx vitest run
+
+build: dist/cli.js module ## leave dist/ and redis/vstore.so
+
+bench: build redis ## run the benchmarks
+	npm run bench
+
+clean: ## remove what was built; data/ stays
+	rm -rf dist
+	$(MAKE) -C redis clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
+
+dist/cli.js: $(PACKAGES) $(SOURCES) tsconfig.json tsconfig.build.json
+	npx tsc -p tsconfig.build.json
+	@touch $@
+
+$(PACKAGES): package-lock.json
+	npm ci
+	@touch $@
+
+module:
+	@$(MAKE) --no-print-directory -C redis
+
+redis:
+	@scripts/ensure-redis.sh

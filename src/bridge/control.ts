@@ -1,0 +1,82 @@
+/**
+ * The writes of vstore:control: CREATE and DROP, and writes whose log was missing when they were sent. Each is
+ * run once; what follows from it in Redis is repeated until it is done, also after a crash in between.
+ */
+import type { Redis } from "ioredis";
+import type { Context } from "../commands/command.ts";
+import { execute, type Outcome } from "../commands/execute.ts";
+import { commands } from "../commands/index.ts";
+import type { Catalog } from "../engine/catalog.ts";
+import { compareIds } from "../engine/log-id.ts";
+import { VstoreError } from "../errors.ts";
+import type { Logger } from "../log.ts";
+import { type Answers, refusal } from "./answers.ts";
+import type { Request } from "./frame.ts";
+import { alignLog, expectDrop, forgetCollection } from "./reconcile.ts";
+import { namedCollection } from "./routing.ts";
+import { usable } from "./sources.ts";
+
+export class Control {
+  readonly #redis: Redis;
+  readonly #catalog: Catalog;
+  readonly #answers: Answers;
+  readonly #context: (request: Request) => Context;
+  readonly #log: Logger;
+
+  constructor(
+    redis: Redis,
+    catalog: Catalog,
+    answers: Answers,
+    context: (request: Request) => Context,
+    log: Logger,
+  ) {
+    this.#redis = redis;
+    this.#catalog = catalog;
+    this.#answers = answers;
+    this.#context = context;
+    this.#log = log;
+  }
+
+  async apply(request: Request): Promise<void> {
+    const collection = namedCollection(request) ?? "";
+    const isNew = compareIds(request.id, this.#catalog.controlId) > 0;
+    const outcome = isNew ? await this.#run(request, collection) : undefined;
+    await this.#followUp(request, collection);
+    this.#answers.toControlWrite(request, outcome);
+  }
+
+  /** Gives a collection whose log has vanished its log back. */
+  async restoreLog(name: string | undefined): Promise<void> {
+    const collection = name === undefined ? undefined : usable(this.#catalog, name);
+    if (collection !== undefined) await alignLog(this.#redis, collection, this.#log);
+  }
+
+  async #run(request: Request, collection: string): Promise<Outcome> {
+    const isUsable = usable(this.#catalog, collection) !== undefined;
+    if (isUsable && commands.get(request.name)?.route === "log") return logWasMissing(collection);
+    if (request.name === "DROP" && this.#exists(collection)) await expectDrop(this.#redis, collection);
+    const outcome = await this.#execute(request);
+    await this.#catalog.markControl(request.id);
+    return outcome;
+  }
+
+  #execute(request: Request): Outcome | Promise<Outcome> {
+    if (request.fault !== undefined) return refusal(new VstoreError("ERR", request.fault));
+    return execute(this.#context(request), request.name, request.args);
+  }
+
+  async #followUp(request: Request, collection: string): Promise<void> {
+    await this.restoreLog(collection);
+    if (request.name === "DROP" && !this.#exists(collection)) await forgetCollection(this.#redis, collection);
+  }
+
+  /** Damaged ones exist too. */
+  #exists(collection: string): boolean {
+    return this.#catalog.names().includes(collection);
+  }
+}
+
+function logWasMissing(collection: string): Outcome {
+  const what = `the log of collection '${collection}' had vanished from Redis and is back now; nothing was changed`;
+  return refusal(new VstoreError("TRYAGAIN", what));
+}

@@ -1,0 +1,26 @@
+/** Lets a limited number of tasks run at the same time, and tells when there is room and when all are done. */
+import { EventEmitter, once } from "node:events";
+
+export class Limiter {
+  readonly #runningMax: number;
+  readonly #finished = new EventEmitter();
+  #running = 0;
+
+  constructor(runningMax: number) {
+    this.#runningMax = runningMax;
+  }
+
+  /** Resolves once the task was started, not once it is done. The task must not reject. */
+  async start(task: () => Promise<void>): Promise<void> {
+    while (this.#running >= this.#runningMax) await once(this.#finished, "one");
+    this.#running++;
+    void task().finally(() => {
+      this.#running--;
+      this.#finished.emit("one");
+    });
+  }
+
+  async idle(): Promise<void> {
+    while (this.#running > 0) await once(this.#finished, "one");
+  }
+}

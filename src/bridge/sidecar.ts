@@ -1,0 +1,120 @@
+/**
+ * The sidecar: one session after the other, for as long as the process lives.
+ *
+ *   connecting → standby (another sidecar holds the lease) → starting → serving
+ *
+ * Whatever ends a session leads back to connecting, after a pause that doubles up to a limit. Each change is
+ * logged once, however often the attempts repeat.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import type { Catalog } from "../engine/catalog.ts";
+import { VstoreError } from "../errors.ts";
+import { publicUrl } from "./connection.ts";
+import { Lease } from "./lease.ts";
+import { Service, type ServiceOptions } from "./service.ts";
+import { Session } from "./session.ts";
+
+const backOffMsMin = 100;
+const backOffMsMax = 5_000;
+const standbyPollMs = 1_000;
+
+export interface SidecarOptions extends ServiceOptions {
+  /** Opens the files, or gives them when they are open; only called by who holds the lease. */
+  readonly catalog: () => Promise<Catalog>;
+  /** Done before each attempt to connect. */
+  readonly beforeConnect?: () => Promise<void>;
+  /** Called each time that clients are served (again). */
+  readonly onServing?: () => void;
+}
+
+export class Sidecar {
+  readonly #options: SidecarOptions;
+  readonly #stop: AbortSignal;
+  #lastReport = "";
+  #backOffMs = backOffMsMin;
+
+  constructor(options: SidecarOptions, stop: AbortSignal) {
+    this.#options = options;
+    this.#stop = stop;
+  }
+
+  /** Resolves once `stop` was aborted. @throws VstoreError when the files cannot be opened */
+  async run(): Promise<void> {
+    while (!this.#stop.aborted) {
+      try {
+        await this.#oneSession();
+      } catch (error) {
+        if (error instanceof UnusableFiles) throw error.cause;
+        if (!this.#stop.aborted) this.#report("warn", `not serving: ${(error as Error).message}`);
+      }
+      await this.#pause(this.#backOffMs);
+      this.#backOffMs = Math.min(2 * this.#backOffMs, backOffMsMax);
+    }
+  }
+
+  async #oneSession(): Promise<void> {
+    await this.#options.beforeConnect?.();
+    const session = await Session.open(this.#options.url);
+    const end = () => session.end(new Error("stopped"));
+    this.#stop.addEventListener("abort", end);
+    try {
+      const lease = await this.#takeLease(session);
+      if (lease === undefined) return;
+      try {
+        const service = new Service(session, lease, await this.#openFiles(), this.#options);
+        await service.start();
+        this.#stop.removeEventListener("abort", end);
+        this.#announce();
+        await service.run(this.#stop);
+      } finally {
+        await lease.release().catch(() => {});
+      }
+    } catch (error) {
+      throw session.signal.aborted ? session.signal.reason : error;
+    } finally {
+      this.#stop.removeEventListener("abort", end);
+      session.end(new Error("the session is over"));
+    }
+  }
+
+  async #takeLease(session: Session): Promise<Lease | undefined> {
+    while (!this.#stop.aborted) {
+      const lease = await Lease.take(session.writer, this.#options.sidecarId);
+      if (lease !== undefined) return lease;
+      this.#report("info", "another sidecar serves this Redis; standing by");
+      await this.#pause(standbyPollMs);
+    }
+    return undefined;
+  }
+
+  async #openFiles(): Promise<Catalog> {
+    try {
+      return await this.#options.catalog();
+    } catch (error) {
+      // Another process may be about to leave the files; nothing else gets better by waiting.
+      if (error instanceof VstoreError && error.code === "LOCKED") throw error;
+      throw new UnusableFiles(error);
+    }
+  }
+
+  #announce(): void {
+    this.#backOffMs = backOffMsMin;
+    this.#report("info", `serving ${publicUrl(this.#options.url)}`);
+    this.#options.onServing?.();
+  }
+
+  #report(level: "info" | "warn", what: string): void {
+    if (what !== this.#lastReport) this.#options.log[level](what);
+    this.#lastReport = what;
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await delay(ms, undefined, { signal: this.#stop }).catch(() => {});
+  }
+}
+
+class UnusableFiles extends Error {
+  constructor(cause: unknown) {
+    super("the files cannot be opened", { cause });
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * Every Redis key that vstore uses, built in this one place; the table is in PROTOCOL.md.
+ */
+export const controlStream = "vstore:control";
+export const leaderKey = "vstore:leader";
+export const epochKey = "vstore:epoch";
+/** Hash: collection → stream id that its log begins after. */
+export const collectionsKey = "vstore:collections";
+/** BullMQ's keys begin with this. */
+export const bullPrefix = "vstore:bull";
+
+export const logStream = (collection: string) => `vstore:${tagOf(collection)}:log`;
+export const queriesStream = (collection: string) => `vstore:${tagOf(collection)}:queries`;
+export const errorsStream = (collection: string) => `vstore:${tagOf(collection)}:errors`;
+
+/** All keys of a collection share its cluster slot: its own hash tag if it has one, else its whole name. */
+export function tagOf(collection: string): string {
+  return hasHashTag(collection) ? collection : `{${collection}}`;
+}
+
+/** Redis' rule: something between the first `{` and the first `}` after it. */
+function hasHashTag(name: string): boolean {
+  const open = name.indexOf("{");
+  return open >= 0 && name.indexOf("}", open + 1) > open + 1;
+}
+
+/** Whether vstore keeps its own state under this key, so that nobody may have replies written to it. */
+export function isOwnKey(key: string): boolean {
+  const fixed = [controlStream, leaderKey, epochKey, collectionsKey];
+  return (
+    fixed.includes(key) || key.startsWith(`${bullPrefix}:`) || /^vstore:.*:(log|queries|errors)$/s.test(key)
+  );
+}

@@ -1,0 +1,93 @@
+/**
+ * `vstore serve`, from its settings to the end of the process: the files, a Redis of its own if none is named, and
+ * the sidecar between them.
+ */
+import { randomUUID } from "node:crypto";
+import { EmbeddedRedis } from "./bridge/embedded-redis.ts";
+import { Sidecar } from "./bridge/sidecar.ts";
+import type { Settings } from "./config.ts";
+import { Catalog } from "./engine/catalog.ts";
+import type { Logger } from "./log.ts";
+
+export interface ServeOptions {
+  readonly settings: Settings;
+  readonly log: Logger;
+  /** Called with the Redis URL each time that clients are served (again). */
+  readonly onServing: (url: string) => void;
+  /** Ends it in order: last answers, checkpoint, Redis. */
+  readonly stop: AbortSignal;
+}
+
+export async function serve(options: ServeOptions): Promise<void> {
+  const { settings, log } = options;
+  const files = new Files(settings.data_dir, log);
+  try {
+    if (settings.redis_url === undefined) await serveOwnRedis(options, files);
+    else await runSidecar(options, files, settings.redis_url);
+  } finally {
+    await files.close();
+  }
+}
+
+async function serveOwnRedis(options: ServeOptions, files: Files): Promise<void> {
+  const { settings, log } = options;
+  // First the files: who has them owns the Redis beside them, also one that an earlier run left behind.
+  await files.open();
+  const redis = new EmbeddedRedis(settings.port, settings.data_dir, log);
+  try {
+    await redis.ensureRunning();
+    await runSidecar(options, files, redis.url, () => redis.ensureRunning());
+  } finally {
+    // Before Redis stops, so that the log in its AOF is not needed for what it may have failed to write.
+    await files.close();
+    await redis.stop();
+  }
+}
+
+async function runSidecar(
+  { settings, log, onServing, stop }: ServeOptions,
+  files: Files,
+  url: string,
+  beforeConnect = async () => {},
+): Promise<void> {
+  const sidecar = new Sidecar(
+    {
+      url,
+      sidecarId: randomUUID(),
+      checkpointIntervalMs: settings.checkpoint_interval_ms,
+      checkpointLogBytes: settings.checkpoint_log_bytes,
+      log,
+      catalog: () => files.open(),
+      beforeConnect,
+      onServing: () => onServing(url),
+    },
+    stop,
+  );
+  await sidecar.run();
+}
+
+/** The data directory, opened once it is needed: a sidecar that stands by must not lock it. */
+class Files {
+  readonly #directory: string;
+  readonly #log: Logger;
+  #catalog: Catalog | undefined;
+
+  constructor(directory: string, log: Logger) {
+    this.#directory = directory;
+    this.#log = log;
+  }
+
+  async open(): Promise<Catalog> {
+    this.#catalog ??= await Catalog.open(this.#directory, (message, details) =>
+      this.#log.warn(details, message),
+    );
+    return this.#catalog;
+  }
+
+  /** Makes a last checkpoint. */
+  async close(): Promise<void> {
+    const catalog = this.#catalog;
+    this.#catalog = undefined;
+    await catalog?.close();
+  }
+}
