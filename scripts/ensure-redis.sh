@@ -8,8 +8,9 @@ have_redis() {
   [ "${version:-0}" -ge 7 ] && command -v redis-cli >/dev/null
 }
 
+# Debian's own python3 is the one that its package python3-redis is for.
 have_python_client() {
-  python3 -c 'import redis' 2>/dev/null
+  /usr/bin/python3 -c 'import redis' 2>/dev/null
 }
 
 # The package starts a server on port 6379 unless this file, which Debian's scripts ask, forbids it.

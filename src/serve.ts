@@ -23,12 +23,16 @@ export async function serve(options: ServeOptions): Promise<void> {
   const files = new Files(settings.data_dir, log);
   try {
     if (settings.redis_url === undefined) await serveOwnRedis(options, files);
-    else await runSidecar(options, files, settings.redis_url);
+    else await runSidecar(options, files, { url: settings.redis_url, sidecarId: randomUUID() });
   } finally {
     await files.close();
   }
 }
 
+/**
+ * Whoever has the files is the only one that can lead here. One constant id lets it take over the lease of a
+ * killed predecessor at once, which a new one would have to wait for.
+ */
 async function serveOwnRedis(options: ServeOptions, files: Files): Promise<void> {
   const { settings, log } = options;
   // First the files: who has them owns the Redis beside them, also one that an earlier run left behind.
@@ -36,7 +40,7 @@ async function serveOwnRedis(options: ServeOptions, files: Files): Promise<void>
   const redis = new EmbeddedRedis(settings.port, settings.data_dir, log);
   try {
     await redis.ensureRunning();
-    await runSidecar(options, files, redis.url, () => redis.ensureRunning());
+    await runSidecar(options, files, { url: redis.url, sidecarId: "embedded" }, () => redis.ensureRunning());
   } finally {
     // Before Redis stops, so that the log in its AOF is not needed for what it may have failed to write.
     await files.close();
@@ -47,13 +51,13 @@ async function serveOwnRedis(options: ServeOptions, files: Files): Promise<void>
 async function runSidecar(
   { settings, log, onServing, stop }: ServeOptions,
   files: Files,
-  url: string,
+  { url, sidecarId }: { url: string; sidecarId: string },
   beforeConnect = async () => {},
 ): Promise<void> {
   const sidecar = new Sidecar(
     {
       url,
-      sidecarId: randomUUID(),
+      sidecarId,
       checkpointIntervalMs: settings.checkpoint_interval_ms,
       checkpointLogBytes: settings.checkpoint_log_bytes,
       log,

@@ -1,12 +1,12 @@
 import * as fs from "node:fs";
 import { expect, test } from "vitest";
-import { DamagedFileError } from "../src/errors.ts";
 import { crc32 } from "../src/engine/checksum.ts";
 import { SEGMENT_BYTES, SEGMENT_HEADER } from "../src/engine/layout.ts";
 import { segmentFile } from "../src/engine/names.ts";
-import { Segment, segmentBytes, segmentCapacity, type SegmentShape } from "../src/engine/segment.ts";
-import { removeSegmentsFrom, Segments } from "../src/engine/segments.ts";
 import { resolveOptions } from "../src/engine/options.ts";
+import { Segment, type SegmentShape, segmentBytes, segmentCapacity } from "../src/engine/segment.ts";
+import { removeSegmentsFrom, Segments } from "../src/engine/segments.ts";
+import { DamagedFileError } from "../src/errors.ts";
 import { temporaryDirectory } from "./harness/directory.ts";
 
 const DIMENSIONS = 100;

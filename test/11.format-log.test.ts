@@ -1,9 +1,9 @@
 import * as fs from "node:fs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { DamagedFileError } from "../src/errors.ts";
 import { LOG_HEADER, LOG_MAGIC, RECORD_HEADER } from "../src/engine/layout.ts";
 import { RecordLog } from "../src/engine/record-log.ts";
+import { DamagedFileError } from "../src/errors.ts";
 import { temporaryDirectory } from "./harness/directory.ts";
 import { testSeed } from "./harness/random.ts";
 
@@ -61,7 +61,11 @@ test("records read back as they were appended, whatever they hold", async () => 
 });
 
 test("a log larger than its chunk in memory is written and read in pieces", async () => {
-  const many = Array.from({ length: 40_000 }, (_, slot) => ({ kind: 1, slot, text: `key:${slot}`.repeat(5) }));
+  const many = Array.from({ length: 40_000 }, (_, slot) => ({
+    kind: 1,
+    slot,
+    text: `key:${slot}`.repeat(5),
+  }));
   const { path, end } = await written(many);
   expect(end.bytes).toBeGreaterThan(2 ** 20);
   expect(readAll(path, end)).toEqual(many);

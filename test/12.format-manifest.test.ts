@@ -1,10 +1,10 @@
 import * as fs from "node:fs";
 import { expect, test } from "vitest";
 import { checksumText, crc32 } from "../src/engine/checksum.ts";
-import { createFiles } from "../src/engine/recovery.ts";
 import { readManifest } from "../src/engine/manifest.ts";
 import * as names from "../src/engine/names.ts";
 import { resolveOptions } from "../src/engine/options.ts";
+import { createFiles } from "../src/engine/recovery.ts";
 import { temporaryDirectory } from "./harness/directory.ts";
 
 async function created() {
@@ -39,7 +39,11 @@ test.each<[string, (path: string) => void, RegExp]>([
   ["empty", (path) => fs.truncateSync(path, 0), /not a JSON object/],
   ["cut short", (path) => fs.truncateSync(path, 100), /not a JSON object/],
   ["not an object", (path) => fs.writeFileSync(path, "[1"), /not a JSON object/],
-  ["of another format", (path) => rewrite(path, (body) => (body.format = "x"), true), /not a vstore-collection/],
+  [
+    "of another format",
+    (path) => rewrite(path, (body) => (body.format = "x"), true),
+    /not a vstore-collection/,
+  ],
   ["of a later version", (path) => rewrite(path, (body) => (body.version = 9), true), /version 9/],
   ["changed by hand", (path) => rewrite(path, (body) => (body.slots = 12), false), /checksum/],
 ])("a manifest that is %s is refused", async (_, damage, message) => {

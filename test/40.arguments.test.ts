@@ -72,7 +72,7 @@ describe("doubles", () => {
 describe("collection names", () => {
   const longest = "n".repeat(limits.collectionNameBytesMax);
 
-  test.each(["c", "A-Z_0.9:@", "{user}", "a{b}c", "...", longest])("%s is one", (name) => {
+  test.each(["c", "A-Z_0.9:@", "{user}:c", "a{b}c", "...", longest])("%s is one", (name) => {
     expect(parse("CARD", name)).toEqual({ collection: name });
   });
 
@@ -82,11 +82,11 @@ describe("collection names", () => {
     );
   });
 
-  test.each(["{", "}", "{}", "}{", "{a", "a}", "{a}{b}", "{{a}}", "{a}}"])(
+  test.each(["{", "}", "{}", "{user}", "}{", "{a", "a}", "{a}{b}", "{{a}}", "{a}}"])(
     "braces in %s are refused",
     (name) => {
       expect(refusal("CARD", name)).toBe(
-        `ERR 'collection' must be a name with braces only as one hash tag like {user}, got '${name}'`,
+        `ERR 'collection' must be a name with braces only as one hash tag like {user}:docs, got '${name}'`,
       );
     },
   );

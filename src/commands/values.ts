@@ -48,13 +48,16 @@ function isKey(key: unknown): boolean {
 
 const namePhrase = `1 to ${limits.collectionNameBytesMax} characters of A-Z a-z 0-9 _ . : @ { } -`;
 const nameText = new RegExp(`^[A-Za-z0-9_.:@{}-]{1,${limits.collectionNameBytesMax}}$`);
-/** Braces only as one hash tag, so that module, sidecar and cluster clients agree on the slot. */
-const hashTagText = /^[^{}]*(\{[^{}]+\}[^{}]*)?$/;
+/**
+ * Braces only as one hash tag, so that module, sidecar and cluster clients agree on the slot; and not around all of the
+ * name, because the streams of {docs} would be those of docs.
+ */
+const hashTagText = /^(?!\{[^{}]*\}$)[^{}]*(\{[^{}]+\}[^{}]*)?$/;
 
 export const collectionName: Value<string> = bytes
   .transform(latin1)
   .refine((name) => nameText.test(name), { error: namePhrase, abort: true })
-  .refine((name) => hashTagText.test(name), "a name with braces only as one hash tag like {user}")
+  .refine((name) => hashTagText.test(name), "a name with braces only as one hash tag like {user}:docs")
   .refine((name) => name !== "." && name !== "..", "a name other than . and ..")
   .describe(namePhrase);
 
