@@ -4,17 +4,15 @@
  */
 import * as fs from "node:fs";
 import * as os from "node:os";
-import { MmapVectorStore } from "../src/index.ts";
 import { resolveOptions } from "../src/engine/options.ts";
 import { Segments } from "../src/engine/segments.ts";
+import { MmapVectorStore } from "../src/index.ts";
 import { median, type Row, rate, report, thousands } from "./harness.ts";
 
 /** Published figures of the ancestor, vectors/s, measured on a far larger machine. */
 const AIM: Record<number, number> = { 384: 767_000, 768: 490_000, 1536: 278_000 };
 const BYTES = 256 << 20;
 const ROUNDS = 3;
-/** Rows between two turns of the event loop, so that the next segment is filled in the background. */
-const ROWS_PER_TURN = 1_000;
 
 const rows: Row[] = [];
 for (const dimensions of [128, 384, 768, 1536]) {
@@ -34,7 +32,11 @@ for (const dimensions of [128, 384, 768, 1536]) {
     "of aim": aim === undefined ? "-" : (median(engine) / aim).toFixed(2),
   });
 }
-report({ workload: "ingest-engine", aim: "767 K/s at 384, 490 K/s at 768, 278 K/s at 1536 dimensions", rows });
+report({
+  workload: "ingest-engine",
+  aim: "767 K/s at 384, 490 K/s at 768, 278 K/s at 1536 dimensions",
+  rows,
+});
 
 async function inDirectory<T>(work: (directory: string) => Promise<T>): Promise<T> {
   const directory = fs.mkdtempSync(`${os.tmpdir()}/vstore-bench-`);
@@ -77,5 +79,7 @@ function countOf(dimensions: number): number {
 }
 
 function someVectors(dimensions: number): Float32Array[] {
-  return Array.from({ length: 1024 }, (_, i) => Float32Array.from({ length: dimensions }, (_, j) => Math.sin(i * 7 + j) ));
+  return Array.from({ length: 1024 }, (_, i) =>
+    Float32Array.from({ length: dimensions }, (_, j) => Math.sin(i * 7 + j)),
+  );
 }

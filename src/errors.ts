@@ -32,11 +32,13 @@ export class VstoreError extends Error {
 export class DamagedFileError extends VstoreError {
   readonly path: string;
   readonly offset: number;
+  readonly what: string;
 
   constructor(path: string, offset: number, what: string) {
     super("DAMAGED", `${path} at byte ${offset}: ${what}`);
     this.name = "DamagedFileError";
     this.path = path;
     this.offset = offset;
+    this.what = what;
   }
 }

@@ -63,7 +63,7 @@ test("a new collection begins at the log id of its CREATE", async () => {
 test("what a crash in the middle of CREATE or DROP leaves is removed", async () => {
   const directory = temporaryDirectory();
   await (await Catalog.open(directory)).close();
-  for (const name of ["creating-docs", "dropped-5-0-docs"]) {
+  for (const name of ["creating-docs", "dropped-5-0"]) {
     fs.mkdirSync(`${directory}/${name}`);
     fs.writeFileSync(`${directory}/${name}/keys.log`, "x");
   }

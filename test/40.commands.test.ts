@@ -287,9 +287,12 @@ describe("SCAN", () => {
   });
 
   test.each<[Word[], string]>([
-    [[-1], "-ERR 'cursor' must be an integer from 0 to 4294967294, got -1"],
-    [[4294967295], "-ERR 'cursor' must be an integer from 0 to 4294967294, got 4294967295"],
-    [["x"], "-ERR 'cursor' must be an integer from 0 to 4294967294, got 'x'"],
+    [[-1], "-ERR 'cursor' must be an integer from 0 to 9007199254740991, got -1"],
+    [
+      ["9007199254740992"],
+      "-ERR 'cursor' must be an integer from 0 to 9007199254740991, got 9007199254740992",
+    ],
+    [["x"], "-ERR 'cursor' must be an integer from 0 to 9007199254740991, got 'x'"],
     [[0, "COUNT", 0], "-ERR 'COUNT' must be an integer from 1 to 100000, got 0"],
     [[0, "COUNT", 100001], "-ERR 'COUNT' must be an integer from 1 to 100000, got 100001"],
   ])("%j is refused", async (words, message) => {

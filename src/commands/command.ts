@@ -10,6 +10,8 @@ import type { Reply } from "./reply.ts";
 export interface Context {
   readonly catalog: Catalog;
   readonly id: string;
+  /** What whoever keeps the write-ahead logs knows of one of them, or of all; for INFO. */
+  readonly logFacts?: (collection?: string) => Record<string, string | number>;
   /** Hears of every error that nobody raised on purpose, so that it is logged. */
   readonly onUnexpectedError?: (error: unknown, command: string) => void;
 }

@@ -31,11 +31,11 @@ export function execute(
   context: Context,
   name: string,
   args: readonly Uint8Array[],
-  onApplied?: () => void,
+  onApplied?: (outcome: Outcome) => void,
 ): Outcome | Promise<Outcome> {
   const settle = (last: LastStep): Outcome => {
     const outcome = attempt(context, name, last);
-    onApplied?.();
+    onApplied?.(outcome);
     return outcome;
   };
   const refuse = (error: unknown): Outcome => settle(() => raise(error));

@@ -11,9 +11,10 @@ export const info = define({
   args: sequence({ collection: optional(collection) }),
   reply: "map of name to text or number",
   replyType: "Map<string, Text | number>",
-  run({ catalog }, input) {
+  run({ catalog, logFacts }, input) {
     const stats = input.collection === undefined ? catalog.stats() : catalog.get(input.collection).stats();
-    return new Map(Object.entries(stats).map(([name, fact]) => [name, toReply(fact)]));
+    const facts = { ...stats, ...logFacts?.(input.collection) };
+    return new Map(Object.entries(facts).map(([name, fact]) => [name, toReply(fact)]));
   },
 });
 

@@ -15,7 +15,7 @@ export const scan = define({
   route: "queries",
   args: sequence({
     collection,
-    cursor: integerValue("cursor", 0, limits.slotsMax),
+    cursor: integerValue("cursor", 0, Number.MAX_SAFE_INTEGER),
     options: options({
       match: afterToken("MATCH", value("pattern", "pattern", blob("a glob pattern"))),
       count: afterToken(

@@ -7,16 +7,19 @@ import * as fs from "node:fs";
 import { VstoreError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { Collection } from "./collection.ts";
-import { readText, replaceFile, syncDirectory } from "./files.ts";
+import { failPoint } from "./fail-point.ts";
+import { ignoreFull, readText, replaceFile, rethrow, syncDirectory } from "./files.ts";
 import { CONTROL_FORMAT } from "./layout.ts";
 import { DirectoryLock } from "./lock.ts";
 import { compareIds, FIRST_ID } from "./log-id.ts";
 import { seal, unseal } from "./manifest.ts";
+import { readCheckedManifest } from "./manifest-check.ts";
 import {
   CONTROL_FILE,
   collectionDirectory,
   collectionOfDirectory,
   creatingDirectory,
+  dropOfDirectory,
   droppedDirectory,
   isLeftover,
 } from "./names.ts";
@@ -122,21 +125,27 @@ export class Catalog {
     const collection = this.#collections.get(name);
     if (collection === undefined && !this.#damaged.has(name)) this.get(name);
     if (collection !== undefined && compareIds(collection.createdId, id) >= 0) return;
-    const away = this.#path(droppedDirectory(name, id));
-    await fs.promises.rename(this.#path(collectionDirectory(name)), away);
-    await syncDirectory(this.directory);
+    // First of all nothing may be writing to the files under a name that is about to be somebody else's.
     this.#collections.delete(name);
-    this.#damaged.delete(name);
     await collection?.abandon();
-    await fs.promises.rm(away, { recursive: true });
+    const away = this.#path(droppedDirectory(id));
+    await fs.promises.rename(this.#path(collectionDirectory(name)), away);
+    failPoint("collection-renamed-away");
+    await syncDirectory(this.directory);
+    this.#damaged.delete(name);
     await this.markControl(id);
+    await fs.promises.rm(away, { recursive: true });
   }
 
-  /** Remembers, durably, that the control log was applied up to `id`. */
+  /**
+   * Remembers that the control log was applied up to `id`; durably, unless the disk is full. That is left to the next
+   * time then, as CREATE and DROP see for themselves what they have done already.
+   */
   async markControl(id: string): Promise<void> {
     if (compareIds(id, this.#controlId) <= 0) return;
-    await replaceFile(this.directory, CONTROL_FILE, seal(CONTROL_FORMAT, { controlId: id }));
     this.#controlId = id;
+    const text = seal(CONTROL_FORMAT, { controlId: id });
+    await replaceFile(this.directory, CONTROL_FILE, text).catch(ignoreFull);
   }
 
   /** Makes everything written so far durable, in all collections. @throws {VstoreError} FULL */
@@ -175,12 +184,20 @@ export class Catalog {
     for (const entry of fs.readdirSync(this.directory)) {
       const name = collectionOfDirectory(entry);
       if (name !== undefined) await this.#open(name);
-      else if (isLeftover(entry)) fs.rmSync(this.#path(entry), { recursive: true });
+      else if (isLeftover(entry)) await this.#tidyAway(entry);
     }
+  }
+
+  /** A DROP that got as far as this was applied: replaying it would not find the collection and say so. */
+  async #tidyAway(leftover: string): Promise<void> {
+    await this.markControl(dropOfDirectory(leftover) ?? FIRST_ID);
+    fs.rmSync(this.#path(leftover), { recursive: true });
   }
 
   async #open(name: string): Promise<void> {
     try {
+      // Before anything is opened, since that removes what the manifest does not name: it may be another's.
+      await readCheckedManifest(this.directory, collectionDirectory(name));
       this.#collections.set(name, await Collection.open(this.#path(collectionDirectory(name)), this.#warn));
     } catch (error) {
       if (!(error instanceof VstoreError)) throw error;
@@ -192,9 +209,15 @@ export class Catalog {
   async #createDirectory(name: string, options: CollectionOptions, id: string): Promise<void> {
     const aside = this.#path(creatingDirectory(name));
     fs.rmSync(aside, { recursive: true, force: true });
-    fs.mkdirSync(aside);
-    await createFiles(aside, name, options, id);
+    try {
+      fs.mkdirSync(aside);
+      await createFiles(aside, name, options, id);
+    } catch (error) {
+      fs.rmSync(aside, { recursive: true, force: true }); // what there was room for
+      rethrow(error);
+    }
     await fs.promises.rename(aside, this.#path(collectionDirectory(name)));
+    failPoint("collection-created");
     await syncDirectory(this.directory);
   }
 

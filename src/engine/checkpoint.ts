@@ -5,8 +5,8 @@
  */
 import * as fs from "node:fs";
 import { syncData } from "./files.ts";
+import type { Generation } from "./generation.ts";
 import { saveIndex } from "./index-file.ts";
-import type { Indexer } from "./indexer.ts";
 import { type Manifest, type SavedIndex, writeManifest } from "./manifest.ts";
 import type { Parts } from "./recovery.ts";
 import type { Segments } from "./segments.ts";
@@ -24,8 +24,7 @@ export interface CheckpointReport {
 }
 
 export class Checkpointer {
-  readonly #parts: Parts;
-  readonly #indexer: Indexer;
+  #generation: Generation;
   readonly #appliedId: () => string;
   #manifest: Manifest;
   /** The newest saved index; the manifest names it from the next checkpoint on. */
@@ -35,9 +34,9 @@ export class Checkpointer {
   /** So do savings of the index. */
   #saving: Promise<void> = Promise.resolve();
 
-  constructor(parts: Parts, indexer: Indexer, appliedId: () => string) {
-    this.#parts = parts;
-    this.#indexer = indexer;
+  constructor(generation: Generation, appliedId: () => string) {
+    const { parts } = generation;
+    this.#generation = generation;
     this.#appliedId = appliedId;
     this.#manifest = parts.manifest;
     this.#savedIndex = parts.watermark > 0 ? parts.manifest.index : null;
@@ -69,26 +68,50 @@ export class Checkpointer {
 
   async #saveIndex(always: boolean): Promise<void> {
     const saved = this.#savedIndex?.watermark ?? 0;
-    const growth = this.#indexer.watermark - saved;
+    const { parts, indexer } = this.#generation;
+    const growth = indexer.watermark - saved;
     const enough = growth >= INDEX_GROWTH_MIN.slots && growth >= saved * INDEX_GROWTH_MIN.share;
     if (!enough && !(always && growth > 0)) return;
-    const { directory, indexKind } = this.#parts;
-    const index = await saveIndex(directory, indexKind.name, this.#indexer, this.#savedIndex);
-    // A manifest must cover every slot of the index it names: this point is taken after the index's.
-    this.#savedIndex = index;
+    // A manifest must cover every slot of the index it names: its point is taken after the index's.
+    this.#savedIndex = await saveIndex(parts.files, parts.indexKind.name, indexer, this.#savedIndex);
     await this.run();
+  }
+
+  /**
+   * Puts the next generation in this one's place, between two checkpoints, and makes that durable.
+   *
+   * @param switchOver done in one tick with the change; when it throws, nothing has changed
+   */
+  replaceFiles(next: Generation, index: SavedIndex | null, switchOver: () => void): Promise<void> {
+    const replaced = this.#saving.then(() => {
+      const turn = this.#turn.then(() => this.#replace(next, index, switchOver));
+      this.#turn = turn.catch(() => {});
+      return turn;
+    });
+    this.#saving = replaced.catch(() => {});
+    return replaced;
+  }
+
+  async #replace(next: Generation, index: SavedIndex | null, switchOver: () => void): Promise<void> {
+    switchOver();
+    this.#generation = next;
+    this.#savedIndex = index;
+    // Nothing of the next generation is covered yet; what the old files cover stands until it is.
+    const { appliedId } = this.#manifest;
+    this.#manifest = { ...next.parts.manifest, appliedId };
+    await this.#write();
   }
 
   async #write(): Promise<CheckpointReport> {
     const previous = this.#manifest;
     const appliedId = this.#appliedId();
     if (this.#isCovered(appliedId)) return { id: appliedId, slots: previous.slots, changed: false };
-    this.#manifest = await writeCheckpoint(this.#parts, appliedId, this.#savedIndex, previous);
+    this.#manifest = await writeCheckpoint(this.#generation.parts, appliedId, this.#savedIndex, previous);
     return { id: appliedId, slots: this.#manifest.slots, changed: true };
   }
 
   #isCovered(appliedId: string): boolean {
-    const { segments, keys, attributes } = this.#parts;
+    const { segments, keys, attributes } = this.#generation.parts;
     const last = this.#manifest;
     return (
       last.appliedId === appliedId &&
@@ -101,7 +124,7 @@ export class Checkpointer {
 }
 
 async function writeCheckpoint(
-  { directory, segments, live, keys, attributes }: Parts,
+  { directory, files, segments, live, keys, attributes }: Parts,
   appliedId: string,
   index: SavedIndex | null,
   previous: Manifest,
@@ -116,7 +139,7 @@ async function writeCheckpoint(
   const manifest: Manifest = { ...previous, ...point, ...ends, index };
   await writeManifest(directory, manifest);
   if (previous.index !== null && previous.index.file !== index?.file) {
-    await fs.promises.rm(`${directory}/${previous.index.file}`, { force: true });
+    await fs.promises.rm(`${files}/${previous.index.file}`, { force: true });
   }
   return manifest;
 }

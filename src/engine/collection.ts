@@ -7,14 +7,18 @@ import { VstoreError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { attributesBytes } from "./attributes.ts";
 import { Checkpointer, type CheckpointReport } from "./checkpoint.ts";
+import { Compaction } from "./compaction.ts";
 import { allFinite, isZero } from "./distance.ts";
-import { Indexer } from "./indexer.ts";
+import { Generation } from "./generation.ts";
 import { NONE } from "./key-table.ts";
 import { putBytes, REMOVE_BYTES } from "./keys.ts";
+import { releaseMappings } from "./mapping.ts";
 import type { CollectionOptions } from "./options.ts";
-import { openFiles, type Parts, type Warn } from "./recovery.ts";
-import { Searcher, type SearchOptions } from "./search.ts";
+import { openFiles, type Parts, removeOtherGenerations, type Warn } from "./recovery.ts";
+import type { SearchOptions } from "./search.ts";
 
+/** A cursor is a slot, and the generation that the slot belongs to. */
+const CURSORS_PER_GENERATION = 2 ** 32;
 const NO_ATTRIBUTES = new Uint8Array(0);
 
 export interface Hit {
@@ -35,42 +39,38 @@ export interface InsertOptions {
 export class Collection {
   /** Id of the last log entry that was run on this collection. Its caller sets it in the same tick as it ran it. */
   appliedId: string;
-  readonly #parts: Parts;
-  readonly #indexer: Indexer;
-  readonly #searcher: Searcher;
+  /** Replaced as a whole by a compaction. */
+  #generation: Generation;
   readonly #checkpointer: Checkpointer;
+  readonly #warn: Warn;
+  #compaction: Compaction | undefined;
+  #compacting: Promise<void> = Promise.resolve();
 
   private constructor(parts: Parts, warn: Warn) {
-    const { segments, live, manifest, index, watermark } = parts;
-    this.#parts = parts;
-    this.appliedId = manifest.appliedId;
-    this.#indexer = new Indexer(index, watermark, {
-      slots: () => segments.length,
-      idle: () => this.#checkpointer.saveIndex().catch(this.#report("the index was not saved", warn)),
-      failed: this.#report("indexing stopped", warn),
-    });
-    this.#searcher = new Searcher(manifest.options, segments, live, this.#indexer);
-    this.#checkpointer = new Checkpointer(parts, this.#indexer, () => this.appliedId);
+    this.#warn = warn;
+    this.appliedId = parts.manifest.appliedId;
+    this.#generation = this.#start(parts);
+    this.#checkpointer = new Checkpointer(this.#generation, () => this.appliedId);
   }
 
   /** @throws {DamagedFileError} */
   static async open(directory: string, warn: Warn): Promise<Collection> {
     const collection = new Collection(await openFiles(directory, warn), warn);
-    collection.#indexer.noticeGrowth();
+    collection.#generation.indexer.noticeGrowth();
     return collection;
   }
 
   get name(): string {
-    return this.#parts.manifest.name;
+    return this.#checkpointer.manifest.name;
   }
 
   get options(): CollectionOptions {
-    return this.#parts.manifest.options;
+    return this.#checkpointer.manifest.options;
   }
 
   /** Log id of the CREATE. */
   get createdId(): string {
-    return this.#parts.manifest.createdId;
+    return this.#checkpointer.manifest.createdId;
   }
 
   /** Log id that the last checkpoint covers. */
@@ -80,12 +80,12 @@ export class Collection {
 
   /** Live vectors. */
   get length(): number {
-    return this.#parts.live.count;
+    return this.#generation.parts.live.count;
   }
 
   /** Slots that are not in the index yet. */
   get tailLength(): number {
-    return this.#indexer.tailLength;
+    return this.#generation.indexer.tailLength;
   }
 
   /**
@@ -95,7 +95,7 @@ export class Collection {
    * @throws {VstoreError} FULL, LIMIT
    */
   reserve(rows: number): Promise<void> | undefined {
-    return this.#parts.segments.reserve(rows);
+    return this.#generation.parts.segments.reserve(rows);
   }
 
   /**
@@ -109,15 +109,13 @@ export class Collection {
     assertKey(key);
     this.#assertVector(vector, "vector");
     const attributes = encodeAttributes(options.attributes);
-    const previous = this.#slotOf(key);
+    const generation = this.#generation;
+    const previous = generation.slotOf(key);
     if (options.mode === (previous === NONE ? "XX" : "NX")) return null;
-    this.#ensure(
-      1,
-      putBytes(key),
-      attributes ? attributesBytes(attributes.length) : this.#keptBytes(previous),
-    );
-    this.#put(key, vector, attributes);
-    this.#indexer.noticeGrowth();
+    const textBytes = attributes ? attributesBytes(attributes.length) : generation.keptBytes(previous);
+    generation.ensure(1, putBytes(key), textBytes);
+    generation.put(key, vector, attributes);
+    generation.indexer.noticeGrowth();
     return previous === NONE;
   }
 
@@ -133,6 +131,7 @@ export class Collection {
     const rows = this.#rowsOf(vectors, keys.length);
     const texts = attributes?.map(encodeAttributes);
     if (texts !== undefined) assertLength("attributes", texts.length, keys.length);
+    const generation = this.#generation;
     let putTotal = 0;
     let attributesTotal = 0;
     for (let i = 0; i < keys.length; i++) {
@@ -140,23 +139,20 @@ export class Collection {
       assertKey(key);
       putTotal += putBytes(key);
       const text = texts?.[i];
-      attributesTotal += text ? attributesBytes(text.length) : this.#keptBytes(this.#slotOf(key));
+      attributesTotal += text ? attributesBytes(text.length) : generation.keptBytes(generation.slotOf(key));
     }
-    this.#ensure(keys.length, putTotal, attributesTotal);
+    generation.ensure(keys.length, putTotal, attributesTotal);
     const before = this.length;
-    for (let i = 0; i < keys.length; i++) this.#put(keys[i]!, rows[i]!, texts?.[i]);
-    this.#indexer.noticeGrowth();
+    for (let i = 0; i < keys.length; i++) generation.put(keys[i]!, rows[i]!, texts?.[i]);
+    generation.indexer.noticeGrowth();
     return this.length - before;
   }
 
   /** Removes the keys and their vectors; returns how many there were. @throws {VstoreError} FULL; none is removed then */
   delete(keys: readonly Uint8Array[]): number {
-    this.#parts.keys.log.ensure(keys.length * REMOVE_BYTES);
+    this.#generation.ensure(0, keys.length * REMOVE_BYTES, 0);
     const before = this.length;
-    for (const key of keys) {
-      const slot = this.#parts.keys.remove(key);
-      if (slot !== NONE) this.#kill(slot);
-    }
+    for (const key of keys) this.#generation.remove(key);
     return before - this.length;
   }
 
@@ -167,7 +163,7 @@ export class Collection {
   /** The key's vector, shape (dimensions): a view on the mapped file, not to be written to. */
   get(key: Uint8Array): Float32Array | undefined {
     const slot = this.#slotOf(key);
-    return slot === NONE ? undefined : this.#parts.segments.row(slot);
+    return slot === NONE ? undefined : this.#generation.parts.segments.row(slot);
   }
 
   /** Replaces the key's attributes ("" removes them); false when there is no such key. @throws {VstoreError} ERR, FULL */
@@ -175,29 +171,32 @@ export class Collection {
     const text = encodeAttributes(json)!;
     const slot = this.#slotOf(key);
     if (slot === NONE) return false;
-    this.#parts.attributes.log.ensure(attributesBytes(text.length));
-    this.#parts.attributes.set(slot, text);
+    this.#generation.ensure(0, 0, attributesBytes(text.length));
+    this.#generation.setAttributes(slot, text);
     return true;
   }
 
   /** The key's JSON text; undefined when there is none, or no such key. */
   getAttributes(key: Uint8Array): string | undefined {
     const slot = this.#slotOf(key);
-    return slot === NONE ? undefined : this.#attributesOf(slot);
+    return slot === NONE ? undefined : textOf(this.#generation.parts.attributes.get(slot));
   }
 
   /**
    * Some of the keys, in slot order: those of the next `count` slots from `cursor` on. A key that exists throughout a
-   * whole iteration is returned at least once.
+   * whole iteration is returned at least once; a compaction, which moves every slot, begins the iteration again.
    *
+   * @param cursor 0, or what the last call returned
    * @returns the next cursor, 0 when the iteration is complete
    */
   scan(cursor: number, count: number): { cursor: number; keys: Uint8Array[] } {
-    const { segments, live, keys } = this.#parts;
-    const end = Math.min(cursor + count, segments.length);
+    const { segments, live, keys } = this.#generation.parts;
+    const base = this.#generation.parts.manifest.generation * CURSORS_PER_GENERATION;
+    const start = cursor >= base && cursor < base + CURSORS_PER_GENERATION ? cursor - base : 0;
+    const end = Math.min(start + count, segments.length);
     const found: Uint8Array[] = [];
-    for (let slot = cursor; slot < end; slot++) if (live.has(slot)) found.push(keys.table.keyOf(slot));
-    return { cursor: end >= segments.length ? 0 : end, keys: found };
+    for (let slot = start; slot < end; slot++) if (live.has(slot)) found.push(keys.table.keyOf(slot));
+    return { cursor: end >= segments.length ? 0 : base + end, keys: found };
   }
 
   /**
@@ -208,17 +207,17 @@ export class Collection {
    */
   async search(query: Float32Array, options: SearchOptions & { withAttributes?: boolean }): Promise<Hit[]> {
     this.#assertVector(query, "vector");
-    const found = await this.#searcher.search(query, options);
-    return found.map(({ slot, distance }) => ({
-      key: this.#parts.keys.table.keyOf(slot),
+    const { searcher, parts } = this.#generation;
+    return searcher.search(query, options, ({ slot, distance }) => ({
+      key: parts.keys.table.keyOf(slot),
       distance,
-      attributes: options.withAttributes ? this.#attributesOf(slot) : undefined,
+      attributes: options.withAttributes ? textOf(parts.attributes.get(slot)) : undefined,
     }));
   }
 
   /** Puts every vector that is in the tail now into the index; the background would do so too, later. */
   build(): Promise<void> {
-    return this.#indexer.build();
+    return this.#generation.indexer.build();
   }
 
   /** Makes everything written so far durable. @throws {VstoreError} FULL; the previous checkpoint stands then */
@@ -226,22 +225,46 @@ export class Collection {
     return this.#checkpointer.run();
   }
 
+  /** Dead slots, as a share of all. */
+  get deadShare(): number {
+    const { length } = this.#generation.parts.segments;
+    return length === 0 ? 0 : 1 - this.length / length;
+  }
+
+  /**
+   * Rewrites the live vectors into files of their own and gives the room of the dead ones back. Reads and writes go on;
+   * a crash at any moment leaves the old files or the new ones. Does nothing while a compaction is under way.
+   *
+   * @throws {VstoreError} FULL; the old files stand then
+   */
+  async compact(): Promise<void> {
+    if (this.#compaction !== undefined) return;
+    this.#compaction = new Compaction(this.#generation, this.#checkpointer.manifest, this.#warn);
+    this.#compacting = this.#compact(this.#compaction).finally(() => {
+      this.#compaction = undefined;
+    });
+    await this.#compacting;
+    // Not before everything that knew the old files is out of reach.
+    releaseMappings();
+  }
+
   /** What VSTORE.INFO shows, in display order. */
   stats(): Record<string, string | number> {
-    const { segments, keys, attributes, indexKind, manifest } = this.#parts;
-    const { dimensions, metric, M, efConstruction, ef } = manifest.options;
+    const { segments, keys, attributes, indexKind } = this.#generation.parts;
+    const { options, generation } = this.#checkpointer.manifest;
     return {
-      dimensions,
-      metric,
+      dimensions: options.dimensions,
+      metric: options.metric,
       quantization: "F32",
-      m: M,
-      ef_construction: efConstruction,
-      ef,
+      m: options.M,
+      ef_construction: options.efConstruction,
+      ef: options.ef,
       vectors: this.length,
       slots: segments.length,
       dead_slots: segments.length - this.length,
+      compactions: generation,
       index: indexKind.name,
-      indexed_slots: this.#indexer.watermark,
+      indexed_slots: this.#generation.indexer.watermark,
       tail_slots: this.tailLength,
       segment_bytes: segments.fileBytes,
       keys_bytes: keys.log.bytes,
@@ -254,67 +277,63 @@ export class Collection {
 
   /** Saves what is not saved yet and lets go of the files. Slices handed out stay valid. */
   async close(): Promise<void> {
-    await this.#indexer.close();
+    await this.#stopCompaction();
+    await this.#generation.indexer.close();
     await this.#checkpointer.saveIndex(true);
     await this.checkpoint();
-    await this.#release();
+    await this.#generation.close();
   }
 
   /** Lets go of the files without saving anything: for a collection that is dropped. */
   async abandon(): Promise<void> {
-    await this.#indexer.close();
-    await this.#release();
-  }
-
-  async #release(): Promise<void> {
-    const { segments, keys, attributes } = this.#parts;
+    await this.#stopCompaction();
+    await this.#generation.indexer.close();
     await this.#checkpointer.settle();
-    await segments.settle();
-    segments.close();
-    keys.log.close();
-    attributes.log.close();
+    await this.#generation.close();
   }
 
-  /** Everything that can fail for want of space fails here, before anything has changed. */
-  #ensure(rows: number, putTotal: number, attributesTotal: number): void {
-    const { segments, keys, attributes } = this.#parts;
-    segments.reserveNow(rows);
-    keys.log.ensure(putTotal);
-    attributes.log.ensure(attributesTotal);
+  async #stopCompaction(): Promise<void> {
+    this.#compaction?.stop();
+    await this.#compacting.catch(() => {});
   }
 
-  #report(what: string, warn: Warn): (error: unknown) => void {
-    return (error) => warn(what, { collection: this.name, reason: String(error) });
+  async #compact(compaction: Compaction): Promise<void> {
+    const { directory } = this.#generation.parts;
+    const old = this.#generation;
+    try {
+      const { next, index } = await compaction.prepare((parts) => this.#start(parts));
+      await this.#checkpointer.replaceFiles(next, index, () => {
+        compaction.finish();
+        this.#generation = next;
+      });
+    } catch (error) {
+      if (this.#generation === old) await compaction.abandon();
+      throw error;
+    }
+    await old.close();
+    removeOtherGenerations(directory, this.#checkpointer.manifest.generation);
+    this.#generation.indexer.noticeGrowth();
   }
 
-  #put(key: Uint8Array, vector: Float32Array, text: Uint8Array | undefined): void {
-    const { segments, keys, live, attributes } = this.#parts;
-    const slot = segments.append(vector);
-    const previous = keys.put(key, slot);
-    live.add(slot);
-    const kept = text ?? (previous === NONE ? undefined : attributes.get(previous));
-    if (kept !== undefined && kept.length > 0) attributes.set(slot, kept);
-    if (previous !== NONE) this.#kill(previous);
+  #start(parts: Parts): Generation {
+    return new Generation(parts, {
+      indexed: async (generation) => {
+        if (generation === this.#generation) await this.#saveIndex();
+      },
+      failed: (error) => this.#report("indexing stopped", error),
+    });
   }
 
-  #kill(slot: number): void {
-    this.#searcher.noticeDeath(slot);
-    this.#parts.live.delete(slot);
-    this.#indexer.index.remove(slot);
+  async #saveIndex(): Promise<void> {
+    await this.#checkpointer.saveIndex().catch((error) => this.#report("the index was not saved", error));
+  }
+
+  #report(what: string, error: unknown): void {
+    this.#warn(what, { collection: this.name, reason: String(error) });
   }
 
   #slotOf(key: Uint8Array): number {
-    return this.#parts.keys.table.find(key);
-  }
-
-  #attributesOf(slot: number): string | undefined {
-    return this.#parts.attributes.get(slot)?.toString("utf8");
-  }
-
-  /** Room that an update which names no attributes needs to take over those of the old slot. */
-  #keptBytes(previous: number): number {
-    const length = previous === NONE ? 0 : this.#parts.attributes.lengthOf(previous);
-    return length === 0 ? 0 : attributesBytes(length);
+    return this.#generation.slotOf(key);
   }
 
   #rowsOf(vectors: Float32Array, count: number): Float32Array[] {
@@ -362,3 +381,5 @@ function encodeAttributes(json: string | undefined): Uint8Array | undefined {
     `'attributes' must be at most ${limits.attributesBytesMax} bytes, got ${text.length}`,
   );
 }
+
+const textOf = (bytes: Buffer | undefined): string | undefined => bytes?.toString("utf8");

@@ -1,7 +1,8 @@
 /** The few file-system calls the engine makes, each with the care it needs: complete, durable, FULL on a full disk. */
 import * as fs from "node:fs";
 import { promisify } from "node:util";
-import { VstoreError } from "../errors.ts";
+import { DamagedFileError, VstoreError } from "../errors.ts";
+import { failPoint } from "./fail-point.ts";
 import { TEMPORARY_SUFFIX } from "./names.ts";
 
 const writeAsync = promisify(fs.write);
@@ -59,8 +60,18 @@ export async function replaceFile(directory: string, name: string, text: string)
   } finally {
     await file.close();
   }
+  failPoint("replace-before-rename");
   await fs.promises.rename(temporary, `${directory}/${name}`);
+  failPoint("replace-after-rename");
   await syncDirectory(directory);
+}
+
+/** Opens an existing file to be read. @throws {DamagedFileError} when it is missing or something else than a file */
+export function openFile(path: string): number {
+  const stat = fs.statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) throw new DamagedFileError(path, 0, "the file is missing");
+  if (!stat.isFile()) throw new DamagedFileError(path, 0, "something else than a file");
+  return fs.openSync(path, "r");
 }
 
 /** The parsed JSON of a file, or undefined when there is no such file. */
@@ -71,6 +82,11 @@ export async function readText(path: string): Promise<string | undefined> {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
+}
+
+/** For what may be left to the next time when the disk is full. */
+export function ignoreFull(error: unknown): void {
+  if (!(error instanceof VstoreError && error.code === "FULL")) throw error;
 }
 
 /** A disk or quota that is full is an expected failure; everything else goes on as it came. */

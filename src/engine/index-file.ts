@@ -4,6 +4,7 @@
  */
 import * as fs from "node:fs";
 import { checksumText, RollingChecksum } from "./checksum.ts";
+import { failPoint } from "./fail-point.ts";
 import type { VectorIndex, VectorIndexKind, VectorSource } from "./index/vector-index.ts";
 import type { Indexer } from "./indexer.ts";
 import type { SavedIndex } from "./manifest.ts";
@@ -20,7 +21,9 @@ export async function saveIndex(
   const temporary = `${directory}/${file}${TEMPORARY_SUFFIX}`;
   const watermark = await indexer.save(temporary);
   const { bytes, checksum } = await measure(temporary);
+  failPoint("index-half-written", () => fs.truncateSync(temporary, bytes >> 1));
   await fs.promises.rename(temporary, `${directory}/${file}`);
+  failPoint("index-before-manifest");
   return { file, kind, bytes, checksum, watermark };
 }
 

@@ -3,11 +3,14 @@
  * never adds to it while it is being saved. Slots below `watermark` are in the index or dead; the tail is the rest.
  */
 import type { VectorIndex } from "./index/vector-index.ts";
+import { giveWay } from "./time-slice.ts";
 
 /** Tail slots that are left to exact search before indexing starts by itself. */
 export const TAIL_SLOTS_MAX = 1_000;
+/** Tail slots from which on indexing no longer gives way to requests: scanning the tail would cost them more. */
+const TAIL_SLOTS_URGENT = 10_000;
 /** Slots added between two moves of the watermark. */
-const BATCH_SLOTS = 256;
+const BATCH_SLOTS = 16;
 
 export interface IndexerHooks {
   /** How many slots the collection has now. */
@@ -28,6 +31,8 @@ export class Indexer {
   /** Ends when nobody adds to the index or saves it. */
   #turn: Promise<unknown> = Promise.resolve();
   #automatic = true;
+  /** Somebody waits for the goal. */
+  #urgent = false;
   #closed = false;
 
   constructor(index: VectorIndex, watermark: number, hooks: IndexerHooks) {
@@ -47,7 +52,7 @@ export class Indexer {
   /** To be called after slots were appended. */
   noticeGrowth(): void {
     if (this.#work !== undefined || !this.#automatic || this.tailLength <= TAIL_SLOTS_MAX) return;
-    this.build().catch((error: unknown) => {
+    this.#reachGoal().catch((error: unknown) => {
       this.#automatic = false;
       this.#hooks.failed(error);
     });
@@ -55,9 +60,8 @@ export class Indexer {
 
   /** Indexes every slot that exists now; resolves when that is done, or the indexer is closed. */
   build(): Promise<void> {
-    this.#goal = this.#hooks.slots();
-    this.#work ??= this.#workOff();
-    return this.#work;
+    this.#urgent = true;
+    return this.#reachGoal();
   }
 
   /** Writes the index to a file, between two batches; returns the watermark that the file stands for. */
@@ -75,14 +79,22 @@ export class Indexer {
     await this.#turn;
   }
 
+  #reachGoal(): Promise<void> {
+    this.#goal = this.#hooks.slots();
+    this.#work ??= this.#workOff();
+    return this.#work;
+  }
+
   async #workOff(): Promise<void> {
     try {
       while (!this.#closed && (this.#watermark < this.#goal || this.tailLength > TAIL_SLOTS_MAX)) {
         await this.#exclusively(() => this.#addBatch());
+        if (!this.#urgent && this.tailLength < TAIL_SLOTS_URGENT) await giveWay();
       }
     } finally {
       // In the tick of the last look at the goal: whoever raises it from now on starts new work.
       this.#work = undefined;
+      this.#urgent = false;
     }
     if (!this.#closed) await this.#hooks.idle();
   }

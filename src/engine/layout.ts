@@ -69,6 +69,7 @@ export const RECORD_KIND = {
 
 export const MANIFEST_FORMAT = "vstore-collection";
 export const CONTROL_FORMAT = "vstore-data";
+export const BACKUP_FORMAT = "vstore-backup";
 
 /** Metrics by the number that a segment header stores. */
 export const METRIC_NUMBER = { COSINE: 1, L2: 2, IP: 3 } as const;

@@ -4,6 +4,7 @@
  */
 import { DamagedFileError } from "../errors.ts";
 import { checksumText, crc32 } from "./checksum.ts";
+import { failPoint } from "./fail-point.ts";
 import { readText, replaceFile } from "./files.ts";
 import { FORMAT_VERSION, MANIFEST_FORMAT } from "./layout.ts";
 import { MANIFEST_FILE } from "./names.ts";
@@ -30,6 +31,8 @@ export interface Manifest {
   readonly createdId: string;
   readonly appliedId: string;
   readonly options: CollectionOptions;
+  /** How often the collection was compacted; says where its files are, see names.ts. */
+  readonly generation: number;
   /** Slots that exist, and how many of them are alive. */
   readonly slots: number;
   readonly live: number;
@@ -42,6 +45,7 @@ export interface Manifest {
 
 /** @throws {VstoreError} FULL */
 export async function writeManifest(directory: string, manifest: Manifest): Promise<void> {
+  failPoint("manifest-before-write");
   await replaceFile(directory, MANIFEST_FILE, seal(MANIFEST_FORMAT, manifest));
 }
 

@@ -6,6 +6,8 @@
  * handed to a user stays valid after the collection is closed, even after its file is deleted.
  */
 import { createRequire } from "node:module";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 
 // Its types declare a default export; at run time the module is that object itself.
 const mmap = createRequire(import.meta.url)("mmap-io") as typeof import("mmap-io")["default"];
@@ -14,4 +16,14 @@ const mmap = createRequire(import.meta.url)("mmap-io") as typeof import("mmap-io
 export function mapFile(descriptor: number, bytes: number): Buffer {
   // 3 is PROT_READ | PROT_WRITE; the package's types know the number, not the expression.
   return mmap.map(bytes, 3, mmap.MAP_SHARED, descriptor);
+}
+
+/**
+ * Unmaps what nothing refers to any more, so that the disk space of deleted files returns. mmap-io leaves that to the
+ * garbage collector, which does not know how much hangs on a small object, so it is asked.
+ */
+export function releaseMappings(): void {
+  setFlagsFromString("--expose-gc");
+  const collectGarbage = runInNewContext("gc") as () => void;
+  collectGarbage();
 }

@@ -3,20 +3,36 @@
 /** In the data directory. */
 export const LOCK_FILE = "LOCK";
 export const CONTROL_FILE = "vstore.json";
+/** In a backup, beside what it has in common with a data directory. */
+export const BACKUP_FILE = "BACKUP.json";
 /** In a collection's directory. */
 export const MANIFEST_FILE = "MANIFEST.json";
 export const KEYS_FILE = "keys.log";
 export const ATTRIBUTES_FILE = "attributes.log";
 /** Suffix of a file that is not finished; what a crash leaves of it is removed at the next start. */
 export const TEMPORARY_SUFFIX = ".tmp";
+/** Suffix of a directory that backup or restore has not finished. */
+export const PARTIAL_SUFFIX = ".partial";
 
 const COLLECTION_PREFIX = "c-";
+const GENERATION_PREFIX = "generation-";
 const CREATING_PREFIX = "creating-";
 const DROPPED_PREFIX = "dropped-";
 const SAFE = /[a-z0-9_.-]/;
 
 export const segmentFile = (number: number): string => `segment-${String(number).padStart(6, "0")}.vec`;
 export const indexFile = (number: number): string => `index-${number}.hnsw`;
+/**
+ * Where the files of a generation are: those of the first in the collection's directory itself, those of each compaction
+ * in one of their own below it.
+ */
+export const generationDirectory = (collection: string, generation: number): string =>
+  generation === 0 ? collection : `${collection}/${GENERATION_PREFIX}${generation}`;
+/** True for the files and directories that hold a generation other than `generation`. */
+export const isOtherGeneration = (entry: string, generation: number): boolean =>
+  entry.startsWith(GENERATION_PREFIX)
+    ? entry !== `${GENERATION_PREFIX}${generation}`
+    : generation !== 0 && !entry.startsWith(MANIFEST_FILE) && entry !== LOCK_FILE;
 export const isIndexFile = (name: string): boolean => name.startsWith("index-");
 export const indexNumber = (name: string): number => Number.parseInt(name.slice("index-".length), 10);
 
@@ -29,17 +45,20 @@ export function collectionDirectory(name: string): string {
   return COLLECTION_PREFIX + encode(name);
 }
 
+/** True for an entry that claims to be a collection's directory. */
+export const isCollectionDirectory = (entry: string): boolean => entry.startsWith(COLLECTION_PREFIX);
+
 /** The collection whose directory this is, or undefined for anything else. */
 export function collectionOfDirectory(entry: string): string | undefined {
-  return entry.startsWith(COLLECTION_PREFIX)
-    ? decodeURIComponent(entry.slice(COLLECTION_PREFIX.length))
-    : undefined;
+  return isCollectionDirectory(entry) ? decodeURIComponent(entry.slice(COLLECTION_PREFIX.length)) : undefined;
 }
 
 /** Where a collection is built before it exists, and where it goes before it is deleted. */
 export const creatingDirectory = (name: string): string => CREATING_PREFIX + encode(name);
-export const droppedDirectory = (name: string, id: string): string =>
-  `${DROPPED_PREFIX}${id}-${encode(name)}`;
+export const droppedDirectory = (id: string): string => DROPPED_PREFIX + id;
+
+/** Id of the DROP that renamed the directory away, or undefined for any other. */
+export const dropOfDirectory = (entry: string): string | undefined => /^dropped-(\d+-\d+)-/.exec(entry)?.[1];
 
 /** True for what a crash in the middle of CREATE or DROP leaves behind. */
 export const isLeftover = (entry: string): boolean =>

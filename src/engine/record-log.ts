@@ -6,6 +6,7 @@
 import * as fs from "node:fs";
 import { DamagedFileError } from "../errors.ts";
 import { crc32, RollingChecksum } from "./checksum.ts";
+import { failPoint } from "./fail-point.ts";
 import { syncData, write, writeSync } from "./files.ts";
 import { FORMAT_VERSION, LOG_HEADER, RECORD_HEADER } from "./layout.ts";
 
@@ -132,6 +133,9 @@ export class RecordLog {
     durable.value = this.#checksum.value;
     durable.extend(used);
     const bytes = this.bytes;
+    failPoint("records-half-written", () => {
+      writeSync(this.#descriptor, used.subarray(0, used.length >> 1), this.#chunkStart);
+    });
     await write(this.#descriptor, used, this.#chunkStart);
     await syncData(this.#descriptor);
     return { bytes, checksum: durable.value };
@@ -156,20 +160,22 @@ export class RecordLog {
   }
 }
 
-/** Reads records one after the other through a window on the file. */
-class RecordReader {
+/** Reads records one after the other through a window on the file. A record that is damaged is passed over. */
+export class RecordReader {
   readonly checksum = new RollingChecksum();
   readonly #path: string;
   readonly #descriptor: number;
   readonly #end: number;
   #window = Buffer.alloc(0);
-  #windowStart = 0;
+  #windowStart: number;
   #position = 0;
 
-  constructor(path: string, descriptor: number, end: number) {
+  /** @param start offset of a record, or of the header */
+  constructor(path: string, descriptor: number, end: number, start = 0) {
     this.#path = path;
     this.#descriptor = descriptor;
     this.#end = end;
+    this.#windowStart = start;
   }
 
   next(): LogRecord | undefined {
@@ -227,7 +233,8 @@ function encodeHeader(magic: string): Buffer {
   return header;
 }
 
-function verifyHeader(path: string, header: Buffer, magic: string): void {
+/** Magic, then version, then checksum. @throws {DamagedFileError} */
+export function verifyHeader(path: string, header: Buffer, magic: string): void {
   const { at } = LOG_HEADER;
   if (header.toString("latin1", at.magic, at.version) !== magic) {
     throw new DamagedFileError(path, at.magic, `no ${magic} at its start: not this log`);

@@ -13,13 +13,22 @@ import type { VectorIndex, VectorIndexKind, VectorSource } from "./index/vector-
 import { loadIndex } from "./index-file.ts";
 import { Keys } from "./keys.ts";
 import { type Manifest, readManifest, writeManifest } from "./manifest.ts";
-import { isIndexFile, MANIFEST_FILE, TEMPORARY_SUFFIX } from "./names.ts";
+import {
+  generationDirectory,
+  isIndexFile,
+  isOtherGeneration,
+  MANIFEST_FILE,
+  TEMPORARY_SUFFIX,
+} from "./names.ts";
 import type { CollectionOptions } from "./options.ts";
 import { removeSegmentsFrom, Segments } from "./segments.ts";
 
 /** Everything a collection keeps in files and rebuilds from them. */
 export interface Parts {
+  /** Of the collection: where the manifest is. */
   readonly directory: string;
+  /** Of this generation: where everything else is. */
+  readonly files: string;
   /** The manifest that the files were read from. */
   readonly manifest: Manifest;
   readonly segments: Segments;
@@ -42,22 +51,19 @@ export async function createFiles(
   options: CollectionOptions,
   id: string,
 ): Promise<void> {
-  const [keys, attributes] = [Keys.create(directory), Attributes.create(directory)];
-  await writeManifest(directory, {
-    name,
-    createdId: id,
-    appliedId: id,
-    options,
-    slots: 0,
-    live: 0,
-    segments: [],
-    keys: await keys.flush(),
-    attributes: await attributes.flush(),
-    index: null,
-  });
-  keys.close();
-  attributes.close();
+  const fixed = { name, createdId: id, appliedId: id, options, generation: 0 };
+  await writeManifest(directory, { ...fixed, ...(await createEmptyFiles(directory)) });
   await syncDirectory(directory);
+}
+
+/** Writes the files of a generation without vectors; returns what a manifest says of them. */
+export async function createEmptyFiles(
+  files: string,
+): Promise<Pick<Manifest, "slots" | "live" | "segments" | "keys" | "attributes" | "index">> {
+  const logs = [Keys.create(files), Attributes.create(files)] as const;
+  const [keys, attributes] = await Promise.all(logs.map((log) => log.flush()));
+  for (const log of logs) log.close();
+  return { slots: 0, live: 0, segments: [], keys: keys!, attributes: attributes!, index: null };
 }
 
 /**
@@ -69,25 +75,31 @@ export async function createFiles(
 export async function openFiles(directory: string, warn: Warn): Promise<Parts> {
   const manifest = await readManifest(directory);
   removeUnnamed(directory, manifest);
-  const segments = await openSegments(directory, manifest);
+  return openGeneration(directory, manifest, warn);
+}
+
+/** Opens the generation that the manifest names. */
+export async function openGeneration(directory: string, manifest: Manifest, warn: Warn): Promise<Parts> {
+  const files = generationDirectory(directory, manifest.generation);
+  const segments = await openSegments(files, manifest);
   const live = new Bitmap();
   for (let slot = 0; slot < manifest.slots; slot++) live.add(slot);
-  const keys = Keys.open(directory, manifest.keys, manifest.slots, (slot) => live.delete(slot));
-  const attributes = Attributes.open(directory, manifest.attributes, manifest.slots);
+  const keys = Keys.open(files, manifest.keys, manifest.slots, (slot) => live.delete(slot));
+  const attributes = Attributes.open(files, manifest.attributes, manifest.slots);
   if (live.count !== manifest.live || keys.table.size !== manifest.live) {
     const found = `${keys.table.size} keys and ${live.count} live slots, expected ${manifest.live}`;
     throw new DamagedFileError(`${directory}/${MANIFEST_FILE}`, 0, found);
   }
   const indexKind = hnswlibKind(manifest.options);
   const source: VectorSource = { row: (slot) => segments.row(slot), has: (slot) => live.has(slot) };
-  const index = await loadIndex(directory, manifest.index, indexKind, source, warn);
+  const index = await loadIndex(files, manifest.index, indexKind, source, warn);
   const watermark = index === undefined ? 0 : manifest.index!.watermark;
-  const parts = { directory, manifest, segments, keys, attributes, live, indexKind, watermark };
+  const parts = { directory, files, manifest, segments, keys, attributes, live, indexKind, watermark };
   return { ...parts, index: index ?? indexKind.create(source) };
 }
 
-async function openSegments(directory: string, manifest: Manifest): Promise<Segments> {
-  const segments = Segments.open(directory, manifest.options, manifest.slots);
+async function openSegments(files: string, manifest: Manifest): Promise<Segments> {
+  const segments = Segments.open(files, manifest.options, manifest.slots);
   for (const { segment, rows } of segments.covering(manifest.slots)) {
     const expected = manifest.segments[segment.shape.number];
     const found = await segment.checksumTo(rows);
@@ -99,11 +111,21 @@ async function openSegments(directory: string, manifest: Manifest): Promise<Segm
   return segments;
 }
 
-/** What a crash left beyond the manifest: prepared segments, unfinished files, an index nobody named. */
+/** What a crash left beyond the manifest: prepared segments, unfinished files, an index or a generation nobody named. */
 function removeUnnamed(directory: string, manifest: Manifest): void {
-  removeSegmentsFrom(directory, manifest.segments.length);
-  for (const name of fs.readdirSync(directory)) {
+  removeOtherGenerations(directory, manifest.generation);
+  const files = generationDirectory(directory, manifest.generation);
+  if (!fs.existsSync(files)) return; // whoever looks for them reports which
+  removeSegmentsFrom(files, manifest.segments.length);
+  for (const name of fs.readdirSync(files)) {
     const orphan = isIndexFile(name) && name !== manifest.index?.file;
-    if (orphan || name.endsWith(TEMPORARY_SUFFIX)) fs.rmSync(`${directory}/${name}`);
+    if (orphan || name.endsWith(TEMPORARY_SUFFIX)) fs.rmSync(`${files}/${name}`);
+  }
+}
+
+/** Deletes the files of every generation but one. */
+export function removeOtherGenerations(directory: string, generation: number): void {
+  for (const name of fs.readdirSync(directory)) {
+    if (isOtherGeneration(name, generation)) fs.rmSync(`${directory}/${name}`, { recursive: true });
   }
 }

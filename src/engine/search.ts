@@ -56,6 +56,7 @@ export class Searcher {
   readonly #indexer: Indexer;
   /** Of the searches under way. */
   readonly #views = new Set<View>();
+  #becameIdle: (() => void) | undefined;
 
   constructor(options: CollectionOptions, segments: Segments, live: Bitmap, indexer: Indexer) {
     this.#options = options;
@@ -73,16 +74,30 @@ export class Searcher {
    * The nearest of all live vectors: k of them whenever k exist (within the given distance).
    *
    * @param query shape (dimensions), checked by the caller
+   * @param describe what to answer of each; the files it reads are open while it runs
    */
-  async search(query: Float32Array, options: SearchOptions): Promise<Neighbour[]> {
+  async search<T>(
+    query: Float32Array,
+    options: SearchOptions,
+    describe: (neighbour: Neighbour) => T,
+  ): Promise<T[]> {
     assertCount(options.k);
     const view = new View(this.#segments.length, this.#indexer.watermark, this.#live);
     this.#views.add(view);
     try {
-      return await this.#nearest(query, options, view);
+      return (await this.#nearest(query, options, view)).map(describe);
     } finally {
       this.#views.delete(view);
+      if (this.#views.size === 0) this.#becameIdle?.();
     }
+  }
+
+  /** Resolves once no search is under way. */
+  idle(): Promise<void> {
+    if (this.#views.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#becameIdle = resolve;
+    });
   }
 
   async #nearest(query: Float32Array, options: SearchOptions, view: View): Promise<Neighbour[]> {

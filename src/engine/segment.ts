@@ -6,6 +6,7 @@
 import * as fs from "node:fs";
 import { DamagedFileError } from "../errors.ts";
 import { crc32, RollingChecksum } from "./checksum.ts";
+import { failPoint } from "./fail-point.ts";
 import { rethrow, write, writeSync } from "./files.ts";
 import { COMPONENT_BYTES, FORMAT_VERSION, METRIC_NUMBER, SEGMENT_BYTES, SEGMENT_HEADER } from "./layout.ts";
 import { mapFile } from "./mapping.ts";
@@ -66,7 +67,10 @@ export class Segment {
   static async create(directory: string, shape: SegmentShape): Promise<Segment> {
     const file = beginFile(directory, shape, "background");
     try {
-      for (let at = 0; at < shape.fileBytes; at += ZEROS.length) await write(file.descriptor, ZEROS, at);
+      for (let at = 0; at < shape.fileBytes; at += ZEROS.length) {
+        failPoint("segment-filling");
+        await write(file.descriptor, ZEROS, at);
+      }
       return Segment.#finish(directory, shape, file);
     } catch (error) {
       return abandon(file, error);
@@ -93,7 +97,9 @@ export class Segment {
 
   /** Gives a created segment its name. Only the one that is appended to may have it. */
   place(): void {
-    if (this.#temporaryPath !== undefined) fs.renameSync(this.#temporaryPath, this.path);
+    if (this.#temporaryPath === undefined) return;
+    failPoint("segment-before-rename");
+    fs.renameSync(this.#temporaryPath, this.path);
     this.#temporaryPath = undefined;
   }
 
@@ -186,7 +192,7 @@ function encodeHeader(shape: SegmentShape): Buffer {
 }
 
 /** Magic, then version, then checksum, then the fields: each failure is its own error. */
-function verifyHeader(path: string, bytes: Buffer, shape: SegmentShape): void {
+export function verifyHeader(path: string, bytes: Buffer, shape: SegmentShape): void {
   const { at, magic } = SEGMENT_HEADER;
   if (bytes.toString("latin1", at.magic, at.version) !== magic) {
     throw new DamagedFileError(path, at.magic, `no ${magic} at its start: not a vstore segment`);

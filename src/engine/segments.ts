@@ -178,19 +178,21 @@ export class Segments {
 
   /** @throws {VstoreError} LIMIT */
   #nextShape(): SegmentShape {
-    const number = this.#open.length;
-    const { dimensions, metric } = this.#options;
-    const capacity = Math.min(segmentCapacity(number, dimensions), limits.slotsMax - this.#capacity);
-    if (capacity <= 0) throw new VstoreError("LIMIT", `a collection has at most ${limits.slotsMax} slots`);
-    return {
-      number,
-      dimensions,
-      metric,
-      capacity,
-      firstSlot: this.#capacity,
-      fileBytes: segmentBytes(number),
-    };
+    const shape = segmentShape(this.#options, this.#open.length, this.#capacity);
+    if (shape.capacity <= 0)
+      throw new VstoreError("LIMIT", `a collection has at most ${limits.slotsMax} slots`);
+    return shape;
   }
+}
+
+/** The shape of a collection's segment `number`, whose first slot is `firstSlot`. */
+export function segmentShape(
+  { dimensions, metric }: CollectionOptions,
+  number: number,
+  firstSlot: number,
+): SegmentShape {
+  const capacity = Math.min(segmentCapacity(number, dimensions), limits.slotsMax - firstSlot);
+  return { number, dimensions, metric, capacity, firstSlot, fileBytes: segmentBytes(number) };
 }
 
 /** Bytes on disk and in memory of one vector. */

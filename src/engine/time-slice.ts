@@ -1,8 +1,12 @@
 /** Long work on the event loop's thread is cut into slices, so that requests are never kept waiting for it. */
-import { setImmediate } from "node:timers/promises";
+import { setImmediate, setTimeout } from "node:timers/promises";
 
 /** Milliseconds that one slice may keep the event loop. */
 export const SLICE_MS_MAX = 2;
+/** A turn of the event loop that took longer than this had requests to serve. */
+const BUSY_TURN_MS_MIN = 0.2;
+/** Left to the requests then. */
+const GIVE_WAY_MS = 4 * SLICE_MS_MAX;
 
 export class TimeSlice {
   #start = performance.now();
@@ -17,4 +21,11 @@ export class TimeSlice {
     await setImmediate();
     this.#start = performance.now();
   }
+}
+
+/** For work that nobody waits for: while requests keep coming, most of the time is theirs. */
+export async function giveWay(): Promise<void> {
+  const start = performance.now();
+  await setImmediate();
+  if (performance.now() - start > BUSY_TURN_MS_MIN) await setTimeout(GIVE_WAY_MS);
 }

@@ -58,6 +58,10 @@ export class SidecarProcess {
     return this.#stderr;
   }
 
+  get isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
   waitReady(): Promise<void> {
     return this.waitFor(() => this.#stdout.includes("vstore ready "), "the ready line");
   }
@@ -70,8 +74,7 @@ export class SidecarProcess {
   async waitFor(condition: () => boolean, what: string): Promise<void> {
     const deadline = Date.now() + readyMillisecondsMax;
     while (!condition()) {
-      const isOver = this.#child.exitCode !== null || this.#child.signalCode !== null;
-      if (isOver || Date.now() > deadline) {
+      if (!this.isRunning || Date.now() > deadline) {
         throw new Error(`waited in vain for: ${what}\n${this.#stdout}\n${this.#stderr}`);
       }
       await sleep(20);
@@ -80,7 +83,7 @@ export class SidecarProcess {
 
   /** The exit code, once the process is gone. */
   async exit(): Promise<number | null> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) await once(this.#child, "exit");
+    if (this.isRunning) await once(this.#child, "exit");
     return this.#child.exitCode;
   }
 

@@ -1,0 +1,99 @@
+/**
+ * One set of a collection's files with what works on it: all that a compaction replaces. Every mutation of keys, rows and
+ * attributes is one of the few methods here; the caller has checked its input.
+ */
+import { attributesBytes } from "./attributes.ts";
+import { Indexer } from "./indexer.ts";
+import { NONE } from "./key-table.ts";
+import type { Parts } from "./recovery.ts";
+import { Searcher } from "./search.ts";
+
+export interface GenerationHooks {
+  /** Every slot that existed when the index was last asked to grow is in it. */
+  indexed(generation: Generation): Promise<void>;
+  /** Indexing in the background has stopped. */
+  failed(error: unknown): void;
+}
+
+export class Generation {
+  readonly parts: Parts;
+  readonly indexer: Indexer;
+  readonly searcher: Searcher;
+  /** Told of every slot that died or got other attributes. */
+  watcher: ((slot: number) => void) | undefined;
+
+  constructor(parts: Parts, hooks: GenerationHooks) {
+    const { segments, live, manifest, index, watermark } = parts;
+    this.parts = parts;
+    this.indexer = new Indexer(index, watermark, {
+      slots: () => segments.length,
+      idle: () => hooks.indexed(this),
+      failed: hooks.failed,
+    });
+    this.searcher = new Searcher(manifest.options, segments, live, this.indexer);
+  }
+
+  /** The slot of the key, or NONE. */
+  slotOf(key: Uint8Array): number {
+    return this.parts.keys.table.find(key);
+  }
+
+  /**
+   * Everything that can fail for want of space fails here, before anything has changed.
+   *
+   * @throws {VstoreError} FULL, LIMIT
+   */
+  ensure(rows: number, keysTotal: number, attributesTotal: number): void {
+    const { segments, keys, attributes } = this.parts;
+    segments.reserveNow(rows);
+    keys.log.ensure(keysTotal);
+    attributes.log.ensure(attributesTotal);
+  }
+
+  /** Gives the key a new slot. Without `text` the attributes of its old one go with it; empty means none. */
+  put(key: Uint8Array, vector: Float32Array, text: Uint8Array | undefined): void {
+    const { segments, keys, live, attributes } = this.parts;
+    const slot = segments.append(vector);
+    const previous = keys.put(key, slot);
+    live.add(slot);
+    const kept = text ?? (previous === NONE ? undefined : attributes.get(previous));
+    if (kept !== undefined && kept.length > 0) attributes.set(slot, kept);
+    if (previous !== NONE) this.#kill(previous);
+  }
+
+  /** Takes the key out, if it is there. */
+  remove(key: Uint8Array): void {
+    const slot = this.parts.keys.remove(key);
+    if (slot !== NONE) this.#kill(slot);
+  }
+
+  /** Replaces the attributes of a slot; empty removes them. */
+  setAttributes(slot: number, text: Uint8Array): void {
+    this.parts.attributes.set(slot, text);
+    this.watcher?.(slot);
+  }
+
+  /** Bytes of attributes.log that a put which names no attributes needs to keep those of the old slot. */
+  keptBytes(previous: number): number {
+    const length = previous === NONE ? 0 : this.parts.attributes.lengthOf(previous);
+    return length === 0 ? 0 : attributesBytes(length);
+  }
+
+  /** Lets go of the files once nobody reads them any more. Slices handed out stay valid. */
+  async close(): Promise<void> {
+    const { segments, keys, attributes } = this.parts;
+    await this.indexer.close();
+    await this.searcher.idle();
+    await segments.settle();
+    segments.close();
+    keys.log.close();
+    attributes.log.close();
+  }
+
+  #kill(slot: number): void {
+    this.searcher.noticeDeath(slot);
+    this.parts.live.delete(slot);
+    this.indexer.index.remove(slot);
+    this.watcher?.(slot);
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * Which files of a collection its manifest counts, and how many of their bytes: the one place that verify, inspect,
+ * backup and restore learn it from. Whatever else is in the directory does not count.
+ */
+import * as path from "node:path";
+import { COMPONENT_BYTES, SEGMENT_HEADER } from "./layout.ts";
+import type { Manifest } from "./manifest.ts";
+import { ATTRIBUTES_FILE, generationDirectory, KEYS_FILE, segmentFile } from "./names.ts";
+import type { SegmentShape } from "./segment.ts";
+import { segmentShape } from "./segments.ts";
+
+interface Counted {
+  /** Path below the collection's directory. */
+  readonly file: string;
+  /** Bytes from its beginning that count. */
+  readonly bytes: number;
+  /** CRC-32 of all of them, but of a segment of its rows. */
+  readonly checksum: number;
+}
+
+export interface CountedSegment extends Counted {
+  readonly kind: "segment";
+  readonly shape: SegmentShape;
+  readonly rows: number;
+}
+
+export interface CountedLog extends Counted {
+  readonly kind: "keys" | "attributes";
+}
+
+export interface CountedIndex extends Counted {
+  readonly kind: "index";
+}
+
+export type CountedFile = CountedSegment | CountedLog | CountedIndex;
+
+/** The index comes first: it is the one that a later checkpoint may delete, so a backup takes it first. */
+export function countedFiles(manifest: Manifest): CountedFile[] {
+  const { keys, attributes } = manifest;
+  return [
+    ...countedIndex(manifest),
+    ...countedSegments(manifest),
+    { kind: "keys", file: below(manifest, KEYS_FILE), ...keys },
+    { kind: "attributes", file: below(manifest, ATTRIBUTES_FILE), ...attributes },
+  ];
+}
+
+function countedIndex(manifest: Manifest): CountedIndex[] {
+  if (manifest.index === null) return [];
+  const { file, bytes, checksum } = manifest.index;
+  return [{ kind: "index", file: below(manifest, file), bytes, checksum }];
+}
+
+/** Path of a file below the collection's directory. */
+function below({ generation }: Manifest, name: string): string {
+  return path.join(generationDirectory(".", generation), name);
+}
+
+export function countedSegments(manifest: Manifest): CountedSegment[] {
+  const { options, segments } = manifest;
+  let firstSlot = 0;
+  return segments.map(({ rows, checksum }, number) => {
+    const shape = segmentShape(options, number, firstSlot);
+    firstSlot += shape.capacity;
+    const bytes = SEGMENT_HEADER.bytes + rows * options.dimensions * COMPONENT_BYTES;
+    return { kind: "segment", file: below(manifest, segmentFile(number)), bytes, checksum, shape, rows };
+  });
+}
+
+/** True when nobody will ever write to the file again, whatever is inserted. */
+export function isFinal(file: CountedFile): boolean {
+  return file.kind === "index" || (file.kind === "segment" && file.rows === file.shape.capacity);
+}
+
+/** Bytes that count in all files of the manifest together. */
+export function countedBytes(manifest: Manifest): number {
+  return countedFiles(manifest).reduce((sum, { bytes }) => sum + bytes, 0);
+}
