@@ -30,11 +30,8 @@ const startAttemptsMax = 5;
 const children = new Set<ChildProcess>();
 const directories = new Set<string>();
 process.on("exit", cleanUp);
-for (const signal of ["SIGINT", "SIGTERM"] as const)
-  process.once(signal, () => {
-    cleanUp();
-    process.kill(process.pid, signal);
-  });
+// A signal would end the process without its exit handlers, of which the sidecars' harness has one too.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 
 function cleanUp(): void {
   for (const child of children) child.kill("SIGKILL");
