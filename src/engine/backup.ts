@@ -6,7 +6,7 @@ import * as fs from "node:fs";
 import { VstoreError } from "../errors.ts";
 import { buildAside } from "./aside.ts";
 import { writeBackupFile } from "./backup-file.ts";
-import { type CopyOptions, copyCollection } from "./copy-collection.ts";
+import { copyCollection } from "./copy-collection.ts";
 import { listDataDirectory } from "./data-directory.ts";
 import { readText, replaceFile } from "./files.ts";
 import { damageText } from "./findings.ts";
@@ -60,10 +60,9 @@ export async function copyCollections(
 ): Promise<CollectionReport[]> {
   const { collections, misnamed } = listDataDirectory(from);
   const meter = new Meter(await bytesOf(from, collections), onProgress);
-  const options = { share, onRead: (bytes: number) => meter.add(bytes) };
   const reports: CollectionReport[] = [];
   for (const entry of collections) {
-    const report = await copyStable(from, to, entry, options);
+    const report = await copyStable(from, to, entry, share, meter);
     if (report !== undefined) reports.push(report);
   }
   meter.finish();
@@ -79,12 +78,16 @@ async function copyStable(
   from: string,
   to: string,
   entry: string,
-  options: CopyOptions,
+  share: boolean,
+  meter: Meter,
 ): Promise<CollectionReport | undefined> {
+  const begin = meter.done;
   const path = `${from}/${entry}/${MANIFEST_FILE}`;
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
     const before = await readText(path);
-    const report = await copyCollection(from, to, entry, options);
+    meter.backTo(begin);
+    const onRead = (bytes: number) => meter.add(bytes);
+    const report = await copyCollection(from, to, entry, { share, onRead });
     const isWhole = report?.files.every(({ damages }) => damages.length === 0);
     if (isWhole || (await readText(path)) === before) return report ?? withoutManifest(from, entry);
   }

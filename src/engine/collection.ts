@@ -3,13 +3,11 @@
  * kills the old one, so that replaying the log from a checkpoint gives the same state whatever was written since.
  * All mutation happens here, synchronously and all or nothing; searching, indexing and checkpoints take time.
  */
-import { VstoreError } from "../errors.ts";
-import { limits } from "../limits.ts";
 import { attributesBytes } from "./attributes.ts";
 import { Checkpointer, type CheckpointReport } from "./checkpoint.ts";
 import { Compaction } from "./compaction.ts";
-import { allFinite, isZero } from "./distance.ts";
 import { Generation } from "./generation.ts";
+import { assertKey, assertLength, assertVector, encodeAttributes, rowsOf } from "./input.ts";
 import { NONE } from "./key-table.ts";
 import { putBytes, REMOVE_BYTES } from "./keys.ts";
 import { releaseMappings } from "./mapping.ts";
@@ -19,7 +17,6 @@ import type { SearchOptions } from "./search.ts";
 
 /** A cursor is a slot, and the generation that the slot belongs to. */
 const CURSORS_PER_GENERATION = 2 ** 32;
-const NO_ATTRIBUTES = new Uint8Array(0);
 
 export interface Hit {
   readonly key: Uint8Array;
@@ -107,7 +104,7 @@ export class Collection {
    */
   insert(key: Uint8Array, vector: Float32Array, options: InsertOptions = {}): boolean | null {
     assertKey(key);
-    this.#assertVector(vector, "vector");
+    assertVector(vector, this.options, "vector");
     const attributes = encodeAttributes(options.attributes);
     const generation = this.#generation;
     const previous = generation.slotOf(key);
@@ -128,7 +125,7 @@ export class Collection {
    * @throws {VstoreError} ERR, FULL; nothing has changed then
    */
   insertBatch(keys: readonly Uint8Array[], vectors: Float32Array, attributes?: readonly string[]): number {
-    const rows = this.#rowsOf(vectors, keys.length);
+    const rows = rowsOf(vectors, this.options, keys.length);
     const texts = attributes?.map(encodeAttributes);
     if (texts !== undefined) assertLength("attributes", texts.length, keys.length);
     const generation = this.#generation;
@@ -206,7 +203,7 @@ export class Collection {
    * @throws {VstoreError} ERR
    */
   async search(query: Float32Array, options: SearchOptions & { withAttributes?: boolean }): Promise<Hit[]> {
-    this.#assertVector(query, "vector");
+    assertVector(query, this.options, "vector");
     const { searcher, parts } = this.#generation;
     return searcher.search(query, options, ({ slot, distance }) => ({
       key: parts.keys.table.keyOf(slot),
@@ -225,10 +222,14 @@ export class Collection {
     return this.#checkpointer.run();
   }
 
-  /** Dead slots, as a share of all. */
+  /** Slots that a compaction would give back. */
+  get deadSlots(): number {
+    return this.#generation.parts.segments.length - this.length;
+  }
+
+  /** Those, as a share of all slots. */
   get deadShare(): number {
-    const { length } = this.#generation.parts.segments;
-    return length === 0 ? 0 : 1 - this.length / length;
+    return this.deadSlots === 0 ? 0 : this.deadSlots / this.#generation.parts.segments.length;
   }
 
   /**
@@ -261,7 +262,7 @@ export class Collection {
       ef: options.ef,
       vectors: this.length,
       slots: segments.length,
-      dead_slots: segments.length - this.length,
+      dead_slots: this.deadSlots,
       compactions: generation,
       index: indexKind.name,
       indexed_slots: this.#generation.indexer.watermark,
@@ -335,51 +336,6 @@ export class Collection {
   #slotOf(key: Uint8Array): number {
     return this.#generation.slotOf(key);
   }
-
-  #rowsOf(vectors: Float32Array, count: number): Float32Array[] {
-    const { dimensions } = this.options;
-    assertLength("vectors", vectors.length, count * dimensions);
-    return Array.from({ length: count }, (_, i) => {
-      const row = vectors.subarray(i * dimensions, (i + 1) * dimensions);
-      this.#assertVector(row, `vector ${i + 1}`);
-      return row;
-    });
-  }
-
-  #assertVector(vector: Float32Array, name: string): void {
-    const { dimensions, metric } = this.options;
-    if (vector.length !== dimensions) {
-      throw new VstoreError("ERR", `'${name}' must have ${dimensions} components, got ${vector.length}`);
-    }
-    if (!allFinite(vector)) {
-      const at = vector.findIndex((component) => !Number.isFinite(component));
-      throw new VstoreError("ERR", `'${name}' must be finite, component ${at + 1} is ${vector[at]}`);
-    }
-    if (metric === "COSINE" && isZero(vector)) {
-      throw new VstoreError("ERR", `'${name}' must not be all zeros under COSINE: it has no direction`);
-    }
-  }
-}
-
-function assertKey(key: Uint8Array): void {
-  const { keyBytesMin, keyBytesMax } = limits;
-  if (key.length >= keyBytesMin && key.length <= keyBytesMax) return;
-  throw new VstoreError("ERR", `'key' must be ${keyBytesMin} to ${keyBytesMax} bytes, got ${key.length}`);
-}
-
-function assertLength(name: string, length: number, expected: number): void {
-  if (length === expected) return;
-  throw new VstoreError("ERR", `'${name}' must have ${expected} elements, got ${length}`);
-}
-
-function encodeAttributes(json: string | undefined): Uint8Array | undefined {
-  if (json === undefined) return undefined;
-  const text = json === "" ? NO_ATTRIBUTES : Buffer.from(json);
-  if (text.length <= limits.attributesBytesMax) return text;
-  throw new VstoreError(
-    "ERR",
-    `'attributes' must be at most ${limits.attributesBytesMax} bytes, got ${text.length}`,
-  );
 }
 
 const textOf = (bytes: Buffer | undefined): string | undefined => bytes?.toString("utf8");

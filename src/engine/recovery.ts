@@ -78,14 +78,33 @@ export async function openFiles(directory: string, warn: Warn): Promise<Parts> {
   return openGeneration(directory, manifest, warn);
 }
 
-/** Opens the generation that the manifest names. */
+/** Opens the generation that the manifest names; where that fails, nothing stays open. */
 export async function openGeneration(directory: string, manifest: Manifest, warn: Warn): Promise<Parts> {
+  const opened: { close(): void }[] = [];
+  try {
+    return await openParts(directory, manifest, warn, opened);
+  } catch (error) {
+    for (const each of opened) each.close();
+    throw error;
+  }
+}
+
+/** @param opened gets what has to be closed, as it is opened */
+async function openParts(
+  directory: string,
+  manifest: Manifest,
+  warn: Warn,
+  opened: { close(): void }[],
+): Promise<Parts> {
   const files = generationDirectory(directory, manifest.generation);
   const segments = await openSegments(files, manifest);
+  opened.push(segments);
   const live = new Bitmap();
   for (let slot = 0; slot < manifest.slots; slot++) live.add(slot);
   const keys = Keys.open(files, manifest.keys, manifest.slots, (slot) => live.delete(slot));
+  opened.push(keys.log);
   const attributes = Attributes.open(files, manifest.attributes, manifest.slots);
+  opened.push(attributes.log);
   if (live.count !== manifest.live || keys.table.size !== manifest.live) {
     const found = `${keys.table.size} keys and ${live.count} live slots, expected ${manifest.live}`;
     throw new DamagedFileError(`${directory}/${MANIFEST_FILE}`, 0, found);

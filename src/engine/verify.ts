@@ -89,6 +89,15 @@ export class Meter {
     if (this.#done < this.#total) this.#onProgress(this.#done, this.#total);
   }
 
+  get done(): number {
+    return this.#done;
+  }
+
+  /** For work that is begun again. */
+  backTo(done: number): void {
+    this.#done = done;
+  }
+
   finish(): void {
     if (this.#total > 0) this.#onProgress(this.#total, this.#total);
   }
