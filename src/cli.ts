@@ -1,76 +1,62 @@
 #!/usr/bin/env node
 /**
- * The program. stdout carries what was asked for, stderr the log. Exit codes: 0 stopped in order, 1 failed or told to
- * stop twice, 2 bad arguments or settings.
+ * The program: its commands and their arguments; what they do stands in cli/. stdout carries what was asked for, stderr
+ * the log. Exit codes: 0 done, or stopped in order; 1 failed, damaged, or told to stop twice; 2 bad arguments or settings.
  */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
-import { publicUrl } from "./bridge/connection.ts";
-import { loadSample } from "./bridge/sample.ts";
-import { describeSetting, flagOf, readSettings, SettingsError, settingNames } from "./config.ts";
-import { createLog } from "./log.ts";
-import { progress } from "./progress.ts";
-import { serve } from "./serve.ts";
-
-const exitCodes = { failed: 1, badSettings: 2 } as const;
+import { runBackup } from "./cli/backup.ts";
+import { exitCodeOf, exitCodes, tool } from "./cli/exit.ts";
+import { runInspect } from "./cli/inspect.ts";
+import { runRestore } from "./cli/restore.ts";
+import { runServe } from "./cli/serve.ts";
+import { runVerify } from "./cli/verify.ts";
+import { describeSetting, flagOf, settingNames } from "./config.ts";
 
 async function main(): Promise<void> {
   const program = new Command("vstore")
     .description("A vector store for the Redis or Valkey you already run")
     .version(packageVersion())
     .exitOverride();
+  addServe(program);
+  addReaders(program);
+  addCopiers(program);
+  await program.parseAsync();
+}
+
+function addServe(program: Command): void {
   const serving = program
     .command("serve")
     .description("run the sidecar, with a Redis of its own if none is named");
   for (const name of settingNames) serving.option(`${flagOf(name)} <value>`, describeSetting(name));
   serving.option("--sample", "load 10,000 word vectors into the collection 'words' before it is ready");
   serving.action(runServe);
-  await program.parseAsync();
 }
 
-async function runServe(flags: Record<string, unknown>): Promise<void> {
-  const settings = readSettings((name) => flags[camelCase(name)], process.env);
-  const log = createLog(settings.log_level);
-  const stop = stopSignal();
-  let isAnnounced = false;
-  const onServing = (url: string) => {
-    if (isAnnounced) return;
-    isAnnounced = true;
-    announce(url, flags.sample === true).catch((error: Error) => {
-      // A lost connection leads here too; whoever serves again then tries again.
-      isAnnounced = false;
-      if (!stop.aborted) log.error(`the sample could not be loaded: ${error.message}`);
-    });
-  };
-  await serve({ settings, log, onServing, stop });
+function addReaders(program: Command): void {
+  program
+    .command("verify <data-dir>")
+    .description("check everything in the files of a stopped sidecar, or of a backup; changes nothing")
+    .option("--json", "report as JSON")
+    .action(tool(runVerify));
+  program
+    .command("inspect <data-dir>")
+    .description("show what is in the files, also while the sidecar serves; changes nothing")
+    .option("--keys <count>", "show that many keys of each collection too")
+    .option("--json", "report as JSON")
+    .action(tool(runInspect));
 }
 
-async function announce(url: string, withSample: boolean): Promise<void> {
-  if (withSample) await loadSample(url, progress("loading words"));
-  console.log(`vstore ready ${publicUrl(url)}`);
-  if (withSample) console.log(invitation(url));
-}
-
-/** Aborted by SIGINT, SIGTERM, or a terminal that goes away; a second signal ends the process at once. */
-function stopSignal(): AbortSignal {
-  const stop = new AbortController();
-  const onSignal = () => {
-    if (stop.signal.aborted) process.exit(exitCodes.failed);
-    stop.abort();
-  };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, onSignal);
-  return stop.signal;
-}
-
-function invitation(url: string): string {
-  const { hostname, port } = new URL(url);
-  const redisCli = hostname === "127.0.0.1" ? `redis-cli -p ${port}` : `redis-cli -u ${publicUrl(url)}`;
-  return [
-    "Paste into another terminal:",
-    `  ${redisCli} VSTORE.SEARCH words KEY king COUNT 6 WITHDISTANCES`,
-    `  ${redisCli} VSTORE.INSERT words my-king VALUES 100 $(${redisCli} VSTORE.GET words king)`,
-    `  ${redisCli} VSTORE.INFO words`,
-  ].join("\n");
+function addCopiers(program: Command): void {
+  program
+    .command("backup <data-dir> <target-dir>")
+    .description("copy the last checkpoint to a new directory, also while the sidecar serves")
+    .option("--redis-url <url>", "ask the sidecar behind that Redis for a checkpoint first")
+    .action(tool(runBackup));
+  program
+    .command("restore <backup-dir> <data-dir>")
+    .description("copy a backup to a new data directory")
+    .action(tool(runRestore));
 }
 
 function packageVersion(): string {
@@ -78,15 +64,10 @@ function packageVersion(): string {
   return JSON.parse(manifest).version;
 }
 
-/** Commander's name for the value of a flag. */
-function camelCase(name: string): string {
-  return name.replaceAll(/_(.)/g, (_, letter: string) => letter.toUpperCase());
-}
-
 function report(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitCodes.badSettings;
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.badUse;
   console.error(`vstore: ${(error as Error).message}`);
-  return error instanceof SettingsError ? exitCodes.badSettings : exitCodes.failed;
+  return exitCodeOf(error);
 }
 
 try {

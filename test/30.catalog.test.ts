@@ -67,9 +67,11 @@ test("what a crash in the middle of CREATE or DROP leaves is removed", async () 
     fs.mkdirSync(`${directory}/${name}`);
     fs.writeFileSync(`${directory}/${name}/keys.log`, "x");
   }
-  fs.mkdirSync(`${directory}/redis`); // not ours to touch
-  await (await Catalog.open(directory)).close();
-  expect(fs.readdirSync(directory).sort()).toEqual(["LOCK", "redis"]);
+  for (const name of ["redis", "c-%zz"]) fs.mkdirSync(`${directory}/${name}`); // not ours to touch
+  const catalog = await Catalog.open(directory);
+  expect([catalog.names(), catalog.controlId]).toEqual([[], "5-0"]);
+  await catalog.close();
+  expect(fs.readdirSync(directory).sort()).toEqual(["LOCK", "c-%zz", "redis", "vstore.json"]);
 });
 
 test("a damaged collection is refused by name, the others are served", async () => {

@@ -48,9 +48,14 @@ export function collectionDirectory(name: string): string {
 /** True for an entry that claims to be a collection's directory. */
 export const isCollectionDirectory = (entry: string): boolean => entry.startsWith(COLLECTION_PREFIX);
 
-/** The collection whose directory this is, or undefined for anything else. */
+/** The collection whose directory this is, or undefined for anything else, such as a name that is no encoding. */
 export function collectionOfDirectory(entry: string): string | undefined {
-  return isCollectionDirectory(entry) ? decodeURIComponent(entry.slice(COLLECTION_PREFIX.length)) : undefined;
+  if (!isCollectionDirectory(entry)) return undefined;
+  try {
+    return decodeURIComponent(entry.slice(COLLECTION_PREFIX.length));
+  } catch {
+    return undefined;
+  }
 }
 
 /** Where a collection is built before it exists, and where it goes before it is deleted. */
@@ -58,7 +63,7 @@ export const creatingDirectory = (name: string): string => CREATING_PREFIX + enc
 export const droppedDirectory = (id: string): string => DROPPED_PREFIX + id;
 
 /** Id of the DROP that renamed the directory away, or undefined for any other. */
-export const dropOfDirectory = (entry: string): string | undefined => /^dropped-(\d+-\d+)-/.exec(entry)?.[1];
+export const dropOfDirectory = (entry: string): string | undefined => /^dropped-(\d+-\d+)$/.exec(entry)?.[1];
 
 /** True for what a crash in the middle of CREATE or DROP leaves behind. */
 export const isLeftover = (entry: string): boolean =>

@@ -1,0 +1,12 @@
+/** Up to where a copy of the files reaches: what is in the log after that is not in the copy. */
+import type { CopyReport } from "../engine/backup.ts";
+import { counted, logId, table } from "./text.ts";
+
+export function coverage(collections: CopyReport): string[] {
+  const rows = collections.map(({ name, live, appliedId }) => [
+    `  ${name}`,
+    counted(live, "vector"),
+    `log covered up to ${logId(appliedId)}`,
+  ]);
+  return rows.length === 0 ? ["  no collections"] : table(rows);
+}

@@ -1,0 +1,58 @@
+/** `vstore serve`: from flags and environment to a sidecar that runs until it is told to stop. */
+import { publicUrl } from "../bridge/connection.ts";
+import { loadSample } from "../bridge/sample.ts";
+import { readSettings } from "../config.ts";
+import { createLog } from "../log.ts";
+import { progress } from "../progress.ts";
+import { serve } from "../serve.ts";
+import { exitCodes } from "./exit.ts";
+
+export async function runServe(flags: Record<string, unknown>): Promise<void> {
+  const settings = readSettings((name) => flags[camelCase(name)], process.env);
+  const log = createLog(settings.log_level);
+  const stop = stopSignal();
+  let isAnnounced = false;
+  const onServing = (url: string) => {
+    if (isAnnounced) return;
+    isAnnounced = true;
+    announce(url, flags.sample === true).catch((error: Error) => {
+      // A lost connection leads here too; whoever serves again then tries again.
+      isAnnounced = false;
+      if (!stop.aborted) log.error(`the sample could not be loaded: ${error.message}`);
+    });
+  };
+  await serve({ settings, log, onServing, stop });
+}
+
+async function announce(url: string, withSample: boolean): Promise<void> {
+  if (withSample) await loadSample(url, progress("loading words"));
+  console.log(`vstore ready ${publicUrl(url)}`);
+  if (withSample) console.log(invitation(url));
+}
+
+/** Aborted by SIGINT, SIGTERM, or a terminal that goes away; a second signal ends the process at once. */
+function stopSignal(): AbortSignal {
+  const stop = new AbortController();
+  const onSignal = () => {
+    if (stop.signal.aborted) process.exit(exitCodes.failed);
+    stop.abort();
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, onSignal);
+  return stop.signal;
+}
+
+function invitation(url: string): string {
+  const { hostname, port } = new URL(url);
+  const redisCli = hostname === "127.0.0.1" ? `redis-cli -p ${port}` : `redis-cli -u ${publicUrl(url)}`;
+  return [
+    "Paste into another terminal:",
+    `  ${redisCli} VSTORE.SEARCH words KEY king COUNT 6 WITHDISTANCES`,
+    `  ${redisCli} VSTORE.INSERT words my-king VALUES 100 $(${redisCli} VSTORE.GET words king)`,
+    `  ${redisCli} VSTORE.INFO words`,
+  ].join("\n");
+}
+
+/** Commander's name for the value of a flag. */
+function camelCase(name: string): string {
+  return name.replaceAll(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+}

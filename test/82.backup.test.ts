@@ -1,0 +1,274 @@
+/** A backup is the state of one checkpoint, whatever is written meanwhile; a half one is never taken for it. */
+import * as fs from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Redis } from "ioredis";
+import { expect, test } from "vitest";
+import { backup } from "../src/engine/backup.ts";
+import { Catalog } from "../src/engine/catalog.ts";
+import { resolveOptions } from "../src/engine/options.ts";
+import { restore } from "../src/engine/restore.ts";
+import { damagesOf, verify } from "../src/engine/verify.ts";
+import {
+  contents,
+  dimensions,
+  filledDirectory,
+  flip,
+  key,
+  overwrite,
+  vector,
+} from "./harness/data-directory.ts";
+import { temporaryDirectory } from "./harness/directory.ts";
+import { startSidecar, startVstore } from "./harness/sidecar.ts";
+
+const silent = () => {};
+const target = () => `${temporaryDirectory()}/target`;
+
+async function damagesIn(directory: string) {
+  return damagesOf(await verify(directory, silent));
+}
+
+/** What the collections of a data directory hold, by name. */
+async function everything(directory: string): Promise<Record<string, ReturnType<typeof contents>>> {
+  const catalog = await Catalog.open(directory);
+  const found = Object.fromEntries(catalog.collections().map((each) => [each.name, contents(each)]));
+  await catalog.close();
+  return found;
+}
+
+test("a backup restores to the same contents, and is whole", async () => {
+  const directory = await filledDirectory();
+  fs.writeFileSync(`${directory}/c-docs/segment-000009.vec`, "left by a crash");
+  const [saved, restored] = [target(), target()];
+  const report = await backup(directory, saved, silent);
+  expect(report.map(({ name, live, appliedId }) => [name, live, appliedId])).toEqual([
+    ["docs", 898, "900-0"],
+    ["small", 10, "10-0"],
+  ]);
+  expect(await damagesIn(saved)).toEqual([]);
+  expect(fs.existsSync(`${saved}/c-docs/segment-000009.vec`)).toBe(false);
+  expect(await restore(saved, restored, silent)).toEqual(report);
+  expect(await damagesIn(restored)).toEqual([]);
+  expect(await everything(restored)).toEqual(await everything(directory));
+});
+
+test("files that are never written again are shared with a backup, and with nothing that was restored", async () => {
+  const directory = await filledDirectory();
+  const [saved, restored] = [target(), target()];
+  await backup(directory, saved, silent);
+  await restore(saved, restored, silent);
+  const inode = (where: string, file: string) => fs.statSync(`${where}/c-docs/${file}`).ino;
+  const shared = fs
+    .readdirSync(`${saved}/c-docs`)
+    .filter((file) => inode(saved, file) === inode(directory, file));
+  expect(shared.sort()).toEqual(["index-1.hnsw", "segment-000000.vec"]);
+  const taken = fs
+    .readdirSync(`${restored}/c-docs`)
+    .filter((file) => inode(restored, file) === inode(saved, file));
+  expect(taken).toEqual([]);
+  // Holes would be a SIGBUS on a full disk.
+  const last = fs.statSync(`${restored}/c-docs/segment-000001.vec`);
+  expect(last.blocks * 512).toBeGreaterThanOrEqual(last.size);
+});
+
+test("a backup keeps its state while the store that it shares files with lives on", async () => {
+  const directory = await filledDirectory();
+  const saved = target();
+  await backup(directory, saved, silent);
+  const expected = await everything(directory);
+  const catalog = await Catalog.open(directory);
+  const docs = catalog.get("docs");
+  docs.delete([key(1), key(2)]);
+  for (let i = 0; i < 3_000; i++) docs.insert(key(i % 950), vector(i + 10_000));
+  await catalog.drop("small", "99-0");
+  await catalog.close();
+  expect(await damagesIn(saved)).toEqual([]);
+  const restored = target();
+  await restore(saved, restored, silent);
+  expect(await everything(restored)).toEqual(expected);
+});
+
+test("a backup during heavy writing is exactly one checkpoint", { timeout: 120_000 }, async () => {
+  const directory = `${temporaryDirectory()}/data`;
+  const catalog = await Catalog.open(directory);
+  const docs = await catalog.create("docs", resolveOptions({ dimensions, metric: "L2", M: 4 }), "0-1");
+  let stopped = false;
+  const states = new Map<string, ReturnType<typeof contents>>();
+  const writing = (async () => {
+    for (let round = 0; !stopped; round++) {
+      await docs.reserve(200);
+      for (let i = 0; i < 100; i++) docs.insert(key((round * 37 + i) % 600), vector(round));
+      docs.delete([key(round % 600)]);
+      docs.setAttributes(key((round * 37 + 5) % 600), `{"round":${round}}`);
+      docs.appliedId = `${round + 1}-0`;
+      states.set(docs.appliedId, contents(docs));
+      await docs.checkpoint();
+      if (round % 5 === 2) await docs.compact();
+      if (round % 4 === 0) {
+        await catalog.create(`c${round}`, resolveOptions({ dimensions }), `${round + 1}-1`);
+        await catalog.drop(`c${round}`, `${round + 1}-2`);
+      }
+    }
+  })();
+  for (let i = 0; i < 8; i++) {
+    const [saved, restored] = [target(), target()];
+    const found = (await backup(directory, saved, silent)).find(({ name }) => name === "docs")!;
+    await restore(saved, restored, silent);
+    const expected = states.get(found.appliedId) ?? [];
+    expect((await everything(restored)).docs).toEqual(expected);
+  }
+  stopped = true;
+  await writing;
+  expect(states.size).toBeGreaterThan(8);
+  await catalog.close();
+});
+
+test("a compacted collection is checked, copied and shared as any other", async () => {
+  const directory = await filledDirectory();
+  const catalog = await Catalog.open(directory);
+  await catalog.get("docs").compact();
+  const expected = contents(catalog.get("docs"));
+  await catalog.close();
+  expect(fs.readdirSync(`${directory}/c-docs`).sort()).toEqual(["MANIFEST.json", "generation-1"]);
+  const [saved, restored] = [target(), target()];
+  await backup(directory, saved, silent);
+  await restore(saved, restored, silent);
+  const report = await verify(restored, silent);
+  expect([damagesOf(report), report.collections[0]!.leftovers]).toEqual([[], []]);
+  expect((await everything(restored)).docs).toEqual(expected);
+  flip(`${restored}/c-docs/generation-1/segment-000000.vec`, 5_000);
+  expect(await damagesIn(restored)).toEqual([
+    expect.objectContaining({ file: "c-docs/generation-1/segment-000000.vec" }),
+  ]);
+});
+
+test("nothing is overwritten, and nothing is left of what was refused", async () => {
+  const directory = await filledDirectory();
+  const saved = target();
+  fs.mkdirSync(saved);
+  fs.writeFileSync(`${saved}/mine`, "precious");
+  await expect(backup(directory, saved, silent)).rejects.toMatchObject({ code: "ERR" });
+  await expect(backup(directory, `${saved}/mine`, silent)).rejects.toMatchObject({ code: "ERR" });
+  await expect(backup(saved, target(), silent)).rejects.toMatchObject({ code: "ERR" });
+  expect(fs.readdirSync(saved)).toEqual(["mine"]);
+  const empty = target();
+  fs.mkdirSync(empty);
+  await backup(directory, empty, silent);
+  await expect(restore(empty, saved, silent)).rejects.toMatchObject({ code: "ERR" });
+  expect(fs.readdirSync(`${empty}/..`)).toEqual(["target"]);
+});
+
+test("what an interrupted backup leaves is no backup, and does not stand in the way of the next", async () => {
+  const directory = await filledDirectory();
+  const saved = target();
+  await backup(directory, saved, silent);
+  const half = `${saved}.partial`;
+  fs.cpSync(saved, half, { recursive: true });
+  fs.rmSync(`${half}/BACKUP.json`);
+  await expect(restore(half, target(), silent)).rejects.toThrow(/no whole backup/);
+  fs.rmSync(saved, { recursive: true });
+  await backup(directory, saved, silent);
+  expect(fs.existsSync(half)).toBe(false);
+  fs.rmSync(`${saved}/c-small`, { recursive: true });
+  await expect(restore(saved, target(), silent)).rejects.toThrow(/the backup has lost c-small/);
+  expect(await damagesIn(saved)).toEqual([expect.objectContaining({ file: "BACKUP.json" })]);
+});
+
+test("damaged data are neither backed up nor restored, and every damage is named", async () => {
+  const directory = await filledDirectory();
+  const [whole, saved] = [target(), target()];
+  await backup(directory, whole, silent);
+  overwrite(`${directory}/c-docs/segment-000001.vec`, 9_000, new Uint8Array(50).fill(7));
+  fs.rmSync(`${directory}/c-small/keys.log`);
+  const refusal = backup(directory, saved, silent);
+  await expect(refusal).rejects.toMatchObject({ code: "DAMAGED" });
+  await expect(refusal).rejects.toThrow(
+    /c-docs\/segment-000001.vec at byte 4096.*\n.*c-small\/keys.log at byte 0/,
+  );
+  expect([fs.existsSync(saved), fs.existsSync(`${saved}.partial`)]).toEqual([false, false]);
+  flip(`${whole}/c-docs/attributes.log`, 40);
+  const restored = target();
+  await expect(restore(whole, restored, silent)).rejects.toThrow(/c-docs\/attributes.log at byte 35/);
+  expect(fs.existsSync(restored)).toBe(false);
+});
+
+test("a damaged index does not keep data from being backed up and restored", async () => {
+  const directory = await filledDirectory();
+  flip(`${directory}/c-docs/index-1.hnsw`, 5_000);
+  const [saved, restored] = [target(), target()];
+  await backup(directory, saved, silent);
+  await restore(saved, restored, silent);
+  expect((await everything(restored)).docs).toHaveLength(898);
+});
+
+test("the same target twice at a time is refused, the first one is undisturbed", async () => {
+  const directory = await filledDirectory();
+  const saved = target();
+  const first = backup(directory, saved, silent);
+  await expect(backup(directory, saved, silent)).rejects.toMatchObject({ code: "LOCKED" });
+  await first;
+  expect(await damagesIn(saved)).toEqual([]);
+});
+
+test("a collection whose files are replaced meanwhile is begun again, a limited number of times", async () => {
+  const directory = await filledDirectory();
+  const saved = target();
+  const manifest = `${directory}/c-docs/MANIFEST.json`;
+  const text = fs.readFileSync(manifest, "utf8");
+  let attempts = 0;
+  /** What a checkpoint in the middle of copying looks like: a file that is not the manifest's, and another manifest. */
+  const disturb = (times: number) => (done: number) => {
+    const copy = `${saved}.partial/c-docs/attributes.log`;
+    if (done === 0 || attempts === times || fs.existsSync(`${saved}.partial/c-small`)) return;
+    if (fs.statSync(copy).size < 1_000) return;
+    attempts++;
+    fs.truncateSync(copy, 100);
+    fs.writeFileSync(manifest, text + " ".repeat(attempts));
+  };
+  await backup(directory, saved, disturb(3));
+  expect([attempts, await damagesIn(saved)]).toEqual([3, []]);
+  fs.rmSync(saved, { recursive: true });
+  attempts = 0;
+  await expect(backup(directory, saved, disturb(Number.POSITIVE_INFINITY))).rejects.toMatchObject({
+    code: "TRYAGAIN",
+  });
+  expect([attempts, fs.existsSync(saved)]).toEqual([8, false]);
+});
+
+test("a backup of a serving sidecar, restored, is served once its gap in the log is given up", async () => {
+  const env = { VSTORE_CHECKPOINT_INTERVAL_MS: "1000" };
+  const vstore = await startVstore({ appendonly: "everysec" }, { dataDir: temporaryDirectory(), env });
+  const redis = new Redis(vstore.url, { protocol: 2 });
+  await redis.call("VSTORE.CREATE", "c", "DIM", 4, "METRIC", "L2");
+  let written = 0;
+  let stopped = false;
+  const insertOne = (name: string, value: number) =>
+    redis.call("VSTORE.INSERT", "c", name, "VALUES", 4, value, 1, 1, 1);
+  const writing = (async () => {
+    for (; !stopped; written++) await insertOne(`k${written}`, written);
+  })();
+  while (written < 500) await sleep(20);
+  const [saved, restored] = [target(), target()];
+  const [manifest] = await backup(vstore.sidecar.dataDir, saved, silent);
+  stopped = true;
+  await writing;
+  await insertOne("between", 0);
+  await redis.call("VSTORE.CHECKPOINT");
+  while ((await redis.xlen("vstore:{c}:log")) > 0) await sleep(50);
+  await restore(saved, restored, silent);
+  const found = (await everything(restored)).c!;
+  // Keys were written in order, one after the other: a checkpoint is a beginning of them.
+  expect(found).toHaveLength(manifest!.live);
+  expect(found).toEqual(found.map((_, i) => [`k${i}`, i, undefined]));
+
+  await insertOne("after", 1);
+  await vstore.sidecar.kill();
+  const sidecar = startSidecar({ redisUrl: vstore.url, dataDir: restored });
+  await sidecar.waitLog("begins after");
+  await redis.hdel("vstore:collections", "c");
+  await sidecar.waitReady();
+  expect(await redis.call("VSTORE.CARD", "c")).toBe(found.length + 1);
+  expect(await redis.call("VSTORE.EXISTS", "c", "after", "between")).toBe(1);
+  redis.disconnect();
+  await sidecar.stop();
+  await vstore.redis.stop();
+});
