@@ -14,13 +14,17 @@ PACKAGES := node_modules/.package-lock.json
 # Without VSTORE_REDIS_URL vstore starts a Redis of its own, so one has to be installed.
 REDIS := $(if $(VSTORE_REDIS_URL),,redis)
 
-.PHONY: run test build bench clean help redis module
+.PHONY: run test torture build bench clean help redis module
 
 run: build $(REDIS) ## start the store and load the sample
 	@exec scripts/foreground.sh node dist/cli.js serve --sample --port $(PORT) --data-dir "$(DATA_DIR)"
 
 test: build redis ## run every test
 	npx vitest run
+
+# CYCLES, MUTATIONS and SEED are optional: 1,000, 1,000,000 and a random one.
+torture: build redis ## crash it and damage its files, thousands of times; takes hours
+	npx tsx test/torture/main.ts
 
 build: dist/cli.js module ## leave dist/ and redis/vstore.so
 

@@ -22,6 +22,8 @@ typedef struct RedisModuleString RedisModuleString;
 typedef struct RedisModuleBlockedClient RedisModuleBlockedClient;
 typedef struct RedisModuleCommand RedisModuleCommand;
 typedef struct RedisModuleDict RedisModuleDict;
+typedef struct RedisModuleDictIter RedisModuleDictIter;
+typedef struct RedisModuleCallReply RedisModuleCallReply;
 typedef struct RedisModuleInfoCtx RedisModuleInfoCtx;
 typedef uint64_t RedisModuleTimerID;
 
@@ -53,6 +55,7 @@ typedef int (*RedisModuleConfigApplyFunc)(RedisModuleCtx *ctx, void *data, Redis
 #define REDISMODULE_CTX_FLAGS_RESP3 (1 << 22)
 
 #define REDISMODULE_CONFIG_DEFAULT 0
+#define REDISMODULE_CONFIG_MEMORY (1 << 7) /* CONFIG SET takes 256mb and the like */
 
 /* SetCommandInfo(): what COMMAND DOCS, COMMAND INFO and the ACLs know about a command. */
 typedef enum {
@@ -200,6 +203,10 @@ typedef struct {
     X(int, StreamIteratorStart, (RedisModuleKey *, int flags, RedisModuleStreamID *first, RedisModuleStreamID *last))  \
     X(int, StreamIteratorNextID, (RedisModuleKey *, RedisModuleStreamID *, long *fields))                              \
     X(int, StreamIteratorNextField, (RedisModuleKey *, RedisModuleString **field, RedisModuleString **value))          \
+    X(char *, StringDMA, (RedisModuleKey *, size_t *length, int mode))                                                 \
+    X(RedisModuleCallReply *, Call, (RedisModuleCtx *, const char *command, const char *format, ...))                  \
+    X(long long, CallReplyInteger, (RedisModuleCallReply *))                                                           \
+    X(void, FreeCallReply, (RedisModuleCallReply *))                                                                   \
     X(int, Replicate, (RedisModuleCtx *, const char *command, const char *format, ...))                                \
     X(RedisModuleBlockedClient *, BlockClient, (RedisModuleCtx *, RedisModuleCmdFunc reply, RedisModuleCmdFunc timeout,\
                                                 void (*free_data)(RedisModuleCtx *, void *), long long timeout_ms))    \
@@ -214,7 +221,10 @@ typedef struct {
     X(uint64_t, DictSize, (RedisModuleDict *))                                                                         \
     X(int, DictSetC, (RedisModuleDict *, void *key, size_t length, void *value))                                       \
     X(int, DictDelC, (RedisModuleDict *, void *key, size_t length, void *old_value))                                   \
-    X(void *, DictGetC, (RedisModuleDict *, void *key, size_t length, int *missing))
+    X(void *, DictGetC, (RedisModuleDict *, void *key, size_t length, int *missing))                                   \
+    X(RedisModuleDictIter *, DictIteratorStartC, (RedisModuleDict *, const char *op, void *key, size_t length))        \
+    X(void *, DictNextC, (RedisModuleDictIter *, size_t *length, void **value))                                        \
+    X(void, DictIteratorStop, (RedisModuleDictIter *))
 
 /* Functions that came after Redis 7.0: NULL on a server that does not have them. */
 #define MODULE_API_OPTIONAL(X)                                                                                         \

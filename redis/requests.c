@@ -8,6 +8,7 @@
 #include "pending.h"
 #include "reply.h"
 #include "resp3.h"
+#include "stream_memory.h"
 #include "streams.h"
 #include <stdio.h>
 #include <string.h>
@@ -125,13 +126,25 @@ static const char *refusal(RedisModuleCtx *ctx, int flags, RedisModuleString **a
     return NULL;
 }
 
+/* NULL, or the error that says why the request was not appended. */
+static const char *append(RedisModuleCtx *ctx, RequestId *request, const VstoreCommand *command,
+                          unsigned long long client, RedisModuleString **arguments, int count) {
+    if (stream_is_full(ctx, request->stream)) {
+        request_counters.refused_busy++;
+        return "BUSY the vstore sidecar is behind: the stream of these requests has reached vstore.log-max-bytes";
+    }
+    const char *error = stream_append(ctx, request, command, client, arguments, count);
+    if (error == NULL) stream_has_grown(request->stream, arguments, count);
+    return error;
+}
+
 /* Appends first and blocks then: a request that cannot be appended is answered at once. */
 static int submit(RedisModuleCtx *ctx, const VstoreCommand *command, RedisModuleString **arguments, int count,
                   bool can_wait) {
     RedisModuleString *collection = command->has_collection && count > 0 ? arguments[0] : NULL;
     RequestId request = {.stream = stream_of_request(ctx, command, collection)};
     unsigned long long client = can_wait ? RedisModule_GetClientId(ctx) : 0;
-    const char *error = stream_append(ctx, &request, command, client, arguments, count);
+    const char *error = append(ctx, &request, command, client, arguments, count);
     if (error != NULL) {
         RedisModule_ReplyWithError(ctx, error);
     } else {

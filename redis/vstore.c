@@ -4,13 +4,15 @@
  * src/bridge/PROTOCOL.md.
  *
  * This file registers everything with Redis. A request itself passes through requests.c (its life), streams.c (where
- * it is appended), pending.c (who waits for it), resp3.c and reply.c (its answer).
+ * it is appended; stream_memory.c whether there is room), pending.c (who waits for it), resp3.c and reply.c (its answer).
  */
 #include "attachment.h"
 #include "command_table.h"
+#include "leadership.h"
 #include "module_api.h"
 #include "pending.h"
 #include "requests.h"
+#include "stream_memory.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -23,6 +25,11 @@
 #define WAIT_TIMEOUT_MS_DEFAULT 600000
 #define TIMEOUT_MS_MIN 1
 #define TIMEOUT_MS_MAX 3600000
+
+#define MIB (1024LL * 1024)
+#define LOG_BYTES_DEFAULT (1024 * MIB)
+#define LOG_BYTES_MIN (1 * MIB)
+#define LOG_BYTES_MAX (1024 * 1024 * MIB)
 
 /*
  * How Redis treats a command, from what the table says of it.
@@ -89,7 +96,7 @@ static int register_command(RedisModuleCtx *ctx, const VstoreCommand *command) {
 }
 
 /*
- * The sidecar's two commands name no keys, so that one VSTORE.REPLY can serve many collections; "admin" lets the ACLs
+ * The sidecar's own commands name no keys, so that one VSTORE.REPLY can serve many collections; "admin" lets the ACLs
  * keep everybody else from them. They work in a full memory, and are never propagated.
  */
 static int register_admin_command(RedisModuleCtx *ctx, const char *name, RedisModuleCmdFunc run) {
@@ -103,6 +110,7 @@ static int register_commands(RedisModuleCtx *ctx) {
     if (RedisModule_AddACLCategory != NULL) RedisModule_AddACLCategory(ctx, MODULE_NAME);
     for (const VstoreCommand *command = command_table; command->name != NULL; command++)
         if (register_command(ctx, command) != REDISMODULE_OK) return REDISMODULE_ERR;
+    if (register_admin_command(ctx, "VSTORE.LEAD", lead_command) != REDISMODULE_OK) return REDISMODULE_ERR;
     if (register_admin_command(ctx, "VSTORE.ATTACH", attach_command) != REDISMODULE_OK) return REDISMODULE_ERR;
     return register_admin_command(ctx, "VSTORE.REPLY", reply_command);
 }
@@ -123,9 +131,16 @@ static int register_timeout(RedisModuleCtx *ctx, const char *name, long long sta
                                              TIMEOUT_MS_MAX, get_setting, set_setting, NULL, setting);
 }
 
+static int register_log_limit(RedisModuleCtx *ctx) {
+    return RedisModule_RegisterNumericConfig(ctx, "log-max-bytes", LOG_BYTES_DEFAULT, REDISMODULE_CONFIG_MEMORY,
+                                             LOG_BYTES_MIN, LOG_BYTES_MAX, get_setting, set_setting, NULL,
+                                             &stream_bytes_max);
+}
+
 static int register_settings(RedisModuleCtx *ctx) {
     if (register_timeout(ctx, "timeout", TIMEOUT_MS_DEFAULT, &request_timeout_ms) != REDISMODULE_OK ||
-        register_timeout(ctx, "wait-timeout", WAIT_TIMEOUT_MS_DEFAULT, &request_wait_timeout_ms) != REDISMODULE_OK)
+        register_timeout(ctx, "wait-timeout", WAIT_TIMEOUT_MS_DEFAULT, &request_wait_timeout_ms) != REDISMODULE_OK ||
+        register_log_limit(ctx) != REDISMODULE_OK)
         return REDISMODULE_ERR;
     return RedisModule_LoadConfigs(ctx);
 }
@@ -166,6 +181,7 @@ __attribute__((visibility("default"))) int RedisModule_OnLoad(RedisModuleCtx *ct
         RedisModule_RegisterInfoFunc(ctx, add_info) != REDISMODULE_OK)
         return REDISMODULE_ERR;
     pending_open();
+    stream_memory_open();
     return REDISMODULE_OK;
 }
 
@@ -173,5 +189,6 @@ __attribute__((visibility("default"))) int RedisModule_OnLoad(RedisModuleCtx *ct
 __attribute__((visibility("default"))) int RedisModule_OnUnload(RedisModuleCtx *ctx) {
     (void)ctx;
     pending_close();
+    stream_memory_close();
     return REDISMODULE_OK;
 }

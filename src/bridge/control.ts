@@ -7,40 +7,46 @@ import type { Context } from "../commands/command.ts";
 import { execute, type Outcome } from "../commands/execute.ts";
 import { commands } from "../commands/index.ts";
 import type { Catalog } from "../engine/catalog.ts";
+import { failPoint } from "../engine/fail-point.ts";
 import { compareIds } from "../engine/log-id.ts";
 import { VstoreError } from "../errors.ts";
-import type { Logger } from "../log.ts";
 import { type Answers, refusal } from "./answers.ts";
 import type { Request } from "./frame.ts";
-import { alignLog, expectDrop, forgetCollection } from "./reconcile.ts";
+import type { LogLosses } from "./log-losses.ts";
+import { alignLog, expectDrop, forgetCollection, restoreLogs } from "./reconcile.ts";
 import { namedCollection } from "./routing.ts";
 import { usable } from "./sources.ts";
+
+/** How often the logs are looked for. */
+const watchMs = 1_000;
 
 export class Control {
   readonly #redis: Redis;
   readonly #catalog: Catalog;
   readonly #answers: Answers;
   readonly #context: (request: Request) => Context;
-  readonly #log: Logger;
+  readonly #losses: LogLosses;
+  #watchedAt = performance.now();
 
   constructor(
     redis: Redis,
     catalog: Catalog,
     answers: Answers,
     context: (request: Request) => Context,
-    log: Logger,
+    losses: LogLosses,
   ) {
     this.#redis = redis;
     this.#catalog = catalog;
     this.#answers = answers;
     this.#context = context;
-    this.#log = log;
+    this.#losses = losses;
   }
 
   async apply(request: Request): Promise<void> {
     const collection = namedCollection(request) ?? "";
     const isNew = compareIds(request.id, this.#catalog.controlId) > 0;
     const outcome = isNew ? await this.#run(request, collection) : undefined;
+    failPoint("control-before-follow-up");
     await this.#followUp(request, collection);
     this.#answers.toControlWrite(request, outcome);
   }
@@ -48,7 +54,17 @@ export class Control {
   /** Gives a collection whose log has vanished its log back. */
   async restoreLog(name: string | undefined): Promise<void> {
     const collection = name === undefined ? undefined : usable(this.#catalog, name);
-    if (collection !== undefined) await alignLog(this.#redis, collection, this.#log);
+    if (collection !== undefined) await alignLog(this.#redis, collection, this.#losses);
+  }
+
+  /**
+   * Does so for all of them, once a second: what only a vanished log had is made durable without waiting for the next
+   * write. Between two batches, as CREATE and DROP must not come in between.
+   */
+  async restoreLogs(): Promise<void> {
+    if (performance.now() - this.#watchedAt < watchMs) return;
+    await restoreLogs(this.#redis, this.#catalog, this.#losses);
+    this.#watchedAt = performance.now();
   }
 
   async #run(request: Request, collection: string): Promise<Outcome> {
@@ -77,6 +93,6 @@ export class Control {
 }
 
 function logWasMissing(collection: string): Outcome {
-  const what = `the log of collection '${collection}' had vanished from Redis and is back now; nothing was changed`;
+  const what = `the log of collection '${collection}' was not in Redis when this was sent, and is now; nothing was changed`;
   return refusal(new VstoreError("TRYAGAIN", what));
 }

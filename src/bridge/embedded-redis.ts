@@ -76,6 +76,8 @@ export class EmbeddedRedis {
   #arguments(): string[] {
     return [
       ["--port", String(this.#port), "--bind", host, "--dir", this.#directory],
+      // A client that asks and does not read must not fill the memory; one answer has at most 256 MiB.
+      ["--client-output-buffer-limit", "normal 512mb 256mb 60"],
       ["--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction"],
       ["--logfile", path.join(this.#directory, "redis.log"), "--loadmodule", modulePath],
     ].flat();

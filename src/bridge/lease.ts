@@ -1,9 +1,11 @@
 /**
  * The lease of the one sidecar that may write: a key that expires unless its holder renews it. Its value carries
  * an epoch that no other holder ever had, so that a holder that was away too long cannot mistake its successor's
- * lease, or a later one of its own, for the one it lost.
+ * lease, or a later one of its own, for the one it lost. Taking it closes the connection of the holder before
+ * (VSTORE.LEAD), so that whatever that one still sends goes nowhere.
  */
 import type { Redis } from "ioredis";
+import { runScript } from "./script.ts";
 import { epochKey, leaderKey } from "./streams.ts";
 
 export const leaseMs = 5_000;
@@ -28,21 +30,35 @@ return redis.call('DEL', KEYS[1])`;
 export class Lease {
   readonly #redis: Redis;
   readonly #value: string;
+  /** By the monotonic clock, which goes on while the process is stopped. */
+  #heldUntil: number;
 
-  private constructor(redis: Redis, value: string) {
+  private constructor(redis: Redis, value: string, heldUntil: number) {
     this.#redis = redis;
     this.#value = value;
+    this.#heldUntil = heldUntil;
   }
 
   /** Undefined while another sidecar holds it. */
   static async take(redis: Redis, sidecarId: string): Promise<Lease | undefined> {
-    const value = await redis.eval(takeScript, 2, leaderKey, epochKey, sidecarId, leaseMs);
-    return typeof value === "string" ? new Lease(redis, value) : undefined;
+    const asked = performance.now();
+    const value = await runScript(redis, takeScript, [leaderKey, epochKey], sidecarId, leaseMs);
+    if (typeof value !== "string") return undefined;
+    await redis.call("VSTORE.LEAD", value);
+    return new Lease(redis, value, asked + leaseMs);
   }
 
   /** False once it is not ours any more. */
   async renew(): Promise<boolean> {
-    return (await this.#redis.eval(renewScript, 1, leaderKey, this.#value, leaseMs)) === 1;
+    const asked = performance.now();
+    const renewed = (await this.#redis.eval(renewScript, 1, leaderKey, this.#value, leaseMs)) === 1;
+    if (renewed) this.#heldUntil = asked + leaseMs;
+    return renewed;
+  }
+
+  /** @throws Error when somebody else may hold it by now */
+  assertHeld(): void {
+    if (performance.now() >= this.#heldUntil) throw new Error("the lease ran out");
   }
 
   async release(): Promise<void> {

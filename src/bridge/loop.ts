@@ -1,8 +1,9 @@
 /**
- * The read loop: takes a batch of requests, applies its writes, starts its reads, and has the next XREAD under
- * way meanwhile. Order within a batch: logs, then writes to control, then everything that only asks, so that
- * who wrote first and asked then sees the write.
+ * The read loop: takes a batch of requests, applies its writes, starts its reads, and sends what it can answer
+ * before it asks for more. Order within a batch: logs, then writes to control, then everything that only asks, so
+ * that who wrote first and asked then sees the write.
  */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Context } from "../commands/command.ts";
 import { execute } from "../commands/execute.ts";
 import { VstoreError } from "../errors.ts";
@@ -18,6 +19,8 @@ import type { Writes } from "./writes.ts";
 
 /** Reads that run at the same time; above it the loop waits before it takes more requests. */
 const readsMax = 1_024;
+/** While a batch of this size is served, Redis may as well prepare the next one. */
+const readAheadBytesMin = 64 * 1024;
 
 export interface LoopParts {
   readonly reader: Reader;
@@ -25,6 +28,8 @@ export interface LoopParts {
   readonly control: Control;
   readonly answers: Answers;
   readonly outbox: Outbox;
+  /** Throws when another sidecar may be serving by now. */
+  readonly assertLeader: () => void;
   /** Called when collections came or went. */
   readonly onCatalogChange: () => void;
   readonly context: (request: Request) => Context;
@@ -34,6 +39,7 @@ export class Loop {
   readonly #parts: LoopParts;
   readonly #reads = new Limiter(readsMax);
   #waits = false;
+  #replays = true;
 
   constructor(parts: LoopParts) {
     this.#parts = parts;
@@ -47,6 +53,7 @@ export class Loop {
   /** Serves until `stop`, and then what is there still. Rejects when the session ends, never within a batch. */
   async run(): Promise<void> {
     this.#waits = true;
+    this.#replays = false;
     await this.#serve();
   }
 
@@ -65,16 +72,14 @@ export class Loop {
     for (;;) {
       const batch = await next;
       if (batch.length === 0 && !this.#waits) return;
-      // CREATE and DROP change the set of streams to read: only then the next read has to wait for the batch.
-      const changesSources = batch.some(
-        ({ source, requests }) => source.kind === "control" && requests.some(isWrite),
-      );
-      if (!changesSources) next = this.#read();
+      const changesSources = batch.some(hasControlWrite);
+      const ahead = isLarge(batch) && !changesSources ? this.#read() : undefined;
       await this.#serveBatch(batch);
-      if (changesSources) {
-        this.#parts.onCatalogChange();
-        next = this.#read();
-      }
+      if (changesSources) this.#parts.onCatalogChange();
+      // The answers leave at the end of this turn. An XREAD after them keeps none of them waiting, and finds what
+      // the answered clients send next together, instead of the first of it alone.
+      if (ahead === undefined) await nextTurn();
+      next = ahead ?? this.#read();
     }
   }
 
@@ -87,8 +92,11 @@ export class Loop {
 
   async #serveBatch(batch: readonly Delivery[]): Promise<void> {
     await this.#parts.outbox.room();
+    this.#parts.assertLeader();
     const { writes, control } = this.#parts;
-    await Promise.all(batch.filter(({ source }) => source.kind === "log").map((each) => writes.apply(each)));
+    const logs = batch.filter(({ source }) => source.kind === "log");
+    await Promise.all(logs.map((each) => writes.apply(each, this.#replays)));
+    await control.restoreLogs();
     const rest = batch.flatMap(({ source, requests }) => requests.map((request) => ({ source, request })));
     for (const { source, request } of rest) {
       if (source.kind === "control" && isWrite(request)) await control.apply(request);
@@ -109,4 +117,14 @@ export class Loop {
         : refusal(new VstoreError("ERR", fault));
     answers.toPassing(request, outcome);
   }
+}
+
+/** CREATE and DROP change the set of streams to read: the next read has to wait for them. */
+function hasControlWrite({ source, requests }: Delivery): boolean {
+  return source.kind === "control" && requests.some(isWrite);
+}
+
+function isLarge(batch: readonly Delivery[]): boolean {
+  const sizes = batch.flatMap(({ requests }) => requests.map(({ bytes }) => bytes));
+  return sizes.reduce((sum, bytes) => sum + bytes, 0) >= readAheadBytesMin;
 }

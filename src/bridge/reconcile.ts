@@ -7,15 +7,25 @@ import type { Redis } from "ioredis";
 import type { Catalog } from "../engine/catalog.ts";
 import type { Collection } from "../engine/collection.ts";
 import { compareIds, FIRST_ID } from "../engine/log-id.ts";
-import type { Logger } from "../log.ts";
+import { laterId } from "./ids.ts";
+import type { LogLosses } from "./log-losses.ts";
+import { runScript } from "./script.ts";
 import { positionOf, usable } from "./sources.ts";
 import { collectionsKey, controlStream, errorsStream, logStream, queriesStream } from "./streams.ts";
 
 /** @throws Error when a log begins after the end of the files: they are not the ones it belongs to. */
-export async function reconcile(redis: Redis, catalog: Catalog, log: Logger): Promise<void> {
+export async function reconcile(redis: Redis, catalog: Catalog, losses: LogLosses): Promise<void> {
   await checkCoverage(redis, catalog);
-  for (const collection of catalog.collections()) await alignLog(redis, collection, log);
-  await align(redis, controlStream, catalog.controlId, async () => {});
+  for (const collection of catalog.collections()) await alignLog(redis, collection, losses);
+  await align(redis, controlStream, () => catalog.controlId);
+}
+
+/** Gives the collections whose logs have vanished theirs back. */
+export async function restoreLogs(redis: Redis, catalog: Catalog, losses: LogLosses): Promise<void> {
+  const collections = catalog.collections();
+  const streams = collections.map(({ name }) => logStream(name));
+  if (streams.length === 0 || (await redis.exists(...streams)) === streams.length) return;
+  for (const collection of collections) await alignLog(redis, collection, losses);
 }
 
 /** The last ids of the logs that nobody may touch, because the files they belong to are damaged. */
@@ -28,15 +38,30 @@ export async function endsOfDamaged(redis: Redis, catalog: Catalog): Promise<Map
   return ends;
 }
 
-/** Makes sure that the collection's log exists and does not lag behind its files. */
-export async function alignLog(redis: Redis, collection: Collection, log: Logger): Promise<void> {
-  const stream = logStream(collection.name);
-  const id = positionOf(collection);
-  await align(redis, stream, id, async () => {
-    log.debug({ stream, id }, "the log ends before the files do; moving it forward");
-    await collection.checkpoint();
-  });
-  await redis.hsetnx(collectionsKey, collection.name, collection.createdId);
+/**
+ * Makes sure that the collection's log exists and does not lag behind its files. Where Redis has forgotten something,
+ * that is made safe in the files before the log's last id moves past it, and the log begins after that from then on.
+ */
+export async function alignLog(redis: Redis, collection: Collection, losses: LogLosses): Promise<void> {
+  const { name } = collection;
+  const moved = await align(
+    redis,
+    logStream(name),
+    () => positionOf(collection),
+    async (last) => {
+      losses.report(collection, last);
+      await collection.checkpoint();
+    },
+  );
+  const begin = laterId(collection.checkpointId, collection.createdId);
+  await runScript(
+    redis,
+    "return redis.call(ARGV[1], KEYS[1], ARGV[2], ARGV[3])",
+    [collectionsKey],
+    moved ? "HSET" : "HSETNX",
+    name,
+    begin,
+  );
 }
 
 /** To be called before a collection is dropped, so that its absence from the files is no surprise after a crash. */
@@ -49,26 +74,36 @@ export async function forgetCollection(redis: Redis, name: string): Promise<void
   await redis.unlink(logStream(name), queriesStream(name), errorsStream(name));
 }
 
-/** `secure` makes safe in the files what Redis has forgotten, before the stream's last id moves past it. */
-async function align(redis: Redis, stream: string, id: string, secure: () => Promise<void>): Promise<void> {
-  const last = await lastId(redis, stream);
-  if (last !== undefined && compareIds(last, id) >= 0) return;
-  await secure();
-  if (last === undefined) await createEmpty(redis, stream);
-  await redis.call("XSETID", stream, id);
-}
-
 /** Creating a consumer group is the only way to make an empty stream; the group is not wanted. */
-async function createEmpty(redis: Redis, stream: string): Promise<void> {
-  await redis
-    .multi()
-    .call("XGROUP", "CREATE", stream, "vstore", "$", "MKSTREAM")
-    .call("XGROUP", "DESTROY", stream, "vstore")
-    .exec();
+const moveScript = `
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  redis.call('XGROUP', 'CREATE', KEYS[1], 'vstore', '$', 'MKSTREAM')
+  redis.call('XGROUP', 'DESTROY', KEYS[1], 'vstore')
+end
+return redis.call('XSETID', KEYS[1], ARGV[1])`;
+
+/**
+ * Moves the stream's last id forward to `end()`, unless it is there already. `secure` is done before, and told of the
+ * last id that Redis knows, if any. Returns whether the stream was moved.
+ */
+async function align(
+  redis: Redis,
+  stream: string,
+  end: () => string,
+  secure?: (last: string | undefined) => Promise<void>,
+): Promise<boolean> {
+  const last = await lastId(redis, stream);
+  if (last !== undefined && compareIds(last, end()) >= 0) return false;
+  await secure?.(last);
+  await runScript(redis, moveScript, [stream], end());
+  return true;
 }
 
 async function lastId(redis: Redis, stream: string): Promise<string | undefined> {
-  if ((await redis.exists(stream)) === 0) return undefined;
+  const type = await redis.type(stream);
+  if (type === "none") return undefined;
+  if (type !== "stream")
+    throw new Error(`${stream} should be a stream and is a ${type}; delete or rename that key`);
   const info = (await redis.call("XINFO", "STREAM", stream)) as unknown[];
   return String(info[info.indexOf("last-generated-id") + 1]);
 }

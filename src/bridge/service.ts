@@ -8,18 +8,20 @@ import type { Catalog } from "../engine/catalog.ts";
 import type { Logger } from "../log.ts";
 import { Answers } from "./answers.ts";
 import { Checkpointer } from "./checkpointer.ts";
+import { Compactions } from "./compactions.ts";
 import { connect } from "./connection.ts";
 import { Control } from "./control.ts";
 import type { Request } from "./frame.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import type { Lease } from "./lease.ts";
+import type { LogLosses } from "./log-losses.ts";
 import { Loop } from "./loop.ts";
 import { Outbox } from "./outbox.ts";
 import { Reader } from "./reader.ts";
 import { endsOfDamaged, reconcile } from "./reconcile.ts";
 import { Schedule } from "./schedule.ts";
 import type { Session } from "./session.ts";
-import { Sources } from "./sources.ts";
+import { Sources, usable } from "./sources.ts";
 import { Trimmer } from "./trimmer.ts";
 import { Writes } from "./writes.ts";
 
@@ -41,28 +43,40 @@ export class Service {
   readonly #session: Session;
   readonly #catalog: Catalog;
   readonly #options: ServiceOptions;
+  readonly #lease: Lease;
+  readonly #losses: LogLosses;
   readonly #heartbeat: Heartbeat;
+  readonly #trimmer: Trimmer;
   readonly #checkpointer: Checkpointer;
   readonly #outbox: Outbox;
   #loop: Loop | undefined;
   #schedule: Schedule | undefined;
+  #compactions: Compactions | undefined;
 
-  constructor(session: Session, lease: Lease, catalog: Catalog, options: ServiceOptions) {
+  constructor(session: Session, lease: Lease, catalog: Catalog, losses: LogLosses, options: ServiceOptions) {
     this.#session = session;
+    this.#lease = lease;
     this.#catalog = catalog;
+    this.#losses = losses;
     this.#options = options;
     this.#heartbeat = new Heartbeat(session, lease, options.sidecarId);
-    this.#checkpointer = new Checkpointer(catalog, options.checkpointLogBytes, options.log);
+    this.#trimmer = new Trimmer(session.writer, catalog);
+    this.#checkpointer = new Checkpointer(catalog, {
+      logBytesMax: options.checkpointLogBytes,
+      intervalMs: options.checkpointIntervalMs,
+      log: options.log,
+      afterwards: () => this.#trimmer.trim(),
+    });
     this.#outbox = new Outbox(session.writer, options.log);
   }
 
   /** Resolves when clients are served. */
   async start(): Promise<void> {
     const { writer } = this.#session;
-    const trimmer = new Trimmer(writer, this.#catalog);
-    this.#heartbeat.everyBeat(() => trimmer.trim());
+    this.#heartbeat.everyBeat(() => this.#trimmer.trim());
+    this.#heartbeat.everyBeat(() => this.#checkpointer.catchUp());
     this.#heartbeat.start();
-    await reconcile(writer, this.#catalog, this.#options.log);
+    await reconcile(writer, this.#catalog, this.#losses);
     this.#loop = this.#createLoop(new Sources(this.#catalog, await endsOfDamaged(writer, this.#catalog)));
     await this.#loop.catchUp();
     await this.#heartbeat.attach();
@@ -81,7 +95,7 @@ export class Service {
       await this.#outbox.flushed();
     } finally {
       stop.removeEventListener("abort", drain);
-      const stopped = scheduling.then(() => this.#schedule?.stop());
+      const stopped = scheduling.then(() => this.#stopSchedule());
       await Promise.race([stopped, delay(scheduleStopMsMax, undefined, { ref: false })]);
     }
   }
@@ -104,13 +118,27 @@ export class Service {
         enableOfflineQueue: true,
         socketTimeout: undefined,
       });
-      const run = (collection: string) => this.#checkpointer.checkpoint(collection);
+      this.#compactions = new Compactions(redis, this.#catalog, log);
+      const run = (collection: string) => this.#checkpointAndTidy(collection);
       this.#schedule = new Schedule(redis, checkpointIntervalMs, run, log);
       await this.#schedule.start(this.#usableNames());
     } catch (error) {
       if (!this.#session.signal.aborted)
         log.warn({ error: (error as Error).message }, "no checkpoint schedule");
     }
+  }
+
+  /** The schedule last: the connection that both use goes with it. */
+  async #stopSchedule(): Promise<void> {
+    await this.#compactions?.stop();
+    await this.#schedule?.stop();
+  }
+
+  /** Whether dead slots have become too many is looked at when the files are safe anyway. */
+  async #checkpointAndTidy(name: string): Promise<void> {
+    await this.#checkpointer.checkpoint(name);
+    const collection = usable(this.#catalog, name);
+    if (collection !== undefined) await this.#compactions?.offer(collection);
   }
 
   #usableNames(): string[] {
@@ -124,6 +152,7 @@ export class Service {
     const context = ({ id }: Request) => ({
       catalog: this.#catalog,
       id,
+      logFacts: (name?: string) => this.#losses.facts(name),
       onUnexpectedError: (error: unknown, command: string) =>
         log.error({ err: error, command }, "unexpected error"),
     });
@@ -132,10 +161,11 @@ export class Service {
       writes: new Writes(this.#catalog, answers, context, (...applied) =>
         this.#checkpointer.count(...applied),
       ),
-      control: new Control(writer, this.#catalog, answers, context, log),
+      control: new Control(writer, this.#catalog, answers, context, this.#losses),
       answers,
       outbox: this.#outbox,
       context,
+      assertLeader: () => this.#lease.assertHeld(),
       onCatalogChange: () => {
         sources.follow();
         this.#schedule?.follow(this.#usableNames());

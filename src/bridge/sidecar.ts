@@ -11,6 +11,7 @@ import type { Catalog } from "../engine/catalog.ts";
 import { VstoreError } from "../errors.ts";
 import { publicUrl } from "./connection.ts";
 import { Lease } from "./lease.ts";
+import { LogLosses } from "./log-losses.ts";
 import { Service, type ServiceOptions } from "./service.ts";
 import { Session } from "./session.ts";
 
@@ -30,12 +31,14 @@ export interface SidecarOptions extends ServiceOptions {
 export class Sidecar {
   readonly #options: SidecarOptions;
   readonly #stop: AbortSignal;
+  readonly #losses: LogLosses;
   #lastReport = "";
   #backOffMs = backOffMsMin;
 
   constructor(options: SidecarOptions, stop: AbortSignal) {
     this.#options = options;
     this.#stop = stop;
+    this.#losses = new LogLosses(options.log);
   }
 
   /** Resolves once `stop` was aborted. @throws VstoreError when the files cannot be opened */
@@ -61,7 +64,7 @@ export class Sidecar {
       const lease = await this.#takeLease(session);
       if (lease === undefined) return;
       try {
-        const service = new Service(session, lease, await this.#openFiles(), this.#options);
+        const service = new Service(session, lease, await this.#openFiles(), this.#losses, this.#options);
         await service.start();
         this.#stop.removeEventListener("abort", end);
         this.#announce();

@@ -4,9 +4,20 @@
  */
 import type { Redis } from "ioredis";
 import type { Catalog } from "../engine/catalog.ts";
+import { failPoint } from "../engine/fail-point.ts";
 import { FIRST_ID } from "../engine/log-id.ts";
 import { nextId } from "./ids.ts";
+import { runScript } from "./script.ts";
 import { collectionsKey, logStream } from "./streams.ts";
+
+/**
+ * Records in Redis how far it trimmed: files that end before that cannot be completed from the log. A collection that
+ * is being dropped has lost its record, and must not get it back: the next start would miss its files.
+ */
+const trimScript = `
+if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+return redis.call('XTRIM', KEYS[2], 'MINID', ARGV[3])`;
 
 export class Trimmer {
   readonly #redis: Redis;
@@ -26,12 +37,8 @@ export class Trimmer {
     this.#trimmed = covered;
   }
 
-  /** Records in Redis how far it trimmed: files that end before that cannot be completed from the log. */
   async #trimLog(name: string, id: string): Promise<void> {
-    await this.#redis
-      .multi()
-      .hset(collectionsKey, name, id)
-      .call("XTRIM", logStream(name), "MINID", nextId(id))
-      .exec();
+    failPoint("log-before-trim");
+    await runScript(this.#redis, trimScript, [collectionsKey, logStream(name)], name, id, nextId(id));
   }
 }

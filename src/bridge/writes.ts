@@ -6,6 +6,7 @@ import type { Context } from "../commands/command.ts";
 import { execute, type Outcome } from "../commands/execute.ts";
 import type { Catalog } from "../engine/catalog.ts";
 import type { Collection } from "../engine/collection.ts";
+import { failPoint } from "../engine/fail-point.ts";
 import { compareIds } from "../engine/log-id.ts";
 import { VstoreError } from "../errors.ts";
 import { type Answers, refusal } from "./answers.ts";
@@ -33,13 +34,21 @@ export class Writes {
     this.#onApplied = onApplied;
   }
 
-  async apply({ source, requests }: Delivery): Promise<void> {
+  /**
+   * @param replays whether somebody may have been answered already
+   * @throws {VstoreError} FULL, when there is no room for a write that may have been acknowledged
+   */
+  async apply({ source, requests }: Delivery, replays: boolean): Promise<void> {
     const collection = usable(this.#catalog, source.collection);
     for (const request of requests) {
       if (collection !== undefined && compareIds(request.id, positionOf(collection)) <= 0) continue;
-      const outcome = this.#applyOne(source, collection, request);
+      failPoint("write-before-apply");
+      const started = this.#applyOne(source, collection, request, replays);
+      failPoint("write-before-answer");
       // Awaiting only what has to wait keeps a batch of small writes in one turn of the event loop.
-      this.#answers.toWrite(source, request, outcome instanceof Promise ? await outcome : outcome);
+      const outcome = started instanceof Promise ? await started : started;
+      if (replays && foundNoRoom(outcome)) throw outcome.error;
+      this.#answers.toWrite(source, request, outcome);
       if (collection !== undefined) this.#onApplied(collection, request.bytes);
     }
   }
@@ -49,13 +58,20 @@ export class Writes {
     source: Source,
     collection: Collection | undefined,
     request: Request,
+    replays: boolean,
   ): Outcome | Promise<Outcome> {
-    const markApplied = () => {
-      if (collection !== undefined) collection.appliedId = request.id;
+    const markApplied = (outcome: Outcome) => {
+      if (collection === undefined || (replays && foundNoRoom(outcome))) return;
+      collection.appliedId = request.id;
     };
     const fault = faultOf(source, request);
     if (fault === undefined) return execute(this.#context(request), request.name, request.args, markApplied);
-    markApplied();
-    return refusal(new VstoreError("ERR", fault));
+    const refused = refusal(new VstoreError("ERR", fault));
+    markApplied(refused);
+    return refused;
   }
+}
+
+function foundNoRoom({ error }: Outcome): boolean {
+  return error instanceof VstoreError && error.code === "FULL";
 }

@@ -22,6 +22,8 @@ export async function runServe(flags: Record<string, unknown>): Promise<void> {
     });
   };
   await serve({ settings, log, onServing, stop });
+  // Everything is saved and told. A BullMQ connection that died with an earlier session must not keep the process.
+  process.exit(exitCodes.done);
 }
 
 async function announce(url: string, withSample: boolean): Promise<void> {

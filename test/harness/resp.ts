@@ -58,6 +58,12 @@ export class RespClient {
     }
   }
 
+  /** Sends bytes and reads nothing from then on. */
+  stall(bytes: Buffer): void {
+    this.#socket.pause();
+    this.#socket.write(bytes);
+  }
+
   /** Breaks the connection off. */
   close(): void {
     this.#socket.destroy();

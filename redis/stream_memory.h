@@ -1,0 +1,27 @@
+/*
+ * Bounds the memory of the request streams: a sidecar that stalls, or cannot make checkpoints, must not fill Redis.
+ *
+ * Nobody tells the module what is trimmed, and it is not the only one that appends. So it asks Redis how much memory a
+ * stream takes (MEMORY USAGE, all of its nodes), adds up what it appends itself from then on, and asks again once the
+ * sum has reached the limit. That is right after a restart, a trim, DEL, RENAME or an XADD of a stream client alike, and
+ * costs an addition as long as a stream stays well below the limit.
+ */
+#ifndef VSTORE_STREAM_MEMORY_H
+#define VSTORE_STREAM_MEMORY_H
+
+#include "module_api.h"
+#include <stdbool.h>
+
+/* vstore.log-max-bytes, for each request stream. CONFIG SET writes it. */
+extern long long stream_bytes_max;
+
+void stream_memory_open(void);
+void stream_memory_close(void);
+
+/* Whether the stream has reached the limit. Below it one more request is welcome, whatever its size. */
+bool stream_is_full(RedisModuleCtx *ctx, RedisModuleString *stream);
+
+/* To be told of every request that was appended. */
+void stream_has_grown(RedisModuleString *stream, RedisModuleString **arguments, int count);
+
+#endif

@@ -1,0 +1,37 @@
+/** The seeded choice of what dies next, and when. */
+import { type FailPoint, failPoints } from "../../src/engine/fail-point.ts";
+
+export type Crash =
+  /** While clients write. */
+  | { readonly kind: "sidecar" | "redis" | "both"; readonly afterMs: number }
+  /** While it starts. */
+  | { readonly kind: "start"; readonly afterMs: number }
+  /** At the n-th pass of a place in the code; from outside if it does not come there in time. */
+  | {
+      readonly kind: "fail point";
+      readonly name: FailPoint;
+      readonly pass: number;
+      readonly afterMs: number;
+    };
+
+const MOMENT_MS_MAX = 300;
+const START_MS_MAX = 500;
+/** Long enough for the schedule of checkpoints and the trimming of logs to come around. */
+const FAIL_POINT_MS_MAX = 1_500;
+
+/** Places that are passed with every write are passed often. */
+const OFTEN: readonly FailPoint[] = ["write-before-apply", "write-before-answer"];
+const PASSES_MAX = { often: 300, seldom: 4 } as const;
+
+/** Only a new process can be told of a fail point, or die while it starts. */
+export function nextCrash(random: () => number, isRunning: boolean): Crash {
+  const choice = random();
+  const afterMs = Math.floor(random() * MOMENT_MS_MAX);
+  if (choice < 0.15) return { kind: "redis", afterMs };
+  if (choice < 0.25) return { kind: "both", afterMs };
+  if (choice < 0.5 || isRunning) return { kind: "sidecar", afterMs };
+  if (choice < 0.6) return { kind: "start", afterMs: Math.floor(random() * START_MS_MAX) };
+  const name = failPoints[Math.floor(random() * failPoints.length)]!;
+  const most = OFTEN.includes(name) ? PASSES_MAX.often : PASSES_MAX.seldom;
+  return { kind: "fail point", name, pass: 1 + Math.floor(random() * most), afterMs: FAIL_POINT_MS_MAX };
+}

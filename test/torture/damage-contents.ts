@@ -1,0 +1,64 @@
+/** Whether a collection has exactly the vectors and attributes that it should, whichever way it is asked. */
+import type { Collection, Hit } from "../../src/engine/collection.ts";
+import { randomVector } from "../harness/random.ts";
+
+/** By key. */
+export type Contents = Map<
+  string,
+  { readonly vector: Float32Array; readonly attributes: string | undefined }
+>;
+
+const K = 5;
+
+/** @throws Error that says what differs */
+export async function assertContents(
+  collection: Collection,
+  expected: Contents,
+  random: () => number,
+): Promise<void> {
+  const keys = collection.scan(0, Number.MAX_SAFE_INTEGER).keys.map((key) => Buffer.from(key).toString());
+  assertSame("keys", keys.sort().join(), [...expected.keys()].sort().join());
+  assertSame("length", collection.length, expected.size);
+  for (const [key, { vector, attributes }] of expected) {
+    assertSame(`vector of '${key}'`, String(collection.get(Buffer.from(key))), String(vector));
+    assertSame(`attributes of '${key}'`, collection.getAttributes(Buffer.from(key)), attributes);
+  }
+  await assertSearch(collection, expected, randomVector(random, collection.options.dimensions));
+}
+
+async function assertSearch(collection: Collection, expected: Contents, query: Float32Array): Promise<void> {
+  const distances = [...expected].map(([key, { vector }]): [string, number] => [
+    key,
+    distanceOf(query, vector),
+  ]);
+  distances.sort(([, a], [, b]) => a - b);
+  const exact = await collection.search(query, { k: expected.size + 1, exact: true });
+  assertHits("exact search", exact, distances);
+  const byKey = new Map(distances);
+  const approximate = await collection.search(query, { k: K });
+  const found = approximate.map(({ key }): [string, number] => [
+    textOf(key),
+    byKey.get(textOf(key)) ?? Number.NaN,
+  ]);
+  assertSame("results of the search", new Set(found.map(([key]) => key)).size, Math.min(K, expected.size));
+  assertHits("search", approximate, found);
+}
+
+function assertHits(what: string, hits: readonly Hit[], expected: readonly [string, number][]): void {
+  assertSame(`results of ${what}`, hits.length, expected.length);
+  for (const [at, { key, distance }] of hits.entries()) {
+    const [expectedKey, expectedDistance] = expected[at]!;
+    assertSame(`result ${at} of ${what}`, textOf(key), expectedKey);
+    if (Math.abs(distance - expectedDistance) < 1e-5) continue;
+    throw new Error(`distance of '${expectedKey}' in ${what}: ${distance}, expected ${expectedDistance}`);
+  }
+}
+
+const textOf = (key: Uint8Array): string => Buffer.from(key).toString();
+
+const distanceOf = (a: Float32Array, b: Float32Array): number =>
+  Math.hypot(...Array.from(a, (component, at) => component - b[at]!));
+
+function assertSame(what: string, got: unknown, expected: unknown): void {
+  if (got !== expected) throw new Error(`${what}: ${got}, expected ${expected}`);
+}

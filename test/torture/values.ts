@@ -1,0 +1,50 @@
+/**
+ * Vectors and attributes that say whose they are: a value that nobody wrote, or half of one and half of another, cannot
+ * pass for one that somebody did. Components are whole numbers, so that they survive as text and as float32.
+ */
+import { crc32 } from "node:zlib";
+import { generator } from "../harness/random.ts";
+
+const COMPONENT_MAX = 1_000;
+
+/** What a key has: which version of its vector, and which of its attributes (0: none). */
+export interface Value {
+  readonly version: number;
+  readonly attributes: number;
+}
+
+/** The first component is the version, the others follow from key and version. */
+export function vectorOf(key: string, version: number, dimensions: number): Float32Array {
+  const random = generator(crc32(`${key} ${version}`));
+  return Float32Array.from({ length: dimensions }, (_, at) =>
+    at === 0 ? version : Math.floor(random() * 2 * COMPONENT_MAX) - COMPONENT_MAX,
+  );
+}
+
+/** The version of the vector. @throws Error when it is not a vector of this key */
+export function versionOf(key: string, vector: readonly number[]): number {
+  const version = vector[0] ?? Number.NaN;
+  const expected = vectorOf(key, version, vector.length);
+  if (version >= 1 && vector.every((component, at) => component === expected[at])) return version;
+  throw new Error(
+    `torn vector: '${key}' has ${vector.slice(0, 8)}…, version ${version} is ${expected.slice(0, 8)}…`,
+  );
+}
+
+export function attributesText(key: string, attributes: number): string {
+  return attributes === 0 ? "" : JSON.stringify({ key, attributes });
+}
+
+/** @throws Error when they are not attributes of this key */
+export function attributesVersionOf(key: string, text: string | null): number {
+  if (text === null) return 0;
+  const { attributes } = JSON.parse(text) as { attributes: number };
+  if (text === attributesText(key, attributes)) return attributes;
+  throw new Error(`torn attributes: '${key}' has ${text}`);
+}
+
+export const sameValue = (a: Value | undefined, b: Value | undefined): boolean =>
+  a?.version === b?.version && a?.attributes === b?.attributes;
+
+export const describeValue = (value: Value | undefined): string =>
+  value === undefined ? "nothing" : `version ${value.version} with attributes ${value.attributes}`;
