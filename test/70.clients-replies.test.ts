@@ -80,13 +80,13 @@ const cases: Case[] = [
   { command: ["CHECKPOINT"], resp2: "+OK 1 collections" },
   {
     command: ["INFO", "c"],
-    resp2: /^\*36 \$10 dimensions :2 \$6 metric \$2 L2 .*\$7 vectors :3 /,
-    resp3: /^%18 \$10 dimensions :2 \$6 metric \$2 L2 .*\$7 vectors :3 /,
+    resp2: /^\*40 \$10 dimensions :2 \$6 metric \$2 L2 .*\$7 vectors :3 /,
+    resp3: /^%20 \$10 dimensions :2 \$6 metric \$2 L2 .*\$7 vectors :3 /,
   },
   {
     command: ["INFO"],
-    resp2: /^\*12 .*\$11 collections :1 .*\$7 vectors :3 /,
-    resp3: /^%6 .*\$11 collections :1 .*\$7 vectors :3 /,
+    resp2: /^\*14 .*\$11 collections :1 .*\$7 vectors :3 /,
+    resp3: /^%7 .*\$11 collections :1 .*\$7 vectors :3 /,
   },
   { command: ["LIST"], resp2: "*1 $1 c" },
   { command: ["DROP", "c"], resp2: "+OK" },

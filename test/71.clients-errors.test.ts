@@ -295,7 +295,7 @@ describe("an option", () => {
     [["SEARCH", "c", ...vector, "WITHIN", "near"], "ERR 'WITHIN' must be a finite number, got 'near'"],
     [["SEARCH", "c", ...vector, "WITHIN", "nan"], "ERR 'WITHIN' must be a finite number, got 'nan'"],
     [["BUILD", "c", "NOW"], "ERR unknown option 'NOW'"],
-    [["SCAN", "c", "-1"], "ERR 'cursor' must be an integer from 0 to 4294967294, got -1"],
+    [["SCAN", "c", "-1"], "ERR 'cursor' must be an integer from 0 to 9007199254740991, got -1"],
     [["SCAN", "c", "0", "TYPE", "x"], "ERR unknown option 'TYPE'"],
     [["CREATE", "x", "SIZE", "2"], "ERR 'DIM' must stand here, got 'SIZE'"],
     [["CREATE", "x", "DIM", "two"], "ERR 'DIM' must be an integer from 1 to 16384, got 'two'"],
