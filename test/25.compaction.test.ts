@@ -170,6 +170,18 @@ test("an iteration that a compaction interrupts returns every key all the same",
   await store.close();
 });
 
+test("a collection whose every key was deleted is compacted to nothing, and opens again", async () => {
+  const { directory, store } = await created(8);
+  for (let i = 0; i < 100; i++) store.insert(key(i), new Float32Array(8).fill(i));
+  store.delete(Array.from({ length: 100 }, (_, i) => key(i)));
+  await store.checkpoint();
+  await store.compact();
+  const reopened = await Collection.open(copyOf(directory), (message) => expect.fail(message));
+  expect(reopened.stats()).toMatchObject({ vectors: 0, slots: 0, compactions: 1 });
+  await reopened.close();
+  await store.close();
+});
+
 test("closing stops a compaction, and nothing of it is left", async () => {
   const { directory, store } = await created(32);
   for (let i = 0; i < 5_000; i++) store.insert(key(i % 1_000), new Float32Array(32).fill(i));

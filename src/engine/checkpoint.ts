@@ -99,7 +99,8 @@ export class Checkpointer {
     // Nothing of the next generation is covered yet; what the old files cover stands until it is.
     const { appliedId } = this.#manifest;
     this.#manifest = { ...next.parts.manifest, appliedId };
-    await this.#write();
+    // Written even when it counts nothing, as for a collection without keys: the old files are deleted after it.
+    this.#manifest = await writeCheckpoint(next.parts, this.#appliedId(), index, this.#manifest);
   }
 
   async #write(): Promise<CheckpointReport> {
