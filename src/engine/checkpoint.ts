@@ -4,6 +4,7 @@
  * before the point never change. Nothing here blocks the event loop for longer than a slice.
  */
 import * as fs from "node:fs";
+import { failPoint } from "./fail-point.ts";
 import { syncData } from "./files.ts";
 import type { Generation } from "./generation.ts";
 import { saveIndex } from "./index-file.ts";
@@ -93,7 +94,9 @@ export class Checkpointer {
   }
 
   async #replace(next: Generation, index: SavedIndex | null, switchOver: () => void): Promise<void> {
+    failPoint("compaction-before-switch");
     switchOver();
+    failPoint("compaction-before-manifest");
     this.#generation = next;
     this.#savedIndex = index;
     // Nothing of the next generation is covered yet; what the old files cover stands until it is.

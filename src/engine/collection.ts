@@ -6,6 +6,7 @@
 import { attributesBytes } from "./attributes.ts";
 import { Checkpointer, type CheckpointReport } from "./checkpoint.ts";
 import { Compaction } from "./compaction.ts";
+import { failPoint } from "./fail-point.ts";
 import { Generation } from "./generation.ts";
 import { assertKey, assertLength, assertVector, encodeAttributes, rowsOf } from "./input.ts";
 import { NONE } from "./key-table.ts";
@@ -280,7 +281,7 @@ export class Collection {
   async close(): Promise<void> {
     await this.#stopCompaction();
     await this.#generation.indexer.close();
-    await this.#checkpointer.saveIndex(true);
+    await this.#saveIndex(true);
     await this.checkpoint();
     await this.#generation.close();
   }
@@ -312,6 +313,7 @@ export class Collection {
       throw error;
     }
     await old.close();
+    failPoint("compaction-before-removal");
     removeOtherGenerations(directory, this.#checkpointer.manifest.generation);
     this.#generation.indexer.noticeGrowth();
   }
@@ -325,8 +327,11 @@ export class Collection {
     });
   }
 
-  async #saveIndex(): Promise<void> {
-    await this.#checkpointer.saveIndex().catch((error) => this.#report("the index was not saved", error));
+  /** Without a saved index the next start builds it again: nothing that a full disk should stop anything for. */
+  async #saveIndex(always = false): Promise<void> {
+    await this.#checkpointer
+      .saveIndex(always)
+      .catch((error) => this.#report("the index was not saved", error));
   }
 
   #report(what: string, error: unknown): void {

@@ -9,6 +9,8 @@
 import * as fs from "node:fs";
 import { VstoreError } from "../errors.ts";
 import { attributesBytes } from "./attributes.ts";
+import { failPoint } from "./fail-point.ts";
+import { ignoreFull } from "./files.ts";
 import type { Generation } from "./generation.ts";
 import { saveIndex } from "./index-file.ts";
 import { NONE } from "./key-table.ts";
@@ -63,8 +65,10 @@ export class Compaction {
       this.#assertWanted();
     }
     const { files, indexKind } = next.parts;
-    const isIndexed = next.indexer.watermark > 0;
-    return { next, index: isIndexed ? await saveIndex(files, indexKind.name, next.indexer, null) : null };
+    if (next.indexer.watermark === 0) return { next, index: null };
+    // No room for an index is no reason to keep what takes the room: it is saved after the switch, or made again.
+    const index = await saveIndex(files, indexKind.name, next.indexer, null).catch(ignoreFull);
+    return { next, index: index ?? null };
   }
 
   /** Copies the rest at once; from then on the next generation holds all that the old one does. @throws {VstoreError} FULL */
@@ -113,6 +117,7 @@ export class Compaction {
     const end = this.#length;
     while (this.#copied < end) {
       this.#assertWanted();
+      failPoint("compaction-copying");
       await this.#next!.parts.segments.reserve(BATCH_SLOTS);
       for (let i = 0; i < BATCH_SLOTS && this.#copied < end; i++) {
         if (slice.spent) await slice.pause();

@@ -26,6 +26,14 @@ export const failPoints = [
   /** CREATE or DROP is durable, and Redis does not reflect it. */
   "control-before-follow-up",
   "log-before-trim",
+  /** Some of the live vectors are in the next generation's files. */
+  "compaction-copying",
+  /** All are, durable or not, and the old files are still the truth. */
+  "compaction-before-switch",
+  /** The next generation serves, and no manifest names it. */
+  "compaction-before-manifest",
+  /** The manifest names it, and the old files are still there. */
+  "compaction-before-removal",
 ] as const;
 
 export type FailPoint = (typeof failPoints)[number];

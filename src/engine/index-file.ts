@@ -3,6 +3,7 @@
  * it: kind, size, CRC-32 and watermark. An index that is not whole is made again, never repaired.
  */
 import * as fs from "node:fs";
+import { VstoreError } from "../errors.ts";
 import { checksumText, RollingChecksum } from "./checksum.ts";
 import { failPoint } from "./fail-point.ts";
 import type { VectorIndex, VectorIndexKind, VectorSource } from "./index/vector-index.ts";
@@ -10,7 +11,14 @@ import type { Indexer } from "./indexer.ts";
 import type { SavedIndex } from "./manifest.ts";
 import { indexFile, indexNumber, TEMPORARY_SUFFIX } from "./names.ts";
 
-/** Saves the index under the number after that of `previous`; the manifest does not name it yet. */
+/** Share of the free disk space that a saved index may take: it can be made again, and what writers need cannot. */
+const FREE_SHARE_MAX = 0.5;
+
+/**
+ * Saves the index under the number after that of `previous`; the manifest does not name it yet.
+ *
+ * @throws {VstoreError} FULL; nothing of it is left then
+ */
 export async function saveIndex(
   directory: string,
   kind: string,
@@ -19,12 +27,24 @@ export async function saveIndex(
 ): Promise<SavedIndex> {
   const file = indexFile(previous === null ? 1 : indexNumber(previous.file) + 1);
   const temporary = `${directory}/${file}${TEMPORARY_SUFFIX}`;
-  const watermark = await indexer.save(temporary);
-  const { bytes, checksum } = await measure(temporary);
-  failPoint("index-half-written", () => fs.truncateSync(temporary, bytes >> 1));
-  await fs.promises.rename(temporary, `${directory}/${file}`);
-  failPoint("index-before-manifest");
-  return { file, kind, bytes, checksum, watermark };
+  await assertRoom(directory, indexer.index.fileBytes);
+  try {
+    const watermark = await indexer.save(temporary);
+    const { bytes, checksum } = await measure(temporary);
+    failPoint("index-half-written", () => fs.truncateSync(temporary, bytes >> 1));
+    await fs.promises.rename(temporary, `${directory}/${file}`);
+    failPoint("index-before-manifest");
+    return { file, kind, bytes, checksum, watermark };
+  } catch (error) {
+    await fs.promises.rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+async function assertRoom(directory: string, bytes: number): Promise<void> {
+  const { bavail, bsize } = await fs.promises.statfs(directory);
+  if (bytes <= bavail * bsize * FREE_SHARE_MAX) return;
+  throw new VstoreError("FULL", `an index of about ${bytes} bytes would take most of the free disk space`);
 }
 
 /** The index that the manifest names, or undefined when there is none or it is not whole. */

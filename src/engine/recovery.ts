@@ -74,8 +74,10 @@ export async function createEmptyFiles(
  */
 export async function openFiles(directory: string, warn: Warn): Promise<Parts> {
   const manifest = await readManifest(directory);
-  removeUnnamed(directory, manifest);
-  return openGeneration(directory, manifest, warn);
+  const parts = await openGeneration(directory, manifest, warn);
+  // Not before: a manifest that somebody put back may name less than what is there, and be refused.
+  removeUnnamed(parts);
+  return parts;
 }
 
 /** Opens the generation that the manifest names; where that fails, nothing stays open. */
@@ -131,10 +133,8 @@ async function openSegments(files: string, manifest: Manifest): Promise<Segments
 }
 
 /** What a crash left beyond the manifest: prepared segments, unfinished files, an index or a generation nobody named. */
-function removeUnnamed(directory: string, manifest: Manifest): void {
+function removeUnnamed({ directory, files, manifest }: Parts): void {
   removeOtherGenerations(directory, manifest.generation);
-  const files = generationDirectory(directory, manifest.generation);
-  if (!fs.existsSync(files)) return; // whoever looks for them reports which
   removeSegmentsFrom(files, manifest.segments.length);
   for (const name of fs.readdirSync(files)) {
     const orphan = isIndexFile(name) && name !== manifest.index?.file;

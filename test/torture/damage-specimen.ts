@@ -1,5 +1,6 @@
 /** A store that is damaged: small collections, what is in them after each checkpoint, and their files. */
 import * as fs from "node:fs";
+import { dirname } from "node:path";
 import { Catalog } from "../../src/engine/catalog.ts";
 import type { Collection } from "../../src/engine/collection.ts";
 import { LOCK_FILE } from "../../src/engine/names.ts";
@@ -69,8 +70,13 @@ export class Specimen {
   }
 
   #write(path: string, bytes: Buffer | undefined): void {
-    if (bytes === undefined) fs.rmSync(`${this.directory}/${path}`, { force: true, recursive: true });
-    else fs.writeFileSync(`${this.directory}/${path}`, bytes);
+    const full = `${this.directory}/${path}`;
+    if (bytes === undefined) {
+      fs.rmSync(full, { force: true, recursive: true });
+      return;
+    }
+    fs.mkdirSync(dirname(full), { recursive: true }); // opening may have removed what an older manifest does not name
+    fs.writeFileSync(full, bytes);
   }
 
   #putBack(path: string): void {
@@ -86,10 +92,12 @@ export class Specimen {
   }
 }
 
+/** @param compacted those of the collections that are compacted between the two checkpoints */
 export async function createSpecimen(
   directory: string,
   names: readonly string[],
   seed: number,
+  compacted: readonly string[] = [],
 ): Promise<Specimen> {
   const specimen = new Specimen(directory, names);
   const random = generator(seed);
@@ -108,7 +116,9 @@ export async function createSpecimen(
       await collection.build();
       await collection.checkpoint();
     }
-    if (round === 1) specimen.older = specimen.readFiles();
+    if (round === 2) continue;
+    specimen.older = specimen.readFiles();
+    for (const name of compacted) await catalog.get(name).compact();
   }
   await catalog.close();
   specimen.files = specimen.readFiles();

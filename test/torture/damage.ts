@@ -16,8 +16,6 @@ import { scratchDirectory } from "./scratch.ts";
 const MUTATION_MS_MAX = 10_000;
 /** Files that may be open afterwards and were not before; a leak would leave one for many a mutation. */
 const MORE_OPEN_FILES_MAX = 16;
-/** One collection opens twice as fast as two, and only some kinds of damage need two. */
-const PAIR_EVERY = 4;
 /** Share of the damaged indexes that are built again to the end. */
 const REBUILD_SHARE = 0.1;
 
@@ -49,10 +47,9 @@ export async function damage(
   const report: DamageReport = { mutations: 0, refused: 0, intact: 0, indexes: 0 };
   const openFiles = countOpenFiles();
   try {
-    const pair = await createSpecimen(`${directory}/pair`, ["one", "two"], seed);
-    const single = await createSpecimen(`${directory}/single`, ["one"], seed);
+    const specimens = await createSpecimens(directory, seed);
     for (let number = from; number < from + count; number++, onMutation()) {
-      const specimen = number % PAIR_EVERY === 0 ? pair : single;
+      const specimen = specimens[number % specimens.length]!;
       const random = generator(seed ^ Math.imul(number + 1, 0x9e3779b1));
       const { what, changes } = mutate(specimen.files, specimen.older, random);
       await tryOut({ specimen, changes, random, report }).catch((error: Error) => {
@@ -67,6 +64,14 @@ export async function damage(
     fs.rmSync(directory, { recursive: true });
   }
   return report;
+}
+
+/** One collection opens twice as fast as two, and only some kinds of damage need two. */
+async function createSpecimens(directory: string, seed: number): Promise<Specimen[]> {
+  const pair = await createSpecimen(`${directory}/pair`, ["one", "two"], seed, ["two"]);
+  const plain = await createSpecimen(`${directory}/plain`, ["one"], seed);
+  const compacted = await createSpecimen(`${directory}/compacted`, ["one"], seed, ["one"]);
+  return [pair, plain, compacted, plain];
 }
 
 async function tryOut(trial: Trial): Promise<void> {

@@ -5,6 +5,7 @@
 import { createRequire } from "node:module";
 import type { HierarchicalNSW } from "hnswlib-node";
 import { Bitmap } from "../bitmap.ts";
+import { COMPONENT_BYTES } from "../layout.ts";
 import type { CollectionOptions, Metric } from "../options.ts";
 import { TimeSlice } from "../time-slice.ts";
 import type { VectorIndex, VectorIndexKind, VectorSource } from "./vector-index.ts";
@@ -20,17 +21,19 @@ const SPACE = { COSINE: "cosine", L2: "l2", IP: "ip" } as const satisfies Record
 
 export function hnswlibKind(options: CollectionOptions): VectorIndexKind {
   const empty = () => new hnswlib.HierarchicalNSW(SPACE[options.metric], options.dimensions);
+  // The vector, 2 M links of the lowest layer, their number, the label, and those of the layers above on average.
+  const nodeBytes = COMPONENT_BYTES * options.dimensions + 4 * (2 * options.M + 1) + 8 + 4 * 2;
   return {
     name: "hnswlib-node",
     create(source) {
       const graph = empty();
       graph.initIndex(CAPACITY_MIN, options.M, options.efConstruction, LEVEL_SEED);
-      return new HnswlibIndex(graph, source);
+      return new HnswlibIndex(graph, source, nodeBytes);
     },
     async load(source, path) {
       const graph = empty();
       await graph.readIndex(path);
-      return new HnswlibIndex(graph, source);
+      return new HnswlibIndex(graph, source, nodeBytes);
     },
   };
 }
@@ -38,13 +41,15 @@ export function hnswlibKind(options: CollectionOptions): VectorIndexKind {
 class HnswlibIndex implements VectorIndex {
   readonly #graph: HierarchicalNSW;
   readonly #source: VectorSource;
+  readonly #nodeBytes: number;
   readonly #live = new Bitmap();
   /** Removals that came while the graph was being written; the writer reads it from another thread. */
   #postponed: Set<number> | undefined;
 
-  constructor(graph: HierarchicalNSW, source: VectorSource) {
+  constructor(graph: HierarchicalNSW, source: VectorSource, nodeBytes: number) {
     this.#graph = graph;
     this.#source = source;
+    this.#nodeBytes = nodeBytes;
     for (const slot of graph.getIdsList()) this.#adopt(slot);
   }
 
@@ -54,6 +59,10 @@ class HnswlibIndex implements VectorIndex {
 
   get live(): number {
     return this.#live.count;
+  }
+
+  get fileBytes(): number {
+    return this.length * this.#nodeBytes;
   }
 
   async add(slots: readonly number[]): Promise<void> {

@@ -13,6 +13,8 @@ export interface VectorIndex {
   readonly length: number;
   /** Nodes that a search may return. */
   readonly live: number;
+  /** About how many bytes `save` would write. */
+  readonly fileBytes: number;
   /** Adds the slots that are still alive; long work is cut into slices of the event loop's time. */
   add(slots: readonly number[]): Promise<void>;
   /**
@@ -23,7 +25,7 @@ export interface VectorIndex {
   search(query: Float32Array, k: number, ef: number): Promise<readonly number[]>;
   /** The slot is never returned again. Unknown slots are ignored. */
   remove(slot: number): void;
-  /** Writes the index to a new file. Nothing is added meanwhile; searches and removals go on. */
+  /** Writes the index to a new file, which the caller has checked for room. Nothing is added meanwhile; all else goes on. */
   save(path: string): Promise<void>;
 }
 
