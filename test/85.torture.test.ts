@@ -6,7 +6,7 @@ import { testSeed } from "./harness/random.ts";
 import { describeTorture } from "./torture/report.ts";
 import { Torture } from "./torture/torture.ts";
 
-const CYCLES = 40;
+const CYCLES = 200;
 /** A second each, on two free cores. */
 const TEST_MS_MAX = 15 * 60_000;
 
@@ -18,7 +18,7 @@ test(
     expect(report.counts.acknowledged).toBeGreaterThan(10 * CYCLES);
     expect(report.counts.valuesChecked).toBeGreaterThan(100 * CYCLES);
     const met = failPoints.filter((name) => report.crashes.has(name));
-    expect(met.length).toBeGreaterThan(2);
+    expect(met.length).toBeGreaterThan(failPoints.length / 2);
   },
   TEST_MS_MAX,
 );

@@ -1,6 +1,15 @@
 /** A data directory on a disk of a few MiB, and data directories that cannot be used at all. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, rmSync, statfsSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join as joinPath } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
@@ -28,6 +37,7 @@ function mountFault(): string | undefined {
   }
 }
 
+const isRoot = process.getuid?.() === 0;
 const fault = mountFault();
 if (fault !== undefined) console.log(`no disk of our own, so these tests are skipped: ${fault}`);
 
@@ -47,9 +57,9 @@ afterEach(async () => {
   await server.stop();
 });
 
-function join(dataDir: string, intervalMs = 1_000): SidecarProcess {
+function join(dataDir: string, intervalMs = 1_000, through: string[] = []): SidecarProcess {
   const env = { VSTORE_CHECKPOINT_INTERVAL_MS: String(intervalMs) };
-  const sidecar = startSidecar({ redisUrl: server.url, dataDir, env });
+  const sidecar = startSidecar({ redisUrl: server.url, dataDir, env, through });
   sidecars.push(sidecar);
   return sidecar;
 }
@@ -198,8 +208,8 @@ describe.skipIf(fault !== undefined)("a full disk", () => {
 });
 
 describe("a data directory that cannot be used", () => {
-  async function refused(dataDir: string, message: RegExp): Promise<void> {
-    const sidecar = join(dataDir);
+  async function refused(dataDir: string, message: RegExp, through: string[] = []): Promise<void> {
+    const sidecar = join(dataDir, 1_000, through);
     expect(await sidecar.exit()).toBe(1);
     expect(sidecar.stderr).toMatch(message);
     expect(sidecar.stderr).not.toMatch(/\n\s+at /);
@@ -223,6 +233,34 @@ describe("a data directory that cannot be used", () => {
     await sidecar.waitReady();
     expect(await create()).toBe("OK");
   });
+
+  // Permissions do not stop root, unless it gives that privilege away.
+  const unprivileged = isRoot ? ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] : [];
+  const NOBODY = 65_534;
+
+  test.runIf(isRoot)("of another owner", async () => {
+    const directory = temporaryDirectory();
+    chownSync(directory, NOBODY, NOBODY);
+    await refused(directory, /vstore: EACCES.*LOCK/, unprivileged);
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
+  test.runIf(isRoot)(
+    "with a collection of another owner: refused, and nothing in it is touched",
+    async () => {
+      const directory = temporaryDirectory();
+      const sidecar = join(directory);
+      await sidecar.waitReady();
+      await create();
+      await sidecar.stop();
+      const collection = joinPath(directory, "c-c");
+      const names = readdirSync(collection);
+      chownSync(collection, NOBODY, NOBODY);
+      chmodSync(collection, 0o700);
+      await refused(directory, /vstore: EACCES.*c-c/, unprivileged);
+      expect(readdirSync(collection)).toEqual(names);
+    },
+  );
 
   test.skipIf(fault !== undefined)("read-only", async () => {
     const disk = mountDisk(MIB, "ro");

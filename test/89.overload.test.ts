@@ -11,6 +11,9 @@ import { startVstore, type Vstore } from "./harness/sidecar.ts";
 const DIMENSIONS = 32;
 const KEYS = 2_000;
 const MIB = 1024 * 1024;
+const LOAD_MS = 30_000;
+/** After which memory should not grow any more. */
+const WARM_MS = 10_000;
 /** redis-server's default is 10,000, of which the sidecar and this test's own connections take a few. */
 const STORM_CLIENTS_MAX = 9_900;
 
@@ -115,11 +118,11 @@ test("clients that ask and do not read are cut off by Redis; the others and the 
   expect(grown).toBeLessThan(300 * MIB);
 });
 
-test("10 s of mixed load at the edge: nothing is lost, and memory stays flat", async () => {
+test("mixed load at the edge: nothing is lost, and memory stays flat", { timeout: 2 * LOAD_MS }, async () => {
   const clients = Array.from({ length: 64 }, () => connectClient(vstore.url));
   const latencies: number[] = [];
   const model = new Map<string, Float32Array | undefined>();
-  const end = performance.now() + 10_000;
+  const end = performance.now() + LOAD_MS;
   const timed = async (client: Redis, ...command: [string, ...(string | number | Buffer)[]]) => {
     const start = performance.now();
     await client.call(...command);
@@ -141,15 +144,15 @@ test("10 s of mixed load at the edge: nothing is lost, and memory stays flat", a
     }
   });
   const memory = () => [residentBytes(vstore.sidecar.pid), residentBytes(vstore.redis.pid)] as const;
-  await sleep(4_000);
+  await sleep(WARM_MS);
   const middle = memory();
   await Promise.all(work);
   const [sidecarGrowth, redisGrowth] = memory().map((bytes, i) => bytes - middle[i]!) as [number, number];
   latencies.sort((a, b) => a - b);
   const percentile = (share: number) => latencies[Math.floor(share * (latencies.length - 1))]!.toFixed(1);
   console.log(
-    `${latencies.length} requests in 10 s of 64 clients: p50 ${percentile(0.5)} ms, p99 ${percentile(0.99)} ms, ` +
-      `largest ${percentile(1)} ms; in the last 6 s the sidecar grew by ${(sidecarGrowth / MIB).toFixed(1)} MiB, ` +
+    `${latencies.length} requests of 64 clients in ${LOAD_MS / 1_000} s: p50 ${percentile(0.5)} ms, p99 ${percentile(0.99)} ms, ` +
+      `largest ${percentile(1)} ms; since ${WARM_MS / 1_000} s the sidecar grew by ${(sidecarGrowth / MIB).toFixed(1)} MiB, ` +
       `Redis by ${(redisGrowth / MIB).toFixed(1)} MiB`,
   );
   for (const [key, vector] of model) {

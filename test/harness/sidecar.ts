@@ -17,6 +17,8 @@ export interface SidecarOptions {
   /** Kept when the sidecar is gone; without it a new one, which goes with the sidecar. */
   dataDir?: string;
   args?: string[];
+  /** A program, and its arguments, that runs the rest of its command line in its own place, such as setpriv. */
+  through?: string[];
   /** Added to an environment without any VSTORE_ variable. */
   env?: Record<string, string>;
 }
@@ -107,12 +109,15 @@ export function startSidecar({
   redisUrl,
   dataDir,
   args = [],
+  through = [],
   env = {},
 }: SidecarOptions = {}): SidecarProcess {
   if (!existsSync(programPath)) throw new Error(`${programPath} is missing: run make build`);
   const directory = dataDir ?? mkdtempSync(join(tmpdir(), "vstore-data-"));
   const redis = redisUrl === undefined ? [] : ["--redis-url", redisUrl];
-  const child = spawn(process.execPath, [programPath, "serve", "--data-dir", directory, ...redis, ...args], {
+  const serve = [process.execPath, programPath, "serve", "--data-dir", directory, ...redis, ...args];
+  const [command, ...rest] = [...through, ...serve];
+  const child = spawn(command!, rest, {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...withoutSettings(process.env), ...env },
   });

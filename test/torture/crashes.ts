@@ -17,11 +17,17 @@ export type Crash =
 const MOMENT_MS_MAX = 300;
 const START_MS_MAX = 500;
 /** Long enough for the schedule of checkpoints and the trimming of logs to come around. */
-const FAIL_POINT_MS_MAX = 1_500;
+const FAIL_POINT_MS_MAX = 2_500;
 
-/** Places that are passed with every write are passed often. */
-const OFTEN: readonly FailPoint[] = ["write-before-apply", "write-before-answer"];
-const PASSES_MAX = { often: 300, seldom: 4 } as const;
+/** How often a place is passed in that time, where it is not a few times. */
+const PASSES: Partial<Record<FailPoint, number>> = {
+  "write-before-apply": 300,
+  "write-before-answer": 300,
+  "compaction-before-switch": 1,
+  "compaction-before-manifest": 1,
+  "compaction-before-removal": 1,
+};
+const PASSES_ELSE = 4;
 
 /** Only a new process can be told of a fail point, or die while it starts. */
 export function nextCrash(random: () => number, isRunning: boolean): Crash {
@@ -32,6 +38,6 @@ export function nextCrash(random: () => number, isRunning: boolean): Crash {
   if (choice < 0.5 || isRunning) return { kind: "sidecar", afterMs };
   if (choice < 0.6) return { kind: "start", afterMs: Math.floor(random() * START_MS_MAX) };
   const name = failPoints[Math.floor(random() * failPoints.length)]!;
-  const most = OFTEN.includes(name) ? PASSES_MAX.often : PASSES_MAX.seldom;
-  return { kind: "fail point", name, pass: 1 + Math.floor(random() * most), afterMs: FAIL_POINT_MS_MAX };
+  const pass = 1 + Math.floor(random() * (PASSES[name] ?? PASSES_ELSE));
+  return { kind: "fail point", name, pass, afterMs: FAIL_POINT_MS_MAX };
 }
