@@ -5,7 +5,15 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
-const workloads = ["ingest-engine", "ingest-redis", "insert-single", "roundtrip"];
+const workloads = [
+  "ingest-engine",
+  "ingest-redis",
+  "insert-single",
+  "roundtrip",
+  "key-load",
+  "checkpoint-stall",
+  "start-up",
+];
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !workloads.includes(name));

@@ -4,6 +4,7 @@
  */
 import { DamagedFileError } from "../errors.ts";
 import { LOG_MAGIC, RECORD_HEADER, RECORD_KIND } from "./layout.ts";
+import type { LogEnd } from "./manifest.ts";
 import { ATTRIBUTES_FILE } from "./names.ts";
 import { RecordLog } from "./record-log.ts";
 
@@ -33,7 +34,7 @@ export class Attributes {
           `slot ${record.slot} or kind ${record.kind} out of range`,
         );
       }
-      this.#remember(record.slot, record.offset, record.payload.length);
+      this.#remember(record.slot, record.offset, record.end - record.start);
     });
   }
 
@@ -42,11 +43,7 @@ export class Attributes {
   }
 
   /** @throws {DamagedFileError} */
-  static open(
-    directory: string,
-    { bytes, checksum }: { bytes: number; checksum: number },
-    slots: number,
-  ): Attributes {
+  static open(directory: string, { bytes, checksum }: LogEnd, slots: number): Attributes {
     return new Attributes(directory, bytes, checksum, slots);
   }
 

@@ -1,8 +1,21 @@
 /** A growing set of slots, one bit each. */
+
+const WORDS_MIN = 32;
+
 export class Bitmap {
   /** Bits that are set. */
   count = 0;
-  #words = new Uint32Array(32);
+  #words = new Uint32Array(WORDS_MIN);
+
+  /** The slots 0, 1, … `length - 1`. */
+  static below(length: number): Bitmap {
+    const bitmap = new Bitmap();
+    const whole = length >>> 5;
+    bitmap.#words = new Uint32Array(Math.max(WORDS_MIN, whole + 1)).fill(0xffff_ffff, 0, whole);
+    bitmap.#words[whole] = 2 ** (length & 31) - 1;
+    bitmap.count = length;
+    return bitmap;
+  }
 
   has(slot: number): boolean {
     const word = this.#words[slot >>> 5];

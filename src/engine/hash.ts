@@ -1,14 +1,15 @@
-/** A seeded 32-bit hash of bytes, MurmurHash3 x86_32 (Austin Appleby, public domain). */
-export function murmur3(bytes: Uint8Array, seed: number): number {
+/** A seeded 32-bit hash of bytes[start, end), MurmurHash3 x86_32 (Austin Appleby, public domain). */
+export function murmur3(bytes: Uint8Array, seed: number, start = 0, end = bytes.length): number {
   let hash = seed;
-  const blocks = bytes.length & ~3;
-  for (let i = 0; i < blocks; i += 4) {
+  const length = end - start;
+  const blocksEnd = start + (length & ~3);
+  for (let i = start; i < blocksEnd; i += 4) {
     hash ^= mix(bytes[i]! | (bytes[i + 1]! << 8) | (bytes[i + 2]! << 16) | (bytes[i + 3]! << 24));
     hash = Math.imul((hash << 13) | (hash >>> 19), 5) + 0xe6546b64;
   }
   let rest = 0;
-  for (let i = bytes.length - 1; i >= blocks; i--) rest = (rest << 8) | bytes[i]!;
-  hash ^= mix(rest) ^ bytes.length;
+  for (let i = end - 1; i >= blocksEnd; i--) rest = (rest << 8) | bytes[i]!;
+  hash ^= mix(rest) ^ length;
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   return (hash ^ (hash >>> 16)) >>> 0;

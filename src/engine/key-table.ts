@@ -1,9 +1,10 @@
 /**
  * Which slot holds which key, in both directions, in memory. Typed arrays instead of a Map: a Map ends at 16.7 M
- * entries and takes about 100 bytes for each, this takes about 20 and the key itself.
+ * entries and takes about 100 bytes for each, this takes 20 to 30 and the key itself.
  *
  * Slot → key is three paged arrays over an arena of key bytes. Key → slot is an open-addressing hash table with
- * linear probing, cut into shards that grow one by one, so that no insertion waits for all keys to be rehashed.
+ * linear probing, cut into shards that grow one by one, so that no insertion waits for all keys to be rehashed. An entry
+ * holds the hash too: to pass over another key, or to grow, nothing else has to be fetched into the processor's cache.
  * Keys of dead slots stay in the arena: searches that began before the key died still name it.
  */
 import { randomInt } from "node:crypto";
@@ -24,14 +25,16 @@ interface Page {
   readonly arena: Uint32Array;
   readonly offset: Uint32Array;
   readonly length: Uint16Array;
-  readonly hash: Uint32Array;
 }
 
-/** Entries are slot + 1; 0 is empty. The size is a power of two. */
+/** Entries are pairs: slot + 1 (0: empty) and hash. Their number is a power of two. */
 interface Shard {
   entries: Uint32Array;
   used: number;
 }
+
+/** Numbers of one entry. */
+const WIDTH = 2;
 
 export class KeyTable {
   /** Keys that have a slot. */
@@ -41,7 +44,7 @@ export class KeyTable {
   readonly #arenas: Buffer[] = [];
   #arenaUsed = ARENA_BYTES;
   readonly #shards: Shard[] = Array.from({ length: SHARDS }, () => ({
-    entries: new Uint32Array(SHARD_ENTRIES_MIN),
+    entries: new Uint32Array(SHARD_ENTRIES_MIN * WIDTH),
     used: 0,
   }));
 
@@ -52,14 +55,18 @@ export class KeyTable {
     return entries[this.#probe(entries, hash, key)]! - 1;
   }
 
-  /** Gives the key a slot that had none before; returns the slot it held until now, or NONE. */
-  set(key: Uint8Array, slot: number): number {
-    const hash = murmur3(key, this.#seed);
-    this.#remember(slot, key, hash);
+  /**
+   * Gives the key, bytes[start, end), a slot that had none before; returns the slot it held until now, or NONE. A range,
+   * because a start reads millions of keys out of one window, and a view on each takes a fifth longer.
+   */
+  set(bytes: Uint8Array, slot: number, start = 0, end = bytes.length): number {
+    const hash = murmur3(bytes, this.#seed, start, end);
+    this.#remember(slot, bytes, start, end);
     const shard = this.#shardOf(hash);
-    const at = this.#probe(shard.entries, hash, key);
+    const at = this.#probe(shard.entries, hash, bytes, start, end);
     const previous = shard.entries[at]! - 1;
     shard.entries[at] = slot + 1;
+    shard.entries[at + 1] = hash;
     if (previous === NONE) this.#added(shard);
     return previous;
   }
@@ -89,28 +96,33 @@ export class KeyTable {
     return this.#shards[hash >>> 24]!;
   }
 
-  /** Where the key is in the shard, or the empty entry where it would go. */
-  #probe(entries: Uint32Array, hash: number, key: Uint8Array): number {
+  /** Where the entry of the key, bytes[start, end), is in the shard, or the empty one where it would go. */
+  #probe(entries: Uint32Array, hash: number, bytes: Uint8Array, start = 0, end = bytes.length): number {
     const mask = entries.length - 1;
-    let at = hash & mask;
-    while (entries[at] !== 0 && !this.#holds(entries[at]! - 1, hash, key)) at = (at + 1) & mask;
+    let at = homeOf(hash, mask);
+    while (
+      entries[at] !== 0 &&
+      !(entries[at + 1] === hash && this.#holds(entries[at]! - 1, bytes, start, end))
+    ) {
+      at = (at + WIDTH) & mask;
+    }
     return at;
   }
 
-  #holds(slot: number, hash: number, key: Uint8Array): boolean {
+  #holds(slot: number, bytes: Uint8Array, start: number, end: number): boolean {
     const page = this.#pages[Math.floor(slot / PAGE_SLOTS)]!;
     const index = slot % PAGE_SLOTS;
-    if (page.hash[index] !== hash || page.length[index] !== key.length) return false;
+    if (page.length[index] !== end - start) return false;
     const arena = this.#arenas[page.arena[index]!]!;
-    const start = page.offset[index]!;
-    for (let i = 0; i < key.length; i++) if (arena[start + i] !== key[i]) return false;
+    for (let i = start, at = page.offset[index]!; i < end; i++, at++)
+      if (arena[at] !== bytes[i]) return false;
     return true;
   }
 
-  #remember(slot: number, key: Uint8Array, hash: number): void {
+  #remember(slot: number, bytes: Uint8Array, start: number, end: number): void {
     const pageNumber = Math.floor(slot / PAGE_SLOTS);
     while (this.#pages.length <= pageNumber) this.#pages.push(newPage());
-    if (this.#arenaUsed + key.length > ARENA_BYTES) {
+    if (this.#arenaUsed + end - start > ARENA_BYTES) {
       this.#arenas.push(Buffer.allocUnsafeSlow(ARENA_BYTES));
       this.#arenaUsed = 0;
     }
@@ -118,44 +130,45 @@ export class KeyTable {
     const index = slot % PAGE_SLOTS;
     page.arena[index] = this.#arenas.length - 1;
     page.offset[index] = this.#arenaUsed;
-    page.length[index] = key.length;
-    page.hash[index] = hash;
-    this.#arenas[this.#arenas.length - 1]!.set(key, this.#arenaUsed);
-    this.#arenaUsed += key.length;
+    page.length[index] = end - start;
+    const arena = this.#arenas[this.#arenas.length - 1]!;
+    for (let i = start; i < end; i++) arena[this.#arenaUsed++] = bytes[i]!;
   }
 
   #added(shard: Shard): void {
     this.size++;
     shard.used++;
-    if (shard.used <= shard.entries.length * LOAD_MAX) return;
-    const grown = new Uint32Array(shard.entries.length * 2);
-    for (const entry of shard.entries) if (entry !== 0) this.#reinsert(grown, entry);
-    shard.entries = grown;
-  }
-
-  #reinsert(entries: Uint32Array, entry: number): void {
-    const mask = entries.length - 1;
-    let at = this.#hashOf(entry - 1) & mask;
-    while (entries[at] !== 0) at = (at + 1) & mask;
-    entries[at] = entry;
+    if (shard.used * WIDTH > shard.entries.length * LOAD_MAX) shard.entries = grown(shard.entries);
   }
 
   /** Knuth 6.4, algorithm R: entries behind the gap move up unless they would pass their home. */
   #closeGap(entries: Uint32Array, gap: number): void {
     const mask = entries.length - 1;
     let hole = gap;
-    for (let at = (gap + 1) & mask; entries[at] !== 0; at = (at + 1) & mask) {
-      const home = this.#hashOf(entries[at]! - 1) & mask;
+    for (let at = (gap + WIDTH) & mask; entries[at] !== 0; at = (at + WIDTH) & mask) {
+      const home = homeOf(entries[at + 1]!, mask);
       if (((at - home) & mask) < ((at - hole) & mask)) continue;
-      entries[hole] = entries[at]!;
+      entries.copyWithin(hole, at, at + WIDTH);
       hole = at;
     }
     entries[hole] = 0;
   }
+}
 
-  #hashOf(slot: number): number {
-    return this.#pages[Math.floor(slot / PAGE_SLOTS)]!.hash[slot % PAGE_SLOTS]!;
+/** Where the entry of a key with this hash would be, were the shard empty. */
+const homeOf = (hash: number, mask: number): number => Math.imul(hash, WIDTH) & mask;
+
+function grown(entries: Uint32Array): Uint32Array {
+  const larger = new Uint32Array(entries.length * 2);
+  const mask = larger.length - 1;
+  for (let from = 0; from < entries.length; from += WIDTH) {
+    if (entries[from] === 0) continue;
+    let at = homeOf(entries[from + 1]!, mask);
+    while (larger[at] !== 0) at = (at + WIDTH) & mask;
+    larger[at] = entries[from]!;
+    larger[at + 1] = entries[from + 1]!;
   }
+  return larger;
 }
 
 function newPage(): Page {
@@ -163,6 +176,5 @@ function newPage(): Page {
     arena: new Uint32Array(PAGE_SLOTS),
     offset: new Uint32Array(PAGE_SLOTS),
     length: new Uint16Array(PAGE_SLOTS),
-    hash: new Uint32Array(PAGE_SLOTS),
   };
 }

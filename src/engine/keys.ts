@@ -5,8 +5,9 @@
 import { DamagedFileError } from "../errors.ts";
 import { KeyTable, NONE } from "./key-table.ts";
 import { LOG_MAGIC, RECORD_HEADER, RECORD_KIND } from "./layout.ts";
+import type { LogEnd } from "./manifest.ts";
 import { KEYS_FILE } from "./names.ts";
-import { type LogRecord, RecordLog } from "./record-log.ts";
+import { RecordLog } from "./record-log.ts";
 
 const NO_PAYLOAD = new Uint8Array(0);
 
@@ -16,14 +17,12 @@ export const putBytes = (key: Uint8Array): number => RECORD_HEADER.bytes + key.l
 export const REMOVE_BYTES = RECORD_HEADER.bytes;
 
 export class Keys {
-  readonly table = new KeyTable();
+  readonly table: KeyTable;
   readonly log: RecordLog;
 
-  private constructor(
-    open: (visit: (record: LogRecord) => void) => RecordLog,
-    killed: (slot: number) => void,
-  ) {
-    this.log = open((record) => this.#replay(record, killed));
+  private constructor(table: KeyTable, log: RecordLog) {
+    this.table = table;
+    this.log = log;
   }
 
   static create(directory: string): RecordLog {
@@ -39,23 +38,25 @@ export class Keys {
    */
   static open(
     directory: string,
-    { bytes, checksum }: { bytes: number; checksum: number },
+    { bytes, checksum }: LogEnd,
     slots: number,
     killed: (slot: number) => void,
   ): Keys {
     const path = `${directory}/${KEYS_FILE}`;
+    const table = new KeyTable();
     let next = 0;
-    return new Keys(
-      (visit) =>
-        RecordLog.open(path, LOG_MAGIC.keys, bytes, checksum, (record) => {
-          if (record.slot >= slots || (record.kind === RECORD_KIND.put && record.slot !== next)) {
-            throw new DamagedFileError(path, record.offset, `slot ${record.slot} out of order`);
-          }
-          if (record.kind === RECORD_KIND.put) next++;
-          visit(record);
-        }),
-      killed,
-    );
+    const log = RecordLog.open(path, LOG_MAGIC.keys, bytes, checksum, (record) => {
+      const { kind, slot } = record;
+      const isPut = kind === RECORD_KIND.put;
+      if (isPut ? slot !== next || slot >= slots : slot >= next) {
+        throw new DamagedFileError(path, record.offset, `slot ${slot} out of order`);
+      }
+      const dead = isPut
+        ? table.set(record.bytes, next++, record.start, record.end)
+        : removeSlot(table, slot);
+      if (dead !== NONE) killed(dead);
+    });
+    return new Keys(table, log);
   }
 
   /** Gives the key the slot; returns the slot it held until now, or NONE. Needs `log.ensure(putBytes(key))`. */
@@ -70,14 +71,9 @@ export class Keys {
     if (slot !== NONE) this.log.append(RECORD_KIND.remove, slot, NO_PAYLOAD);
     return slot;
   }
+}
 
-  #replay(record: LogRecord, killed: (slot: number) => void): void {
-    if (record.kind === RECORD_KIND.put) {
-      const previous = this.table.set(record.payload, record.slot);
-      if (previous !== NONE) killed(previous);
-    } else {
-      this.table.delete(this.table.keyOf(record.slot));
-      killed(record.slot);
-    }
-  }
+function removeSlot(table: KeyTable, slot: number): number {
+  table.delete(table.keyOf(slot));
+  return slot;
 }

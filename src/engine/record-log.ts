@@ -18,7 +18,11 @@ export interface LogRecord {
   readonly slot: number;
   /** Byte offset of the payload in the file. */
   readonly offset: number;
-  /** Valid only until the next record is read. */
+  /** The payload is bytes[start, end); valid only until the next record is read. */
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+  /** A view on it. */
   readonly payload: Uint8Array;
 }
 
@@ -160,14 +164,23 @@ export class RecordLog {
   }
 }
 
-/** Reads records one after the other through a window on the file. A record that is damaged is passed over. */
-export class RecordReader {
+/**
+ * Reads records one after the other through a window on the file. A record that is damaged is passed over. There may be
+ * millions, so no object is made for each: the reader is itself the record that it read last.
+ */
+export class RecordReader implements LogRecord {
   readonly checksum = new RollingChecksum();
+  kind = 0;
+  slot = 0;
+  offset = 0;
+  start = 0;
+  end = 0;
   readonly #path: string;
   readonly #descriptor: number;
   readonly #end: number;
   #window = Buffer.alloc(0);
   #windowStart: number;
+  /** Of what comes next, in the window. */
   #position = 0;
 
   /** @param start offset of a record, or of the header */
@@ -178,49 +191,67 @@ export class RecordReader {
     this.#windowStart = start;
   }
 
+  get bytes(): Uint8Array {
+    return this.#window;
+  }
+
+  get payload(): Uint8Array {
+    return this.#window.subarray(this.start, this.end);
+  }
+
+  /** The next record, valid until the one after it is read. @throws {DamagedFileError} */
   next(): LogRecord | undefined {
     if (this.#windowStart + this.#position === this.#end) return undefined;
     const { at, bytes: headerBytes } = RECORD_HEADER;
-    const start = this.#windowStart + this.#position;
-    const lengthAndKind = this.#peek(headerBytes).readUInt32LE(at.lengthAndKind);
-    const length = lengthAndKind & RECORD_HEADER.payloadBytesMax;
-    const record = this.take(headerBytes + length);
-    if (record.readUInt32LE(at.checksum) !== crc32(record, at.slot)) {
-      throw new DamagedFileError(this.#path, start, "the record does not match its checksum");
+    this.#require(headerBytes);
+    const lengthAndKind = this.#window.readUInt32LE(this.#position + at.lengthAndKind);
+    const bytes = headerBytes + (lengthAndKind & RECORD_HEADER.payloadBytesMax);
+    this.#require(bytes);
+    const start = this.#position;
+    this.#position += bytes;
+    if (
+      this.#window.readUInt32LE(start + at.checksum) !== crc32(this.#window, start + at.slot, start + bytes)
+    ) {
+      throw new DamagedFileError(
+        this.#path,
+        this.#windowStart + start,
+        "the record does not match its checksum",
+      );
     }
-    return {
-      kind: lengthAndKind >>> 24,
-      slot: record.readUInt32LE(at.slot),
-      offset: start + headerBytes,
-      payload: record.subarray(headerBytes),
-    };
+    this.kind = lengthAndKind >>> 24;
+    this.slot = this.#window.readUInt32LE(start + at.slot);
+    this.start = start + headerBytes;
+    this.end = start + bytes;
+    this.offset = this.#windowStart + this.start;
+    return this;
   }
 
-  /** The next `length` bytes, consumed. */
-  take(length: number): Buffer {
-    const bytes = this.#peek(length);
-    this.#position += length;
-    return bytes;
+  /** The next `bytes`, consumed. */
+  take(bytes: number): Buffer {
+    this.#require(bytes);
+    this.#position += bytes;
+    return this.#window.subarray(this.#position - bytes, this.#position);
   }
 
-  #peek(length: number): Buffer {
+  /** Makes sure that the next `bytes` are in the window. */
+  #require(bytes: number): void {
+    if (this.#position + bytes <= this.#window.length) return;
     const start = this.#windowStart + this.#position;
-    if (start + length > this.#end) {
+    if (start + bytes > this.#end) {
       throw new DamagedFileError(this.#path, start, `a record reaches beyond the log's end at ${this.#end}`);
     }
-    if (this.#position + length > this.#window.length) this.#advance(Math.max(length, CHUNK_BYTES));
-    return this.#window.subarray(this.#position, this.#position + length);
+    this.#advance(start, Math.max(bytes, CHUNK_BYTES));
   }
 
-  /** A new window of at least `length` bytes from the current position on. */
-  #advance(length: number): void {
-    this.#windowStart += this.#position;
-    this.#position = 0;
-    const window = Buffer.allocUnsafe(Math.min(length, this.#end - this.#windowStart));
-    fs.readSync(this.#descriptor, window, 0, window.length, this.#windowStart);
-    const seen = this.checksum.bytes - this.#windowStart;
+  /** A new window of at least `bytes` from file offset `start` on. */
+  #advance(start: number, bytes: number): void {
+    const window = Buffer.allocUnsafe(Math.min(bytes, this.#end - start));
+    fs.readSync(this.#descriptor, window, 0, window.length, start);
+    const seen = this.checksum.bytes - start;
     this.checksum.extend(window.subarray(Math.max(seen, 0)));
     this.#window = window;
+    this.#windowStart = start;
+    this.#position = 0;
   }
 }
 

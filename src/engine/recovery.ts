@@ -101,8 +101,7 @@ async function openParts(
   const files = generationDirectory(directory, manifest.generation);
   const segments = await openSegments(files, manifest);
   opened.push(segments);
-  const live = new Bitmap();
-  for (let slot = 0; slot < manifest.slots; slot++) live.add(slot);
+  const live = Bitmap.below(manifest.slots);
   const keys = Keys.open(files, manifest.keys, manifest.slots, (slot) => live.delete(slot));
   opened.push(keys.log);
   const attributes = Attributes.open(files, manifest.attributes, manifest.slots);
