@@ -1,7 +1,8 @@
 # Two images from one build: `redis` (Redis with the module) and `sidecar` (the vstore program).
 FROM node:20-bookworm AS build
 WORKDIR /vstore
-COPY package.json package-lock.json ./
+COPY package.json package-lock.json binding.gyp ./
+COPY native native
 RUN npm ci
 COPY tsconfig.json tsconfig.build.json ./
 COPY src src
@@ -19,6 +20,7 @@ WORKDIR /vstore
 COPY --from=build /vstore/package.json ./
 COPY --from=build /vstore/node_modules node_modules
 COPY --from=build /vstore/dist dist
+COPY --from=build /vstore/build/Release/vstore.node build/Release/vstore.node
 RUN mkdir /data && chown node:node /data
 USER node
 VOLUME /data

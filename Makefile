@@ -11,6 +11,9 @@ DATA_DIR ?= ./data
 SOURCES := $(shell find src -name '*.ts')
 # npm writes this file itself at the end of an installation.
 PACKAGES := node_modules/.package-lock.json
+# The index as an addon. Without a C++ compiler there is none, and the portable index is used.
+ADDON := build/Release/vstore.node
+ADDON_SOURCES := binding.gyp $(wildcard native/*.cc native/*.h)
 # Without VSTORE_REDIS_URL vstore starts a Redis of its own, so one has to be installed.
 REDIS := $(if $(VSTORE_REDIS_URL),,redis)
 
@@ -24,15 +27,16 @@ test: build redis ## run every test
 
 # CYCLES, MUTATIONS and SEED are optional: 1,000, 1,000,000 and a random one.
 torture: build redis ## crash it and damage its files, thousands of times; takes hours
+	$(MAKE) -C native
 	npx tsx test/torture/main.ts
 
-build: dist/cli.js module ## leave dist/ and redis/vstore.so
+build: dist/cli.js module $(ADDON) ## leave dist/, redis/vstore.so and the addon
 
 bench: build redis ## run the benchmarks
 	npm run bench
 
 clean: ## remove what was built; data/ stays
-	rm -rf dist
+	rm -rf dist build
 	$(MAKE) -C redis clean
 
 help: ## list the targets
@@ -45,6 +49,10 @@ dist/cli.js: $(PACKAGES) $(SOURCES) tsconfig.json tsconfig.build.json
 $(PACKAGES): package-lock.json
 	npm ci
 	@touch $@
+
+# npm ci makes it too; this is for whoever changes its sources.
+$(ADDON): $(PACKAGES) $(ADDON_SOURCES)
+	npm run --silent install
 
 module:
 	@$(MAKE) --no-print-directory -C redis

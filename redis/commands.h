@@ -18,7 +18,12 @@ static RedisModuleCommandArg create_arguments[] = {
     {.name = "m", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "M", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "ef-construction", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "EF_CONSTRUCTION", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "ef", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "EF", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
-    {.name = "quantization", .type = REDISMODULE_ARG_TYPE_STRING, .token = "QUANT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "quantization", .type = REDISMODULE_ARG_TYPE_ONEOF, .token = "QUANT", .flags = REDISMODULE_CMD_ARG_OPTIONAL,
+     .subargs = (RedisModuleCommandArg[]){
+        {.name = "int8", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "INT8"},
+        {.name = "f16", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "F16"},
+        {.name = "f32", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "F32"},
+        {0}}},
     {.name = "nx", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "NX", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 

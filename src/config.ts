@@ -3,6 +3,7 @@
  * else from here; whatever is unknown or out of range refuses to start and says what is allowed.
  */
 import { z } from "zod";
+import { indexChoices } from "./engine/index/kinds.ts";
 import { logLevels } from "./log.ts";
 
 interface Setting {
@@ -34,6 +35,11 @@ export const settings = {
     default: 128 * 1024 * 1024,
     description: "writes since the last checkpoint that bring the next one forward",
     schema: integer(1024 * 1024, 64 * 1024 * 1024 * 1024),
+  },
+  index: {
+    default: "auto",
+    description: "the implementation of the index; auto is native where it was built, else portable",
+    schema: z.enum(indexChoices),
   },
   log_level: { default: "info", description: "how much is logged on stderr", schema: z.enum(logLevels) },
 } as const satisfies Record<string, Setting>;

@@ -7,6 +7,7 @@ import { EmbeddedRedis } from "./bridge/embedded-redis.ts";
 import { Sidecar } from "./bridge/sidecar.ts";
 import type { Settings } from "./config.ts";
 import { Catalog } from "./engine/catalog.ts";
+import type { IndexChoice } from "./engine/index/kinds.ts";
 import type { Logger } from "./log.ts";
 
 export interface ServeOptions {
@@ -20,7 +21,7 @@ export interface ServeOptions {
 
 export async function serve(options: ServeOptions): Promise<void> {
   const { settings, log } = options;
-  const files = new Files(settings.data_dir, log);
+  const files = new Files(settings.data_dir, settings.index, log);
   try {
     if (settings.redis_url === undefined) await serveOwnRedis(options, files);
     else await runSidecar(options, files, { url: settings.redis_url, sidecarId: randomUUID() });
@@ -73,18 +74,19 @@ async function runSidecar(
 /** The data directory, opened once it is needed: a sidecar that stands by must not lock it. */
 class Files {
   readonly #directory: string;
+  readonly #index: IndexChoice;
   readonly #log: Logger;
   #catalog: Catalog | undefined;
 
-  constructor(directory: string, log: Logger) {
+  constructor(directory: string, index: IndexChoice, log: Logger) {
     this.#directory = directory;
+    this.#index = index;
     this.#log = log;
   }
 
   async open(): Promise<Catalog> {
-    this.#catalog ??= await Catalog.open(this.#directory, (message, details) =>
-      this.#log.warn(details, message),
-    );
+    const warn = (message: string, details?: object) => this.#log.warn(details, message);
+    this.#catalog ??= await Catalog.open(this.#directory, warn, this.#index);
     return this.#catalog;
   }
 

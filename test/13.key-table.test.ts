@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Bitmap } from "../src/engine/bitmap.ts";
 import { murmur3 } from "../src/engine/hash.ts";
+import { Nearest } from "../src/engine/index/nearest.ts";
 import { KeyTable, NONE } from "../src/engine/key-table.ts";
-import { Nearest } from "../src/engine/nearest.ts";
 import { generator, testSeed } from "./harness/random.ts";
 
 const latin1 = (key: Uint8Array) => Buffer.from(key).toString("latin1");
@@ -69,13 +69,25 @@ test("the bitmap behaves as a Set does", () => {
   const model = new Set<number>();
   for (let i = 0; i < 5_000; i++) {
     const slot = Math.floor(random() * 3_000);
-    if (random() < 0.6) bitmap.add(slot);
-    else bitmap.delete(slot);
-    if (bitmap.has(slot)) model.add(slot);
-    else model.delete(slot);
+    const into = random() < 0.6;
+    if (into) {
+      bitmap.add(slot);
+      model.add(slot);
+    } else {
+      bitmap.delete(slot);
+      model.delete(slot);
+    }
   }
   for (let slot = 0; slot < 4_000; slot++) expect(bitmap.has(slot)).toBe(model.has(slot));
   expect(bitmap.count).toBe(model.size);
+});
+
+test.each([0, 1, 31, 32, 33, 1_023, 1_024, 1_025])("a bitmap of the slots below %i", (length) => {
+  const bitmap = Bitmap.below(length);
+  expect(bitmap.count).toBe(length);
+  for (let slot = 0; slot < length + 70; slot++) expect(bitmap.has(slot)).toBe(slot < length);
+  bitmap.add(length + 5_000);
+  expect(bitmap.has(length + 5_000)).toBe(true);
 });
 
 test("the k nearest are those a sort would give, ties by the lower slot", () => {

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { MmapVectorStore } from "../src/index.ts";
 import { temporaryDirectory } from "./harness/directory.ts";
+import { testIndex } from "./harness/index-choice.ts";
 import { testSeed } from "./harness/random.ts";
 
 const DIMENSIONS = 4;
@@ -94,7 +95,12 @@ function checkContents(store: MmapVectorStore, model: Model): void {
 async function run(operations: Operation[]): Promise<void> {
   const directory = temporaryDirectory();
   const model = new Model();
-  let store = await MmapVectorStore.open(directory, { dimensions: DIMENSIONS, metric: "L2" });
+  let store = await MmapVectorStore.open(
+    directory,
+    { dimensions: DIMENSIONS, metric: "L2" },
+    undefined,
+    testIndex,
+  );
   for (const step of operations) {
     if (step.type === "insert") {
       const { key, vector, mode } = step;
@@ -118,7 +124,7 @@ async function run(operations: Operation[]): Promise<void> {
       await store.checkpoint();
     } else {
       await store.close();
-      store = await MmapVectorStore.open(directory);
+      store = await MmapVectorStore.open(directory, {}, undefined, testIndex);
     }
     checkContents(store, model);
   }

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { MmapVectorStore } from "../src/index.ts";
 import { temporaryDirectory } from "./harness/directory.ts";
+import { testIndex } from "./harness/index-choice.ts";
 import { DIMENSIONS, loadWords } from "./harness/words.ts";
 
 const K = 10;
@@ -29,13 +30,18 @@ async function expectRecall(store: MmapVectorStore): Promise<void> {
 
 test("recall holds before and after reopening, and after deleting half", { timeout: 120_000 }, async () => {
   const directory = temporaryDirectory();
-  let store = await MmapVectorStore.open(directory, { dimensions: DIMENSIONS, M: 16, efConstruction: 200 });
+  let store = await MmapVectorStore.open(
+    directory,
+    { dimensions: DIMENSIONS, M: 16, efConstruction: 200 },
+    undefined,
+    testIndex,
+  );
   for (const row of base) store.insert(words[row]!, vector(row));
   await store.buildIndex();
   await expectRecall(store);
   await store.close();
 
-  store = await MmapVectorStore.open(directory);
+  store = await MmapVectorStore.open(directory, {}, undefined, testIndex);
   await expectRecall(store);
 
   for (const [i, row] of base.entries()) if (i % 2 === 0) store.delete(words[row]!);
@@ -43,13 +49,18 @@ test("recall holds before and after reopening, and after deleting half", { timeo
   await expectRecall(store);
   await store.close();
 
-  store = await MmapVectorStore.open(directory);
+  store = await MmapVectorStore.open(directory, {}, undefined, testIndex);
   await expectRecall(store);
   await store.close();
 });
 
 test("nearest to king are prince, queen, son, brother and monarch", async () => {
-  const store = await MmapVectorStore.open(temporaryDirectory(), { dimensions: DIMENSIONS });
+  const store = await MmapVectorStore.open(
+    temporaryDirectory(),
+    { dimensions: DIMENSIONS },
+    undefined,
+    testIndex,
+  );
   store.insertBatch(words, vectors);
   const hits = await store.search(store.getSlice("king")!, { k: 6 });
   expect(hits.map(({ key, distance }) => `${key} ${distance.toFixed(3)}`)).toEqual([

@@ -5,6 +5,7 @@ import { TAIL_SLOTS_MAX } from "../src/engine/indexer.ts";
 import { type CollectionOptions, type Metric, resolveOptions } from "../src/engine/options.ts";
 import { createFiles } from "../src/engine/recovery.ts";
 import { temporaryDirectory } from "./harness/directory.ts";
+import { testIndex } from "./harness/index-choice.ts";
 import { generator, randomVector, testSeed } from "./harness/random.ts";
 
 const DIMENSIONS = 8;
@@ -14,7 +15,7 @@ const text = (bytes: Uint8Array) => Buffer.from(bytes).toString();
 async function collection(options: Partial<CollectionOptions> = {}): Promise<Collection> {
   const directory = temporaryDirectory();
   await createFiles(directory, "c", resolveOptions({ dimensions: DIMENSIONS, ...options }), "0-0");
-  return Collection.open(directory, (message) => expect.fail(message));
+  return Collection.open(directory, (message) => expect.fail(message), testIndex);
 }
 
 async function filled(n: number, options: Partial<CollectionOptions> = {}) {

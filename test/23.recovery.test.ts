@@ -9,6 +9,7 @@ import * as names from "../src/engine/names.ts";
 import { resolveOptions } from "../src/engine/options.ts";
 import { createFiles } from "../src/engine/recovery.ts";
 import { temporaryDirectory } from "./harness/directory.ts";
+import { testIndex } from "./harness/index-choice.ts";
 import { generator, randomVector, testSeed } from "./harness/random.ts";
 
 const DIMENSIONS = 16;
@@ -22,7 +23,11 @@ async function created(): Promise<{ directory: string; store: Collection }> {
 }
 
 const open = (directory: string, warnings: string[] = []) =>
-  Collection.open(directory, (message, details) => warnings.push(`${message} ${JSON.stringify(details)}`));
+  Collection.open(
+    directory,
+    (message, details) => warnings.push(`${message} ${JSON.stringify(details)}`),
+    testIndex,
+  );
 
 /** The manifest is copied first: files only grow, so what it names is whole in whatever is copied after it. */
 function crash(directory: string): string {

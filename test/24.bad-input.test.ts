@@ -82,7 +82,7 @@ test("a search refuses what an insert would, and a k below one", async () => {
   const store = await opened();
   await expect(store.search(new Float32Array(2), { k: 1 })).rejects.toThrow(/'vector' must have 3/);
   await expect(store.search(new Float32Array(3), { k: 1 })).rejects.toThrow(/zeros/);
-  await expect(store.search(good, { k: 0 })).rejects.toThrow(/'k' must be a positive integer, got 0/);
+  await expect(store.search(good, { k: 0 })).rejects.toThrow(/'k' must be an integer from 1 to 10000, got 0/);
   await store.close();
 });
 

@@ -6,6 +6,7 @@ import * as names from "../src/engine/names.ts";
 import { resolveOptions } from "../src/engine/options.ts";
 import { createFiles } from "../src/engine/recovery.ts";
 import { temporaryDirectory } from "./harness/directory.ts";
+import { testIndex } from "./harness/index-choice.ts";
 import { generator, randomVector, testSeed } from "./harness/random.ts";
 import { DIMENSIONS, loadWords } from "./harness/words.ts";
 
@@ -15,7 +16,7 @@ const text = (bytes: Uint8Array) => Buffer.from(bytes).toString();
 async function created(dimensions: number): Promise<{ directory: string; store: Collection }> {
   const directory = temporaryDirectory();
   await createFiles(directory, "c", resolveOptions({ dimensions, metric: "L2" }), "0-0");
-  return { directory, store: await Collection.open(directory, (message) => expect.fail(message)) };
+  return { directory, store: await Collection.open(directory, (message) => expect.fail(message), testIndex) };
 }
 
 type Model = Map<string, { vector: Float32Array; attributes: string | undefined }>;
@@ -63,7 +64,7 @@ test("a compaction drops the dead and keeps the living, across restarts and agai
     expect(store.stats()).toMatchObject({ compactions: round, slots: model.size });
     expectContents(store, model);
     await store.close();
-    store = await Collection.open(directory, (message) => expect.fail(message));
+    store = await Collection.open(directory, (message) => expect.fail(message), testIndex);
     expectContents(store, model);
   }
   expect(fs.readdirSync(directory).sort()).toEqual([names.MANIFEST_FILE, "generation-3"]);
@@ -94,7 +95,7 @@ test("reads and writes go on while it runs, and none is lost", async () => {
   expectContents(store, model);
   store.appliedId = "7-0";
   await store.checkpoint();
-  const reopened = await Collection.open(copyOf(directory), (message) => expect.fail(message));
+  const reopened = await Collection.open(copyOf(directory), (message) => expect.fail(message), testIndex);
   expectContents(reopened, model);
   await reopened.close();
   await store.close();
@@ -114,7 +115,7 @@ test("a crash at any moment leaves the old files or the new ones, and the last c
   let crashes = 0;
   let compactions = -1;
   while (running || compactions < 1) {
-    const reopened = await Collection.open(copyOf(directory), () => {});
+    const reopened = await Collection.open(copyOf(directory), () => {}, testIndex);
     expectContents(reopened, model);
     compactions = Number(reopened.stats().compactions);
     await reopened.close();
@@ -176,7 +177,7 @@ test("a collection whose every key was deleted is compacted to nothing, and open
   store.delete(Array.from({ length: 100 }, (_, i) => key(i)));
   await store.checkpoint();
   await store.compact();
-  const reopened = await Collection.open(copyOf(directory), (message) => expect.fail(message));
+  const reopened = await Collection.open(copyOf(directory), (message) => expect.fail(message), testIndex);
   expect(reopened.stats()).toMatchObject({ vectors: 0, slots: 0, compactions: 1 });
   await reopened.close();
   await store.close();
@@ -190,7 +191,7 @@ test("closing stops a compaction, and nothing of it is left", async () => {
   await store.close();
   await refused;
   expect(fs.readdirSync(directory).filter((name) => name.startsWith("generation"))).toEqual([]);
-  const reopened = await Collection.open(directory, (message) => expect.fail(message));
+  const reopened = await Collection.open(directory, (message) => expect.fail(message), testIndex);
   expect(reopened.length).toBe(1_000);
   await reopened.close();
 });
@@ -227,7 +228,7 @@ test("recall@10 after 75% deletes, before and after", { timeout: 120_000 }, asyn
   const { words, vector, base, queries } = loadWords();
   const directory = temporaryDirectory();
   await createFiles(directory, "c", resolveOptions({ dimensions: DIMENSIONS }), "0-0");
-  const store = await Collection.open(directory, (message) => expect.fail(message));
+  const store = await Collection.open(directory, (message) => expect.fail(message), testIndex);
   for (const row of base) store.insert(Buffer.from(words[row]!), vector(row));
   await store.build();
   for (const [i, row] of base.entries()) if (i % 4 !== 0) store.delete([Buffer.from(words[row]!)]);

@@ -95,13 +95,13 @@ describe("CREATE, LIST and DROP", () => {
     expect(await run("INFO", "d")).toContain(chosen);
     await run("CREATE", "e", "DIM", 4);
     const defaults =
-      "$6 metric $6 COSINE $12 quantization $3 F32 $1 m :16 $15 ef_construction :200 $2 ef :100";
+      "$6 metric $6 COSINE $12 quantization $4 INT8 $1 m :16 $15 ef_construction :200 $2 ef :100";
     expect(await run("INFO", "e")).toContain(defaults);
   });
 
-  test("another way to keep vectors is for later", async () => {
-    expect(await run("CREATE", "q", "DIM", 4, "QUANT", "Q8")).toBe(
-      "-UNSUPPORTED 'QUANT other than F32' is not supported yet",
+  test("there are three ways to keep vectors in the index", async () => {
+    expect(await run("CREATE", "q", "DIM", 4, "QUANT", "Q8")).toMatch(
+      /^-ERR 'QUANT' must be INT8, F16 or F32/,
     );
     expect(await run("LIST")).toBe("*1 $1 c");
   });

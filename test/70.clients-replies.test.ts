@@ -80,8 +80,8 @@ const cases: Case[] = [
   { command: ["CHECKPOINT"], resp2: "+OK 1 collections" },
   {
     command: ["INFO", "c"],
-    resp2: /^\*40 \$10 dimensions :2 \$6 metric \$2 L2 .*\$7 vectors :3 /,
-    resp3: /^%20 \$10 dimensions :2 \$6 metric \$2 L2 .*\$7 vectors :3 /,
+    resp2: /^\*42 \$10 dimensions :2 \$6 metric \$2 L2 .*\$7 vectors :3 /,
+    resp3: /^%21 \$10 dimensions :2 \$6 metric \$2 L2 .*\$7 vectors :3 /,
   },
   {
     command: ["INFO"],

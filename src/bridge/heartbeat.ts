@@ -29,6 +29,11 @@ export class Heartbeat {
     void this.#run();
   }
 
+  /** @throws Error when somebody else may lead by now */
+  assertLeader(): void {
+    this.#lease.assertHeld();
+  }
+
   async attach(): Promise<void> {
     await this.#sendAttach(attachMs);
     this.#attached = true;

@@ -12,8 +12,7 @@ import { Compactions } from "./compactions.ts";
 import { connect } from "./connection.ts";
 import { Control } from "./control.ts";
 import type { Request } from "./frame.ts";
-import { Heartbeat } from "./heartbeat.ts";
-import type { Lease } from "./lease.ts";
+import type { Heartbeat } from "./heartbeat.ts";
 import type { LogLosses } from "./log-losses.ts";
 import { Loop } from "./loop.ts";
 import { Outbox } from "./outbox.ts";
@@ -32,7 +31,6 @@ const scheduleStopMsMax = 2_000;
 
 export interface ServiceOptions {
   readonly url: string;
-  readonly sidecarId: string;
   readonly checkpointIntervalMs: number;
   /** Bytes of log applied since the last checkpoint that bring the next one forward. */
   readonly checkpointLogBytes: number;
@@ -43,7 +41,6 @@ export class Service {
   readonly #session: Session;
   readonly #catalog: Catalog;
   readonly #options: ServiceOptions;
-  readonly #lease: Lease;
   readonly #losses: LogLosses;
   readonly #heartbeat: Heartbeat;
   readonly #trimmer: Trimmer;
@@ -53,13 +50,19 @@ export class Service {
   #schedule: Schedule | undefined;
   #compactions: Compactions | undefined;
 
-  constructor(session: Session, lease: Lease, catalog: Catalog, losses: LogLosses, options: ServiceOptions) {
+  /** @param heartbeat beats since the lease was taken */
+  constructor(
+    session: Session,
+    heartbeat: Heartbeat,
+    catalog: Catalog,
+    losses: LogLosses,
+    options: ServiceOptions,
+  ) {
     this.#session = session;
-    this.#lease = lease;
     this.#catalog = catalog;
     this.#losses = losses;
     this.#options = options;
-    this.#heartbeat = new Heartbeat(session, lease, options.sidecarId);
+    this.#heartbeat = heartbeat;
     this.#trimmer = new Trimmer(session.writer, catalog);
     this.#checkpointer = new Checkpointer(catalog, {
       logBytesMax: options.checkpointLogBytes,
@@ -75,7 +78,6 @@ export class Service {
     const { writer } = this.#session;
     this.#heartbeat.everyBeat(() => this.#trimmer.trim());
     this.#heartbeat.everyBeat(() => this.#checkpointer.catchUp());
-    this.#heartbeat.start();
     await reconcile(writer, this.#catalog, this.#losses);
     this.#loop = this.#createLoop(new Sources(this.#catalog, await endsOfDamaged(writer, this.#catalog)));
     await this.#loop.catchUp();
@@ -165,7 +167,7 @@ export class Service {
       answers,
       outbox: this.#outbox,
       context,
-      assertLeader: () => this.#lease.assertHeld(),
+      assertLeader: () => this.#heartbeat.assertLeader(),
       onCatalogChange: () => {
         sources.follow();
         this.#schedule?.follow(this.#usableNames());

@@ -10,6 +10,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Catalog } from "../engine/catalog.ts";
 import { VstoreError } from "../errors.ts";
 import { publicUrl } from "./connection.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import { Lease } from "./lease.ts";
 import { LogLosses } from "./log-losses.ts";
 import { Service, type ServiceOptions } from "./service.ts";
@@ -20,6 +21,7 @@ const backOffMsMax = 5_000;
 const standbyPollMs = 1_000;
 
 export interface SidecarOptions extends ServiceOptions {
+  readonly sidecarId: string;
   /** Opens the files, or gives them when they are open; only called by who holds the lease. */
   readonly catalog: () => Promise<Catalog>;
   /** Done before each attempt to connect. */
@@ -64,7 +66,9 @@ export class Sidecar {
       const lease = await this.#takeLease(session);
       if (lease === undefined) return;
       try {
-        const service = new Service(session, lease, await this.#openFiles(), this.#losses, this.#options);
+        const heartbeat = new Heartbeat(session, lease, this.#options.sidecarId);
+        heartbeat.start(); // opening the files may take longer than the lease lasts
+        const service = new Service(session, heartbeat, await this.#openFiles(), this.#losses, this.#options);
         await service.start();
         this.#stop.removeEventListener("abort", end);
         this.#announce();

@@ -1,23 +1,9 @@
 /** VSTORE.CREATE: a new collection. Its dimension and metric never change. */
-import { resolveOptions } from "../engine/options.ts";
+import { quantizations, resolveOptions } from "../engine/options.ts";
 import { limits } from "../limits.ts";
-import {
-  afterToken,
-  collection,
-  flag,
-  integerValue,
-  options,
-  sequence,
-  unsupported,
-  value,
-  word,
-} from "./arguments.ts";
+import { afterToken, collection, flag, integerValue, options, sequence, word } from "./arguments.ts";
 import { define } from "./command.ts";
 import { OK } from "./reply.ts";
-import { text } from "./values.ts";
-
-/** The one way in which vectors are kept so far. */
-const storedAs = "F32";
 
 export const create = define({
   name: "CREATE",
@@ -42,7 +28,11 @@ export const create = define({
           limits.efConstructionDefault,
         ),
         ef: afterToken("EF", integerValue("ef", limits.efMin, limits.efMax), limits.efDefault),
-        quantization: afterToken("QUANT", value("quantization", "string", text(storedAs))),
+        quantization: afterToken(
+          "QUANT",
+          word("quantization", quantizations, "how the index keeps vectors; distances are exact with each"),
+          quantizations[0],
+        ),
         nx: flag("NX", "answers nil instead of an error when the collection exists"),
       },
       ["FOLLOW"],
@@ -50,10 +40,7 @@ export const create = define({
   }),
   reply: "OK; nil when the collection exists and NX is given",
   replyType: '"OK" | null',
-  async run({ catalog, id }, { collection: name, dimensions, options: { nx, quantization, ...given } }) {
-    if (quantization !== undefined && quantization.toUpperCase() !== storedAs) {
-      throw unsupported(`QUANT other than ${storedAs}`);
-    }
+  async run({ catalog, id }, { collection: name, dimensions, options: { nx, ...given } }) {
     if (nx && catalog.find(name)) return null;
     await catalog.create(name, resolveOptions({ dimensions, ...given }), id);
     return OK;

@@ -9,6 +9,7 @@ import { limits } from "../limits.ts";
 import { Collection } from "./collection.ts";
 import { failPoint } from "./fail-point.ts";
 import { ignoreFull, readText, replaceFile, rethrow, syncDirectory } from "./files.ts";
+import { assertAvailable, type IndexChoice } from "./index/kinds.ts";
 import { CONTROL_FORMAT } from "./layout.ts";
 import { DirectoryLock } from "./lock.ts";
 import { compareIds, FIRST_ID } from "./log-id.ts";
@@ -30,15 +31,17 @@ export class Catalog {
   readonly directory: string;
   readonly #lock: DirectoryLock;
   readonly #warn: Warn;
+  readonly #index: IndexChoice;
   readonly #collections = new Map<string, Collection>();
   /** Collections whose files could not be opened, and why. They stay on disk as they are. */
   readonly #damaged = new Map<string, VstoreError>();
   #controlId: string = FIRST_ID;
 
-  private constructor(directory: string, lock: DirectoryLock, warn: Warn) {
+  private constructor(directory: string, lock: DirectoryLock, warn: Warn, index: IndexChoice) {
     this.directory = directory;
     this.#lock = lock;
     this.#warn = warn;
+    this.#index = index;
   }
 
   /**
@@ -46,13 +49,14 @@ export class Catalog {
    * others are served.
    *
    * @param warn told of everything that was not as it should be
-   * @throws {VstoreError} LOCKED, DAMAGED (the directory's own file)
+   * @throws {VstoreError} LOCKED, DAMAGED (the directory's own file); ERR when the index is not there
    */
-  static async open(directory: string, warn: Warn = () => {}): Promise<Catalog> {
+  static async open(directory: string, warn: Warn = () => {}, index: IndexChoice = "auto"): Promise<Catalog> {
+    assertAvailable(index);
     fs.mkdirSync(directory, { recursive: true });
     const lock = DirectoryLock.acquire(directory);
     try {
-      const catalog = new Catalog(directory, lock, warn);
+      const catalog = new Catalog(directory, lock, warn, index);
       await catalog.#load();
       return catalog;
     } catch (error) {
@@ -109,7 +113,7 @@ export class Catalog {
       );
     }
     await this.#createDirectory(name, options, id);
-    const collection = await Collection.open(this.#path(collectionDirectory(name)), this.#warn);
+    const collection = await this.#openCollection(name);
     this.#collections.set(name, collection);
     await this.markControl(id);
     return collection;
@@ -198,12 +202,16 @@ export class Catalog {
     try {
       // Before anything is opened, since that removes what the manifest does not name: it may be another's.
       await readCheckedManifest(this.directory, collectionDirectory(name));
-      this.#collections.set(name, await Collection.open(this.#path(collectionDirectory(name)), this.#warn));
+      this.#collections.set(name, await this.#openCollection(name));
     } catch (error) {
       if (!(error instanceof VstoreError)) throw error;
       this.#damaged.set(name, error);
       this.#warn("a collection is damaged and not served", { collection: name, reason: error.message });
     }
+  }
+
+  #openCollection(name: string): Promise<Collection> {
+    return Collection.open(this.#path(collectionDirectory(name)), this.#warn, this.#index);
   }
 
   async #createDirectory(name: string, options: CollectionOptions, id: string): Promise<void> {

@@ -8,6 +8,7 @@ import { Checkpointer, type CheckpointReport } from "./checkpoint.ts";
 import { Compaction } from "./compaction.ts";
 import { failPoint } from "./fail-point.ts";
 import { Generation } from "./generation.ts";
+import type { IndexChoice } from "./index/kinds.ts";
 import { assertKey, assertLength, assertVector, encodeAttributes, rowsOf } from "./input.ts";
 import { NONE } from "./key-table.ts";
 import { putBytes, REMOVE_BYTES } from "./keys.ts";
@@ -52,8 +53,8 @@ export class Collection {
   }
 
   /** @throws {DamagedFileError} */
-  static async open(directory: string, warn: Warn): Promise<Collection> {
-    const collection = new Collection(await openFiles(directory, warn), warn);
+  static async open(directory: string, warn: Warn, index: IndexChoice = "auto"): Promise<Collection> {
+    const collection = new Collection(await openFiles(directory, warn, index), warn);
     collection.#generation.indexer.noticeGrowth();
     return collection;
   }
@@ -257,7 +258,7 @@ export class Collection {
     return {
       dimensions: options.dimensions,
       metric: options.metric,
-      quantization: "F32",
+      quantization: indexKind.quantization,
       m: options.M,
       ef_construction: options.efConstruction,
       ef: options.ef,
@@ -267,6 +268,7 @@ export class Collection {
       compactions: generation,
       index: indexKind.name,
       indexed_slots: this.#generation.indexer.watermark,
+      index_bytes: this.#generation.indexer.index.memoryBytes,
       tail_slots: this.tailLength,
       segment_bytes: segments.fileBytes,
       keys_bytes: keys.log.bytes,

@@ -109,7 +109,8 @@ export class Compaction {
     fs.mkdirSync(this.#files);
     const manifest = { ...this.#manifest, generation: this.#manifest.generation + 1 };
     const empty = await createEmptyFiles(this.#files);
-    return openGeneration(this.#old.parts.directory, { ...manifest, ...empty }, this.#warn);
+    const { directory, indexKind } = this.#old.parts;
+    return openGeneration(directory, { ...manifest, ...empty }, indexKind, this.#warn);
   }
 
   async #copy(): Promise<void> {

@@ -23,14 +23,14 @@ export class Generation {
   watcher: ((slot: number) => void) | undefined;
 
   constructor(parts: Parts, hooks: GenerationHooks) {
-    const { segments, live, manifest, index, watermark } = parts;
+    const { segments, manifest, indexKind, index, watermark } = parts;
     this.parts = parts;
-    this.indexer = new Indexer(index, watermark, {
+    this.indexer = new Indexer(indexKind, index, watermark, {
       slots: () => segments.length,
       idle: () => hooks.indexed(this),
       failed: hooks.failed,
     });
-    this.searcher = new Searcher(manifest.options, segments, live, this.indexer);
+    this.searcher = new Searcher(this.indexer, manifest.options.ef);
   }
 
   /** The slot of the key, or NONE. */
@@ -56,6 +56,7 @@ export class Generation {
     const slot = segments.append(vector);
     const previous = keys.put(key, slot);
     live.add(slot);
+    this.indexer.index.born(slot);
     const kept = text ?? (previous === NONE ? undefined : attributes.get(previous));
     if (kept !== undefined && kept.length > 0) attributes.set(slot, kept);
     if (previous !== NONE) this.#kill(previous);
@@ -84,6 +85,7 @@ export class Generation {
     const { segments, keys, attributes } = this.parts;
     await this.indexer.close();
     await this.searcher.idle();
+    this.indexer.index.close();
     await segments.settle();
     segments.close();
     keys.log.close();
@@ -91,9 +93,8 @@ export class Generation {
   }
 
   #kill(slot: number): void {
-    this.searcher.noticeDeath(slot);
     this.parts.live.delete(slot);
-    this.indexer.index.remove(slot);
+    this.indexer.index.died(slot);
     this.watcher?.(slot);
   }
 }

@@ -2,16 +2,13 @@
  * Moves slots from the tail into the index, in slot order, in the background. It alone changes the index, and
  * never adds to it while it is being saved. Slots below `watermark` are in the index or dead; the tail is the rest.
  */
-import type { VectorIndex } from "./index/vector-index.ts";
+import type { VectorIndex, VectorIndexKind } from "./index/vector-index.ts";
 import { giveWay } from "./time-slice.ts";
 
 /** Tail slots that are left to exact search before indexing starts by itself. */
 export const TAIL_SLOTS_MAX = 1_000;
 /** Tail slots from which on indexing no longer gives way to requests: scanning the tail would cost them more. */
 const TAIL_SLOTS_URGENT = 10_000;
-/** Slots added between two moves of the watermark. */
-const BATCH_SLOTS = 16;
-
 export interface IndexerHooks {
   /** How many slots the collection has now. */
   slots(): number;
@@ -23,6 +20,7 @@ export interface IndexerHooks {
 
 export class Indexer {
   readonly index: VectorIndex;
+  readonly #kind: VectorIndexKind;
   readonly #hooks: IndexerHooks;
   #watermark: number;
   /** Slots below this one are to be indexed now. */
@@ -35,7 +33,8 @@ export class Indexer {
   #urgent = false;
   #closed = false;
 
-  constructor(index: VectorIndex, watermark: number, hooks: IndexerHooks) {
+  constructor(kind: VectorIndexKind, index: VectorIndex, watermark: number, hooks: IndexerHooks) {
+    this.#kind = kind;
     this.index = index;
     this.#watermark = watermark;
     this.#hooks = hooks;
@@ -89,7 +88,7 @@ export class Indexer {
     try {
       while (!this.#closed && (this.#watermark < this.#goal || this.tailLength > TAIL_SLOTS_MAX)) {
         await this.#exclusively(() => this.#addBatch());
-        if (!this.#urgent && this.tailLength < TAIL_SLOTS_URGENT) await giveWay();
+        if (this.#kind.blocks && !this.#urgent && this.tailLength < TAIL_SLOTS_URGENT) await giveWay();
       }
     } finally {
       // In the tick of the last look at the goal: whoever raises it from now on starts new work.
@@ -100,8 +99,8 @@ export class Indexer {
   }
 
   async #addBatch(): Promise<void> {
-    const end = Math.min(this.#watermark + BATCH_SLOTS, this.#hooks.slots());
-    await this.index.add(Array.from({ length: end - this.#watermark }, (_, i) => this.#watermark + i));
+    const end = Math.min(this.#watermark + this.#kind.batchSlots, this.#hooks.slots());
+    await this.index.add(this.#watermark, end);
     this.#watermark = end;
   }
 

@@ -9,6 +9,7 @@ import { countedSegments } from "./inventory.ts";
 import { LOG_HEADER } from "./layout.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
 import { collectionDirectory, isIndexFile, MANIFEST_FILE } from "./names.ts";
+import { quantizations } from "./options.ts";
 
 const logId = z.string().regex(/^\d{1,20}-\d{1,20}$/);
 const slots = z.int().min(0).max(limits.slotsMax);
@@ -25,6 +26,7 @@ const schema = z.object({
     M: z.int().min(limits.mMin).max(limits.mMax),
     efConstruction: z.int().min(limits.efConstructionMin).max(limits.efConstructionMax),
     ef: z.int().min(limits.efMin).max(limits.efMax),
+    quantization: z.enum(quantizations),
   }),
   generation: z.int().min(0),
   slots,

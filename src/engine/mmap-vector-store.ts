@@ -5,6 +5,7 @@
 import * as fs from "node:fs";
 import { VstoreError } from "../errors.ts";
 import { Collection, type InsertOptions } from "./collection.ts";
+import type { IndexChoice } from "./index/kinds.ts";
 import { DirectoryLock } from "./lock.ts";
 import { FIRST_ID } from "./log-id.ts";
 import { MANIFEST_FILE } from "./names.ts";
@@ -37,6 +38,7 @@ export class MmapVectorStore {
    *
    * @param options for a new store `dimensions` is required; for an existing one what is given must be what it has
    * @param warn told of a damaged index, which is built again
+   * @param index its implementation
    * @throws {VstoreError} ERR, LOCKED, DAMAGED, FULL
    *
    * @example
@@ -49,12 +51,13 @@ export class MmapVectorStore {
     directory: string,
     options: Partial<CollectionOptions> = {},
     warn: Warn = () => {},
+    index: IndexChoice = "auto",
   ): Promise<MmapVectorStore> {
     fs.mkdirSync(directory, { recursive: true });
     const lock = DirectoryLock.acquire(directory);
     try {
       await createUnlessThere(directory, options);
-      const collection = await Collection.open(directory, warn);
+      const collection = await Collection.open(directory, warn, index);
       assertSame(collection.options, options);
       return new MmapVectorStore(collection, lock);
     } catch (error) {

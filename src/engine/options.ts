@@ -7,6 +7,9 @@ import { limits } from "../limits.ts";
  */
 export type Metric = "COSINE" | "L2" | "IP";
 
+export const quantizations = ["INT8", "F16", "F32"] as const;
+export type Quantization = (typeof quantizations)[number];
+
 export interface CollectionOptions {
   /** Components of every vector. */
   readonly dimensions: number;
@@ -17,6 +20,8 @@ export interface CollectionOptions {
   readonly efConstruction: number;
   /** Candidates kept by a search that names no ef itself. */
   readonly ef: number;
+  /** How the graph of the native index keeps vectors: one, two or four bytes a component. Distances are exact with each. */
+  readonly quantization: Quantization;
 }
 
 const ranges = {
@@ -40,6 +45,7 @@ export function resolveOptions(
     M: given.M ?? limits.mDefault,
     efConstruction: given.efConstruction ?? limits.efConstructionDefault,
     ef: given.ef ?? limits.efDefault,
+    quantization: given.quantization ?? quantizations[0],
   };
   for (const [name, [min, max]] of Object.entries(ranges)) {
     const value = options[name as keyof typeof ranges];
@@ -49,6 +55,12 @@ export function resolveOptions(
   }
   if (!["COSINE", "L2", "IP"].includes(options.metric)) {
     throw new VstoreError("ERR", `'metric' must be COSINE, L2 or IP, got ${options.metric}`);
+  }
+  if (!quantizations.includes(options.quantization)) {
+    throw new VstoreError(
+      "ERR",
+      `'quantization' must be one of ${quantizations.join(", ")}, got ${options.quantization}`,
+    );
   }
   return options;
 }

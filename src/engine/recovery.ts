@@ -8,8 +8,8 @@ import { Attributes } from "./attributes.ts";
 import { Bitmap } from "./bitmap.ts";
 import { checksumText } from "./checksum.ts";
 import { syncDirectory } from "./files.ts";
-import { hnswlibKind } from "./index/hnswlib.ts";
-import type { VectorIndex, VectorIndexKind, VectorSource } from "./index/vector-index.ts";
+import { type IndexChoice, indexKind } from "./index/kinds.ts";
+import type { VectorIndex, VectorIndexKind } from "./index/vector-index.ts";
 import { loadIndex } from "./index-file.ts";
 import { Keys } from "./keys.ts";
 import { type Manifest, readManifest, writeManifest } from "./manifest.ts";
@@ -72,19 +72,24 @@ export async function createEmptyFiles(
  * @param warn told of a damaged index, which is built again
  * @throws {DamagedFileError} when anything but the index is not what the manifest says
  */
-export async function openFiles(directory: string, warn: Warn): Promise<Parts> {
+export async function openFiles(directory: string, warn: Warn, choice: IndexChoice): Promise<Parts> {
   const manifest = await readManifest(directory);
-  const parts = await openGeneration(directory, manifest, warn);
+  const parts = await openGeneration(directory, manifest, indexKind(manifest.options, choice), warn);
   // Not before: a manifest that somebody put back may name less than what is there, and be refused.
   removeUnnamed(parts);
   return parts;
 }
 
 /** Opens the generation that the manifest names; where that fails, nothing stays open. */
-export async function openGeneration(directory: string, manifest: Manifest, warn: Warn): Promise<Parts> {
+export async function openGeneration(
+  directory: string,
+  manifest: Manifest,
+  kind: VectorIndexKind,
+  warn: Warn,
+): Promise<Parts> {
   const opened: { close(): void }[] = [];
   try {
-    return await openParts(directory, manifest, warn, opened);
+    return await openParts(directory, manifest, kind, warn, opened);
   } catch (error) {
     for (const each of opened) each.close();
     throw error;
@@ -95,6 +100,7 @@ export async function openGeneration(directory: string, manifest: Manifest, warn
 async function openParts(
   directory: string,
   manifest: Manifest,
+  kind: VectorIndexKind,
   warn: Warn,
   opened: { close(): void }[],
 ): Promise<Parts> {
@@ -110,12 +116,11 @@ async function openParts(
     const found = `${keys.table.size} keys and ${live.count} live slots, expected ${manifest.live}`;
     throw new DamagedFileError(`${directory}/${MANIFEST_FILE}`, 0, found);
   }
-  const indexKind = hnswlibKind(manifest.options);
-  const source: VectorSource = { row: (slot) => segments.row(slot), has: (slot) => live.has(slot) };
-  const index = await loadIndex(files, manifest.index, indexKind, source, warn);
+  const source = { segments, live };
+  const index = await loadIndex(files, manifest.index, kind, source, warn);
   const watermark = index === undefined ? 0 : manifest.index!.watermark;
-  const parts = { directory, files, manifest, segments, keys, attributes, live, indexKind, watermark };
-  return { ...parts, index: index ?? indexKind.create(source) };
+  const parts = { directory, files, manifest, ...source, keys, attributes, indexKind: kind, watermark };
+  return { ...parts, index: index ?? kind.create(source) };
 }
 
 async function openSegments(files: string, manifest: Manifest): Promise<Segments> {

@@ -59,6 +59,11 @@ export class Segments {
     return this.#length;
   }
 
+  /** In slot order. */
+  get all(): readonly Segment[] {
+    return this.#open;
+  }
+
   /** Bytes of all segment files. */
   get fileBytes(): number {
     return this.#open.reduce((sum, segment) => sum + segment.shape.fileBytes, 0);

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { testIndex } from "./index-choice.ts";
 import { type RedisOptions, type RedisServer, startRedis } from "./redis-server.ts";
 
 export interface SidecarOptions {
@@ -119,7 +120,7 @@ export function startSidecar({
   const [command, ...rest] = [...through, ...serve];
   const child = spawn(command!, rest, {
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...withoutSettings(process.env), ...env },
+    env: { ...withoutSettings(process.env), VSTORE_INDEX: testIndex, ...env },
   });
   children.add(child);
   child.once("exit", () => {

@@ -1,5 +1,5 @@
 /**
- * The portable index: HNSW (Malkov & Yashunin 2018) by hnswlib-node. It is synchronous, keeps a copy of every
+ * The portable graph: HNSW (Malkov & Yashunin 2018) by hnswlib-node. It is synchronous, keeps a copy of every
  * vector and takes plain arrays; labels are slots. A removed node stays in the graph as a way through.
  */
 import { createRequire } from "node:module";
@@ -8,7 +8,7 @@ import { Bitmap } from "../bitmap.ts";
 import { COMPONENT_BYTES } from "../layout.ts";
 import type { CollectionOptions, Metric } from "../options.ts";
 import { TimeSlice } from "../time-slice.ts";
-import type { VectorIndex, VectorIndexKind, VectorSource } from "./vector-index.ts";
+import type { VectorSource } from "./vector-index.ts";
 
 const hnswlib = createRequire(import.meta.url)("hnswlib-node") as typeof import("hnswlib-node");
 
@@ -19,44 +19,46 @@ const LEVEL_SEED = 100;
 
 const SPACE = { COSINE: "cosine", L2: "l2", IP: "ip" } as const satisfies Record<Metric, string>;
 
-export function hnswlibKind(options: CollectionOptions): VectorIndexKind {
-  const empty = () => new hnswlib.HierarchicalNSW(SPACE[options.metric], options.dimensions);
-  // The vector, 2 M links of the lowest layer, their number, the label, and those of the layers above on average.
-  const nodeBytes = COMPONENT_BYTES * options.dimensions + 4 * (2 * options.M + 1) + 8 + 4 * 2;
-  return {
-    name: "hnswlib-node",
-    create(source) {
-      const graph = empty();
-      graph.initIndex(CAPACITY_MIN, options.M, options.efConstruction, LEVEL_SEED);
-      return new HnswlibIndex(graph, source, nodeBytes);
-    },
-    async load(source, path) {
-      const graph = empty();
-      await graph.readIndex(path);
-      return new HnswlibIndex(graph, source, nodeBytes);
-    },
-  };
-}
+const emptyGraph = ({ metric, dimensions }: CollectionOptions) =>
+  new hnswlib.HierarchicalNSW(SPACE[metric], dimensions);
 
-class HnswlibIndex implements VectorIndex {
+export class HnswlibGraph {
   readonly #graph: HierarchicalNSW;
   readonly #source: VectorSource;
   readonly #nodeBytes: number;
   readonly #live = new Bitmap();
+  /** Goes on from one call of `add` to the next: many short ones must not keep the event loop either. */
+  readonly #slice = new TimeSlice();
   /** Removals that came while the graph was being written; the writer reads it from another thread. */
   #postponed: Set<number> | undefined;
 
-  constructor(graph: HierarchicalNSW, source: VectorSource, nodeBytes: number) {
+  private constructor(graph: HierarchicalNSW, { dimensions, M }: CollectionOptions, source: VectorSource) {
     this.#graph = graph;
     this.#source = source;
-    this.#nodeBytes = nodeBytes;
+    // The vector, 2 M links of the lowest layer, their number, the label, and those of the layers above on average.
+    this.#nodeBytes = COMPONENT_BYTES * dimensions + 4 * (2 * M + 1) + 8 + 4 * 2;
     for (const slot of graph.getIdsList()) this.#adopt(slot);
   }
 
+  static create(options: CollectionOptions, source: VectorSource): HnswlibGraph {
+    const graph = emptyGraph(options);
+    graph.initIndex(CAPACITY_MIN, options.M, options.efConstruction, LEVEL_SEED);
+    return new HnswlibGraph(graph, options, source);
+  }
+
+  /** @throws when the file is not a graph of these options */
+  static async load(options: CollectionOptions, source: VectorSource, path: string): Promise<HnswlibGraph> {
+    const graph = emptyGraph(options);
+    await graph.readIndex(path);
+    return new HnswlibGraph(graph, options, source);
+  }
+
+  /** Nodes, removed ones included. */
   get length(): number {
     return this.#graph.getCurrentCount();
   }
 
+  /** Nodes that a search may return. */
   get live(): number {
     return this.#live.count;
   }
@@ -65,15 +67,20 @@ class HnswlibIndex implements VectorIndex {
     return this.length * this.#nodeBytes;
   }
 
-  async add(slots: readonly number[]): Promise<void> {
-    const slice = new TimeSlice();
-    for (const slot of slots) {
-      if (slice.spent) await slice.pause();
-      if (this.#source.has(slot)) this.#link(slot);
+  /** Adds the slots of [from, to) that are alive, in slices of the event loop's time. */
+  async add(from: number, to: number): Promise<void> {
+    for (let slot = from; slot < to; slot++) {
+      if (this.#slice.spent) await this.#slice.pause();
+      if (this.#source.live.has(slot)) this.#link(slot);
     }
   }
 
-  async search(query: Float32Array, k: number, ef: number): Promise<readonly number[]> {
+  /**
+   * About the k nearest live nodes, in no particular order.
+   *
+   * @param ef candidates kept, at least k are
+   */
+  search(query: Float32Array, k: number, ef: number): readonly number[] {
     const asked = Math.min(k + (this.#postponed?.size ?? 0), this.length);
     if (asked === 0) return [];
     this.#graph.setEf(Math.max(ef, asked));
@@ -81,6 +88,7 @@ class HnswlibIndex implements VectorIndex {
     return this.#postponed === undefined ? neighbors : neighbors.filter((slot) => this.#live.has(slot));
   }
 
+  /** The slot is never returned again. Unknown slots are ignored. */
   remove(slot: number): void {
     if (!this.#live.has(slot)) return;
     this.#live.delete(slot);
@@ -101,13 +109,13 @@ class HnswlibIndex implements VectorIndex {
 
   #link(slot: number): void {
     if (this.length === this.#graph.getMaxElements()) this.#graph.resizeIndex(this.length * 2);
-    this.#graph.addPoint(Array.from(this.#source.row(slot)), slot);
+    this.#graph.addPoint(Array.from(this.#source.segments.row(slot)), slot);
     this.#live.add(slot);
   }
 
   /** A node of a loaded graph: its slot may have died before the graph was saved, or since. */
   #adopt(slot: number): void {
-    if (this.#source.has(slot)) {
+    if (this.#source.live.has(slot)) {
       this.#live.add(slot);
       return;
     }

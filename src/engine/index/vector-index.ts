@@ -1,38 +1,69 @@
-/** What a collection needs of an approximate nearest-neighbour index; one implementation per file beside this one. */
+/** What a collection needs of an index of its vectors; one implementation per file beside this one. */
+import type { Bitmap } from "../bitmap.ts";
+import type { Segments } from "../segments.ts";
 
-/** Where an index finds the vectors it is told to add. */
+/** What an index reads of the collection it belongs to. */
 export interface VectorSource {
-  /** Shape (dimensions). */
-  row(slot: number): Float32Array;
-  /** False when the slot has died since it was named. */
-  has(slot: number): boolean;
+  readonly segments: Segments;
+  /** Slots that are alive. */
+  readonly live: Bitmap;
+}
+
+export interface Question {
+  /** Shape (dimensions), finite, and not zero under COSINE. */
+  readonly query: Float32Array;
+  /** Results wanted. */
+  readonly k: number;
+  /** Candidates that the graph keeps, at least k are. */
+  readonly ef: number;
+  /** Look at every row instead of asking the graph. */
+  readonly exact: boolean;
+  /** Largest distance of a result. */
+  readonly within: number;
+  /** Slots below it are in the graph or dead; the rest is scanned. */
+  readonly watermark: number;
+}
+
+export interface Neighbour {
+  readonly slot: number;
+  /** As options.ts defines it for the metric. */
+  readonly distance: number;
 }
 
 export interface VectorIndex {
-  /** Nodes, removed ones included. */
+  /** Nodes of the graph, dead ones included. */
   readonly length: number;
-  /** Nodes that a search may return. */
-  readonly live: number;
+  /** Bytes of memory, mapped files not included. */
+  readonly memoryBytes: number;
   /** About how many bytes `save` would write. */
   readonly fileBytes: number;
-  /** Adds the slots that are still alive; long work is cut into slices of the event loop's time. */
-  add(slots: readonly number[]): Promise<void>;
+  /** A slot has its vector: searches that begin from now on find it. */
+  born(slot: number): void;
+  /** Searches that begin from now on do not find the slot; those under way still may. */
+  died(slot: number): void;
+  /** Links the slots of [from, to) that are alive into the graph. */
+  add(from: number, to: number): Promise<void>;
   /**
-   * About the k nearest live nodes, in no particular order.
-   *
-   * @param ef candidates kept, at least k are
+   * The nearest of the vectors that are alive as it begins, nearest first, the lower slot first where distances are
+   * equal: k of them whenever k exist within the distance. It may be up to one turn of the event loop until it begins.
    */
-  search(query: Float32Array, k: number, ef: number): Promise<readonly number[]>;
-  /** The slot is never returned again. Unknown slots are ignored. */
-  remove(slot: number): void;
-  /** Writes the index to a new file, which the caller has checked for room. Nothing is added meanwhile; all else goes on. */
+  search(question: Question): Promise<readonly Neighbour[]>;
+  /** Writes the graph to a new file, which the caller has checked for room. Nothing is added meanwhile; all else goes on. */
   save(path: string): Promise<void>;
+  /** Gives the memory back. Nothing is under way then. */
+  close(): void;
 }
 
 /** How an implementation is made, empty or from a file that its `save` wrote. */
 export interface VectorIndexKind {
   /** As named in the manifest and in VSTORE.INFO. */
   readonly name: string;
+  /** How the graph keeps vectors. */
+  readonly quantization: string;
+  /** Slots worth one call of `add`: the watermark rises, and an index can be saved, in between only. */
+  readonly batchSlots: number;
+  /** Whether it works on the event loop's thread, so that work nobody waits for should give way to requests. */
+  readonly blocks: boolean;
   create(source: VectorSource): VectorIndex;
   /** @throws when the file is not an index of these options */
   load(source: VectorSource, path: string): Promise<VectorIndex>;

@@ -1,0 +1,40 @@
+{
+  "targets": [
+    {
+      "target_name": "vstore",
+      "sources": [
+        "native/addon.cc",
+        "native/native_graph.cc",
+        "native/environment.cc",
+        "native/search.cc",
+        "native/pool.cc",
+        "native/graph_file.cc",
+        "native/graph.cc",
+        "native/nodes.cc",
+        "native/codes.cc",
+        "native/kernels.cc",
+        "native/kernels_x86.cc",
+        "native/kernels_neon.cc"
+      ],
+      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
+      "cflags_cc": ["-std=c++17", "-O3", "-Wall", "-Wextra", "-fvisibility=hidden"],
+      "cflags!": ["-fno-exceptions"],
+      "cflags_cc!": ["-fno-exceptions", "-std=gnu++17", "-std=gnu++20"],
+      "conditions": [
+        [
+          "OS=='mac'",
+          {
+            "xcode_settings": {
+              "CLANG_CXX_LANGUAGE_STANDARD": "c++17",
+              "GCC_ENABLE_CPP_EXCEPTIONS": "YES",
+              "GCC_OPTIMIZATION_LEVEL": "3",
+              "GCC_SYMBOLS_PRIVATE_EXTERN": "YES",
+              "MACOSX_DEPLOYMENT_TARGET": "11.0"
+            }
+          }
+        ]
+      ]
+    }
+  ]
+}

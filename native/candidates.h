@@ -1,0 +1,65 @@
+/** What a walk through the graph keeps: candidates in order, and which nodes it has seen. */
+#pragma once
+#include <cstring>
+#include <vector>
+
+#include "nodes.h"
+
+namespace vstore {
+
+/**
+ * A node and its distance in one number that sorts by distance, then by slot. The bits of a float, with the sign
+ * folded in, sort as the float does; NaN comes last, so that the order is total whatever the vectors hold.
+ */
+using Candidate = uint64_t;
+
+inline Candidate makeCandidate(float distance, Slot slot) {
+  int32_t bits;
+  std::memcpy(&bits, &distance, sizeof bits);
+  const uint32_t ordered = static_cast<uint32_t>(bits) ^ (static_cast<uint32_t>(bits >> 31) | 0x80000000u);
+  return static_cast<uint64_t>(ordered) << 32 | slot;
+}
+inline Slot slotOf(Candidate candidate) { return static_cast<Slot>(candidate); }
+/** By distance alone. */
+inline bool isNearer(Candidate a, Candidate b) { return a >> 32 < b >> 32; }
+
+/** The set of slots seen, emptied in constant time: a slot is in it when its tag is that of the walk. */
+class Visited {
+ public:
+  void start(uint64_t slots) {
+    if (tags_.size() < slots) tags_.resize(slots, 0);
+    slots_ = slots;
+    if (++tag_ != 0) return;
+    std::fill(tags_.begin(), tags_.end(), 0);
+    tag_ = 1;
+  }
+  /** False when it was in already, or is beyond: born since the walk began. */
+  bool insert(Slot slot) {
+    if (slot >= slots_) return false;
+    const bool isNew = tags_[slot] != tag_;
+    tags_[slot] = tag_;
+    return isNew;
+  }
+
+ private:
+  std::vector<uint16_t> tags_;
+  uint64_t slots_ = 0;
+  uint16_t tag_ = 0;
+};
+
+/** The memory of one walk, kept by each thread for its next. */
+struct Scratch {
+  Visited visited;
+  /** Nodes to go on from, a heap with the nearest on top. */
+  std::vector<Candidate> frontier;
+  /** The nearest so far, a heap with the farthest on top; sorted, nearest first, when the walk ends. */
+  std::vector<Candidate> found;
+  std::vector<Slot> unseen;
+
+  static Scratch& ofThread() {
+    thread_local Scratch scratch;
+    return scratch;
+  }
+};
+
+}  // namespace vstore

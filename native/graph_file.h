@@ -1,0 +1,27 @@
+/**
+ * A graph in a file. Little-endian:
+ *
+ *   header   magic, format version, options, slots, entry, length, CRC-32 of all that
+ *   blocks   of consecutive slots, about 4 MiB each; each ends with the CRC-32 of the rest of it
+ *     linked   one byte per slot: 1 when its node is in the graph, else all that follows of it is zero
+ *     codes    per slot: the head of the code, its components
+ *     links    per slot: their number on layer 0, and 2 M of them
+ *     upper    per slot, for each layer that a hash of the slot gives it: their number, and M of them
+ *
+ * Who is alive is not in it: the collection knows. It is read in bulk, verified, and every link is checked.
+ */
+#pragma once
+#include <memory>
+#include <string>
+
+#include "graph.h"
+
+namespace vstore {
+
+/** Nothing may be inserted meanwhile; all else goes on. @throws std::runtime_error, and leaves what was written */
+void saveGraph(const Graph& graph, const std::string& path);
+
+/** @throws std::runtime_error when it cannot be read, is damaged, or is of other options */
+std::unique_ptr<Graph> loadGraph(const std::string& path, const GraphOptions& options);
+
+}  // namespace vstore

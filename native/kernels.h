@@ -1,0 +1,54 @@
+/**
+ * The inner loops: products and differences of two vectors, once per instruction set. Everything above works with
+ * any of the sets; which one is decided at run time, so that one build serves every CPU of an architecture.
+ */
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace vstore {
+
+/** An IEEE 754 binary16 number. */
+struct Half {
+  uint16_t bits;
+};
+float toFloat(Half half);
+/** Rounds to nearest, ties to even; what is too large becomes the largest finite number. */
+Half toHalf(float value);
+
+/** Σ q·r and Σ r·r of a query and a row. */
+struct Products {
+  double dot;
+  double square;
+};
+
+struct Kernels {
+  const char* name;
+  /** Whether this CPU can run them. */
+  bool (*supported)();
+  /** Codes are -127 to 127. */
+  int32_t (*dotInt8)(const int8_t* a, const int8_t* b, size_t n);
+  float (*dotHalf)(const Half* a, const Half* b, size_t n);
+  float (*dotFloat)(const float* a, const float* b, size_t n);
+  /** Σ (a - b)² */
+  float (*squareHalf)(const Half* a, const Half* b, size_t n);
+  float (*squareFloat)(const float* a, const float* b, size_t n);
+  /** Of distances that are shown: products of float32 are exact in float64, only the sums are rounded. */
+  Products (*products)(const double* query, const float* row, size_t n);
+  double (*squareExact)(const double* query, const float* row, size_t n);
+};
+
+extern const Kernels plainKernels;
+#if defined(__x86_64__)
+extern const Kernels avx2Kernels;
+extern const Kernels avx512Kernels;
+#elif defined(__aarch64__)
+extern const Kernels neonKernels;
+#endif
+
+/** Those this CPU can run, the fastest last. */
+std::vector<const Kernels*> supportedKernels();
+const Kernels& fastestKernels();
+
+}  // namespace vstore

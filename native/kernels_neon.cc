@@ -1,0 +1,101 @@
+/** The kernels for NEON, which every 64-bit ARM has. What is left over of whole vectors is done by the plain kernels. */
+#if defined(__aarch64__)
+#include <arm_neon.h>
+
+#include "kernels.h"
+
+namespace vstore {
+namespace {
+
+constexpr size_t whole(size_t n, size_t width) { return n - n % width; }
+
+float32x4_t load(const float* p) { return vld1q_f32(p); }
+float32x4_t load(const Half* p) {
+  return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(reinterpret_cast<const uint16_t*>(p))));
+}
+
+int32_t dotInt8(const int8_t* a, const int8_t* b, size_t n) {
+  const size_t end = whole(n, 16);
+  int32x4_t sums = vdupq_n_s32(0);
+  for (size_t i = 0; i < end; i += 16) {
+    const int8x16_t x = vld1q_s8(a + i), y = vld1q_s8(b + i);
+    // Two products of at most 127² fit into 16 bits.
+    const int16x8_t low = vmull_s8(vget_low_s8(x), vget_low_s8(y));
+    sums = vpadalq_s16(sums, vmlal_s8(low, vget_high_s8(x), vget_high_s8(y)));
+  }
+  return vaddvq_s32(sums) + plainKernels.dotInt8(a + end, b + end, n - end);
+}
+
+template <class T>
+float dotWhole(const T* a, const T* b, size_t end) {
+  float32x4_t even = vdupq_n_f32(0), odd = even;
+  for (size_t i = 0; i < end; i += 8) {
+    even = vfmaq_f32(even, load(a + i), load(b + i));
+    odd = vfmaq_f32(odd, load(a + i + 4), load(b + i + 4));
+  }
+  return vaddvq_f32(vaddq_f32(even, odd));
+}
+
+template <class T>
+float squareWhole(const T* a, const T* b, size_t end) {
+  float32x4_t even = vdupq_n_f32(0), odd = even;
+  for (size_t i = 0; i < end; i += 8) {
+    const float32x4_t x = vsubq_f32(load(a + i), load(b + i));
+    const float32x4_t y = vsubq_f32(load(a + i + 4), load(b + i + 4));
+    even = vfmaq_f32(even, x, x);
+    odd = vfmaq_f32(odd, y, y);
+  }
+  return vaddvq_f32(vaddq_f32(even, odd));
+}
+
+float dotHalf(const Half* a, const Half* b, size_t n) {
+  const size_t end = whole(n, 8);
+  return dotWhole(a, b, end) + plainKernels.dotHalf(a + end, b + end, n - end);
+}
+
+float dotFloat(const float* a, const float* b, size_t n) {
+  const size_t end = whole(n, 8);
+  return dotWhole(a, b, end) + plainKernels.dotFloat(a + end, b + end, n - end);
+}
+
+float squareHalf(const Half* a, const Half* b, size_t n) {
+  const size_t end = whole(n, 8);
+  return squareWhole(a, b, end) + plainKernels.squareHalf(a + end, b + end, n - end);
+}
+
+float squareFloat(const float* a, const float* b, size_t n) {
+  const size_t end = whole(n, 8);
+  return squareWhole(a, b, end) + plainKernels.squareFloat(a + end, b + end, n - end);
+}
+
+Products products(const double* query, const float* row, size_t n) {
+  const size_t end = whole(n, 2);
+  float64x2_t dots = vdupq_n_f64(0), squares = dots;
+  for (size_t i = 0; i < end; i += 2) {
+    const float64x2_t components = vcvt_f64_f32(vld1_f32(row + i));
+    dots = vfmaq_f64(dots, vld1q_f64(query + i), components);
+    squares = vfmaq_f64(squares, components, components);
+  }
+  const Products rest = plainKernels.products(query + end, row + end, n - end);
+  return {vaddvq_f64(dots) + rest.dot, vaddvq_f64(squares) + rest.square};
+}
+
+double squareExact(const double* query, const float* row, size_t n) {
+  const size_t end = whole(n, 2);
+  float64x2_t sums = vdupq_n_f64(0);
+  for (size_t i = 0; i < end; i += 2) {
+    const float64x2_t difference = vsubq_f64(vld1q_f64(query + i), vcvt_f64_f32(vld1_f32(row + i)));
+    sums = vfmaq_f64(sums, difference, difference);
+  }
+  return vaddvq_f64(sums) + plainKernels.squareExact(query + end, row + end, n - end);
+}
+
+}  // namespace
+
+const Kernels neonKernels = {
+    "neon",     [] { return true; }, dotInt8,  dotHalf,     dotFloat,
+    squareHalf, squareFloat,         products, squareExact,
+};
+
+}  // namespace vstore
+#endif

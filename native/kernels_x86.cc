@@ -1,0 +1,218 @@
+/** The kernels for AVX2 and for AVX-512 with VNNI. Each function says what it needs; nothing else may call it. */
+#if defined(__x86_64__)
+// GCC 12 warns of variables that its own header leaves uninitialised on purpose (its bug 105593).
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#include <immintrin.h>
+
+#include "kernels.h"
+
+#define AVX2 __attribute__((target("avx2,fma,f16c")))
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")))
+
+namespace vstore {
+namespace avx2 {
+
+/** Whole vectors; what is left over is done by the plain kernels. */
+constexpr size_t whole(size_t n, size_t width) { return n - n % width; }
+
+AVX2 inline __m256 load(const float* p) { return _mm256_loadu_ps(p); }
+AVX2 inline __m256 load(const Half* p) {
+  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+
+AVX2 inline double sum(__m256d v) {
+  const __m128d halves = _mm_add_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd(v, 1));
+  return _mm_cvtsd_f64(_mm_add_sd(halves, _mm_unpackhi_pd(halves, halves)));
+}
+
+AVX2 inline float sum(__m256 v) {
+  const __m128 quarters = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+  const __m128 pairs = _mm_add_ps(quarters, _mm_movehl_ps(quarters, quarters));
+  return _mm_cvtss_f32(_mm_add_ss(pairs, _mm_movehdup_ps(pairs)));
+}
+
+AVX2 inline int32_t sum(__m256i v) {
+  const __m128i quarters = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+  const __m128i pairs = _mm_add_epi32(quarters, _mm_unpackhi_epi64(quarters, quarters));
+  return _mm_cvtsi128_si32(_mm_add_epi32(pairs, _mm_shuffle_epi32(pairs, 1)));
+}
+
+AVX2 int32_t dotInt8(const int8_t* a, const int8_t* b, size_t n) {
+  const size_t end = whole(n, 32);
+  __m256i sums = _mm256_setzero_si256();
+  for (size_t i = 0; i < end; i += 32) {
+    const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a + i));
+    const __m256i y = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b + i));
+    // |x| · (y with the sign of x). Two products of at most 127² fit into 16 bits.
+    const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(x), _mm256_sign_epi8(y, x));
+    sums = _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  }
+  return sum(sums) + plainKernels.dotInt8(a + end, b + end, n - end);
+}
+
+template <class T>
+AVX2 __m256 dotWhole(const T* a, const T* b, size_t end) {
+  __m256 even = _mm256_setzero_ps(), odd = even;
+  size_t i = 0;
+  for (; i + 16 <= end; i += 16) {
+    even = _mm256_fmadd_ps(load(a + i), load(b + i), even);
+    odd = _mm256_fmadd_ps(load(a + i + 8), load(b + i + 8), odd);
+  }
+  if (i < end) even = _mm256_fmadd_ps(load(a + i), load(b + i), even);
+  return _mm256_add_ps(even, odd);
+}
+
+template <class T>
+AVX2 __m256 squareWhole(const T* a, const T* b, size_t end) {
+  __m256 sums = _mm256_setzero_ps();
+  for (size_t i = 0; i < end; i += 8) {
+    const __m256 difference = _mm256_sub_ps(load(a + i), load(b + i));
+    sums = _mm256_fmadd_ps(difference, difference, sums);
+  }
+  return sums;
+}
+
+AVX2 float dotHalf(const Half* a, const Half* b, size_t n) {
+  const size_t end = whole(n, 8);
+  return sum(dotWhole(a, b, end)) + plainKernels.dotHalf(a + end, b + end, n - end);
+}
+
+AVX2 float dotFloat(const float* a, const float* b, size_t n) {
+  const size_t end = whole(n, 8);
+  return sum(dotWhole(a, b, end)) + plainKernels.dotFloat(a + end, b + end, n - end);
+}
+
+AVX2 float squareHalf(const Half* a, const Half* b, size_t n) {
+  const size_t end = whole(n, 8);
+  return sum(squareWhole(a, b, end)) + plainKernels.squareHalf(a + end, b + end, n - end);
+}
+
+AVX2 float squareFloat(const float* a, const float* b, size_t n) {
+  const size_t end = whole(n, 8);
+  return sum(squareWhole(a, b, end)) + plainKernels.squareFloat(a + end, b + end, n - end);
+}
+
+AVX2 Products products(const double* query, const float* row, size_t n) {
+  const size_t end = whole(n, 4);
+  __m256d dots = _mm256_setzero_pd(), squares = dots;
+  for (size_t i = 0; i < end; i += 4) {
+    const __m256d components = _mm256_cvtps_pd(_mm_loadu_ps(row + i));
+    dots = _mm256_fmadd_pd(_mm256_loadu_pd(query + i), components, dots);
+    squares = _mm256_fmadd_pd(components, components, squares);
+  }
+  const Products rest = plainKernels.products(query + end, row + end, n - end);
+  return {sum(dots) + rest.dot, sum(squares) + rest.square};
+}
+
+AVX2 double squareExact(const double* query, const float* row, size_t n) {
+  const size_t end = whole(n, 4);
+  __m256d sums = _mm256_setzero_pd();
+  for (size_t i = 0; i < end; i += 4) {
+    const __m256d components = _mm256_cvtps_pd(_mm_loadu_ps(row + i));
+    const __m256d difference = _mm256_sub_pd(_mm256_loadu_pd(query + i), components);
+    sums = _mm256_fmadd_pd(difference, difference, sums);
+  }
+  return sum(sums) + plainKernels.squareExact(query + end, row + end, n - end);
+}
+
+bool supported() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+}
+
+}  // namespace avx2
+
+namespace avx512 {
+
+/** A mask of the first `n` of `width` lanes, from `i` on; none when `i` is beyond. */
+inline uint64_t lanes(size_t n, size_t i, size_t width) {
+  if (i + width <= n) return ~0ull >> (64 - width);
+  return i < n ? (1ull << (n - i)) - 1 : 0;
+}
+
+AVX512 inline __m512 load(const float* p, __mmask16 mask) { return _mm512_maskz_loadu_ps(mask, p); }
+AVX512 inline __m512 load(const Half* p, __mmask16 mask) {
+  return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, p));
+}
+
+AVX512 int32_t dotInt8(const int8_t* a, const int8_t* b, size_t n) {
+  // VNNI multiplies unsigned with signed bytes: (a + 128)·b - 128·b.
+  const __m512i offset = _mm512_set1_epi8(static_cast<char>(0x80));
+  __m512i sums = _mm512_setzero_si512(), excess = sums;
+  for (size_t i = 0; i < n; i += 64) {
+    const __mmask64 mask = lanes(n, i, 64);
+    const __m512i x = _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, a + i), offset);
+    const __m512i y = _mm512_maskz_loadu_epi8(mask, b + i);
+    sums = _mm512_dpbusd_epi32(sums, x, y);
+    excess = _mm512_dpbusd_epi32(excess, offset, y);
+  }
+  return _mm512_reduce_add_epi32(_mm512_sub_epi32(sums, excess));
+}
+
+template <class T>
+AVX512 float dot(const T* a, const T* b, size_t n) {
+  __m512 even = _mm512_setzero_ps(), odd = even;
+  for (size_t i = 0; i < n; i += 32) {
+    const __mmask16 first = lanes(n, i, 16), second = lanes(n, i + 16, 16);
+    even = _mm512_fmadd_ps(load(a + i, first), load(b + i, first), even);
+    odd = _mm512_fmadd_ps(load(a + i + 16, second), load(b + i + 16, second), odd);
+  }
+  return _mm512_reduce_add_ps(_mm512_add_ps(even, odd));
+}
+
+template <class T>
+AVX512 float square(const T* a, const T* b, size_t n) {
+  __m512 even = _mm512_setzero_ps(), odd = even;
+  for (size_t i = 0; i < n; i += 32) {
+    const __mmask16 first = lanes(n, i, 16), second = lanes(n, i + 16, 16);
+    const __m512 x = _mm512_sub_ps(load(a + i, first), load(b + i, first));
+    const __m512 y = _mm512_sub_ps(load(a + i + 16, second), load(b + i + 16, second));
+    even = _mm512_fmadd_ps(x, x, even);
+    odd = _mm512_fmadd_ps(y, y, odd);
+  }
+  return _mm512_reduce_add_ps(_mm512_add_ps(even, odd));
+}
+
+AVX512 Products products(const double* query, const float* row, size_t n) {
+  __m512d dots = _mm512_setzero_pd(), squares = dots;
+  for (size_t i = 0; i < n; i += 8) {
+    const __mmask8 mask = lanes(n, i, 8);
+    const __m512d components = _mm512_cvtps_pd(_mm256_maskz_loadu_ps(mask, row + i));
+    dots = _mm512_fmadd_pd(_mm512_maskz_loadu_pd(mask, query + i), components, dots);
+    squares = _mm512_fmadd_pd(components, components, squares);
+  }
+  return {_mm512_reduce_add_pd(dots), _mm512_reduce_add_pd(squares)};
+}
+
+AVX512 double squareExact(const double* query, const float* row, size_t n) {
+  __m512d sums = _mm512_setzero_pd();
+  for (size_t i = 0; i < n; i += 8) {
+    const __mmask8 mask = lanes(n, i, 8);
+    const __m512d components = _mm512_cvtps_pd(_mm256_maskz_loadu_ps(mask, row + i));
+    const __m512d difference = _mm512_sub_pd(_mm512_maskz_loadu_pd(mask, query + i), components);
+    sums = _mm512_fmadd_pd(difference, difference, sums);
+  }
+  return _mm512_reduce_add_pd(sums);
+}
+
+bool supported() {
+  return avx2::supported() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512vnni");
+}
+
+}  // namespace avx512
+
+const Kernels avx2Kernels = {
+    "avx2",           avx2::supported,   avx2::dotInt8,  avx2::dotHalf,     avx2::dotFloat,
+    avx2::squareHalf, avx2::squareFloat, avx2::products, avx2::squareExact,
+};
+const Kernels avx512Kernels = {
+    "avx512",             avx512::supported,     avx512::dotInt8,  avx512::dot<Half>,   avx512::dot<float>,
+    avx512::square<Half>, avx512::square<float>, avx512::products, avx512::squareExact,
+};
+
+}  // namespace vstore
+#pragma GCC diagnostic pop
+#endif

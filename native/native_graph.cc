@@ -1,0 +1,239 @@
+/** The methods of the JavaScript object: each starts work on other threads, or answers at once. */
+#include "native_graph.h"
+
+#include <stdexcept>
+
+namespace vstore {
+namespace {
+
+uint32_t uint32At(const Napi::CallbackInfo& info, size_t i) { return info[i].As<Napi::Number>().Uint32Value(); }
+
+GraphOptions optionsOf(const Napi::CallbackInfo& info) {
+  return {uint32At(info, 0), static_cast<Metric>(uint32At(info, 1)),
+          static_cast<Quantization>(uint32At(info, 2)), uint32At(info, 3), uint32At(info, 4)};
+}
+
+/** Arguments 1 to 7 of search. */
+SearchOptions searchOptionsOf(const Napi::CallbackInfo& info) {
+  SearchOptions options{uint32At(info, 1),
+                        uint32At(info, 2),
+                        info[3].As<Napi::Boolean>().Value(),
+                        info[4].As<Napi::Number>().DoubleValue(),
+                        uint32At(info, 5),
+                        uint32At(info, 6),
+                        std::nullopt};
+  if (info[7].IsTypedArray()) {
+    const auto bitmap = info[7].As<Napi::Uint8Array>();
+    options.allowed.emplace(bitmap.Data(), bitmap.Data() + bitmap.ByteLength());
+  }
+  return options;
+}
+
+}  // namespace
+
+/** Keeps the graph's object, and with it the memory of its rows, until it is settled. */
+class NativeGraph::Work : public Pending {
+ public:
+  Work(Napi::Env env, NativeGraph& graph)
+      : Pending(env), graph_(graph), object_(Napi::Persistent(graph.Value())) {
+    graph_.worksUnderWay_++;
+  }
+  ~Work() override {
+    if (--graph_.worksUnderWay_ == 0 && *graph_.stopped_) graph_.release();
+  }
+
+ protected:
+  Napi::Value result(Napi::Env env) override {
+    if (*graph_.stopped_) throw std::runtime_error("the graph was closed");
+    return value(env);
+  }
+  virtual Napi::Value value(Napi::Env env) { return env.Undefined(); }
+
+  NativeGraph& graph_;
+
+ private:
+  const Napi::ObjectReference object_;
+};
+
+class NativeGraph::Addition : public Work {
+ public:
+  using Work::Work;
+};
+
+class NativeGraph::Searching : public Work {
+ public:
+  Searching(Napi::Env env, NativeGraph& graph, std::shared_ptr<Search> search, size_t k)
+      : Work(env, graph), search_(std::move(search)), k_(k) {}
+
+ protected:
+  Napi::Value value(Napi::Env env) override {
+    const size_t n = search_->size();
+    auto counts = Napi::Uint32Array::New(env, n);
+    auto slots = Napi::Uint32Array::New(env, n * k_);
+    auto distances = Napi::Float64Array::New(env, n * k_);
+    for (size_t i = 0; i < n; i++) {
+      size_t at = i * k_;
+      for (const Neighbour& neighbour : search_->results(i)) {
+        slots[at] = neighbour.slot;
+        distances[at++] = neighbour.distance;
+      }
+      counts[i] = static_cast<uint32_t>(at - i * k_);
+    }
+    auto results = Napi::Object::New(env);
+    results["counts"] = counts;
+    results["slots"] = slots;
+    results["distances"] = distances;
+    return results;
+  }
+
+ private:
+  const std::shared_ptr<Search> search_;
+  const size_t k_;
+};
+
+/** Waits for the disk, so it has a thread of its own. */
+class NativeGraph::FileWork : public Work {
+ public:
+  using Work::Work;
+  ~FileWork() override {
+    if (thread_.joinable()) thread_.join();
+  }
+
+  Napi::Promise start(std::function<void()> run) {
+    const auto& environment = graph_.environment_;
+    const Napi::Promise promise = environment->begin(this);
+    thread_ = std::thread([this, environment = environment.get(), run = std::move(run)] {
+      try {
+        run();
+      } catch (...) {
+        failure = std::current_exception();
+      }
+      environment->finished(this);
+    });
+    return promise;
+  }
+
+  /** What was loaded. */
+  std::shared_ptr<Graph> loaded;
+
+ protected:
+  Napi::Value value(Napi::Env env) override {
+    if (loaded) graph_.graph_ = std::move(loaded);
+    return env.Undefined();
+  }
+
+ private:
+  std::thread thread_;
+};
+
+Napi::Function NativeGraph::define(Napi::Env env) {
+  return DefineClass(env, "Graph",
+                     {
+                         InstanceMethod<&NativeGraph::addSegment>("addSegment"),
+                         InstanceMethod<&NativeGraph::setLive>("setLive"),
+                         InstanceMethod<&NativeGraph::kill>("kill"),
+                         InstanceMethod<&NativeGraph::add>("add"),
+                         InstanceMethod<&NativeGraph::search>("search"),
+                         InstanceMethod<&NativeGraph::save>("save"),
+                         InstanceMethod<&NativeGraph::load>("load"),
+                         InstanceMethod<&NativeGraph::close>("close"),
+                         InstanceMethod<&NativeGraph::length>("length"),
+                         InstanceMethod<&NativeGraph::live>("live"),
+                         InstanceMethod<&NativeGraph::bytes>("bytes"),
+                     });
+}
+
+NativeGraph::NativeGraph(const Napi::CallbackInfo& info)
+    : ObjectWrap(info),
+      environment_(*info.Env().GetInstanceData<std::shared_ptr<Environment>>()),
+      stopped_(std::make_shared<std::atomic<bool>>(false)),
+      graph_(std::make_shared<Graph>(optionsOf(info))),
+      rows_(std::make_shared<Rows>(graph_->options.dimensions)) {
+  environment_->watch(stopped_.get());
+}
+
+NativeGraph::~NativeGraph() { environment_->unwatch(stopped_.get()); }
+
+void NativeGraph::addSegment(const Napi::CallbackInfo& info) {
+  const auto rows = info[0].As<Napi::Float32Array>();
+  rows_ = std::make_shared<Rows>(rows_->with(rows.Data(), rows.ElementLength() / graph_->options.dimensions));
+  segments_.push_back(Napi::Persistent(rows.ArrayBuffer()));
+  environment_->endBeforeAllElse();
+}
+
+void NativeGraph::setLive(const Napi::CallbackInfo& info) { graph_->setLive(uint32At(info, 0)); }
+
+void NativeGraph::kill(const Napi::CallbackInfo& info) { graph_->kill(uint32At(info, 0)); }
+
+Napi::Value NativeGraph::add(const Napi::CallbackInfo& info) {
+  const Slot from = uint32At(info, 0);
+  const size_t count = uint32At(info, 1) - from;
+  auto* work = new Addition(info.Env(), *this);
+  const auto link = [graph = graph_, rows = rows_, from](size_t i) {
+    const auto slot = static_cast<Slot>(from + i);
+    if (slot >= graph->nodes.slots()) return;
+    const Life& life = graph->nodes.node(slot).life;
+    if (life.isAlive() && !life.isLinked()) graph->insert(slot, rows->row(slot));
+  };
+  const auto done = [work, environment = environment_.get(), stopped = stopped_](std::exception_ptr failure) {
+    work->failure = failure;
+    environment->finished(work);
+  };
+  const Napi::Promise promise = environment_->begin(work);
+  Pool::ofProcess().run({Pool::Priority::build, count, link, done, *stopped_});
+  return promise;
+}
+
+Napi::Value NativeGraph::search(const Napi::CallbackInfo& info) {
+  const auto queries = info[0].As<Napi::Float32Array>();
+  SearchOptions options = searchOptionsOf(info);
+  const size_t k = options.k;
+  const size_t count = queries.ElementLength() / graph_->options.dimensions;
+  const auto search = std::make_shared<Search>(graph_, rows_, std::move(options), queries.Data(), count);
+  auto* work = new Searching(info.Env(), *this, search, k);
+  const auto done = [work, environment = environment_.get(), stopped = stopped_](std::exception_ptr failure) {
+    work->failure = failure;
+    environment->finished(work);
+  };
+  const Napi::Promise promise = environment_->begin(work);
+  search->start(Pool::ofProcess(), *stopped_, done);
+  return promise;
+}
+
+Napi::Value NativeGraph::save(const Napi::CallbackInfo& info) {
+  auto* work = new FileWork(info.Env(), *this);
+  return work->start([graph = graph_, path = info[0].As<Napi::String>().Utf8Value()] { saveGraph(*graph, path); });
+}
+
+Napi::Value NativeGraph::load(const Napi::CallbackInfo& info) {
+  auto* work = new FileWork(info.Env(), *this);
+  return work->start([work, options = graph_->options, path = info[0].As<Napi::String>().Utf8Value()] {
+    work->loaded = loadGraph(path, options);
+  });
+}
+
+Napi::Value NativeGraph::length(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), graph_->length());
+}
+
+Napi::Value NativeGraph::live(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), graph_->live());
+}
+
+Napi::Value NativeGraph::bytes(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(graph_->nodes.bytes()));
+}
+
+/** Work under way is cut short, and gives back the memory when it has ended. */
+void NativeGraph::close(const Napi::CallbackInfo&) {
+  *stopped_ = true;
+  if (worksUnderWay_ == 0) release();
+}
+
+void NativeGraph::release() {
+  graph_.reset();
+  rows_.reset();
+  segments_.clear();
+}
+
+}  // namespace vstore

@@ -1,0 +1,90 @@
+/** Chunks: how they are laid out, made and given back. */
+#include "nodes.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <new>
+
+namespace vstore {
+namespace {
+
+constexpr size_t hugePage = 2 << 20;
+
+/** Mixes the bits of a number (the finaliser of splitmix64, Steele et al. 2014). */
+uint64_t mix(uint64_t x) {
+  x += 0x9e3779b97f4a7c15;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+  return x ^ (x >> 31);
+}
+
+size_t roundUp(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
+
+}  // namespace
+
+Pages::Pages(size_t bytes, bool huge) : bytes_(roundUp(bytes, hugePage)) {
+  // Large pages have to be aligned: room for that, whose ends are given back.
+  void* room = mmap(nullptr, bytes_ + hugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (room == MAP_FAILED) throw std::bad_alloc();
+  auto* begin = static_cast<std::byte*>(room);
+  const size_t before = roundUp(reinterpret_cast<uintptr_t>(room), hugePage) - reinterpret_cast<uintptr_t>(room);
+  data_ = begin + before;
+  if (before > 0) munmap(begin, before);
+  if (before < hugePage) munmap(data_ + bytes_, hugePage - before);
+#ifdef MADV_HUGEPAGE
+  if (huge) madvise(data_, bytes / hugePage * hugePage, MADV_HUGEPAGE);
+#else
+  (void)huge;
+#endif
+}
+
+Pages::~Pages() { munmap(data_, bytes_); }
+
+Nodes::Chunk::Chunk(const Nodes& of, bool huge) : memory(chunkSlots * of.slotBytes_, huge) {
+  nodes = memory.data();
+  links = reinterpret_cast<Link*>(nodes + chunkSlots * of.nodeStride_);
+  upper = reinterpret_cast<Link**>(reinterpret_cast<std::byte*>(links) + chunkSlots * of.linksBytes());
+  locks = reinterpret_cast<std::atomic<bool>*>(upper + chunkSlots);
+}
+
+Nodes::Chunk::~Chunk() {
+  for (Slot i = 0; i < chunkSlots; i++) delete[] upper[i];
+}
+
+Nodes::Nodes(size_t codeBytes, uint32_t M)
+    : M_(M),
+      nodeStride_(roundUp(offsetof(Node, code) + codeBytes, cacheLine)),
+      slotBytes_(nodeStride_ + linksBytes() + sizeof(Link*) + sizeof(std::atomic<bool>)),
+      directory_(chunksMax * sizeof(std::atomic<Chunk*>), false),
+      chunks_(reinterpret_cast<std::atomic<Chunk*>*>(directory_.data())) {}
+
+Nodes::~Nodes() {
+  for (size_t i = 0; i < capacity() / chunkSlots; i++) delete chunks_[i].load();
+}
+
+void Nodes::reserve(Slot slot) {
+  while (slot >= capacity()) {
+    const uint64_t next = capacity();
+    // A small graph is to stay small; a large one has its random reads helped by large pages.
+    chunks_[next >> chunkBits].store(new Chunk(*this, next > 0), std::memory_order_release);
+    capacity_.store(next + chunkSlots, std::memory_order_release);
+  }
+  slots_.store(std::max(slots(), slot + 1), std::memory_order_relaxed);
+}
+
+uint32_t Nodes::levelOf(Slot slot) const {
+  uint32_t level = 0;
+  for (uint64_t hash = mix(slot); hash % M_ == 0 && level < levelMax; hash /= M_) level++;
+  return level;
+}
+
+void Nodes::createUpper(Slot slot) {
+  const size_t bytes = upperBytes(slot);
+  Link*& upper = chunkOf(slot).upper[slot % chunkSlots];
+  if (bytes == 0 || upper != nullptr) return;
+  upper = new Link[bytes / sizeof(Link)]();
+  upperBytes_.fetch_add(bytes, std::memory_order_relaxed);
+}
+
+}  // namespace vstore

@@ -1,0 +1,149 @@
+/**
+ * The memory of a graph: one node per slot, in chunks that never move, so that it grows while it is searched. A chunk
+ * is fresh zeroed memory of the system, whose pages cost nothing before they are touched.
+ *
+ * Each word is written by whom its function names; all that threads share is atomic. A link is stored with release
+ * and read with acquire, so that whoever follows it sees the whole node behind it.
+ */
+#pragma once
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "codes.h"
+
+namespace vstore {
+
+using Slot = uint32_t;
+/** No slot; the largest one is smaller. */
+constexpr Slot noSlot = 0xffffffff;
+
+constexpr size_t cacheLine = 64;
+
+/** A list of links: links[0] is how many, they follow. */
+using Link = std::atomic<uint32_t>;
+
+/** Anonymous memory of the system, zeroed. */
+class Pages {
+ public:
+  Pages(size_t bytes, bool huge);
+  ~Pages();
+  Pages(const Pages&) = delete;
+  Pages& operator=(const Pages&) = delete;
+  std::byte* data() const { return data_; }
+
+ private:
+  std::byte* data_;
+  const size_t bytes_;
+};
+
+/**
+ * The life of a slot in one word: the epoch in which it died, or `alive`, or `unborn`; and, lowest bit, whether its
+ * node is linked into the graph. A search sees what dies after the epoch in which the search began.
+ */
+class Life {
+ public:
+  bool seenAt(uint64_t epoch) const { return word_.load(std::memory_order_relaxed) >> 1 > epoch; }
+  bool isAlive() const { return word_.load(std::memory_order_relaxed) >> 1 == alive; }
+  bool isLinked() const { return word_.load(std::memory_order_relaxed) & linked; }
+  /** Sets when it dies; tells whether it was linked by then. Only one thread does that. */
+  bool setDeath(uint64_t epoch) {
+    uint64_t word = word_.load(std::memory_order_relaxed);
+    while (!word_.compare_exchange_weak(word, epoch << 1 | (word & linked))) {
+    }
+    return word & linked;
+  }
+  /** Tells whether it was alive by then. */
+  bool setLinked() { return word_.fetch_or(linked) >> 1 == alive; }
+
+  static constexpr uint64_t unborn = 0;
+  static constexpr uint64_t alive = ~0ull >> 1;
+
+ private:
+  static constexpr uint64_t linked = 1;
+  std::atomic<uint64_t> word_;
+};
+
+/** What a search looks at of a node, in adjacent cache lines; the components of the code follow. */
+struct Node {
+  Life life;
+  Code code;
+};
+
+class Nodes {
+ public:
+  Nodes(size_t codeBytes, uint32_t M);
+  ~Nodes();
+
+  /** Makes sure that a slot has memory. Only one thread calls it. @throws std::bad_alloc */
+  void reserve(Slot slot);
+  /** Slots below it have memory. */
+  uint64_t capacity() const { return capacity_.load(std::memory_order_acquire); }
+  Slot slots() const { return slots_.load(std::memory_order_relaxed); }
+  /** Bytes of the memory that was touched. */
+  size_t bytes() const { return slots() * slotBytes_ + upperBytes_.load(std::memory_order_relaxed); }
+
+  Node& node(Slot slot) const;
+  /** Asks for a node's cache lines ahead of their use. */
+  void prefetch(Slot slot) const;
+  /** Layer 0 is in the chunk, the others where `createUpper` put them. */
+  Link* links(Slot slot, uint32_t level) const;
+  uint32_t linksMax(uint32_t level) const { return level == 0 ? 2 * M_ : M_; }
+  /** The highest layer of a node: geometric in 1/M, drawn from a hash of the slot, so that it need not be kept. */
+  uint32_t levelOf(Slot slot) const;
+  /** Memory for a node's links above layer 0, before it is linked. */
+  void createUpper(Slot slot);
+  std::atomic<bool>& lock(Slot slot) const;
+
+  /** Bytes of a node in its chunk, by array: what a saved chunk consists of. */
+  size_t nodeStride() const { return nodeStride_; }
+  size_t linksBytes() const { return (1 + linksMax(0)) * sizeof(Link); }
+  size_t upperBytes(Slot slot) const { return levelOf(slot) * (1 + M_) * sizeof(Link); }
+
+  static constexpr uint32_t chunkBits = 14;
+  static constexpr Slot chunkSlots = 1 << chunkBits;
+  static constexpr uint32_t levelMax = 15;
+
+ private:
+  struct Chunk {
+    Chunk(const Nodes& nodes, bool huge);
+    ~Chunk();
+    Pages memory;
+    std::byte* nodes;
+    Link* links;
+    Link** upper;
+    std::atomic<bool>* locks;
+  };
+  static constexpr size_t chunksMax = (1ull << 32) / chunkSlots;
+
+  Chunk& chunkOf(Slot slot) const { return *chunks_[slot >> chunkBits].load(std::memory_order_acquire); }
+
+  const uint32_t M_;
+  const size_t nodeStride_;
+  const size_t slotBytes_;
+  const Pages directory_;
+  std::atomic<Chunk*>* const chunks_;
+  std::atomic<uint64_t> capacity_{0};
+  std::atomic<Slot> slots_{0};
+  std::atomic<size_t> upperBytes_{0};
+};
+
+inline Node& Nodes::node(Slot slot) const {
+  return *reinterpret_cast<Node*>(chunkOf(slot).nodes + (slot % chunkSlots) * nodeStride_);
+}
+
+inline void Nodes::prefetch(Slot slot) const {
+  const auto* bytes = reinterpret_cast<const std::byte*>(&node(slot));
+  for (size_t at = 0; at < nodeStride_; at += cacheLine) __builtin_prefetch(bytes + at);
+}
+
+inline Link* Nodes::links(Slot slot, uint32_t level) const {
+  const Chunk& chunk = chunkOf(slot);
+  if (level == 0) return chunk.links + (slot % chunkSlots) * (1 + 2 * M_);
+  return chunk.upper[slot % chunkSlots] + (level - 1) * (1 + M_);
+}
+
+inline std::atomic<bool>& Nodes::lock(Slot slot) const { return chunkOf(slot).locks[slot % chunkSlots]; }
+
+}  // namespace vstore

@@ -1,0 +1,144 @@
+/** How a batch of searches is worked off: walks through the graph, then scans of blocks of rows, then the order. */
+#include "search.h"
+
+namespace vstore {
+namespace {
+
+/** Rows that one turn of a scan looks at: they stay in the cache while all queries do. */
+constexpr size_t blockBytes = 256 << 10;
+/** Scans up to this size are not worth waking another thread for: about 0.1 ms. */
+constexpr size_t aloneBytes = 1 << 20;
+/** Candidates of the graph whose exact distance is looked up, per result wanted. */
+constexpr size_t rescoredPerResult = 4;
+/** Nodes that a walk looks at per candidate that it keeps, about, and what a scanned row costs in such looks. */
+constexpr size_t visitsPerCandidate = 16;
+constexpr size_t visitsPerRow = 2;
+
+size_t countBits(const std::vector<uint8_t>& bitmap) {
+  size_t bits = 0;
+  for (const uint8_t byte : bitmap) bits += static_cast<size_t>(__builtin_popcount(byte));
+  return bits;
+}
+
+}  // namespace
+
+void Nearest::offer(const Neighbour& neighbour) {
+  if (!(neighbour.distance <= within_) || (heap_.size() == k_ && !(neighbour < heap_.front()))) return;
+  if (heap_.size() == k_) {
+    std::pop_heap(heap_.begin(), heap_.end());
+    heap_.back() = neighbour;
+  } else {
+    heap_.push_back(neighbour);
+  }
+  std::push_heap(heap_.begin(), heap_.end());
+}
+
+Search::Query::Query(const float* from, const GraphOptions& graph, const SearchOptions& options)
+    : vector(from, from + graph.dimensions),
+      distance(from, graph.dimensions, graph.metric),
+      nearest(options.k, options.within),
+      scansAll(options.exact) {}
+
+Search::Search(std::shared_ptr<const Graph> graph, std::shared_ptr<const Rows> rows, SearchOptions options,
+               const float* queries, size_t count)
+    : graph_(std::move(graph)),
+      rows_(std::move(rows)),
+      options_(std::move(options)),
+      epoch_(graph_->epoch()),
+      visible_(graph_->live()),
+      blockSlots_(std::max<size_t>(1, blockBytes / rows_->rowBytes())) {
+  // Whoever has no memory was never born.
+  options_.slots = std::min(options_.slots, graph_->nodes.slots());
+  if (options_.allowed) visible_ = std::min(visible_, countBits(*options_.allowed));
+  for (size_t i = 0; i < count; i++) {
+    queries_.emplace_back(queries + i * graph_->options.dimensions, graph_->options, options_);
+  }
+}
+
+void Search::start(Pool& pool, const std::atomic<bool>& stopped, Done done) {
+  const auto self = shared_from_this();
+  const auto walkOne = [self](size_t i) {
+    if (!self->options_.exact) self->walk(self->queries_[i]);
+  };
+  const auto scanAll = [self, &pool, &stopped, done](std::exception_ptr failure) {
+    if (failure) return done(failure);
+    self->startScan(pool, stopped, done);
+  };
+  pool.run({Pool::Priority::search, queries_.size(), walkOne, scanAll, stopped});
+}
+
+bool Search::sees(Slot slot) const {
+  if (!graph_->nodes.node(slot).life.seenAt(epoch_)) return false;
+  if (!options_.allowed) return true;
+  return slot / 8 < options_.allowed->size() && ((*options_.allowed)[slot / 8] >> (slot % 8) & 1);
+}
+
+/** A walk that finds one in n acceptable looks at n times as many nodes. */
+bool Search::isScanCheaper() const {
+  const size_t wanted = std::max(options_.ef, options_.k);
+  const double looks = static_cast<double>(wanted * visitsPerCandidate) * graph_->length();
+  return static_cast<double>(visible_) * visible_ * visitsPerRow < looks;
+}
+
+void Search::walk(Query& query) const {
+  query.scansAll = options_.allowed && isScanCheaper();
+  if (query.scansAll) return;
+  std::vector<std::byte> memory(graph_->space.bytes());
+  Code& code = *reinterpret_cast<Code*>(memory.data());
+  graph_->space.encode(query.vector.data(), code);
+  Scratch& scratch = Scratch::ofThread();
+  const auto accept = [this](Slot slot) { return slot < options_.watermark && sees(slot); };
+  const bool ended = graph_->search(code, std::max(options_.ef, options_.k), visible_, accept, scratch);
+  query.scansAll = !ended || scratch.found.size() < options_.k;
+  if (!query.scansAll) rescore(query, scratch.found);
+}
+
+void Search::rescore(Query& query, const std::vector<Candidate>& found) const {
+  const size_t count = std::min(found.size(), rescoredPerResult * options_.k);
+  for (size_t i = 0; i < count; i++) __builtin_prefetch(rows_->row(slotOf(found[i])));
+  for (size_t i = 0; i < count; i++) {
+    const Slot slot = slotOf(found[i]);
+    query.nearest.offer({query.distance(rows_->row(slot)), slot});
+  }
+}
+
+void Search::startScan(Pool& pool, const std::atomic<bool>& stopped, Done done) {
+  const auto scansAll = [](const Query& query) { return query.scansAll; };
+  const bool all = std::any_of(queries_.begin(), queries_.end(), scansAll);
+  scanFrom_ = all ? 0 : std::min(options_.watermark, options_.slots);
+  const uint64_t blocks = (uint64_t{options_.slots} - scanFrom_ + blockSlots_ - 1) / blockSlots_;
+  const auto scanOne = [self = shared_from_this()](size_t block) { self->scanBlock(block); };
+  const auto end = [self = shared_from_this(), done](std::exception_ptr failure) {
+    self->finish();
+    done(failure);
+  };
+  if (blocks * blockSlots_ * rows_->rowBytes() * queries_.size() <= aloneBytes) {
+    for (size_t block = 0; block < blocks; block++) scanBlock(block);
+    return end(nullptr);
+  }
+  pool.run({Pool::Priority::search, blocks, scanOne, end, stopped});
+}
+
+void Search::scanBlock(size_t block) {
+  const uint64_t from = scanFrom_ + block * blockSlots_;
+  const auto to = static_cast<Slot>(std::min<uint64_t>(from + blockSlots_, options_.slots));
+  for (Query& query : queries_) {
+    const uint64_t begin = query.scansAll ? from : std::max<uint64_t>(from, options_.watermark);
+    if (begin < to) scan(query, static_cast<Slot>(begin), to);
+  }
+}
+
+void Search::scan(Query& query, Slot from, Slot to) const {
+  Nearest nearest(options_.k, options_.within);
+  for (Slot slot = from; slot < to; slot++) {
+    if (sees(slot)) nearest.offer({query.distance(rows_->row(slot)), slot});
+  }
+  const std::lock_guard lock(query.mutex);
+  for (const Neighbour& neighbour : nearest.neighbours()) query.nearest.offer(neighbour);
+}
+
+void Search::finish() {
+  for (Query& query : queries_) query.nearest.sort();
+}
+
+}  // namespace vstore

@@ -1,0 +1,102 @@
+/**
+ * A batch of searches: the graph over the indexed slots, an exact scan of the tail, merged. It answers as of the
+ * moment it was asked: `epoch` and `slots` say who was alive then. Each query finds k vectors whenever k are there:
+ * where the graph finds fewer, or would look at more nodes than there are to be found, everything is scanned.
+ */
+#pragma once
+#include <mutex>
+#include <optional>
+
+#include "distance.h"
+#include "graph.h"
+#include "pool.h"
+#include "rows.h"
+
+namespace vstore {
+
+struct SearchOptions {
+  size_t k;
+  /** Candidates that the graph keeps; at least k are. */
+  size_t ef;
+  /** Scan everything. */
+  bool exact;
+  /** Largest distance of a result. */
+  double within;
+  /** The slots of that moment, and those of them below which each is in the graph or dead. */
+  Slot slots;
+  Slot watermark;
+  /** One bit for each slot that may be found; those beyond its end may not. All may without it. */
+  std::optional<std::vector<uint8_t>> allowed;
+};
+
+struct Neighbour {
+  double distance;
+  Slot slot;
+  bool operator<(const Neighbour& other) const {
+    return distance != other.distance ? distance < other.distance : slot < other.slot;
+  }
+};
+
+/** The k nearest of all that it is offered, within a distance. */
+class Nearest {
+ public:
+  Nearest(size_t k, double within) : k_(k), within_(within) {}
+  void offer(const Neighbour& neighbour);
+  void sort() { std::sort_heap(heap_.begin(), heap_.end()); }
+  void clear() { heap_.clear(); }
+  const std::vector<Neighbour>& neighbours() const { return heap_; }
+
+ private:
+  const size_t k_;
+  const double within_;
+  /** The farthest on top. */
+  std::vector<Neighbour> heap_;
+};
+
+class Search : public std::enable_shared_from_this<Search> {
+ public:
+  using Done = std::function<void(std::exception_ptr)>;
+
+  Search(std::shared_ptr<const Graph> graph, std::shared_ptr<const Rows> rows, SearchOptions options,
+         const float* queries, size_t count);
+
+  /** Works it off on the threads of the pool; `done` is called on one of them. */
+  void start(Pool& pool, const std::atomic<bool>& stopped, Done done);
+  size_t size() const { return queries_.size(); }
+  /** The results of a query, nearest first, once it is done. */
+  const std::vector<Neighbour>& results(size_t query) const { return queries_[query].nearest.neighbours(); }
+
+ private:
+  struct Query {
+    Query(const float* from, const GraphOptions& graph, const SearchOptions& options);
+    std::vector<float> vector;
+    DistanceTo distance;
+    Nearest nearest;
+    bool scansAll;
+    /** Of `nearest`, while several threads scan. */
+    std::mutex mutex;
+  };
+
+  bool sees(Slot slot) const;
+  bool isScanCheaper() const;
+  void walk(Query& query) const;
+  void rescore(Query& query, const std::vector<Candidate>& found) const;
+  void scan(Query& query, Slot from, Slot to) const;
+  void scanBlock(size_t block);
+  void startScan(Pool& pool, const std::atomic<bool>& stopped, Done done);
+  void finish();
+
+  const std::shared_ptr<const Graph> graph_;
+  const std::shared_ptr<const Rows> rows_;
+  SearchOptions options_;
+  const uint64_t epoch_;
+  /** About how many slots can be found at all. */
+  size_t visible_;
+  /** Query does not move. */
+  std::deque<Query> queries_;
+  /** Of the scan. */
+  Slot scanFrom_ = 0;
+  size_t blockSlots_;
+};
+
+}  // namespace vstore

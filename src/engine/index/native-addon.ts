@@ -1,0 +1,274 @@
+/**
+ * The native graph: HNSW over int8, f16 or f32 codes on all cores, with exact distances from the mapped rows. The only
+ * file that loads the addon of native/, and the one that checks what it is given: the addon trusts its arguments.
+ *
+ * A search answers as of the moment it was called. All work happens on other threads; all methods return at once.
+ */
+import { createRequire } from "node:module";
+import { markAsUntransferable } from "node:worker_threads";
+import { limits } from "../../limits.ts";
+import type { Metric, Quantization } from "../options.ts";
+
+export interface GraphOptions {
+  readonly dimensions: number;
+  readonly metric: Metric;
+  /** Links per node and layer; twice as many on the lowest. */
+  readonly M: number;
+  readonly efConstruction: number;
+  readonly quantization: Quantization;
+}
+
+export interface GraphSearchOptions {
+  /** Results wanted of each query. */
+  readonly k: number;
+  /** Candidates that the graph keeps; at least k are. */
+  readonly ef: number;
+  /** Look at every row instead of asking the graph. */
+  readonly exact?: boolean;
+  /** Largest distance of a result. */
+  readonly within?: number;
+  /** Slots that exist; later ones are not looked at. */
+  readonly slots: number;
+  /** Slots below it are in the graph or dead; the rest is scanned. */
+  readonly watermark: number;
+  /** One bit for each slot that may be found, lowest bit first; slots beyond its end may not. */
+  readonly allowed?: Uint8Array;
+}
+
+/** Of n queries: query i has counts[i] results from i * k on, nearest first. */
+export interface GraphSearchResults {
+  /** Shape (n). */
+  readonly counts: Uint32Array;
+  /** Shape (n x k). */
+  readonly slots: Uint32Array;
+  /** Shape (n x k). */
+  readonly distances: Float64Array;
+}
+
+interface AddonGraph {
+  addSegment(rows: Float32Array): void;
+  setLive(slot: number): void;
+  kill(slot: number): void;
+  add(from: number, to: number): Promise<void>;
+  search(
+    queries: Float32Array,
+    k: number,
+    ef: number,
+    exact: boolean,
+    within: number,
+    slots: number,
+    watermark: number,
+    allowed: Uint8Array | undefined,
+  ): Promise<GraphSearchResults>;
+  save(path: string): Promise<void>;
+  load(path: string): Promise<void>;
+  length(): number;
+  live(): number;
+  bytes(): number;
+  close(): void;
+}
+
+interface Addon {
+  Graph: new (
+    dimensions: number,
+    metric: number,
+    quantization: number,
+    M: number,
+    efConstruction: number,
+  ) => AddonGraph;
+  /** Those this CPU can run; the first is plain C++, the last is used. */
+  kernelNames(): string[];
+  /** All results of the set of kernels of that index, for components from -1 to 1. */
+  runKernels(index: number, a: Float32Array, b: Float32Array): Float64Array;
+}
+
+/** As native/codes.h numbers them. */
+const METRIC = { COSINE: 1, L2: 2, IP: 3 } as const satisfies Record<Metric, number>;
+const QUANTIZATION = { INT8: 1, F16: 2, F32: 3 } as const satisfies Record<Quantization, number>;
+
+/** From src/engine/index and from dist/engine/index alike. */
+const ADDON = "../../../build/Release/vstore.node";
+
+/** @throws when the addon was not built: there was no compiler at installation */
+export function loadAddon(): Addon {
+  return createRequire(import.meta.url)(ADDON) as Addon;
+}
+
+export class NativeGraph {
+  readonly options: GraphOptions;
+  readonly #graph: AddonGraph;
+  /** Slots that have a row. */
+  #rows = 0;
+  #saving = 0;
+  #adding = false;
+  #closed = false;
+
+  /** @throws {TypeError | RangeError} that name the argument */
+  constructor(options: GraphOptions) {
+    checkOptions(options);
+    this.options = options;
+    this.#graph = new (loadAddon().Graph)(
+      options.dimensions,
+      METRIC[options.metric],
+      QUANTIZATION[options.quantization],
+      options.M,
+      options.efConstruction,
+    );
+  }
+
+  /**
+   * The graph that `save` wrote. Nobody is alive in it before `setLive`.
+   *
+   * @throws {Error} when the file cannot be read, is damaged, or is of other options
+   */
+  static async load(path: string, options: GraphOptions): Promise<NativeGraph> {
+    checkPath(path);
+    const graph = new NativeGraph(options);
+    await graph.#graph.load(path);
+    return graph;
+  }
+
+  /** Nodes, dead ones included. */
+  get length(): number {
+    return this.#open.length();
+  }
+
+  /** Nodes that a search may find. */
+  get live(): number {
+    return this.#open.live();
+  }
+
+  /** Bytes of memory, that of the rows not included. */
+  get bytes(): number {
+    return this.#open.bytes();
+  }
+
+  /**
+   * The rows of the slots from `firstSlot` on, which follows the last segment's. They are not copied: their memory
+   * must not be transferred or shrink. A row may be written until its slot becomes alive.
+   *
+   * @param rows shape (any x dimensions)
+   */
+  addSegment(firstSlot: number, rows: Float32Array): void {
+    const graph = this.#open;
+    checkVectors("rows", rows, this.options.dimensions);
+    if (!(rows.buffer instanceof ArrayBuffer) || ("resizable" in rows.buffer && rows.buffer.resizable)) {
+      throw new TypeError("'rows' must be on an ArrayBuffer of fixed length");
+    }
+    if (firstSlot !== this.#rows) throw new RangeError(`'firstSlot' must be ${this.#rows}, got ${firstSlot}`);
+    markAsUntransferable(rows.buffer);
+    graph.addSegment(rows);
+    this.#rows += rows.length / this.options.dimensions;
+  }
+
+  /** Searches that begin from now on see the slot. */
+  setLive(slot: number): void {
+    checkInteger("slot", slot, 0, limits.slotsMax - 1);
+    this.#open.setLive(slot);
+  }
+
+  /** Searches that begin from now on do not see the slot. Unknown slots are ignored. */
+  kill(slot: number): void {
+    checkInteger("slot", slot, 0, limits.slotsMax - 1);
+    this.#open.kill(slot);
+  }
+
+  /** Links the slots of [from, to) that are alive and not linked, on all threads. */
+  async add(from: number, to: number): Promise<void> {
+    const graph = this.#open;
+    checkInteger("to", to, 0, this.#rows);
+    checkInteger("from", from, 0, to);
+    if (this.#adding || this.#saving > 0) throw new Error("the graph is being added to or saved");
+    this.#adding = true;
+    try {
+      await graph.add(from, to);
+    } finally {
+      this.#adding = false;
+    }
+  }
+
+  /**
+   * The nearest vectors of each query: k of them whenever k exist.
+   *
+   * @param queries shape (n x dimensions), finite, and not zero under COSINE
+   */
+  async search(queries: Float32Array, options: GraphSearchOptions): Promise<GraphSearchResults> {
+    const graph = this.#open;
+    const { k, ef, exact = false, within = Number.POSITIVE_INFINITY, slots, watermark, allowed } = options;
+    checkVectors("queries", queries, this.options.dimensions);
+    checkInteger("k", k, limits.countMin, limits.countMax);
+    checkInteger("ef", ef, limits.efMin, limits.efMax);
+    checkInteger("slots", slots, 0, this.#rows);
+    checkInteger("watermark", watermark, 0, slots);
+    if (typeof exact !== "boolean") throw new TypeError("'exact' must be a boolean");
+    if (typeof within !== "number" || Number.isNaN(within)) throw new TypeError("'within' must be a number");
+    if (allowed !== undefined && !(allowed instanceof Uint8Array)) {
+      throw new TypeError("'allowed' must be a Uint8Array");
+    }
+    return graph.search(queries, k, ef, exact, within, slots, watermark, allowed);
+  }
+
+  /** Writes the graph to a file. Nothing can be added meanwhile; all else goes on. What a failure leaves stays there. */
+  async save(path: string): Promise<void> {
+    const graph = this.#open;
+    checkPath(path);
+    if (this.#adding) throw new Error("the graph is being added to");
+    this.#saving++;
+    try {
+      await graph.save(path);
+    } finally {
+      this.#saving--;
+    }
+  }
+
+  /** Cuts short what is under way, whose promises reject, and gives back the memory. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#graph.close();
+  }
+
+  get #open(): AddonGraph {
+    if (this.#closed) throw new Error("the graph was closed");
+    return this.#graph;
+  }
+}
+
+function checkOptions({ dimensions, metric, M, efConstruction, quantization }: GraphOptions): void {
+  checkInteger("dimensions", dimensions, limits.dimensionsMin, limits.dimensionsMax);
+  checkInteger("M", M, limits.mMin, limits.mMax);
+  checkInteger("efConstruction", efConstruction, limits.efConstructionMin, limits.efConstructionMax);
+  checkName("metric", metric, METRIC);
+  checkName("quantization", quantization, QUANTIZATION);
+}
+
+function checkName(argument: string, name: unknown, known: object): void {
+  if (typeof name !== "string") throw new TypeError(`'${argument}' must be a string`);
+  if (!Object.hasOwn(known, name)) {
+    throw new RangeError(`'${argument}' must be one of ${Object.keys(known).join(", ")}, got ${name}`);
+  }
+}
+
+function checkInteger(argument: string, value: unknown, min: number, max: number): void {
+  if (typeof value !== "number" || !Number.isInteger(value)) {
+    throw new TypeError(`'${argument}' must be an integer, got ${String(value)}`);
+  }
+  if (value < min || value > max) {
+    throw new RangeError(`'${argument}' must be from ${min} to ${max}, got ${value}`);
+  }
+}
+
+function checkVectors(argument: string, vectors: unknown, dimensions: number): void {
+  if (!(vectors instanceof Float32Array)) throw new TypeError(`'${argument}' must be a Float32Array`);
+  if (vectors.length === 0 || vectors.length % dimensions !== 0) {
+    throw new RangeError(
+      `'${argument}' must hold vectors of ${dimensions} components, got ${vectors.length}`,
+    );
+  }
+}
+
+function checkPath(path: unknown): void {
+  if (typeof path !== "string" || path === "" || path.includes("\0")) {
+    throw new TypeError("'path' must be the name of a file");
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * The index of choice: the native graph, on all cores, off the event loop's thread. What is asked within one turn of
+ * the event loop is asked together, which costs less than asking one by one.
+ */
+import type { CollectionOptions } from "../options.ts";
+import { type GraphSearchOptions, type GraphSearchResults, NativeGraph } from "./native-addon.ts";
+import type { Neighbour, Question, VectorIndex, VectorIndexKind, VectorSource } from "./vector-index.ts";
+
+/** Questions of one call: the first is answered with the last, which must not be long after it. */
+const BATCH_QUESTIONS_MAX = 16;
+/** Slots linked by one call: some 10 ms on each core. */
+const BATCH_SLOTS = 128;
+
+export function nativeKind(options: CollectionOptions): VectorIndexKind {
+  return {
+    name: "native",
+    quantization: options.quantization,
+    batchSlots: BATCH_SLOTS,
+    blocks: false,
+    create: (source) => new NativeIndex(new NativeGraph(options), source),
+    load: async (source, path) => new NativeIndex(await NativeGraph.load(path, options), source),
+  };
+}
+
+interface Asked {
+  readonly question: Question;
+  readonly answer: (neighbours: readonly Neighbour[]) => void;
+  readonly fail: (error: unknown) => void;
+}
+
+class NativeIndex implements VectorIndex {
+  readonly #graph: NativeGraph;
+  readonly #source: VectorSource;
+  /** Segments that the graph knows. */
+  #segments = 0;
+  /** Asked in this turn of the event loop. */
+  #asked: Asked[] = [];
+
+  constructor(graph: NativeGraph, source: VectorSource) {
+    this.#graph = graph;
+    this.#source = source;
+    const { segments, live } = source;
+    for (let slot = 0; slot < segments.length; slot++) if (live.has(slot)) graph.setLive(slot);
+  }
+
+  get length(): number {
+    return this.#graph.length;
+  }
+
+  get memoryBytes(): number {
+    return this.#graph.bytes;
+  }
+
+  get fileBytes(): number {
+    return this.#graph.bytes;
+  }
+
+  born(slot: number): void {
+    this.#graph.setLive(slot);
+  }
+
+  died(slot: number): void {
+    this.#graph.kill(slot);
+  }
+
+  add(from: number, to: number): Promise<void> {
+    this.#followSegments();
+    return this.#graph.add(from, to);
+  }
+
+  search(question: Question): Promise<readonly Neighbour[]> {
+    if (this.#asked.length === 0) setImmediate(() => this.#ask());
+    return new Promise((answer, fail) => {
+      this.#asked.push({ question, answer, fail });
+    });
+  }
+
+  save(path: string): Promise<void> {
+    return this.#graph.save(path);
+  }
+
+  close(): void {
+    this.#graph.close();
+  }
+
+  #followSegments(): void {
+    const { all } = this.#source.segments;
+    for (; this.#segments < all.length; this.#segments++) {
+      const { shape, rows } = all[this.#segments]!;
+      this.#graph.addSegment(shape.firstSlot, rows);
+    }
+  }
+
+  #ask(): void {
+    const asked = this.#asked;
+    this.#asked = [];
+    for (let from = 0; from < asked.length; ) {
+      let to = from + 1;
+      while (to < asked.length && to - from < BATCH_QUESTIONS_MAX && areAlike(asked[from]!, asked[to]!)) to++;
+      void this.#askTogether(asked.slice(from, to));
+      from = to;
+    }
+  }
+
+  async #askTogether(batch: readonly Asked[]): Promise<void> {
+    try {
+      this.#followSegments();
+      const { question } = batch.at(-1)!; // the watermark only rises, so the last one holds for all
+      const found = await this.#graph.search(concatenate(batch), this.#optionsOf(question));
+      for (const [at, { answer }] of batch.entries()) answer(neighboursOf(found, at, question.k));
+    } catch (error) {
+      for (const { fail } of batch) fail(error);
+    }
+  }
+
+  /** Which slots there are is looked at when the search begins, as is which of them are alive. */
+  #optionsOf({ k, ef, exact, within, watermark }: Question): GraphSearchOptions {
+    return { k, ef: Math.max(ef, k), exact, within, watermark, slots: this.#source.segments.length };
+  }
+}
+
+function areAlike({ question: a }: Asked, { question: b }: Asked): boolean {
+  return a.k === b.k && a.ef === b.ef && a.exact === b.exact && a.within === b.within;
+}
+
+function concatenate(batch: readonly Asked[]): Float32Array {
+  const first = batch[0]!.question.query;
+  if (batch.length === 1) return first;
+  const queries = new Float32Array(batch.length * first.length);
+  for (const [at, { question }] of batch.entries()) queries.set(question.query, at * first.length);
+  return queries;
+}
+
+function neighboursOf({ counts, slots, distances }: GraphSearchResults, at: number, k: number): Neighbour[] {
+  return Array.from({ length: counts[at]! }, (_, i) => ({
+    slot: slots[at * k + i]!,
+    distance: distances[at * k + i]!,
+  }));
+}

@@ -1,0 +1,129 @@
+/**
+ * The index where the native one could not be built: hnswlib-node's graph over what is indexed, and an exact scan of the
+ * rest, on the event loop's thread. Distances are computed from the mapped rows on every path, so that they agree to
+ * the last bit whichever way a vector was found.
+ */
+import type { Bitmap } from "../bitmap.ts";
+import { type Distance, distanceTo } from "../distance.ts";
+import type { CollectionOptions, Metric } from "../options.ts";
+import { scan } from "./exact.ts";
+import { HnswlibGraph } from "./hnswlib.ts";
+import { Nearest } from "./nearest.ts";
+import type { Neighbour, Question, VectorIndex, VectorIndexKind, VectorSource } from "./vector-index.ts";
+
+/** Slots added between two moves of the watermark: each takes about 0.3 ms. */
+const BATCH_SLOTS = 16;
+
+export function portableKind(options: CollectionOptions): VectorIndexKind {
+  return {
+    name: "hnswlib-node",
+    quantization: "F32",
+    batchSlots: BATCH_SLOTS,
+    blocks: true,
+    create: (source) => new PortableIndex(HnswlibGraph.create(options, source), source, options.metric),
+    load: async (source, path) =>
+      new PortableIndex(await HnswlibGraph.load(options, source, path), source, options.metric),
+  };
+}
+
+/** The slots that a search which began at some moment sees: those that die meanwhile too, and none that is born. */
+class View {
+  readonly slots: number;
+  readonly #live: Bitmap;
+  readonly #diedSince = new Set<number>();
+
+  constructor({ segments, live }: VectorSource) {
+    this.slots = segments.length;
+    this.#live = live;
+  }
+
+  readonly sees = (slot: number): boolean => this.#live.has(slot) || this.#diedSince.has(slot);
+
+  died(slot: number): void {
+    if (slot < this.slots) this.#diedSince.add(slot);
+  }
+}
+
+class PortableIndex implements VectorIndex {
+  readonly #graph: HnswlibGraph;
+  readonly #source: VectorSource;
+  readonly #metric: Metric;
+  /** Of the searches under way. */
+  readonly #views = new Set<View>();
+
+  constructor(graph: HnswlibGraph, source: VectorSource, metric: Metric) {
+    this.#graph = graph;
+    this.#source = source;
+    this.#metric = metric;
+  }
+
+  get length(): number {
+    return this.#graph.length;
+  }
+
+  get memoryBytes(): number {
+    return this.#graph.fileBytes;
+  }
+
+  get fileBytes(): number {
+    return this.#graph.fileBytes;
+  }
+
+  born(): void {} // the scan finds it
+
+  died(slot: number): void {
+    for (const view of this.#views) view.died(slot);
+    this.#graph.remove(slot);
+  }
+
+  add(from: number, to: number): Promise<void> {
+    return this.#graph.add(from, to);
+  }
+
+  async search(question: Question): Promise<readonly Neighbour[]> {
+    const view = new View(this.#source);
+    this.#views.add(view);
+    try {
+      return await this.#nearest(question, view);
+    } finally {
+      this.#views.delete(view);
+    }
+  }
+
+  save(path: string): Promise<void> {
+    return this.#graph.save(path);
+  }
+
+  close(): void {} // the garbage collector's
+
+  async #nearest(question: Question, view: View): Promise<Neighbour[]> {
+    const { segments } = this.#source;
+    const { within, watermark } = question;
+    const distance = distanceTo(question.query, this.#metric);
+    const candidates = question.exact ? undefined : this.#candidates(question);
+    const nearest = new Nearest(Math.min(question.k, Math.max(view.slots, 1)));
+    for (const slot of candidates ?? []) {
+      // The scan below finds what the graph has taken over from the tail since the search began.
+      if (slot < watermark && view.sees(slot)) offer(nearest, slot, this.#distanceOf(slot, distance), within);
+    }
+    const unseen: [number, number] = [candidates === undefined ? 0 : watermark, view.slots];
+    await scan(segments, unseen, distance, view.sees, within, nearest);
+    return nearest.sorted();
+  }
+
+  /** From the graph; undefined when it holds fewer than k though more are alive in it, or holds nothing. */
+  #candidates({ query, k, ef }: Question): readonly number[] | undefined {
+    if (this.#graph.live === 0) return undefined;
+    const wanted = Math.min(k, this.#graph.live);
+    const found = this.#graph.search(query, k, ef);
+    return found.length < wanted ? undefined : found;
+  }
+
+  #distanceOf(slot: number, distance: Distance): number {
+    return distance(this.#source.segments.row(slot), 0);
+  }
+}
+
+function offer(nearest: Nearest, slot: number, distance: number, within: number): void {
+  if (distance <= within) nearest.offer(slot, distance);
+}
