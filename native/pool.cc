@@ -1,7 +1,26 @@
 /** Threads and their queues. */
 #include "pool.h"
 
+#ifdef __linux__
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 namespace vstore {
+namespace {
+
+/** How willingly a thread that builds leaves its core to others: about a tenth of the time while they want it. */
+[[maybe_unused]] constexpr int buildNiceness = 10;
+
+/** On Linux niceness belongs to a thread. Where it cannot be had, builds only compete as equals. */
+void yieldToOthers() {
+#ifdef __linux__
+  (void)setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), buildNiceness);
+#endif
+}
+
+}  // namespace
 
 /** Work in progress. */
 class Pool::Loop {
@@ -57,7 +76,8 @@ void Pool::release() {
     const std::lock_guard lock(mutex_);
     ending_ = true;
   }
-  wake_.notify_all();
+  search_.wake.notify_all();
+  build_.wake.notify_all();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
   ending_ = false;
@@ -65,7 +85,10 @@ void Pool::release() {
 
 void Pool::start() {
   const std::lock_guard lifecycle(lifecycle_);
-  while (threads_.size() < size_) threads_.emplace_back([this] { serve(); });
+  while (threads_.size() < 2 * size_) {
+    const auto priority = threads_.size() % 2 == 0 ? Priority::search : Priority::build;
+    threads_.emplace_back([this, priority] { serve(priority); });
+  }
 }
 
 void Pool::run(Work work) {
@@ -73,26 +96,27 @@ void Pool::run(Work work) {
   const auto loop = std::make_shared<Loop>(std::move(work));
   const size_t shares = std::min(loop->work().turns, size_);
   start();
+  Queue& queue = loop->work().priority == Priority::search ? search_ : build_;
   {
     const std::lock_guard lock(mutex_);
-    auto& queue = queues_[static_cast<size_t>(loop->work().priority)];
-    queue.insert(queue.end(), shares, loop);
+    queue.loops.insert(queue.loops.end(), shares, loop);
   }
-  for (size_t i = 0; i < shares; i++) wake_.notify_one();
+  for (size_t i = 0; i < shares; i++) queue.wake.notify_one();
 }
 
-void Pool::serve() {
+void Pool::serve(Priority priority) {
+  if (priority == Priority::build) yieldToOthers();
+  Queue& queue = priority == Priority::search ? search_ : build_;
   std::unique_lock lock(mutex_);
   for (;;) {
-    wake_.wait(lock, [this] { return ending_ || !queues_[0].empty() || !queues_[1].empty(); });
+    queue.wake.wait(lock, [&] { return ending_ || !queue.loops.empty(); });
     if (ending_) return;
-    auto& queue = queues_[queues_[0].empty() ? 1 : 0];
-    std::shared_ptr<Loop> loop = std::move(queue.front());
-    queue.pop_front();
+    std::shared_ptr<Loop> loop = std::move(queue.loops.front());
+    queue.loops.pop_front();
     lock.unlock();
     const bool more = loop->step();
     lock.lock();
-    if (more) queue.push_back(std::move(loop));
+    if (more) queue.loops.push_back(std::move(loop));
   }
 }
 

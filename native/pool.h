@@ -1,7 +1,7 @@
 /**
- * The threads of the process, one per core, shared by all its environments. Work comes as loops whose turns any
- * thread may take. Loops that search go before loops that build, and a thread looks anew after each turn, so that
- * a search waits for one insertion at most.
+ * The threads of the process, shared by all its environments: one per core that searches, and one per core that
+ * builds, which the system lets run when nobody else wants the core. So a search waits for no insertion, and neither
+ * do the event loop, or a Redis on the same machine. Work comes as loops whose turns any thread of its kind may take.
  */
 #pragma once
 #include <algorithm>
@@ -44,7 +44,12 @@ class Pool {
 
  private:
   class Loop;
-  void serve();
+  /** Loops of one priority that wait; each is in it once for each thread that may work on it. */
+  struct Queue {
+    std::condition_variable wake;
+    std::deque<std::shared_ptr<Loop>> loops;
+  };
+  void serve(Priority priority);
   void start();
 
   const size_t size_ = std::max(1u, std::thread::hardware_concurrency());
@@ -53,10 +58,9 @@ class Pool {
   std::vector<std::thread> threads_;
 
   std::mutex mutex_;
-  std::condition_variable wake_;
   bool ending_ = false;
-  /** By priority. A loop is in it once for each thread that may work on it. */
-  std::deque<std::shared_ptr<Loop>> queues_[2];
+  Queue search_;
+  Queue build_;
 };
 
 }  // namespace vstore

@@ -9,7 +9,7 @@ import type { Neighbour, Question, VectorIndex, VectorIndexKind, VectorSource } 
 /** Questions of one call: the first is answered with the last, which must not be long after it. */
 const BATCH_QUESTIONS_MAX = 16;
 /** Slots linked by one call: some 10 ms on each core. */
-const BATCH_SLOTS = 128;
+const BATCH_SLOTS = 256;
 
 export function nativeKind(options: CollectionOptions): VectorIndexKind {
   return {
