@@ -23,6 +23,7 @@ const confined: Record<string, (file: string) => boolean> = {
   ioredis: (file) => file.startsWith("src/bridge/"),
   bullmq: (file) => file.startsWith("src/bridge/"),
   "mmap-io": (file) => file === "src/engine/mapping.ts",
+  "hnswlib-node": (file) => file === "src/engine/index/hnswlib.ts",
   commander: (file) => file === "src/cli.ts",
 };
 
@@ -31,7 +32,7 @@ const everything = [...sources, ...["test", "bench", "scripts", "examples"].flat
 
 function typescriptFiles(directory: string): string[] {
   return readdirSync(join(root, directory), { recursive: true, encoding: "utf8" })
-    .filter((file) => file.endsWith(".ts"))
+    .filter((file) => file.endsWith(".ts") && !file.includes("node_modules/"))
     .map((file) => join(directory, file));
 }
 
