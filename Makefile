@@ -51,7 +51,7 @@ $(PACKAGES): package-lock.json
 	@touch $@
 
 # npm ci makes it too; this is for whoever changes its sources.
-$(ADDON): $(PACKAGES) $(ADDON_SOURCES)
+$(ADDON): $(ADDON_SOURCES) | $(PACKAGES)
 	npm run --silent install
 
 module:
