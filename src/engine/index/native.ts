@@ -43,10 +43,6 @@ class NativeIndex implements VectorIndex {
     for (let slot = 0; slot < segments.length; slot++) if (live.has(slot)) graph.setLive(slot);
   }
 
-  get length(): number {
-    return this.#graph.length;
-  }
-
   get memoryBytes(): number {
     return this.#graph.bytes;
   }

@@ -57,10 +57,6 @@ class PortableIndex implements VectorIndex {
     this.#metric = metric;
   }
 
-  get length(): number {
-    return this.#graph.length;
-  }
-
   get memoryBytes(): number {
     return this.#graph.fileBytes;
   }

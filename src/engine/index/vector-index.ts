@@ -31,8 +31,6 @@ export interface Neighbour {
 }
 
 export interface VectorIndex {
-  /** Nodes of the graph, dead ones included. */
-  readonly length: number;
   /** Bytes of memory, mapped files not included. */
   readonly memoryBytes: number;
   /** About how many bytes `save` would write. */
