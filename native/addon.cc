@@ -24,6 +24,7 @@ Napi::Value runKernels(const Napi::CallbackInfo& info) {
     halfB[i] = toHalf(b[i]);
   }
   const std::vector<double> query(a.Data(), a.Data() + n);
+  const Products rounded = kernels.productsFloat(a.Data(), b.Data(), n);
   const Products products = kernels.products(query.data(), b.Data(), n);
   const double results[] = {
       static_cast<double>(kernels.dotInt8(int8A.data(), int8B.data(), n)),
@@ -31,6 +32,8 @@ Napi::Value runKernels(const Napi::CallbackInfo& info) {
       kernels.squareHalf(halfA.data(), halfB.data(), n),
       kernels.dotFloat(a.Data(), b.Data(), n),
       kernels.squareFloat(a.Data(), b.Data(), n),
+      rounded.dot,
+      rounded.square,
       products.dot,
       products.square,
       kernels.squareExact(query.data(), b.Data(), n),

@@ -47,6 +47,20 @@ class Visited {
   uint16_t tag_ = 0;
 };
 
+/** Puts another in the place of the largest of a heap. */
+inline void replaceTop(std::vector<Candidate>& heap, Candidate candidate) {
+  const size_t size = heap.size();
+  size_t at = 0;
+  for (size_t child = 1; child < size; child = 2 * at + 1) {
+    // Which of the two is larger cannot be predicted.
+    child += child + 1 < size && heap[child + 1] > heap[child];
+    if (heap[child] <= candidate) break;
+    heap[at] = heap[child];
+    at = child;
+  }
+  heap[at] = candidate;
+}
+
 /** The memory of one walk, kept by each thread for its next. */
 struct Scratch {
   Visited visited;

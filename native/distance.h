@@ -13,8 +13,13 @@ namespace vstore {
 
 class DistanceTo {
  public:
+  /** @param query is kept by the caller */
   DistanceTo(const float* query, uint32_t dimensions, Metric metric)
-      : kernels_(fastestKernels()), metric_(metric), query_(query, query + dimensions) {
+      : kernels_(fastestKernels()),
+        metric_(metric),
+        rounded_(query),
+        query_(query, query + dimensions),
+        error_((dimensions + 4) * unitRoundoff) {
     double square = 0;
     for (const double component : query_) square += component * component;
     norm_ = std::sqrt(square);
@@ -23,6 +28,21 @@ class DistanceTo {
   double operator()(const float* row) const {
     const double distance = raw(row);
     return std::isnan(distance) ? std::numeric_limits<double>::infinity() : distance;
+  }
+
+  /**
+   * What the distance is not below, at half the cost: from sums of float32, less their largest error (Higham 2002,
+   * section 3.1), several times over. Where such sums overflow or come near the smallest numbers, it says nothing.
+   */
+  double atLeast(const float* row) const {
+    if (metric_ == Metric::l2) {
+      const double square = kernels_.squareFloat(rounded_, row, query_.size());
+      return isUsual(square) ? std::sqrt(square * (1 - 4 * error_)) : unknown;
+    }
+    const Products sums = kernels_.productsFloat(rounded_, row, query_.size());
+    const double norms = norm_ * std::sqrt(sums.square);
+    if (!isUsual(sums.square) || !isUsual(norms) || !std::isfinite(sums.dot)) return unknown;
+    return metric_ == Metric::ip ? 1 - sums.dot - 4 * error_ * norms : 1 - sums.dot / norms - 4 * error_;
   }
 
  private:
@@ -35,9 +55,16 @@ class DistanceTo {
     return distance < 0 ? 0 : distance;
   }
 
+  static constexpr double unitRoundoff = 0x1p-24;
+  static constexpr double unknown = -std::numeric_limits<double>::infinity();
+  static bool isUsual(double sum) { return sum > 1e-30 && sum < 1e30; }
+
   const Kernels& kernels_;
   const Metric metric_;
+  const float* const rounded_;
   const std::vector<double> query_;
+  /** Of a sum of float32, relative to the sum of the magnitudes. */
+  const double error_;
   double norm_;
 };
 

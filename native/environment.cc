@@ -50,7 +50,11 @@ Napi::Promise Environment::begin(Pending* pending) {
 void Environment::finished(Pending* pending) {
   // The environment's end may be waiting, and destroy it right after.
   const auto self = shared_from_this();
-  deliveries_.NonBlockingCall(pending);
+  if (std::this_thread::get_id() == thread_) {
+    deliver(env_, Napi::Function(), this, pending);
+  } else {
+    deliveries_.NonBlockingCall(pending);
+  }
   const std::lock_guard lock(mutex_);
   unfinished_--;
   idle_.notify_all();

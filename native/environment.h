@@ -57,6 +57,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   using Deliveries = Napi::TypedThreadSafeFunction<Environment, Pending, deliver>;
 
   const Napi::Env env_;
+  const std::thread::id thread_ = std::this_thread::get_id();
   Deliveries deliveries_;
   std::set<std::atomic<bool>*> stopped_;
   /** External memory of one byte, which the environment takes back before all older, and tells us. */

@@ -106,15 +106,16 @@ bool Graph::explore(const Code& query, Slot start, uint32_t level, size_t ef, si
       const Candidate reached = candidate(query, slot);
       if (found.size() >= ef && reached > found.front()) continue;
       // It may be the next to go on from.
-      __builtin_prefetch(nodes.links(slot, level));
+      nodes.prefetchLinks(slot, level);
       frontier.push_back(reached);
       std::push_heap(frontier.begin(), frontier.end(), nearestFirst);
       if (!accept(slot)) continue;
-      found.push_back(reached);
-      std::push_heap(found.begin(), found.end());
-      if (found.size() <= ef) continue;
-      std::pop_heap(found.begin(), found.end());
-      found.pop_back();
+      if (found.size() == ef) {
+        replaceTop(found, reached);
+      } else {
+        found.push_back(reached);
+        std::push_heap(found.begin(), found.end());
+      }
     }
     visits += unseen.size();
     if (frontier.empty() || (found.size() >= ef && frontier.front() > found.front())) break;

@@ -63,6 +63,15 @@ float square(const T* a, const T* b, size_t n) {
   return sum;
 }
 
+Products productsFloat(const float* query, const float* row, size_t n) {
+  float dots = 0, squares = 0;
+  for (size_t i = 0; i < n; i++) {
+    dots += query[i] * row[i];
+    squares += row[i] * row[i];
+  }
+  return {dots, squares};
+}
+
 Products products(const double* query, const float* row, size_t n) {
   Products sums{0, 0};
   for (size_t i = 0; i < n; i++) {
@@ -81,8 +90,8 @@ double squareExact(const double* query, const float* row, size_t n) {
 
 }  // namespace
 
-const Kernels plainKernels = {"plain",       [] { return true; }, dotInt8,       dot<Half>,  dot<float>,
-                              square<Half>, square<float>,       products, squareExact};
+const Kernels plainKernels = {"plain",       [] { return true; }, dotInt8,  dot<Half>,  dot<float>,
+                              square<Half>, square<float>, productsFloat, products, squareExact};
 
 std::vector<const Kernels*> supportedKernels() {
   std::vector<const Kernels*> all = {&plainKernels};

@@ -34,6 +34,8 @@ struct Kernels {
   /** Σ (a - b)² */
   float (*squareHalf)(const Half* a, const Half* b, size_t n);
   float (*squareFloat)(const float* a, const float* b, size_t n);
+  /** What `products` gives, about: with the rounding of float32 sums. */
+  Products (*productsFloat)(const float* query, const float* row, size_t n);
   /** Of distances that are shown: products of float32 are exact in float64, only the sums are rounded. */
   Products (*products)(const double* query, const float* row, size_t n);
   double (*squareExact)(const double* query, const float* row, size_t n);

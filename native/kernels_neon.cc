@@ -68,6 +68,18 @@ float squareFloat(const float* a, const float* b, size_t n) {
   return squareWhole(a, b, end) + plainKernels.squareFloat(a + end, b + end, n - end);
 }
 
+Products productsFloat(const float* query, const float* row, size_t n) {
+  const size_t end = whole(n, 4);
+  float32x4_t dots = vdupq_n_f32(0), squares = dots;
+  for (size_t i = 0; i < end; i += 4) {
+    const float32x4_t components = load(row + i);
+    dots = vfmaq_f32(dots, load(query + i), components);
+    squares = vfmaq_f32(squares, components, components);
+  }
+  const Products rest = plainKernels.productsFloat(query + end, row + end, n - end);
+  return {vaddvq_f32(dots) + rest.dot, vaddvq_f32(squares) + rest.square};
+}
+
 Products products(const double* query, const float* row, size_t n) {
   const size_t end = whole(n, 2);
   float64x2_t dots = vdupq_n_f64(0), squares = dots;
@@ -94,7 +106,7 @@ double squareExact(const double* query, const float* row, size_t n) {
 
 const Kernels neonKernels = {
     "neon",     [] { return true; }, dotInt8,  dotHalf,     dotFloat,
-    squareHalf, squareFloat,         products, squareExact,
+    squareHalf, squareFloat,         productsFloat, products, squareExact,
 };
 
 }  // namespace vstore

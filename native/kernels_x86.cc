@@ -94,6 +94,18 @@ AVX2 float squareFloat(const float* a, const float* b, size_t n) {
   return sum(squareWhole(a, b, end)) + plainKernels.squareFloat(a + end, b + end, n - end);
 }
 
+AVX2 Products productsFloat(const float* query, const float* row, size_t n) {
+  const size_t end = whole(n, 8);
+  __m256 dots = _mm256_setzero_ps(), squares = dots;
+  for (size_t i = 0; i < end; i += 8) {
+    const __m256 components = load(row + i);
+    dots = _mm256_fmadd_ps(load(query + i), components, dots);
+    squares = _mm256_fmadd_ps(components, components, squares);
+  }
+  const Products rest = plainKernels.productsFloat(query + end, row + end, n - end);
+  return {sum(dots) + rest.dot, sum(squares) + rest.square};
+}
+
 AVX2 Products products(const double* query, const float* row, size_t n) {
   const size_t end = whole(n, 4);
   __m256d dots = _mm256_setzero_pd(), squares = dots;
@@ -174,6 +186,17 @@ AVX512 float square(const T* a, const T* b, size_t n) {
   return _mm512_reduce_add_ps(_mm512_add_ps(even, odd));
 }
 
+AVX512 Products productsFloat(const float* query, const float* row, size_t n) {
+  __m512 dots = _mm512_setzero_ps(), squares = dots;
+  for (size_t i = 0; i < n; i += 16) {
+    const __mmask16 mask = lanes(n, i, 16);
+    const __m512 components = load(row + i, mask);
+    dots = _mm512_fmadd_ps(load(query + i, mask), components, dots);
+    squares = _mm512_fmadd_ps(components, components, squares);
+  }
+  return {_mm512_reduce_add_ps(dots), _mm512_reduce_add_ps(squares)};
+}
+
 AVX512 Products products(const double* query, const float* row, size_t n) {
   __m512d dots = _mm512_setzero_pd(), squares = dots;
   for (size_t i = 0; i < n; i += 8) {
@@ -206,11 +229,11 @@ bool supported() {
 
 const Kernels avx2Kernels = {
     "avx2",           avx2::supported,   avx2::dotInt8,  avx2::dotHalf,     avx2::dotFloat,
-    avx2::squareHalf, avx2::squareFloat, avx2::products, avx2::squareExact,
+    avx2::squareHalf, avx2::squareFloat, avx2::productsFloat, avx2::products, avx2::squareExact,
 };
 const Kernels avx512Kernels = {
     "avx512",             avx512::supported,     avx512::dotInt8,  avx512::dot<Half>,   avx512::dot<float>,
-    avx512::square<Half>, avx512::square<float>, avx512::products, avx512::squareExact,
+    avx512::square<Half>, avx512::square<float>, avx512::productsFloat, avx512::products, avx512::squareExact,
 };
 
 }  // namespace vstore

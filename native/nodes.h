@@ -85,8 +85,9 @@ class Nodes {
   size_t bytes() const { return slots() * slotBytes_ + upperBytes_.load(std::memory_order_relaxed); }
 
   Node& node(Slot slot) const;
-  /** Asks for a node's cache lines ahead of their use. */
+  /** Ask for a node's cache lines, and for those of its links, ahead of their use. */
   void prefetch(Slot slot) const;
+  void prefetchLinks(Slot slot, uint32_t level) const;
   /** Layer 0 is in the chunk, the others where `createUpper` put them. */
   Link* links(Slot slot, uint32_t level) const;
   uint32_t linksMax(uint32_t level) const { return level == 0 ? 2 * M_ : M_; }
@@ -133,9 +134,14 @@ inline Node& Nodes::node(Slot slot) const {
   return *reinterpret_cast<Node*>(chunkOf(slot).nodes + (slot % chunkSlots) * nodeStride_);
 }
 
-inline void Nodes::prefetch(Slot slot) const {
-  const auto* bytes = reinterpret_cast<const std::byte*>(&node(slot));
-  for (size_t at = 0; at < nodeStride_; at += cacheLine) __builtin_prefetch(bytes + at);
+inline void prefetchLines(const void* begin, size_t bytes) {
+  for (size_t at = 0; at < bytes; at += cacheLine) __builtin_prefetch(static_cast<const std::byte*>(begin) + at);
+}
+
+inline void Nodes::prefetch(Slot slot) const { prefetchLines(&node(slot), nodeStride_); }
+
+inline void Nodes::prefetchLinks(Slot slot, uint32_t level) const {
+  prefetchLines(links(slot, level), (1 + linksMax(level)) * sizeof(Link));
 }
 
 inline Link* Nodes::links(Slot slot, uint32_t level) const {

@@ -13,6 +13,9 @@ namespace {
 /** How willingly a thread that builds leaves its core to others: about a tenth of the time while they want it. */
 [[maybe_unused]] constexpr int buildNiceness = 10;
 
+/** Turns that make it worth waking another thread, where the calling one takes part. */
+constexpr size_t turnsPerThread = 3;
+
 /** On Linux niceness belongs to a thread. Where it cannot be had, builds only compete as equals. */
 void yieldToOthers() {
 #ifdef __linux__
@@ -94,14 +97,31 @@ void Pool::start() {
 void Pool::run(Work work) {
   if (work.turns == 0) return work.done(nullptr);
   const auto loop = std::make_shared<Loop>(std::move(work));
-  const size_t shares = std::min(loop->work().turns, size_);
+  share(loop, std::min(loop->work().turns, size_));
+}
+
+void Pool::runTogether(Work work, std::chrono::microseconds patience) {
+  if (work.turns == 0) return work.done(nullptr);
+  const auto end = std::chrono::steady_clock::now() + patience;
+  const auto loop = std::make_shared<Loop>(std::move(work));
+  const size_t others = std::min(loop->work().turns / turnsPerThread, size_);
+  if (others > 0) share(loop, others);
+  while (loop->step()) {
+    if (std::chrono::steady_clock::now() < end) continue;
+    if (others == 0) share(loop, 1);
+    return;
+  }
+}
+
+/** Lets so many threads take turns of it. */
+void Pool::share(const std::shared_ptr<Loop>& loop, size_t threads) {
   start();
   Queue& queue = loop->work().priority == Priority::search ? search_ : build_;
   {
     const std::lock_guard lock(mutex_);
-    queue.loops.insert(queue.loops.end(), shares, loop);
+    queue.loops.insert(queue.loops.end(), threads, loop);
   }
-  for (size_t i = 0; i < shares; i++) queue.wake.notify_one();
+  for (size_t i = 0; i < threads; i++) queue.wake.notify_one();
 }
 
 void Pool::serve(Priority priority) {

@@ -6,6 +6,7 @@
 #pragma once
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -40,6 +41,11 @@ class Pool {
 
   /** Starts the threads when they are not there yet. `done` may run before it returns when there are no turns. */
   void run(Work work);
+  /**
+   * The same, but the calling thread takes turns too until `patience` is over, and wakes others only for what is worth it:
+   * a hand-over costs about as much as a small turn. `done` may run before it returns.
+   */
+  void runTogether(Work work, std::chrono::microseconds patience);
   size_t size() const { return size_; }
 
  private:
@@ -51,6 +57,7 @@ class Pool {
   };
   void serve(Priority priority);
   void start();
+  void share(const std::shared_ptr<Loop>& loop, size_t threads);
 
   const size_t size_ = std::max(1u, std::thread::hardware_concurrency());
   std::mutex lifecycle_;

@@ -8,6 +8,9 @@ namespace {
 constexpr size_t blockBytes = 256 << 10;
 /** Scans up to this size are not worth waking another thread for: about 0.1 ms. */
 constexpr size_t aloneBytes = 1 << 20;
+/** What a walk may look at to be done on the thread that asks, some 0.3 ms, and how long that thread goes on with walks. */
+constexpr size_t soonBytes = 2 << 20;
+constexpr std::chrono::microseconds patience(1'000);
 /** Candidates of the graph whose exact distance is looked up, per result wanted. */
 constexpr size_t rescoredPerResult = 4;
 /** Nodes that a walk looks at per candidate that it keeps, about, and what a scanned row costs in such looks. */
@@ -35,9 +38,14 @@ void Nearest::offer(const Neighbour& neighbour) {
 
 Search::Query::Query(const float* from, const GraphOptions& graph, const SearchOptions& options)
     : vector(from, from + graph.dimensions),
-      distance(from, graph.dimensions, graph.metric),
+      distance(vector.data(), graph.dimensions, graph.metric),
       nearest(options.k, options.within),
       scansAll(options.exact) {}
+
+double Search::Query::limit() {
+  const std::lock_guard lock(mutex);
+  return nearest.limit();
+}
 
 Search::Search(std::shared_ptr<const Graph> graph, std::shared_ptr<const Rows> rows, SearchOptions options,
                const float* queries, size_t count)
@@ -64,7 +72,15 @@ void Search::start(Pool& pool, const std::atomic<bool>& stopped, Done done) {
     if (failure) return done(failure);
     self->startScan(pool, stopped, done);
   };
-  pool.run({Pool::Priority::search, queries_.size(), walkOne, scanAll, stopped});
+  Pool::Work walks{Pool::Priority::search, queries_.size(), walkOne, scanAll, stopped};
+  if (isSoonDone()) return pool.runTogether(std::move(walks), patience);
+  pool.run(std::move(walks));
+}
+
+/** Whether a walk takes less time than it takes to wake another thread and to be woken by it. */
+bool Search::isSoonDone() const {
+  const size_t looks = std::max(options_.ef, options_.k) * visitsPerCandidate;
+  return !options_.exact && looks * graph_->space.bytes() <= soonBytes;
 }
 
 bool Search::sees(Slot slot) const {
@@ -129,9 +145,12 @@ void Search::scanBlock(size_t block) {
 }
 
 void Search::scan(Query& query, Slot from, Slot to) const {
-  Nearest nearest(options_.k, options_.within);
+  Nearest nearest(options_.k, query.limit());
   for (Slot slot = from; slot < to; slot++) {
-    if (sees(slot)) nearest.offer({query.distance(rows_->row(slot)), slot});
+    const float* row = rows_->row(slot);
+    // Most rows are too far: whether they are alive is not worth another cache line.
+    if (query.distance.atLeast(row) > nearest.limit() || !sees(slot)) continue;
+    nearest.offer({query.distance(row), slot});
   }
   const std::lock_guard lock(query.mutex);
   for (const Neighbour& neighbour : nearest.neighbours()) query.nearest.offer(neighbour);

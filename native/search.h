@@ -42,6 +42,8 @@ class Nearest {
  public:
   Nearest(size_t k, double within) : k_(k), within_(within) {}
   void offer(const Neighbour& neighbour);
+  /** What is farther is not taken. */
+  double limit() const { return heap_.size() < k_ ? within_ : heap_.front().distance; }
   void sort() { std::sort_heap(heap_.begin(), heap_.end()); }
   void clear() { heap_.clear(); }
   const std::vector<Neighbour>& neighbours() const { return heap_; }
@@ -60,7 +62,7 @@ class Search : public std::enable_shared_from_this<Search> {
   Search(std::shared_ptr<const Graph> graph, std::shared_ptr<const Rows> rows, SearchOptions options,
          const float* queries, size_t count);
 
-  /** Works it off on the threads of the pool; `done` is called on one of them. */
+  /** Works it off on the threads of the pool, and where it is soon done on the calling one; `done` is called on one of them. */
   void start(Pool& pool, const std::atomic<bool>& stopped, Done done);
   size_t size() const { return queries_.size(); }
   /** The results of a query, nearest first, once it is done. */
@@ -69,6 +71,8 @@ class Search : public std::enable_shared_from_this<Search> {
  private:
   struct Query {
     Query(const float* from, const GraphOptions& graph, const SearchOptions& options);
+    /** What is farther is no result. */
+    double limit();
     std::vector<float> vector;
     DistanceTo distance;
     Nearest nearest;
@@ -79,6 +83,7 @@ class Search : public std::enable_shared_from_this<Search> {
 
   bool sees(Slot slot) const;
   bool isScanCheaper() const;
+  bool isSoonDone() const;
   void walk(Query& query) const;
   void rescore(Query& query, const std::vector<Candidate>& found) const;
   void scan(Query& query, Slot from, Slot to) const;
