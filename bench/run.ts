@@ -11,6 +11,7 @@ const workloads = [
   "insert-single",
   "roundtrip",
   "key-load",
+  "index-load",
   "checkpoint-stall",
   "start-up",
 ];

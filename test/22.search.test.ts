@@ -73,6 +73,31 @@ test.each(["COSINE", "L2", "IP"] as const)(
   },
 );
 
+test.each(["COSINE", "L2", "IP"] as const)(
+  "exact search under %s is exact whatever the size of the components",
+  async (metric) => {
+    const { store, vectors, random } = await filled(0, { metric });
+    const anySize = () => {
+      const size = 10 ** (random() * 44 - 24);
+      return randomVector(random, DIMENSIONS).map((component) => component * size);
+    };
+    for (let i = 0; i < 2_000; i++) {
+      vectors.push(i % 2 === 0 ? anySize() : vectors[i - 1]!.map((component) => component * 1.000001));
+      store.insert(key(i), vectors[i]!);
+    }
+    for (let i = 0; i < 50; i++) {
+      const query = i % 2 === 0 ? anySize() : vectors[i]!;
+      const distances = vectors.map((vector) => distanceTo(query, metric)(vector, 0)).sort((a, b) => a - b);
+      const hits = await store.search(query, { k: 10, exact: true });
+      for (const [at, { distance }] of hits.entries()) {
+        const tolerance = 1e-12 * Math.max(1, Math.abs(distances[at]!));
+        expect(Math.abs(distance - distances[at]!), `result ${at}`).toBeLessThanOrEqual(tolerance);
+      }
+    }
+    await store.close();
+  },
+);
+
 test("every insert, update and delete is seen by the next search, indexed or not", async () => {
   const { store, vectors, random } = await filled(300, { metric: "L2" });
   await store.build();

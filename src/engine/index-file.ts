@@ -30,7 +30,7 @@ export async function saveIndex(
   await assertRoom(directory, indexer.index.fileBytes);
   try {
     const watermark = await indexer.save(temporary);
-    const { bytes, checksum } = await measure(temporary);
+    const { bytes, checksum } = await fileChecksum(temporary);
     failPoint("index-half-written", () => fs.truncateSync(temporary, bytes >> 1));
     await fs.promises.rename(temporary, `${directory}/${file}`);
     failPoint("index-before-manifest");
@@ -68,7 +68,7 @@ export async function loadIndex(
 
 async function verify(path: string, saved: SavedIndex, kind: string): Promise<void> {
   if (saved.kind !== kind) throw new Error(`made by ${saved.kind}, this is ${kind}`);
-  const { bytes, checksum } = await measure(path);
+  const { bytes, checksum } = await fileChecksum(path);
   if (bytes !== saved.bytes) throw new Error(`${bytes} bytes, expected ${saved.bytes}`);
   if (checksum !== saved.checksum) {
     throw new Error(`checksum ${checksumText(checksum)}, expected ${checksumText(saved.checksum)}`);
@@ -76,7 +76,7 @@ async function verify(path: string, saved: SavedIndex, kind: string): Promise<vo
 }
 
 /** Size and CRC-32 of a file, durable from then on. */
-async function measure(path: string): Promise<{ bytes: number; checksum: number }> {
+export async function fileChecksum(path: string): Promise<{ bytes: number; checksum: number }> {
   const file = await fs.promises.open(path, "r");
   try {
     await file.datasync();

@@ -1,0 +1,68 @@
+/**
+ * Reading a saved graph of a million vectors, as every start does: its checksum, the graph itself, and who of it is
+ * alive. It is built with few candidates, which makes a graph of the same size sooner.
+ */
+import * as fs from "node:fs";
+import * as os from "node:os";
+import { NativeGraph } from "../src/engine/index/native-addon.ts";
+import { fileChecksum } from "../src/engine/index-file.ts";
+import { generator, randomVector } from "../test/harness/random.ts";
+import { median, type Row, report } from "./harness.ts";
+
+const VECTORS = 1_000_000;
+const BATCH = 50_000;
+const ROUNDS = 5;
+const OPTIONS = {
+  dimensions: 100,
+  metric: "COSINE",
+  M: 16,
+  efConstruction: 16,
+  quantization: "INT8",
+} as const;
+
+async function saveGraph(path: string): Promise<void> {
+  const graph = new NativeGraph(OPTIONS);
+  const random = generator(1);
+  for (let from = 0; from < VECTORS; from += BATCH) {
+    graph.addSegment(from, randomVector(random, BATCH * OPTIONS.dimensions));
+    setLive(graph, from, from + BATCH);
+    await graph.add(from, from + BATCH);
+  }
+  await graph.save(path);
+  graph.close();
+}
+
+function setLive(graph: NativeGraph, from: number, to: number): void {
+  for (let slot = from; slot < to; slot++) graph.setLive(slot);
+}
+
+async function milliseconds(work: () => unknown): Promise<number> {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+}
+
+async function loadOnce(path: string): Promise<number[]> {
+  const checksum = await milliseconds(() => fileChecksum(path));
+  let graph: NativeGraph | undefined;
+  const load = await milliseconds(async () => {
+    graph = await NativeGraph.load(path, OPTIONS);
+  });
+  const alive = await milliseconds(() => setLive(graph!, 0, VECTORS));
+  graph!.close();
+  return [checksum, load, alive, checksum + load + alive];
+}
+
+const directory = fs.mkdtempSync(`${os.tmpdir()}/vstore-bench-`);
+try {
+  const path = `${directory}/graph`;
+  await saveGraph(path);
+  const rounds: number[][] = [];
+  for (let round = 0; round < ROUNDS; round++) rounds.push(await loadOnce(path));
+  const rows = ["checksum", "graph", "who is alive", "all"].map((what, at): Row => {
+    return { what, ms: Math.round(median(rounds.map((round) => round[at]!))) };
+  });
+  report({ workload: "index-load", aim: "1 M x 100 in less than 1,000 ms, from the page cache", rows });
+} finally {
+  fs.rmSync(directory, { recursive: true });
+}
