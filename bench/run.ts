@@ -12,6 +12,7 @@ const workloads = [
   "roundtrip",
   "key-load",
   "index-load",
+  "search-while-building",
   "checkpoint-stall",
   "start-up",
 ];
