@@ -1,11 +1,26 @@
 #!/bin/sh
-# Makes sure that redis-server >= 7.0 and redis-cli are there, and python3-redis, one of the clients that the tests use.
-# Installs Debian's packages when it may; otherwise says in one line what is missing.
+# Makes sure that redis-server >= 7.0 (or valkey-server) and redis-cli (or valkey-cli) are there, and python3-redis, one of
+# the clients that the tests use. Installs Debian's packages when it may; otherwise says in one line what is missing.
 set -eu
 
-have_redis() {
-  version=$(redis-server --version 2>/dev/null | sed -n 's/.* v=\([0-9]*\)\..*/\1/p')
-  [ "${version:-0}" -ge 7 ] && command -v redis-cli >/dev/null
+is_new_enough() {
+  version=$("$1" --version 2>/dev/null | sed -n 's/.* v=\([0-9]*\)\..*/\1/p')
+  [ "${version:-0}" -ge 7 ]
+}
+
+# The embedded server is what VSTORE_REDIS_SERVER names, else the first of the two that is installed.
+have_server() {
+  if [ -n "${VSTORE_REDIS_SERVER:-}" ]; then
+    is_new_enough "$VSTORE_REDIS_SERVER"
+  elif command -v redis-server >/dev/null; then
+    is_new_enough redis-server
+  else
+    is_new_enough valkey-server
+  fi
+}
+
+have_client() {
+  command -v redis-cli >/dev/null || command -v valkey-cli >/dev/null
 }
 
 # Debian's own python3 is the one that its package python3-redis is for.
@@ -25,9 +40,15 @@ install_quietly() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
-if have_redis && have_python_client; then exit 0; fi
+lacking=
+have_server && have_client || lacking="redis-server redis-tools"
+have_python_client || lacking="$lacking python3-redis"
+if [ -z "$lacking" ]; then exit 0; fi
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-  echo "installing redis-server, redis-tools and python3-redis"
-  install_quietly redis-server redis-tools python3-redis
+  echo "installing $lacking"
+  install_quietly $lacking
 fi
-have_redis || { echo "vstore needs redis-server >= 7.0 and redis-cli: install them, or set VSTORE_REDIS_URL" >&2; exit 1; }
+{ have_server && have_client; } || {
+  echo "vstore needs redis-server or valkey-server >= 7.0 and its cli: install them, set VSTORE_REDIS_SERVER, or VSTORE_REDIS_URL" >&2
+  exit 1
+}

@@ -18,6 +18,11 @@ export const settings = {
     description: "the Redis to join; without it vstore starts one of its own",
     schema: z.url({ protocol: /^rediss?$/, error: "must be a URL like redis://127.0.0.1:6379" }).optional(),
   },
+  redis_server: {
+    description:
+      "program of vstore's own Redis; without it redis-server, or valkey-server where there is none",
+    schema: z.string().min(1).optional(),
+  },
   port: {
     default: 6_379,
     description: "port of vstore's own Redis on 127.0.0.1",

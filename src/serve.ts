@@ -38,7 +38,7 @@ async function serveOwnRedis(options: ServeOptions, files: Files): Promise<void>
   const { settings, log } = options;
   // First the files: who has them owns the Redis beside them, also one that an earlier run left behind.
   await files.open();
-  const redis = new EmbeddedRedis(settings.port, settings.data_dir, log);
+  const redis = new EmbeddedRedis(settings.port, settings.data_dir, settings.redis_server, log);
   try {
     await redis.ensureRunning();
     await runSidecar(options, files, { url: redis.url, sidecarId: "embedded" }, () => redis.ensureRunning());

@@ -8,6 +8,7 @@ import fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { globMatches } from "../src/commands/glob.ts";
+import { serverProgram } from "./harness/server-program.ts";
 
 const matches = (pattern: string, text: string) => globMatches(Buffer.from(pattern), Buffer.from(text));
 
@@ -54,7 +55,7 @@ describe("beside Redis", () => {
 
   beforeAll(async () => {
     const options = ["--port", "0", "--unixsocket", socket, "--dir", directory, "--save", ""];
-    server = spawn("redis-server", options, { stdio: "ignore" });
+    server = spawn(serverProgram, options, { stdio: "ignore" });
     redis = new Redis({ path: socket, retryStrategy: () => 50 });
     redis.on("error", () => {});
     await redis.ping();

@@ -1,10 +1,14 @@
 /** `vstore serve` without a Redis: it starts one of its own beside its files, and stops it again. */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, symlinkSync } from "node:fs";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { temporaryDirectory } from "./harness/directory.ts";
 import { freePort, startRedis } from "./harness/redis-server.ts";
+import { serverProgram } from "./harness/server-program.ts";
 import { type SidecarProcess, startSidecar } from "./harness/sidecar.ts";
 
 let running: SidecarProcess[] = [];
@@ -19,14 +23,19 @@ afterEach(async () => {
 
 async function start(port: number, dataDir: string, ...args: string[]): Promise<SidecarProcess> {
   const sidecar = launch(port, dataDir, ...args);
-  await sidecar.waitReady();
-  const info = await ask(port, (redis) => redis.info("server"));
-  serverPids.push(Number(/process_id:(\d+)/.exec(info)![1]));
+  await ready(sidecar, port);
   return sidecar;
 }
 
+async function ready(sidecar: SidecarProcess, port: number): Promise<void> {
+  await sidecar.waitReady();
+  const info = await ask(port, (redis) => redis.info("server"));
+  serverPids.push(Number(/process_id:(\d+)/.exec(info)![1]));
+}
+
 function launch(port: number, dataDir: string, ...args: string[]): SidecarProcess {
-  const sidecar = startSidecar({ dataDir, args: ["--port", String(port), ...args] });
+  const server = ["--redis-server", serverProgram];
+  const sidecar = startSidecar({ dataDir, args: ["--port", String(port), ...server, ...args] });
   running.push(sidecar);
   return sidecar;
 }
@@ -120,6 +129,45 @@ test("a port that another Redis has taken is an error too, and that Redis stays 
   expect(sidecar.stderr).toContain(`port ${redis.port} is taken`);
   expect(await ask(redis.port, (client) => client.dbsize())).toBe(0);
   await redis.stop();
+});
+
+describe("its server", () => {
+  /** A directory where the server of the tests goes by other names. */
+  function programs(...names: string[]): string {
+    const directory = join(temporaryDirectory(), "bin");
+    mkdirSync(directory);
+    const program = execFileSync("which", [serverProgram], { encoding: "utf8" }).trim();
+    for (const name of names) symlinkSync(program, join(directory, name));
+    return directory;
+  }
+
+  function launchFrom(path: string, port: number, ...args: string[]): SidecarProcess {
+    const all = ["--port", String(port), ...args];
+    const sidecar = startSidecar({ dataDir: temporaryDirectory(), args: all, env: { PATH: path } });
+    running.push(sidecar);
+    return sidecar;
+  }
+
+  test("is valkey-server where there is no redis-server", async () => {
+    const port = await freePort();
+    await ready(launchFrom(programs("valkey-server"), port), port);
+  });
+
+  test("is the one that is named, and no other", async () => {
+    const port = await freePort();
+    const program = join(programs("chosen"), "chosen");
+    await ready(launchFrom(programs("redis-server"), port, "--redis-server", program), port);
+    expect(await ask(port, (redis) => redis.info("server"))).toContain(`executable:${program}`);
+  });
+
+  test.each([
+    [[], "not found: redis-server, valkey-server; install"],
+    [["--redis-server", "no-such-server"], "not found: no-such-server; install"],
+  ])("that is not there is an error that says what to do: %j", async (args, message) => {
+    const sidecar = launchFrom(programs(), await freePort(), ...args);
+    expect(await sidecar.exit()).toBe(1);
+    expect(sidecar.stderr).toContain(message);
+  });
 });
 
 test("files that another process has open are an error that names it", async () => {

@@ -11,6 +11,7 @@ describe("a setting", () => {
   test("has a default", () => {
     expect(read()).toMatchObject({ port: 6_379, data_dir: "./data", checkpoint_interval_ms: 30_000 });
     expect(read().redis_url).toBeUndefined();
+    expect(read().redis_server).toBeUndefined();
   });
 
   test("comes from its flag before its environment variable", () => {
@@ -31,6 +32,7 @@ describe("a setting", () => {
     ["redis_url", "127.0.0.1:6379", "redis://"],
     ["log_level", "loud", "info"],
     ["data_dir", "", "1 character"],
+    ["redis_server", "", "1 character"],
   ] as const)("%s may not be %j: allowed is %s", (name, value, allowed) => {
     const flag = `--${name.replaceAll("_", "-")}`;
     expect(() => read({ [name]: value })).toThrow(SettingsError);

@@ -1,9 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { Redis } from "ioredis";
-import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { PlayedSidecar } from "./harness/played-sidecar.ts";
 import { type RedisServer, startRedis } from "./harness/redis-server.ts";
 import { RespClient } from "./harness/resp.ts";
+import { isServerSince } from "./harness/server-program.ts";
 
 const names =
   "CREATE INSERT MINSERT GET MGET DEL EXISTS CARD SETATTR GETATTR SCAN SEARCH BUILD CHECKPOINT INFO LIST DROP";
@@ -115,6 +116,46 @@ test("an ordinary user cannot play the sidecar", async () => {
   await expect(user.call("VSTORE.ATTACH", "1", "x", "1000")).rejects.toThrow("NOPERM");
   await expect(user.call("VSTORE.REPLY", "x", "1-1", "+x\r\n")).rejects.toThrow("NOPERM");
   user.disconnect();
+});
+
+const categoriesOf = async (name: string): Promise<string[]> =>
+  ((await sidecar.redis.command("INFO", `VSTORE.${name}`)) as [unknown[]])[0][6] as string[];
+
+describe.skipIf(!isServerSince(7, 2))("ACL categories (Redis 7.2, Valkey 7.2, or newer)", () => {
+  test.each(names.split(" "))("VSTORE.%s has those of what it does", async (name) => {
+    const [access, other] = writes.has(name) ? ["@write", "@read"] : ["@read", "@write"];
+    const categories = await categoriesOf(name);
+    expect(categories).toEqual(expect.arrayContaining([access, "@slow", "@blocking"]));
+    for (const wrong of [other, "@admin", "@fast"]) expect(categories).not.toContain(wrong);
+  });
+
+  test.each(["LEAD", "ATTACH", "REPLY"])("VSTORE.%s is dangerous", async (name) => {
+    expect(await categoriesOf(name)).toEqual(expect.arrayContaining(["@admin", "@dangerous"]));
+  });
+
+  test("a user of +@read may ask and not write", async () => {
+    const user = await userWith("~*", "-@all", "+@read");
+    const reply = user.call("VSTORE.CARD", "docs");
+    await sidecar.takeAndAnswer("vstore:{docs}:queries", ":7\r\n");
+    expect(await reply).toBe(7);
+    await expect(user.call("VSTORE.DEL", "docs", "a")).rejects.toThrow("NOPERM");
+    user.disconnect();
+  });
+});
+
+describe.skipIf(!isServerSince(7, 4))("the ACL category @vstore (Redis 7.4, Valkey 8, or newer)", () => {
+  test.each([...names.split(" "), "LEAD", "ATTACH", "REPLY"])("has VSTORE.%s", async (name) => {
+    expect(await categoriesOf(name)).toContain("@vstore");
+  });
+
+  test("lets a user call nothing else", async () => {
+    const user = await userWith("~*", "-@all", "+@vstore");
+    const reply = user.call("VSTORE.DEL", "docs", "a");
+    await sidecar.takeAndAnswer("vstore:{docs}:log", ":1\r\n");
+    expect(await reply).toBe(1);
+    await expect(user.call("GET", "docs")).rejects.toThrow("NOPERM");
+    user.disconnect();
+  });
 });
 
 test.each([

@@ -1,5 +1,5 @@
 /**
- * A redis-server of our own, for those who have none: on 127.0.0.1, with the module loaded and AOF on, its files
+ * A Redis or Valkey of our own, for those who have none: on 127.0.0.1, with the module loaded and AOF on, its files
  * beside vstore's. It is a process group of its own, so that Ctrl-C in a terminal reaches only the sidecar, which
  * then stops it in order. A sidecar that was killed leaves it running; the next one on the same files adopts it.
  */
@@ -15,6 +15,8 @@ import { connect } from "./connection.ts";
 import { hasModule, infoField, modulePath } from "./server.ts";
 
 const host = "127.0.0.1";
+/** The first of them that is installed. */
+const programs = ["redis-server", "valkey-server"];
 const startMsMax = 60_000;
 const stopMsMax = 30_000;
 /** Between the last act of redis-server, closing its port, and the end of the process. */
@@ -27,14 +29,17 @@ export class EmbeddedRedis {
   readonly url: string;
   readonly #port: number;
   readonly #directory: string;
+  readonly #programs: readonly string[];
   readonly #log: Logger;
   /** Undefined while none of ours runs. */
   #pid: number | undefined;
 
-  constructor(port: number, dataDirectory: string, log: Logger) {
+  /** @param program what to run, by name or path; undefined for what is installed */
+  constructor(port: number, dataDirectory: string, program: string | undefined, log: Logger) {
     this.url = `redis://${host}:${port}`;
     this.#port = port;
     this.#directory = path.resolve(dataDirectory, "redis");
+    this.#programs = program === undefined ? programs : [program];
     this.#log = log;
   }
 
@@ -56,21 +61,34 @@ export class EmbeddedRedis {
       await becomesTrue(() => !isAlive(pid), exitMsMax);
       return;
     }
-    this.#log.error({ pid }, "redis-server did not stop in time; killing it");
+    this.#log.error({ pid }, "the embedded Redis did not stop in time; killing it");
     process.kill(pid, "SIGKILL");
   }
 
   async #start(): Promise<number> {
     await access(modulePath).catch(() => fail(`${modulePath} is missing; run 'make build'`));
-    const child = spawn("redis-server", this.#arguments(), { stdio: "ignore", detached: true });
-    await once(child, "spawn").catch(() => fail("redis-server was not found; install Redis 7.0 or newer"));
+    const child = await this.#spawn();
     const isUp = await becomesTrue(
       async () => hasExited(child) || (await isListening(this.#port)),
       startMsMax,
     );
-    if (!isUp || hasExited(child)) fail(`redis-server did not start: ${await this.#lastLogLine()}`);
+    if (!isUp || hasExited(child)) fail(`${child.spawnfile} did not start: ${await this.#lastLogLine()}`);
     child.unref();
     return child.pid!;
+  }
+
+  async #spawn(): Promise<ChildProcess> {
+    for (const program of this.#programs) {
+      const child = spawn(program, this.#arguments(), { stdio: "ignore", detached: true });
+      const fault = await once(child, "spawn").then(
+        () => undefined,
+        (error: NodeJS.ErrnoException) => error,
+      );
+      if (fault === undefined) return child;
+      if (fault.code !== "ENOENT") throw fault;
+    }
+    const tried = this.#programs.join(", ");
+    return fail(`not found: ${tried}; install Redis 7.0 or Valkey 7.2, or newer, or set --redis-server`);
   }
 
   #arguments(): string[] {

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { serverProgram } from "./server-program.ts";
 
 export interface RedisOptions {
   /** Load vstore.so. */
@@ -23,8 +24,6 @@ export interface RedisOptions {
 
 const modulePath = fileURLToPath(new URL("../../redis/vstore.so", import.meta.url));
 const startMillisecondsMax = 20_000;
-/** `REDIS_SERVER=valkey-server make test` asks another program. */
-const program = process.env.REDIS_SERVER || "redis-server";
 /** Another process may take the free port before Redis does. */
 const startAttemptsMax = 5;
 
@@ -69,7 +68,7 @@ export class RedisServer {
   /** Starts the process and waits until it answers. */
   async run(): Promise<void> {
     const output = openSync(this.#logPath, "a");
-    const child = spawn(program, this.#arguments(), { stdio: ["ignore", output, output] });
+    const child = spawn(serverProgram, this.#arguments(), { stdio: ["ignore", output, output] });
     closeSync(output);
     children.add(child);
     child.once("exit", () => children.delete(child));

@@ -1,0 +1,11 @@
+/** Which server the tests run: `REDIS_SERVER=valkey-server npx vitest run` asks another than redis-server. */
+import { execFileSync } from "node:child_process";
+
+export const serverProgram = process.env.REDIS_SERVER || "redis-server";
+
+/** By its own version: that of Valkey itself, and not of the Redis that it is compatible with. */
+export function isServerSince(major: number, minor: number): boolean {
+  const text = execFileSync(serverProgram, ["--version"], { encoding: "utf8" });
+  const [, ownMajor, ownMinor] = / v=(\d+)\.(\d+)\./.exec(text)!.map(Number);
+  return ownMajor! > major || (ownMajor === major && ownMinor! >= minor);
+}
