@@ -5,16 +5,21 @@
  * (VSTORE.LEAD), so that whatever that one still sends goes nowhere.
  */
 import type { Redis } from "ioredis";
+import { assertType } from "./key-types.ts";
 import { runScript } from "./script.ts";
 import { epochKey, leaderKey } from "./streams.ts";
 
 export const leaseMs = 5_000;
 
-/** The lease of our own last session, which is over, is taken at once. */
+/** The lease of our own last session, which is over, is taken at once; and what never expires is nobody's lease. */
 const takeScript = `
 local holder = redis.call('GET', KEYS[1])
 local own = ARGV[1] .. ':'
-if holder and string.sub(holder, 1, #own) ~= own then return false end
+local expires = redis.call('PTTL', KEYS[1]) >= 0
+if holder and expires and string.sub(holder, 1, #own) ~= own then return false end
+if not tonumber(redis.call('GET', KEYS[2]) or 0) then
+  return redis.error_reply('ERR ' .. KEYS[2] .. ' should be a number and is a text; delete or rename that key')
+end
 local value = own .. redis.call('INCR', KEYS[2])
 redis.call('SET', KEYS[1], value, 'PX', ARGV[2])
 return value`;
@@ -41,6 +46,7 @@ export class Lease {
 
   /** Undefined while another sidecar holds it. */
   static async take(redis: Redis, sidecarId: string): Promise<Lease | undefined> {
+    await assertType(redis, "string", leaderKey, epochKey);
     const asked = performance.now();
     const value = await runScript(redis, takeScript, [leaderKey, epochKey], sidecarId, leaseMs);
     if (typeof value !== "string") return undefined;

@@ -100,7 +100,8 @@ export class Outbox {
       await this.#redis.call(name as string, ...args);
     } catch (error) {
       if (this.#redis.status !== "ready") return;
-      this.#log.warn({ command: name, error: (error as Error).message }, "Redis refused an answer");
+      const key = String(name === "EVAL" ? args[2] : args[0]);
+      this.#log.warn({ command: name, key, error: (error as Error).message }, "Redis refused an answer");
     }
   }
 }

@@ -2,9 +2,11 @@
  * Reads requests: one XREAD over all streams at once. How many entries it asks for follows from the size of
  * those before, because an entry may have any size up to 64 MiB.
  */
+import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { compareIds } from "../engine/log-id.ts";
 import { decodeEntry, type Request } from "./frame.ts";
+import type { Obstructions } from "./obstructions.ts";
 import type { Source, Sources } from "./sources.ts";
 
 /** One batch should stay near this size. */
@@ -27,16 +29,19 @@ type RawReply = [Buffer, [Buffer, Buffer[]][]][] | null;
 export class Reader {
   readonly #redis: Redis;
   readonly #sources: Sources;
+  readonly #obstructions: Obstructions;
   #count = countStart;
 
-  constructor(redis: Redis, sources: Sources) {
+  constructor(redis: Redis, sources: Sources, obstructions: Obstructions) {
     this.#redis = redis;
     this.#sources = sources;
+    this.#obstructions = obstructions;
   }
 
   /** What is there now; when `waits`, what comes first within a second. Moves the positions of the sources. */
   async read(waits: boolean): Promise<Delivery[]> {
     const count = this.#count;
+    await this.#obstructions.watch();
     const reply = await this.#xread(count, waits);
     const deliveries = this.#decode(reply);
     this.#count = nextCount(count, deliveries);
@@ -46,12 +51,20 @@ export class Reader {
   }
 
   async #xread(count: number, waits: boolean): Promise<RawReply> {
-    const sources = this.#sources.all();
+    const all = this.#sources.all();
+    const sources = all.filter(({ stream }) => !this.#obstructions.has(stream));
+    if (sources.length === 0) return waits ? delay(blockMs, null) : null;
     const block = waits ? ["BLOCK", blockMs] : [];
     const streams = sources.map((source) => source.stream);
     const positions = sources.map((source) => source.last);
     const args = ["COUNT", count, ...block, "STREAMS", ...streams, ...positions];
-    return (await this.#redis.callBuffer("XREAD", ...args)) as RawReply;
+    try {
+      return (await this.#redis.callBuffer("XREAD", ...args)) as RawReply;
+    } catch (error) {
+      if (!String(error).includes("WRONGTYPE")) throw error;
+      await this.#obstructions.find(all.map(({ stream }) => stream));
+      return this.#xread(count, waits);
+    }
   }
 
   #decode(reply: RawReply): Delivery[] {

@@ -6,8 +6,10 @@
 import type { Redis } from "ioredis";
 import type { Catalog } from "../engine/catalog.ts";
 import type { Collection } from "../engine/collection.ts";
+import { ignoreFull } from "../engine/files.ts";
 import { compareIds, FIRST_ID } from "../engine/log-id.ts";
 import { laterId } from "./ids.ts";
+import { assertType, typesOf } from "./key-types.ts";
 import type { LogLosses } from "./log-losses.ts";
 import { runScript } from "./script.ts";
 import { positionOf, usable } from "./sources.ts";
@@ -17,15 +19,18 @@ import { collectionsKey, controlStream, errorsStream, logStream, queriesStream }
 export async function reconcile(redis: Redis, catalog: Catalog, losses: LogLosses): Promise<void> {
   await checkCoverage(redis, catalog);
   for (const collection of catalog.collections()) await alignLog(redis, collection, losses);
-  await align(redis, controlStream, () => catalog.controlId);
+  await alignControl(redis, catalog);
 }
 
-/** Gives the collections whose logs have vanished theirs back. */
+/** Gives the collections whose logs have vanished theirs back, and the same for control. */
 export async function restoreLogs(redis: Redis, catalog: Catalog, losses: LogLosses): Promise<void> {
   const collections = catalog.collections();
-  const streams = collections.map(({ name }) => logStream(name));
-  if (streams.length === 0 || (await redis.exists(...streams)) === streams.length) return;
-  for (const collection of collections) await alignLog(redis, collection, losses);
+  const logs = collections.map(({ name }) => logStream(name));
+  const [control, ...types] = await typesOf(redis, [controlStream, ...logs]);
+  for (const [i, collection] of collections.entries()) {
+    if (types[i] !== "stream") await alignLog(redis, collection, losses);
+  }
+  if (control === "none") await alignControl(redis, catalog);
 }
 
 /** The last ids of the logs that nobody may touch, because the files they belong to are damaged. */
@@ -41,12 +46,18 @@ export async function endsOfDamaged(redis: Redis, catalog: Catalog): Promise<Map
 /**
  * Makes sure that the collection's log exists and does not lag behind its files. Where Redis has forgotten something,
  * that is made safe in the files before the log's last id moves past it, and the log begins after that from then on.
+ * While something else is in the log's place, there is no more to do than to make it safe.
  */
 export async function alignLog(redis: Redis, collection: Collection, losses: LogLosses): Promise<void> {
   const { name } = collection;
+  const stream = logStream(name);
+  if (await isObstructed(redis, stream)) {
+    await collection.checkpoint().catch(ignoreFull);
+    return;
+  }
   const moved = await align(
     redis,
-    logStream(name),
+    stream,
     () => positionOf(collection),
     async (last) => {
       losses.report(collection, last);
@@ -62,6 +73,11 @@ export async function alignLog(redis: Redis, collection: Collection, losses: Log
     name,
     begin,
   );
+}
+
+async function alignControl(redis: Redis, catalog: Catalog): Promise<void> {
+  if (await isObstructed(redis, controlStream)) return;
+  await align(redis, controlStream, () => catalog.controlId);
 }
 
 /** To be called before a collection is dropped, so that its absence from the files is no surprise after a crash. */
@@ -99,17 +115,20 @@ async function align(
   return true;
 }
 
+/** Whether something else is in the stream's place; see obstructions.ts. */
+async function isObstructed(redis: Redis, stream: string): Promise<boolean> {
+  return !["none", "stream"].includes(await redis.type(stream));
+}
+
 async function lastId(redis: Redis, stream: string): Promise<string | undefined> {
-  const type = await redis.type(stream);
-  if (type === "none") return undefined;
-  if (type !== "stream")
-    throw new Error(`${stream} should be a stream and is a ${type}; delete or rename that key`);
+  if ((await redis.type(stream)) !== "stream") return undefined;
   const info = (await redis.call("XINFO", "STREAM", stream)) as unknown[];
   return String(info[info.indexOf("last-generated-id") + 1]);
 }
 
 /** The log of a collection says where it begins; files that end before that cannot be completed from it. */
 async function checkCoverage(redis: Redis, catalog: Catalog): Promise<void> {
+  await assertType(redis, "hash", collectionsKey);
   const known = new Set(catalog.names());
   for (const [name, begin] of Object.entries(await redis.hgetall(collectionsKey))) {
     const collection = usable(catalog, name);

@@ -15,6 +15,7 @@ import type { Request } from "./frame.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import type { LogLosses } from "./log-losses.ts";
 import { Loop } from "./loop.ts";
+import { Obstructions } from "./obstructions.ts";
 import { Outbox } from "./outbox.ts";
 import { Reader } from "./reader.ts";
 import { endsOfDamaged, reconcile } from "./reconcile.ts";
@@ -151,15 +152,16 @@ export class Service {
     const { writer, reader } = this.#session;
     const { log } = this.#options;
     const answers = new Answers(this.#outbox);
+    const obstructions = new Obstructions(reader, log);
     const context = ({ id }: Request) => ({
       catalog: this.#catalog,
       id,
-      logFacts: (name?: string) => this.#losses.facts(name),
+      logFacts: (name?: string) => ({ ...this.#losses.facts(name), ...obstructions.facts(name) }),
       onUnexpectedError: (error: unknown, command: string) =>
         log.error({ err: error, command }, "unexpected error"),
     });
     return new Loop({
-      reader: new Reader(reader, sources),
+      reader: new Reader(reader, sources, obstructions),
       writes: new Writes(this.#catalog, answers, context, (...applied) =>
         this.#checkpointer.count(...applied),
       ),

@@ -17,6 +17,7 @@ import { collectionsKey, logStream } from "./streams.ts";
 const trimScript = `
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+if redis.call('TYPE', KEYS[2]).ok ~= 'stream' then return 0 end
 return redis.call('XTRIM', KEYS[2], 'MINID', ARGV[3])`;
 
 export class Trimmer {

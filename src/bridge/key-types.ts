@@ -1,0 +1,24 @@
+/** What kind of value a key holds: anybody may have put something else where vstore keeps its own. */
+import type { Redis } from "ioredis";
+import { runScript } from "./script.ts";
+
+export type KeyType = "none" | "stream" | "string" | "hash" | "list" | "set" | "zset";
+
+const typesScript = `
+local types = {}
+for i, key in ipairs(KEYS) do types[i] = redis.call('TYPE', key).ok end
+return types`;
+
+/** Of each key, in order. */
+export async function typesOf(redis: Redis, keys: readonly string[]): Promise<KeyType[]> {
+  return (await runScript(redis, typesScript, keys)) as KeyType[];
+}
+
+/** @throws Error that says what to do, when a key exists and holds something else */
+export async function assertType(redis: Redis, type: KeyType, ...keys: string[]): Promise<void> {
+  const found = await typesOf(redis, keys);
+  for (const [i, key] of keys.entries()) {
+    if (found[i] === "none" || found[i] === type) continue;
+    throw new Error(`${key} should be a ${type} and is a ${found[i]}; delete or rename that key`);
+  }
+}
