@@ -1,6 +1,9 @@
 import * as fs from "node:fs";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Catalog } from "../src/engine/catalog.ts";
+import { ControlFile } from "../src/engine/control-file.ts";
+import { CONTROL_FORMAT } from "../src/engine/layout.ts";
+import { seal } from "../src/engine/manifest.ts";
 import { resolveOptions } from "../src/engine/options.ts";
 import { limits } from "../src/limits.ts";
 import { temporaryDirectory } from "./harness/directory.ts";
@@ -72,6 +75,62 @@ test("what a crash in the middle of CREATE or DROP leaves is removed", async () 
   expect([catalog.names(), catalog.controlId]).toEqual([[], "5-0"]);
   await catalog.close();
   expect(fs.readdirSync(directory).sort()).toEqual(["LOCK", "c-%zz", "redis", "vstore.json"]);
+});
+
+describe("the DROPs of a store", () => {
+  test("are remembered across restarts, the last of each name", async () => {
+    const directory = temporaryDirectory();
+    let catalog = await Catalog.open(directory);
+    await catalog.adopt("store 1");
+    for (const [created, dropped] of [
+      ["1-0", "2-0"],
+      ["3-0", "4-0"],
+    ] as const) {
+      await catalog.create("docs", options, created);
+      await catalog.drop("docs", dropped);
+    }
+    await catalog.close();
+    catalog = await Catalog.open(directory);
+    expect([catalog.storeId, catalog.dropId("docs"), catalog.dropId("x")]).toEqual([
+      "store 1",
+      "4-0",
+      undefined,
+    ]);
+    await catalog.adopt("store 2");
+    await catalog.close();
+    catalog = await Catalog.open(directory);
+    expect([catalog.storeId, catalog.dropId("docs"), catalog.controlId]).toEqual([
+      "store 2",
+      undefined,
+      "4-0",
+    ]);
+    await catalog.close();
+  });
+
+  test("are remembered when a crash came in between", async () => {
+    const directory = temporaryDirectory();
+    let catalog = await Catalog.open(directory);
+    await catalog.create("docs", options, "1-0");
+    await catalog.close();
+    fs.renameSync(`${directory}/c-docs`, `${directory}/dropped-2-0`);
+    catalog = await Catalog.open(directory);
+    expect([catalog.names(), catalog.dropId("docs")]).toEqual([[], "2-0"]);
+    await catalog.close();
+  });
+
+  test("are forgotten beyond the last 1,000", async () => {
+    const control = await ControlFile.open(temporaryDirectory());
+    for (let i = 1; i <= 1_001; i++) await control.mark(`${i}-0`, `c${i}`);
+    expect([1, 2, 1_001].map((i) => control.dropId(`c${i}`))).toEqual([undefined, "2-0", "1001-0"]);
+  });
+});
+
+test("a control file that makes no sense is damaged", async () => {
+  const directory = temporaryDirectory();
+  for (const content of [{}, { controlId: "x" }, { controlId: "1-0", drops: [["docs", "x"]] }]) {
+    fs.writeFileSync(`${directory}/vstore.json`, seal(CONTROL_FORMAT, content));
+    await expect(Catalog.open(directory)).rejects.toMatchObject({ code: "DAMAGED" });
+  }
 });
 
 test("a damaged collection is refused by name, the others are served", async () => {

@@ -120,6 +120,7 @@ test("a list in the place of the errors is left alone, and the refusal is logged
 
 test.each([
   ["vstore:collections", "list"],
+  ["vstore:store", "list"],
   ["vstore:leader", "list"],
   ["vstore:epoch", "list"],
   ["vstore:epoch", "string"],

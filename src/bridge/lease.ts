@@ -5,7 +5,7 @@
  * (VSTORE.LEAD), so that whatever that one still sends goes nowhere.
  */
 import type { Redis } from "ioredis";
-import { assertType } from "./key-types.ts";
+import { assertType } from "./key-state.ts";
 import { runScript } from "./script.ts";
 import { epochKey, leaderKey } from "./streams.ts";
 

@@ -25,6 +25,11 @@ export class LogLosses {
     this.#log.warn(details, "Redis has lost (a part of) a log; making a checkpoint at once");
   }
 
+  /** A collection that Redis had still, and that the files have dropped. */
+  reportDrop(collection: string): void {
+    this.#log.warn({ collection }, "Redis has forgotten a DROP; it is completed again");
+  }
+
   /** For VSTORE.INFO of one collection, or of all. */
   facts(name?: string): { log_losses: number } {
     const all = [...this.#byCollection.values()].reduce((sum, count) => sum + count, 0);

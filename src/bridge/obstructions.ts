@@ -5,7 +5,7 @@
  */
 import type { Redis } from "ioredis";
 import type { Logger } from "../log.ts";
-import { typesOf } from "./key-types.ts";
+import { typesOf } from "./key-state.ts";
 import { logStream, queriesStream } from "./streams.ts";
 
 /** How often it is looked whether they are gone. */

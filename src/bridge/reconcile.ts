@@ -8,16 +8,22 @@ import type { Catalog } from "../engine/catalog.ts";
 import type { Collection } from "../engine/collection.ts";
 import { ignoreFull } from "../engine/files.ts";
 import { compareIds, FIRST_ID } from "../engine/log-id.ts";
+import { checkFiles, pair } from "./belonging.ts";
 import { laterId } from "./ids.ts";
-import { assertType, typesOf } from "./key-types.ts";
+import { lastId, typesOf } from "./key-state.ts";
 import type { LogLosses } from "./log-losses.ts";
 import { runScript } from "./script.ts";
 import { positionOf, usable } from "./sources.ts";
 import { collectionsKey, controlStream, errorsStream, logStream, queriesStream } from "./streams.ts";
 
-/** @throws Error when a log begins after the end of the files: they are not the ones it belongs to. */
+/** @throws Error when the files are not the ones that the logs belong to */
 export async function reconcile(redis: Redis, catalog: Catalog, losses: LogLosses): Promise<void> {
-  await checkCoverage(redis, catalog);
+  for (const name of await checkFiles(redis, catalog)) {
+    await expectDrop(redis, name);
+    await forgetCollection(redis, name);
+    losses.reportDrop(name);
+  }
+  await pair(redis, catalog);
   for (const collection of catalog.collections()) await alignLog(redis, collection, losses);
   await alignControl(redis, catalog);
 }
@@ -118,30 +124,4 @@ async function align(
 /** Whether something else is in the stream's place; see obstructions.ts. */
 async function isObstructed(redis: Redis, stream: string): Promise<boolean> {
   return !["none", "stream"].includes(await redis.type(stream));
-}
-
-async function lastId(redis: Redis, stream: string): Promise<string | undefined> {
-  if ((await redis.type(stream)) !== "stream") return undefined;
-  const info = (await redis.call("XINFO", "STREAM", stream)) as unknown[];
-  return String(info[info.indexOf("last-generated-id") + 1]);
-}
-
-/** The log of a collection says where it begins; files that end before that cannot be completed from it. */
-async function checkCoverage(redis: Redis, catalog: Catalog): Promise<void> {
-  await assertType(redis, "hash", collectionsKey);
-  const known = new Set(catalog.names());
-  for (const [name, begin] of Object.entries(await redis.hgetall(collectionsKey))) {
-    const collection = usable(catalog, name);
-    if (collection !== undefined && compareIds(positionOf(collection), begin) < 0) {
-      throw notCovered(name, begin, `end at ${positionOf(collection)}`);
-    }
-    if (!known.has(name)) throw notCovered(name, begin, "do not have it");
-  }
-}
-
-function notCovered(name: string, begin: string, state: string): Error {
-  return new Error(
-    `the log of collection '${name}' begins after ${begin}, but the files of this data directory ${state}; ` +
-      `use the data directory it belongs to, or give up its data: DEL ${logStream(name)}, HDEL ${collectionsKey} ${name}`,
-  );
 }

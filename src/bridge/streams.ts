@@ -6,6 +6,8 @@ export const leaderKey = "vstore:leader";
 export const epochKey = "vstore:epoch";
 /** Hash: collection → stream id that its log begins after. */
 export const collectionsKey = "vstore:collections";
+/** The store id that Redis and the files share. */
+export const storeKey = "vstore:store";
 /** BullMQ's keys begin with this. */
 export const bullPrefix = "vstore:bull";
 
@@ -26,7 +28,7 @@ function hasHashTag(name: string): boolean {
 
 /** Whether vstore keeps its own state under this key, so that nobody may have replies written to it. */
 export function isOwnKey(key: string): boolean {
-  const fixed = [controlStream, leaderKey, epochKey, collectionsKey];
+  const fixed = [controlStream, leaderKey, epochKey, collectionsKey, storeKey];
   return (
     fixed.includes(key) || key.startsWith(`${bullPrefix}:`) || /^vstore:.*:(log|queries|errors)$/s.test(key)
   );

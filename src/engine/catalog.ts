@@ -7,16 +7,15 @@ import * as fs from "node:fs";
 import { VstoreError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { Collection } from "./collection.ts";
+import { ControlFile } from "./control-file.ts";
 import { failPoint } from "./fail-point.ts";
-import { ignoreFull, readText, replaceFile, rethrow, syncDirectory } from "./files.ts";
+import { rethrow, syncDirectory } from "./files.ts";
 import { assertAvailable, type IndexChoice } from "./index/kinds.ts";
-import { CONTROL_FORMAT } from "./layout.ts";
 import { DirectoryLock } from "./lock.ts";
-import { compareIds, FIRST_ID } from "./log-id.ts";
-import { seal, unseal } from "./manifest.ts";
+import { compareIds } from "./log-id.ts";
+import { readManifest } from "./manifest.ts";
 import { readCheckedManifest } from "./manifest-check.ts";
 import {
-  CONTROL_FILE,
   collectionDirectory,
   collectionOfDirectory,
   creatingDirectory,
@@ -35,11 +34,18 @@ export class Catalog {
   readonly #collections = new Map<string, Collection>();
   /** Collections whose files could not be opened, and why. They stay on disk as they are. */
   readonly #damaged = new Map<string, VstoreError>();
-  #controlId: string = FIRST_ID;
+  readonly #control: ControlFile;
 
-  private constructor(directory: string, lock: DirectoryLock, warn: Warn, index: IndexChoice) {
+  private constructor(
+    directory: string,
+    lock: DirectoryLock,
+    control: ControlFile,
+    warn: Warn,
+    index: IndexChoice,
+  ) {
     this.directory = directory;
     this.#lock = lock;
+    this.#control = control;
     this.#warn = warn;
     this.#index = index;
   }
@@ -56,7 +62,8 @@ export class Catalog {
     fs.mkdirSync(directory, { recursive: true });
     const lock = DirectoryLock.acquire(directory);
     try {
-      const catalog = new Catalog(directory, lock, warn, index);
+      const control = await ControlFile.open(directory);
+      const catalog = new Catalog(directory, lock, control, warn, index);
       await catalog.#load();
       return catalog;
     } catch (error) {
@@ -67,7 +74,22 @@ export class Catalog {
 
   /** Id of the last control log entry that was applied. */
   get controlId(): string {
-    return this.#controlId;
+    return this.#control.controlId;
+  }
+
+  /** Drawn when these files and a Redis first met; undefined before. */
+  get storeId(): string | undefined {
+    return this.#control.storeId;
+  }
+
+  /** Id of the DROP of a collection, if it was dropped since these files have their store id. */
+  dropId(name: string): string | undefined {
+    return this.#control.dropId(name);
+  }
+
+  /** From now on these files belong to another Redis. */
+  adopt(storeId: string): Promise<void> {
+    return this.#control.adopt(storeId);
   }
 
   /** @throws {VstoreError} DAMAGED */
@@ -137,19 +159,13 @@ export class Catalog {
     failPoint("collection-renamed-away");
     await syncDirectory(this.directory);
     this.#damaged.delete(name);
-    await this.markControl(id);
+    await this.#control.mark(id, name);
     await fs.promises.rm(away, { recursive: true });
   }
 
-  /**
-   * Remembers that the control log was applied up to `id`; durably, unless the disk is full. That is left to the next
-   * time then, as CREATE and DROP see for themselves what they have done already.
-   */
+  /** Remembers that the control log was applied up to `id`; durably, unless the disk is full. */
   async markControl(id: string): Promise<void> {
-    if (compareIds(id, this.#controlId) <= 0) return;
-    this.#controlId = id;
-    const text = seal(CONTROL_FORMAT, { controlId: id });
-    await replaceFile(this.directory, CONTROL_FILE, text).catch(ignoreFull);
+    await this.#control.mark(id);
   }
 
   /** Makes everything written so far durable, in all collections. @throws {VstoreError} FULL */
@@ -166,7 +182,7 @@ export class Catalog {
       damaged_collections: this.#damaged.size,
       vectors: all.reduce((sum, collection) => sum + collection.length, 0),
       tail_slots: all.reduce((sum, collection) => sum + collection.tailLength, 0),
-      control_id: this.#controlId,
+      control_id: this.controlId,
     };
   }
 
@@ -180,11 +196,6 @@ export class Catalog {
   }
 
   async #load(): Promise<void> {
-    const path = this.#path(CONTROL_FILE);
-    const text = await readText(path);
-    if (text !== undefined) {
-      this.#controlId = unseal<{ controlId: string }>(path, CONTROL_FORMAT, text).controlId;
-    }
     for (const entry of fs.readdirSync(this.directory)) {
       const name = collectionOfDirectory(entry);
       if (name !== undefined) await this.#open(name);
@@ -194,7 +205,8 @@ export class Catalog {
 
   /** A DROP that got as far as this was applied: replaying it would not find the collection and say so. */
   async #tidyAway(leftover: string): Promise<void> {
-    await this.markControl(dropOfDirectory(leftover) ?? FIRST_ID);
+    const dropId = dropOfDirectory(leftover);
+    if (dropId !== undefined) await this.#control.mark(dropId, await nameIn(this.#path(leftover)));
     fs.rmSync(this.#path(leftover), { recursive: true });
   }
 
@@ -232,4 +244,10 @@ export class Catalog {
   #path(entry: string): string {
     return `${this.directory}/${entry}`;
   }
+}
+
+/** Undefined when too much is missing of the directory. */
+async function nameIn(collectionDirectory: string): Promise<string | undefined> {
+  const manifest = await readManifest(collectionDirectory).catch(() => undefined);
+  return manifest?.name;
 }

@@ -3,6 +3,7 @@
  * They are compared as text because a JavaScript number would round them.
  */
 
+export const ID_PATTERN = /^\d{1,20}-\d{1,20}$/;
 /** Below every id that a log can hold. */
 export const FIRST_ID = "0-0";
 

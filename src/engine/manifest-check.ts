@@ -7,11 +7,12 @@ import { DamagedFileError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { countedSegments } from "./inventory.ts";
 import { LOG_HEADER } from "./layout.ts";
+import { ID_PATTERN } from "./log-id.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
 import { collectionDirectory, isIndexFile, MANIFEST_FILE } from "./names.ts";
 import { quantizations } from "./options.ts";
 
-const logId = z.string().regex(/^\d{1,20}-\d{1,20}$/);
+const logId = z.string().regex(ID_PATTERN);
 const slots = z.int().min(0).max(limits.slotsMax);
 const checksum = z.int().min(0).max(0xffff_ffff);
 const logEnd = z.object({ bytes: z.int().min(LOG_HEADER.bytes), checksum });

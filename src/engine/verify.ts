@@ -2,14 +2,11 @@
  * Checks a whole data directory, without changing a byte of it: what it holds, what of that is damaged, where. It goes on
  * after each damage, and reports all of them.
  */
-import { DamagedFileError } from "../errors.ts";
 import { readBackupFile } from "./backup-file.ts";
+import { readControl } from "./control-file.ts";
 import { listDataDirectory } from "./data-directory.ts";
-import { readText } from "./files.ts";
 import { type Damage, Findings } from "./findings.ts";
-import { CONTROL_FORMAT } from "./layout.ts";
 import { DirectoryLock } from "./lock.ts";
-import { unseal } from "./manifest.ts";
 import { BACKUP_FILE, CONTROL_FILE } from "./names.ts";
 import { CollectionCheck, type CollectionReport, type FileReport } from "./verify-collection.ts";
 
@@ -106,15 +103,7 @@ export class Meter {
 /** A directory in which nothing was ever created has none. */
 async function checkControl(directory: string): Promise<FileReport> {
   const findings = new Findings(CONTROL_FILE);
-  const path = `${directory}/${CONTROL_FILE}`;
-  await findings.attempt(async () => {
-    const text = await readText(path);
-    if (text === undefined) return;
-    const { controlId } = unseal<{ controlId: unknown }>(path, CONTROL_FORMAT, text);
-    if (typeof controlId !== "string" || !/^\d+-\d+$/.test(controlId)) {
-      throw new DamagedFileError(path, 0, "'controlId' is no log id");
-    }
-  });
+  await findings.attempt(() => readControl(directory));
   return { file: CONTROL_FILE, bytes: undefined, damages: findings.damages, isRebuilt: false };
 }
 

@@ -1,4 +1,4 @@
-/** What kind of value a key holds: anybody may have put something else where vstore keeps its own. */
+/** What Redis has under a key of vstore's; anybody may have put something else there. */
 import type { Redis } from "ioredis";
 import { runScript } from "./script.ts";
 
@@ -21,4 +21,11 @@ export async function assertType(redis: Redis, type: KeyType, ...keys: string[])
     if (found[i] === "none" || found[i] === type) continue;
     throw new Error(`${key} should be a ${type} and is a ${found[i]}; delete or rename that key`);
   }
+}
+
+/** Of a stream, the last id that it ever had; undefined when there is none. */
+export async function lastId(redis: Redis, stream: string): Promise<string | undefined> {
+  if ((await redis.type(stream)) !== "stream") return undefined;
+  const info = (await redis.call("XINFO", "STREAM", stream)) as unknown[];
+  return String(info[info.indexOf("last-generated-id") + 1]);
 }
