@@ -28,6 +28,8 @@ export class Checkpointer {
   #generation: Generation;
   readonly #appliedId: () => string;
   #manifest: Manifest;
+  /** Whether the manifest names the files that are written to: it does not after a switch on a full disk. */
+  #isNamed = true;
   /** The newest saved index; the manifest names it from the next checkpoint on. */
   #savedIndex: SavedIndex | null;
   /** Checkpoints run one after the other. */
@@ -45,6 +47,11 @@ export class Checkpointer {
 
   get manifest(): Manifest {
     return this.#manifest;
+  }
+
+  /** False when the manifest names the files of the generation before still. */
+  get isNamed(): boolean {
+    return this.#isNamed;
   }
 
   /** @throws {VstoreError} FULL; the previous checkpoint stands then */
@@ -82,6 +89,7 @@ export class Checkpointer {
    * Puts the next generation in this one's place, between two checkpoints, and makes that durable.
    *
    * @param switchOver done in one tick with the change; when it throws, nothing has changed
+   * @throws {VstoreError} FULL; after the switch, the next checkpoint makes it durable
    */
   replaceFiles(next: Generation, index: SavedIndex | null, switchOver: () => void): Promise<void> {
     const replaced = this.#saving.then(() => {
@@ -99,11 +107,11 @@ export class Checkpointer {
     failPoint("compaction-before-manifest");
     this.#generation = next;
     this.#savedIndex = index;
+    this.#isNamed = false;
     // Nothing of the next generation is covered yet; what the old files cover stands until it is.
     const { appliedId } = this.#manifest;
     this.#manifest = { ...next.parts.manifest, appliedId };
-    // Written even when it counts nothing, as for a collection without keys: the old files are deleted after it.
-    this.#manifest = await writeCheckpoint(next.parts, this.#appliedId(), index, this.#manifest);
+    await this.#write();
   }
 
   async #write(): Promise<CheckpointReport> {
@@ -111,13 +119,16 @@ export class Checkpointer {
     const appliedId = this.#appliedId();
     if (this.#isCovered(appliedId)) return { id: appliedId, slots: previous.slots, changed: false };
     this.#manifest = await writeCheckpoint(this.#generation.parts, appliedId, this.#savedIndex, previous);
+    this.#isNamed = true;
     return { id: appliedId, slots: this.#manifest.slots, changed: true };
   }
 
   #isCovered(appliedId: string): boolean {
     const { segments, keys, attributes } = this.#generation.parts;
     const last = this.#manifest;
+    // Files that no manifest names have to be named even when they hold nothing.
     return (
+      this.#isNamed &&
       last.appliedId === appliedId &&
       last.slots === segments.length &&
       last.keys.bytes === keys.log.bytes &&

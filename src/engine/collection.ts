@@ -44,6 +44,8 @@ export class Collection {
   readonly #warn: Warn;
   #compaction: Compaction | undefined;
   #compacting: Promise<void> = Promise.resolve();
+  /** There are files of an earlier generation, which nobody uses. */
+  #hasOldFiles = false;
 
   private constructor(parts: Parts, warn: Warn) {
     this.#warn = warn;
@@ -220,8 +222,11 @@ export class Collection {
   }
 
   /** Makes everything written so far durable. @throws {VstoreError} FULL; the previous checkpoint stands then */
-  checkpoint(): Promise<CheckpointReport> {
-    return this.#checkpointer.run();
+  async checkpoint(): Promise<CheckpointReport> {
+    const report = await this.#checkpointer.run();
+    // A compaction that is under way has files of its own, and removes the others when it is done.
+    if (this.#compaction === undefined) this.#removeOldFiles();
+    return report;
   }
 
   /** Slots that a compaction would give back. */
@@ -238,7 +243,7 @@ export class Collection {
    * Rewrites the live vectors into files of their own and gives the room of the dead ones back. Reads and writes go on;
    * a crash at any moment leaves the old files or the new ones. Does nothing while a compaction is under way.
    *
-   * @throws {VstoreError} FULL; the old files stand then
+   * @throws {VstoreError} FULL; the old files stand then, or serve no more and go with the next checkpoint
    */
   async compact(): Promise<void> {
     if (this.#compaction !== undefined) return;
@@ -246,9 +251,12 @@ export class Collection {
     this.#compacting = this.#compact(this.#compaction).finally(() => {
       this.#compaction = undefined;
     });
-    await this.#compacting;
-    // Not before everything that knew the old files is out of reach.
-    releaseMappings();
+    try {
+      await this.#compacting;
+    } finally {
+      // Not before everything that knew the old files is out of reach.
+      releaseMappings();
+    }
   }
 
   /** What VSTORE.INFO shows, in display order. */
@@ -302,7 +310,6 @@ export class Collection {
   }
 
   async #compact(compaction: Compaction): Promise<void> {
-    const { directory } = this.#generation.parts;
     const old = this.#generation;
     try {
       const { next, index } = await compaction.prepare((parts) => this.#start(parts));
@@ -313,11 +320,24 @@ export class Collection {
     } catch (error) {
       if (this.#generation === old) await compaction.abandon();
       throw error;
+    } finally {
+      if (this.#generation !== old) await this.#retire(old);
     }
-    await old.close();
-    failPoint("compaction-before-removal");
-    removeOtherGenerations(directory, this.#checkpointer.manifest.generation);
     this.#generation.indexer.noticeGrowth();
+  }
+
+  async #retire(old: Generation): Promise<void> {
+    await old.close();
+    this.#hasOldFiles = true;
+    this.#removeOldFiles();
+  }
+
+  /** Not while the manifest names them. */
+  #removeOldFiles(): void {
+    if (!this.#hasOldFiles || !this.#checkpointer.isNamed) return;
+    failPoint("compaction-before-removal");
+    removeOtherGenerations(this.#generation.parts.directory, this.#checkpointer.manifest.generation);
+    this.#hasOldFiles = false;
   }
 
   #start(parts: Parts): Generation {
