@@ -5,6 +5,7 @@
 #include "command_table.h"
 
 #define VSTORE_PAYLOAD_BYTES_MAX 67108864
+#define VSTORE_KEY_BYTES_MAX 1024
 
 static RedisModuleCommandArg create_arguments[] = {
     {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
@@ -25,6 +26,16 @@ static RedisModuleCommandArg create_arguments[] = {
         {.name = "f32", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "F32"},
         {0}}},
     {.name = "nx", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "NX", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "follow", .type = REDISMODULE_ARG_TYPE_BLOCK, .token = "FOLLOW", .flags = REDISMODULE_CMD_ARG_OPTIONAL,
+     .subargs = (RedisModuleCommandArg[]){
+        {.name = "prefix", .type = REDISMODULE_ARG_TYPE_STRING, .token = "PREFIX"},
+        {.name = "from", .type = REDISMODULE_ARG_TYPE_BLOCK, .token = "FROM", .flags = REDISMODULE_CMD_ARG_OPTIONAL,
+         .subargs = (RedisModuleCommandArg[]){
+            {.name = "hash", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "HASH"},
+            {.name = "field", .type = REDISMODULE_ARG_TYPE_STRING, .token = "FIELD"},
+            {.name = "attribute", .type = REDISMODULE_ARG_TYPE_STRING, .token = "ATTRS", .flags = REDISMODULE_CMD_ARG_OPTIONAL | REDISMODULE_CMD_ARG_MULTIPLE},
+            {0}}},
+        {0}}},
     {0}};
 
 static RedisModuleCommandArg insert_arguments[] = {

@@ -32,8 +32,16 @@ typedef struct {
     uint64_t seq;
 } RedisModuleStreamID;
 
+typedef struct {
+    uint64_t id;
+    uint64_t version;
+} RedisModuleEvent;
+
+typedef void (*RedisModuleEventCallback)(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t phase, void *data);
 typedef int (*RedisModuleCmdFunc)(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 typedef void (*RedisModuleDisconnectFunc)(RedisModuleCtx *ctx, RedisModuleBlockedClient *handle);
+typedef int (*RedisModuleNotificationFunc)(RedisModuleCtx *ctx, int type, const char *event, RedisModuleString *key);
+typedef void (*RedisModulePostNotificationJobFunc)(RedisModuleCtx *ctx, void *data);
 typedef void (*RedisModuleTimerProc)(RedisModuleCtx *ctx, void *data);
 typedef void (*RedisModuleInfoFunc)(RedisModuleInfoCtx *ctx, int for_crash_report);
 typedef long long (*RedisModuleConfigGetNumericFunc)(const char *name, void *data);
@@ -44,6 +52,11 @@ typedef int (*RedisModuleConfigApplyFunc)(RedisModuleCtx *ctx, void *data, Redis
 /* OpenKey() modes */
 #define REDISMODULE_READ (1 << 0)
 #define REDISMODULE_WRITE (1 << 1)
+#define REDISMODULE_OPEN_KEY_NOTOUCH (1 << 16) /* leaves the key's age for eviction as it is */
+
+#define REDISMODULE_KEYTYPE_HASH 3
+#define REDISMODULE_HASH_NONE 0
+#define REDISMODULE_REPLY_ARRAY 3
 
 #define REDISMODULE_STREAM_ADD_AUTOID (1 << 0)
 
@@ -51,8 +64,27 @@ typedef int (*RedisModuleConfigApplyFunc)(RedisModuleCtx *ctx, void *data, Redis
 #define REDISMODULE_CTX_FLAGS_LUA (1 << 0)
 #define REDISMODULE_CTX_FLAGS_MULTI (1 << 1)
 #define REDISMODULE_CTX_FLAGS_SLAVE (1 << 3)
+#define REDISMODULE_CTX_FLAGS_LOADING (1 << 13)
 #define REDISMODULE_CTX_FLAGS_DENY_BLOCKING (1 << 21)
 #define REDISMODULE_CTX_FLAGS_RESP3 (1 << 22)
+
+/* SubscribeToKeyspaceEvents() */
+#define REDISMODULE_NOTIFY_GENERIC (1 << 2)
+#define REDISMODULE_NOTIFY_STRING (1 << 3)
+#define REDISMODULE_NOTIFY_LIST (1 << 4)
+#define REDISMODULE_NOTIFY_SET (1 << 5)
+#define REDISMODULE_NOTIFY_HASH (1 << 6)
+#define REDISMODULE_NOTIFY_ZSET (1 << 7)
+#define REDISMODULE_NOTIFY_EXPIRED (1 << 8)
+#define REDISMODULE_NOTIFY_EVICTED (1 << 9)
+
+/* SubscribeToServerEvent() */
+#define REDISMODULE_EVENT_LOADING 3
+#define REDISMODULE_SUBEVENT_LOADING_RDB_START 0
+#define REDISMODULE_SUBEVENT_LOADING_ENDED 3
+#define REDISMODULE_SUBEVENT_LOADING_FAILED 4
+#define REDISMODULE_EVENT_REPL_ASYNC_LOAD 14
+#define REDISMODULE_SUBEVENT_REPL_ASYNC_LOAD_COMPLETED 2
 
 #define REDISMODULE_CONFIG_DEFAULT 0
 #define REDISMODULE_CONFIG_MEMORY (1 << 7) /* CONFIG SET takes 256mb and the like */
@@ -167,6 +199,7 @@ typedef struct {
     X(void, Log, (RedisModuleCtx *, const char *level, const char *format, ...))                                       \
     X(void *, Alloc, (size_t))                                                                                         \
     X(void *, Calloc, (size_t count, size_t size))                                                                     \
+    X(void *, Realloc, (void *, size_t))                                                                               \
     X(void, Free, (void *))                                                                                            \
     X(RedisModuleString *, CreateString, (RedisModuleCtx *, const char *, size_t))                                     \
     X(RedisModuleString *, CreateStringFromLongLong, (RedisModuleCtx *, long long))                                    \
@@ -192,12 +225,15 @@ typedef struct {
     X(int, ReplyWithSet, (RedisModuleCtx *, long))                                                                     \
     X(int, GetContextFlags, (RedisModuleCtx *))                                                                        \
     X(int, GetSelectedDb, (RedisModuleCtx *))                                                                          \
+    X(int, SelectDb, (RedisModuleCtx *, int database))                                                                 \
     X(unsigned long long, GetClientId, (RedisModuleCtx *))                                                             \
     X(long long, Milliseconds, (void))                                                                                 \
     X(uint64_t, MonotonicMicroseconds, (void))                                                                         \
     X(int, KeyExists, (RedisModuleCtx *, RedisModuleString *))                                                         \
     X(RedisModuleKey *, OpenKey, (RedisModuleCtx *, RedisModuleString *, int mode))                                    \
     X(void, CloseKey, (RedisModuleKey *))                                                                              \
+    X(int, KeyType, (RedisModuleKey *))                                                                                \
+    X(int, HashGet, (RedisModuleKey *, int flags, ...))                                                                \
     X(int, StreamAdd, (RedisModuleKey *, int flags, RedisModuleStreamID *, RedisModuleString **, int64_t fields))      \
     X(int, StreamDelete, (RedisModuleKey *, RedisModuleStreamID *))                                                    \
     X(int, StreamIteratorStart, (RedisModuleKey *, int flags, RedisModuleStreamID *first, RedisModuleStreamID *last))  \
@@ -206,8 +242,14 @@ typedef struct {
     X(char *, StringDMA, (RedisModuleKey *, size_t *length, int mode))                                                 \
     X(RedisModuleCallReply *, Call, (RedisModuleCtx *, const char *command, const char *format, ...))                  \
     X(long long, CallReplyInteger, (RedisModuleCallReply *))                                                           \
+    X(int, CallReplyType, (RedisModuleCallReply *))                                                                    \
+    X(size_t, CallReplyLength, (RedisModuleCallReply *))                                                               \
+    X(RedisModuleCallReply *, CallReplyArrayElement, (RedisModuleCallReply *, size_t position))                        \
+    X(const char *, CallReplyStringPtr, (RedisModuleCallReply *, size_t *length))                                      \
     X(void, FreeCallReply, (RedisModuleCallReply *))                                                                   \
     X(int, Replicate, (RedisModuleCtx *, const char *command, const char *format, ...))                                \
+    X(int, SubscribeToKeyspaceEvents, (RedisModuleCtx *, int types, RedisModuleNotificationFunc))                      \
+    X(int, SubscribeToServerEvent, (RedisModuleCtx *, RedisModuleEvent, RedisModuleEventCallback))                     \
     X(RedisModuleBlockedClient *, BlockClient, (RedisModuleCtx *, RedisModuleCmdFunc reply, RedisModuleCmdFunc timeout,\
                                                 void (*free_data)(RedisModuleCtx *, void *), long long timeout_ms))    \
     X(int, UnblockClient, (RedisModuleBlockedClient *, void *data))                                                    \
@@ -228,6 +270,8 @@ typedef struct {
 
 /* Functions that came after Redis 7.0: NULL on a server that does not have them. */
 #define MODULE_API_OPTIONAL(X)                                                                                         \
+    X(int, AddPostNotificationJob, (RedisModuleCtx *, RedisModulePostNotificationJobFunc, void *data,                  \
+                                    void (*free_data)(void *)))                                                        \
     X(int, AddACLCategory, (RedisModuleCtx *, const char *category))                                                   \
     X(int, SetCommandACLCategories, (RedisModuleCommand *, const char *categories))
 

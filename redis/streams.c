@@ -34,9 +34,13 @@ static RedisModuleString *collection_stream(RedisModuleCtx *ctx, RedisModuleStri
     return stream;
 }
 
+RedisModuleString *stream_of_log(RedisModuleCtx *ctx, RedisModuleString *collection) {
+    return collection_stream(ctx, collection, ":log");
+}
+
 RedisModuleString *stream_of_request(RedisModuleCtx *ctx, const VstoreCommand *command, RedisModuleString *collection) {
     if (command->route != ROUTE_CONTROL && collection != NULL) {
-        RedisModuleString *log = collection_stream(ctx, collection, ":log");
+        RedisModuleString *log = stream_of_log(ctx, collection);
         bool exists = RedisModule_KeyExists(ctx, log);
         if (exists && command->route == ROUTE_LOG) return log;
         RedisModule_FreeString(ctx, log);

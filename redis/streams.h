@@ -11,6 +11,9 @@
 /* The stream that carries a request; `collection` is NULL when it names none. The caller frees it. */
 RedisModuleString *stream_of_request(RedisModuleCtx *ctx, const VstoreCommand *command, RedisModuleString *collection);
 
+/* The write-ahead log of the collection, whether it exists or not. The caller frees it. */
+RedisModuleString *stream_of_log(RedisModuleCtx *ctx, RedisModuleString *collection);
+
 /*
  * Appends a request to `request->stream` and sets `request->id`; a write is also propagated. `client` is the id of the
  * client that will wait, 0 for none. Returns NULL, or the error to reply when nothing was appended.

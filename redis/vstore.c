@@ -5,9 +5,12 @@
  *
  * This file registers everything with Redis. A request itself passes through requests.c (its life), streams.c (where
  * it is appended; stream_memory.c whether there is room), pending.c (who waits for it), resp3.c and reply.c (its answer).
+ * Keys that are followed: keyspace.c (what happens to them), follows.c (which they are), followed.c (what the log is told).
  */
 #include "attachment.h"
 #include "command_table.h"
+#include "followed.h"
+#include "keyspace.h"
 #include "leadership.h"
 #include "module_api.h"
 #include "pending.h"
@@ -112,6 +115,7 @@ static int register_commands(RedisModuleCtx *ctx) {
         if (register_command(ctx, command) != REDISMODULE_OK) return REDISMODULE_ERR;
     if (register_admin_command(ctx, "VSTORE.LEAD", lead_command) != REDISMODULE_OK) return REDISMODULE_ERR;
     if (register_admin_command(ctx, "VSTORE.ATTACH", attach_command) != REDISMODULE_OK) return REDISMODULE_ERR;
+    if (register_admin_command(ctx, "VSTORE.RESYNC", resync_command) != REDISMODULE_OK) return REDISMODULE_ERR;
     return register_admin_command(ctx, "VSTORE.REPLY", reply_command);
 }
 
@@ -165,6 +169,9 @@ static void add_info(RedisModuleInfoCtx *info, int for_crash_report) {
     RedisModule_InfoAddFieldLongLong(info, "disconnects", counters->disconnects);
     RedisModule_InfoAddFieldLongLong(info, "refused_down", counters->refused_down);
     RedisModule_InfoAddFieldLongLong(info, "refused_busy", counters->refused_busy);
+    RedisModule_InfoAddFieldLongLong(info, "follows", (long long)follows_count());
+    RedisModule_InfoAddFieldLongLong(info, "followed", followed_counters.entries);
+    RedisModule_InfoAddFieldLongLong(info, "followed_lost", followed_counters.losses);
 }
 
 __attribute__((visibility("default"))) int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
@@ -182,7 +189,7 @@ __attribute__((visibility("default"))) int RedisModule_OnLoad(RedisModuleCtx *ct
         return REDISMODULE_ERR;
     pending_open();
     stream_memory_open();
-    return REDISMODULE_OK;
+    return keyspace_open(ctx);
 }
 
 /* Redis has made sure that no client waits any more: it refuses to unload a module with blocked clients. */
@@ -190,5 +197,6 @@ __attribute__((visibility("default"))) int RedisModule_OnUnload(RedisModuleCtx *
     (void)ctx;
     pending_close();
     stream_memory_close();
+    keyspace_close();
     return REDISMODULE_OK;
 }

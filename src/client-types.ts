@@ -9,7 +9,7 @@ export type Argument = string | number | Buffer;
 export type Text = string | Buffer;
 
 export interface VstoreCommands {
-  /** VSTORE.CREATE collection DIM dimensions [METRIC <COSINE | L2 | IP>] [M m] [EF_CONSTRUCTION ef-construction] [EF ef] [QUANT <INT8 | F16 | F32>] [NX] */
+  /** VSTORE.CREATE collection DIM dimensions [METRIC <COSINE | L2 | IP>] [M m] [EF_CONSTRUCTION ef-construction] [EF ef] [QUANT <INT8 | F16 | F32>] [NX] [FOLLOW PREFIX prefix [FROM HASH FIELD field [ATTRS attribute [attribute ...]]]] */
   "VSTORE.CREATE": {
     arguments: [collection: Argument, ...rest: Argument[]];
     reply: "OK" | null;

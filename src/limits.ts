@@ -37,6 +37,11 @@ export const limits = {
   scanCountMin: 1,
   scanCountMax: 100_000,
   scanCountDefault: 10,
+  /** Bytes of the prefix of the Redis keys that a collection follows, and of one field of their hashes. */
+  followPrefixBytesMax: 256,
+  followFieldBytesMax: 256,
+  /** Fields of a followed hash that become attributes. */
+  followAttributesMax: 64,
   /** Slots of one collection (a slot number is an unsigned 32-bit integer; the last one means "none"). */
   slotsMax: 0xffff_fffe,
 } as const;

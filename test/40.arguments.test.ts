@@ -219,7 +219,6 @@ describe("options", () => {
     ["INSERT", ["c", "k", "FP32", "", "px", 10], "PX"],
     ["SEARCH", ["c", "KEY", "k", "FILTER", ".a"], "FILTER"],
     ["SEARCH", ["c", "KEY", "k", "WITHVALUES"], "WITHVALUES"],
-    ["CREATE", ["c", "DIM", 3, "FOLLOW", "doc:"], "FOLLOW"],
   ])("%s %j is for later", (name, words, option) => {
     expect(refusal(name, ...words)).toBe(`UNSUPPORTED '${option}' is not supported yet`);
   });

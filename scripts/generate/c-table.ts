@@ -26,6 +26,7 @@ export function renderCTable(commands: readonly Command[]): string {
     '#include "command_table.h"',
     "",
     `#define VSTORE_PAYLOAD_BYTES_MAX ${limits.payloadBytesMax}`,
+    `#define VSTORE_KEY_BYTES_MAX ${limits.keyBytesMax}`,
     "",
     ...commands.filter(hasArguments).map(argumentArray),
     "static const VstoreCommand vstore_commands[] = {",

@@ -26,7 +26,7 @@ function argumentRows(node: ArgumentNode): string[] {
   if (node.expects === undefined && node.token === undefined)
     return (node.arguments ?? []).flatMap(argumentRows);
   const inner = node.type === "block" ? (node.arguments ?? []).flatMap(argumentRows) : [];
-  const expects = node.expects ?? choice(node);
+  const expects = node.expects ?? (node.type === "block" ? "" : choice(node));
   if (expects === "") return inner;
   const title = syntaxLabel(node);
   const byDefault = node.byDefault === undefined ? "" : `; default: ${node.byDefault}`;

@@ -16,7 +16,7 @@ const tableEnd = "<!-- commands:end -->";
 
 /** @param root the directory of the repository */
 export function renderAll(root: string): Output[] {
-  const all = [...commands.values()];
+  const all = [...commands.values()].filter(({ internal }) => !internal);
   const outputs = [
     { path: join(root, "redis/commands.h"), content: renderCTable(all) },
     { path: join(root, "docs/commands.md"), content: renderCommandPage(all) },

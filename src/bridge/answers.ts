@@ -21,7 +21,7 @@ export class Answers {
 
   /** For a write of a log: its entry stays, until a checkpoint covers it. */
   toWrite(source: Source, request: Request, outcome: Outcome): void {
-    if (dependsOnTheMoment(outcome)) this.#outbox.delete(request);
+    if (dependsOnTheMoment(outcome)) this.#withdraw(source.collection, request);
     if (request.waiter.kind === "nobody") this.#report(source.collection, request, outcome);
     else this.#send(request, outcome);
   }
@@ -38,6 +38,12 @@ export class Answers {
     if (outcome === undefined) return;
     if (request.waiter.kind === "nobody") this.#report(namedCollection(request), request, outcome);
     else this.#send(request, outcome);
+  }
+
+  /** What nobody waits for may have been the word of a followed key, and would be missing for ever. */
+  #withdraw(collection: string, request: Request): void {
+    this.#outbox.delete(request);
+    if (request.waiter.kind === "nobody") this.#outbox.outOfStep(collection);
   }
 
   /** Says in the errors stream that a write which nobody waits for was refused. */

@@ -11,6 +11,7 @@ import { failPoint } from "../engine/fail-point.ts";
 import { compareIds } from "../engine/log-id.ts";
 import { VstoreError } from "../errors.ts";
 import { type Answers, refusal } from "./answers.ts";
+import { type Follows, forgetFollow } from "./follows.ts";
 import type { Request } from "./frame.ts";
 import type { LogLosses } from "./log-losses.ts";
 import { alignLog, expectDrop, forgetCollection, restoreLogs } from "./reconcile.ts";
@@ -26,6 +27,7 @@ export class Control {
   readonly #answers: Answers;
   readonly #context: (request: Request) => Context;
   readonly #losses: LogLosses;
+  readonly #follows: Follows;
   #watchedAt = performance.now();
 
   constructor(
@@ -34,12 +36,14 @@ export class Control {
     answers: Answers,
     context: (request: Request) => Context,
     losses: LogLosses,
+    follows: Follows,
   ) {
     this.#redis = redis;
     this.#catalog = catalog;
     this.#answers = answers;
     this.#context = context;
     this.#losses = losses;
+    this.#follows = follows;
   }
 
   async apply(request: Request): Promise<void> {
@@ -59,11 +63,12 @@ export class Control {
 
   /**
    * Does so for all of them, once a second: what only a vanished log had is made durable without waiting for the next
-   * write. Between two batches, as CREATE and DROP must not come in between.
+   * write, and collections that have fallen behind the keys that they follow catch up. Between two batches, as CREATE and DROP must not come in between.
    */
   async restoreLogs(): Promise<void> {
     if (performance.now() - this.#watchedAt < watchMs) return;
     await restoreLogs(this.#redis, this.#catalog, this.#losses);
+    await this.#follows.restore();
     this.#watchedAt = performance.now();
   }
 
@@ -83,7 +88,10 @@ export class Control {
 
   async #followUp(request: Request, collection: string): Promise<void> {
     await this.restoreLog(collection);
-    if (request.name === "DROP" && !this.#exists(collection)) await forgetCollection(this.#redis, collection);
+    if (request.name === "CREATE") await this.#follows.restore();
+    if (request.name !== "DROP" || this.#exists(collection)) return;
+    await forgetFollow(this.#redis, collection);
+    await forgetCollection(this.#redis, collection);
   }
 
   /** Damaged ones exist too. */

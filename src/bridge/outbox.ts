@@ -6,6 +6,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import type { Logger } from "../log.ts";
 import type { Request } from "./frame.ts";
+import { syncedKey } from "./streams.ts";
 
 /** Payload of one VSTORE.REPLY; a single larger answer travels alone. */
 const replyCommandBytesMax = 8 * 1024 * 1024;
@@ -57,6 +58,11 @@ export class Outbox {
   /** Takes effect before any answer that is given after this call. */
   delete(request: Request): void {
     this.#push(["XDEL", request.stream, request.id]);
+  }
+
+  /** Has all keys looked at that the collection follows, if it follows any. */
+  outOfStep(collection: string): void {
+    this.#push(["HDEL", syncedKey, collection]);
   }
 
   /** Resolves once there is room for more answers. */

@@ -14,7 +14,14 @@ import { lastId, typesOf } from "./key-state.ts";
 import type { LogLosses } from "./log-losses.ts";
 import { runScript } from "./script.ts";
 import { positionOf, usable } from "./sources.ts";
-import { collectionsKey, controlStream, errorsStream, logStream, queriesStream } from "./streams.ts";
+import {
+  collectionsKey,
+  controlStream,
+  errorsStream,
+  logStream,
+  queriesStream,
+  syncedKey,
+} from "./streams.ts";
 
 /** @throws Error when the files are not the ones that the logs belong to */
 export async function reconcile(redis: Redis, catalog: Catalog, losses: LogLosses): Promise<void> {
@@ -67,6 +74,7 @@ export async function alignLog(redis: Redis, collection: Collection, losses: Log
     () => positionOf(collection),
     async (last) => {
       losses.report(collection, last);
+      await redis.hdel(syncedKey, name); // what happened to its keys may have been in what is lost
       await collection.checkpoint();
     },
   );

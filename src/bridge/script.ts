@@ -10,7 +10,7 @@ export function runScript(
   redis: Redis,
   script: string,
   keys: readonly string[],
-  ...args: readonly (string | number)[]
+  ...args: readonly (string | number | Buffer)[]
 ): Promise<unknown> {
   return redis.eval(`${allowedInFullMemory}${script}`, keys.length, ...keys, ...args);
 }

@@ -11,6 +11,7 @@ import { Checkpointer } from "./checkpointer.ts";
 import { Compactions } from "./compactions.ts";
 import { connect } from "./connection.ts";
 import { Control } from "./control.ts";
+import { Follows } from "./follows.ts";
 import type { Request } from "./frame.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import type { LogLosses } from "./log-losses.ts";
@@ -47,6 +48,7 @@ export class Service {
   readonly #trimmer: Trimmer;
   readonly #checkpointer: Checkpointer;
   readonly #outbox: Outbox;
+  readonly #follows: Follows;
   #loop: Loop | undefined;
   #schedule: Schedule | undefined;
   #compactions: Compactions | undefined;
@@ -72,6 +74,7 @@ export class Service {
       afterwards: () => this.#trimmer.trim(),
     });
     this.#outbox = new Outbox(session.writer, options.log);
+    this.#follows = new Follows(session.writer, catalog, options.log, session.signal);
   }
 
   /** Resolves when clients are served. */
@@ -80,6 +83,7 @@ export class Service {
     this.#heartbeat.everyBeat(() => this.#trimmer.trim());
     this.#heartbeat.everyBeat(() => this.#checkpointer.catchUp());
     await reconcile(writer, this.#catalog, this.#losses);
+    await this.#follows.restore();
     this.#loop = this.#createLoop(new Sources(this.#catalog, await endsOfDamaged(writer, this.#catalog)));
     await this.#loop.catchUp();
     await this.#heartbeat.attach();
@@ -156,7 +160,11 @@ export class Service {
     const context = ({ id }: Request) => ({
       catalog: this.#catalog,
       id,
-      logFacts: (name?: string) => ({ ...this.#losses.facts(name), ...obstructions.facts(name) }),
+      logFacts: (name?: string) => ({
+        ...this.#losses.facts(name),
+        ...obstructions.facts(name),
+        ...this.#follows.facts(name),
+      }),
       onUnexpectedError: (error: unknown, command: string) =>
         log.error({ err: error, command }, "unexpected error"),
     });
@@ -165,7 +173,7 @@ export class Service {
       writes: new Writes(this.#catalog, answers, context, (...applied) =>
         this.#checkpointer.count(...applied),
       ),
-      control: new Control(writer, this.#catalog, answers, context, this.#losses),
+      control: new Control(writer, this.#catalog, answers, context, this.#losses, this.#follows),
       answers,
       outbox: this.#outbox,
       context,

@@ -8,6 +8,10 @@ export const epochKey = "vstore:epoch";
 export const collectionsKey = "vstore:collections";
 /** The store id that Redis and the files share. */
 export const storeKey = "vstore:store";
+/** Hash: collection → the keys that it follows, for the module to read. */
+export const followsKey = "vstore:follows";
+/** Hash: collection that follows keys → whether it is in step with them. */
+export const syncedKey = "vstore:synced";
 /** BullMQ's keys begin with this. */
 export const bullPrefix = "vstore:bull";
 
@@ -28,7 +32,7 @@ function hasHashTag(name: string): boolean {
 
 /** Whether vstore keeps its own state under this key, so that nobody may have replies written to it. */
 export function isOwnKey(key: string): boolean {
-  const fixed = [controlStream, leaderKey, epochKey, collectionsKey, storeKey];
+  const fixed = [controlStream, leaderKey, epochKey, collectionsKey, storeKey, followsKey, syncedKey];
   return (
     fixed.includes(key) || key.startsWith(`${bullPrefix}:`) || /^vstore:.*:(log|queries|errors)$/s.test(key)
   );

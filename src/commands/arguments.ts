@@ -81,15 +81,25 @@ export function optional<T>(inner: Arguments<T>): Arguments<T | undefined> {
   };
 }
 
+/** An argument at this very place, which is there when its token is. */
+export function optionally<T>(inner: TokenArgument<T>): Arguments<T | undefined> {
+  return {
+    nodes: inner.nodes.map(asOptional),
+    parse: (cursor) => (isAtOneOf(cursor, inner.tokens) ? inner.parse(cursor) : undefined),
+  };
+}
+
 function asOptional(node: ArgumentNode): ArgumentNode {
   return { ...node, optional: true };
 }
 
 /** One or more of the same, to the end of the request. */
-export function many<T>(inner: Arguments<T>): Arguments<T[]> {
+export function many<T>(inner: Arguments<T>, max = Number.POSITIVE_INFINITY): Arguments<T[]> {
   return {
     nodes: inner.nodes.map(asMultiple),
     parse(cursor, label) {
+      if (cursor.left > max)
+        throw new VstoreError("ERR", `'${label}' takes at most ${max} values, got ${cursor.left}`);
       const values = [inner.parse(cursor, label)];
       while (cursor.left > 0) values.push(inner.parse(cursor, label));
       return values;

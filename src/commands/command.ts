@@ -33,6 +33,8 @@ interface Declaration<Input> {
   readonly replyType: string;
   /** May take longer than vstore.timeout (BUILD WAIT, CHECKPOINT). */
   readonly long?: true;
+  /** An entry of a log that no client sends: in no table and no documentation. */
+  readonly internal?: true;
 }
 
 /**

@@ -3,6 +3,7 @@ import { quantizations, resolveOptions } from "../engine/options.ts";
 import { limits } from "../limits.ts";
 import { afterToken, collection, flag, integerValue, options, sequence, word } from "./arguments.ts";
 import { define } from "./command.ts";
+import { follow, toFollow } from "./follow.ts";
 import { OK } from "./reply.ts";
 
 export const create = define({
@@ -14,35 +15,37 @@ export const create = define({
   args: sequence({
     collection,
     dimensions: afterToken("DIM", integerValue("dimensions", limits.dimensionsMin, limits.dimensionsMax)),
-    options: options(
-      {
-        metric: afterToken(
-          "METRIC",
-          word("metric", ["COSINE", "L2", "IP"], "how distance is measured"),
-          "COSINE",
-        ),
-        M: afterToken("M", integerValue("m", limits.mMin, limits.mMax), limits.mDefault),
-        efConstruction: afterToken(
-          "EF_CONSTRUCTION",
-          integerValue("ef-construction", limits.efConstructionMin, limits.efConstructionMax),
-          limits.efConstructionDefault,
-        ),
-        ef: afterToken("EF", integerValue("ef", limits.efMin, limits.efMax), limits.efDefault),
-        quantization: afterToken(
-          "QUANT",
-          word("quantization", quantizations, "how the index keeps vectors; distances are exact with each"),
-          quantizations[0],
-        ),
-        nx: flag("NX", "answers nil instead of an error when the collection exists"),
-      },
-      ["FOLLOW"],
-    ),
+    options: options({
+      metric: afterToken(
+        "METRIC",
+        word("metric", ["COSINE", "L2", "IP"], "how distance is measured"),
+        "COSINE",
+      ),
+      M: afterToken("M", integerValue("m", limits.mMin, limits.mMax), limits.mDefault),
+      efConstruction: afterToken(
+        "EF_CONSTRUCTION",
+        integerValue("ef-construction", limits.efConstructionMin, limits.efConstructionMax),
+        limits.efConstructionDefault,
+      ),
+      ef: afterToken("EF", integerValue("ef", limits.efMin, limits.efMax), limits.efDefault),
+      quantization: afterToken(
+        "QUANT",
+        word("quantization", quantizations, "how the index keeps vectors; distances are exact with each"),
+        quantizations[0],
+      ),
+      nx: flag("NX", "answers nil instead of an error when the collection exists"),
+      follow,
+    }),
   }),
   reply: "OK; nil when the collection exists and NX is given",
   replyType: '"OK" | null',
-  async run({ catalog, id }, { collection: name, dimensions, options: { nx, ...given } }) {
+  async run({ catalog, id }, { collection: name, dimensions, options: { nx, follow, ...given } }) {
     if (nx && catalog.find(name)) return null;
-    await catalog.create(name, resolveOptions({ dimensions, ...given }), id);
+    await catalog.create(
+      name,
+      resolveOptions({ dimensions, ...given, ...(follow && { follow: toFollow(follow) }) }),
+      id,
+    );
     return OK;
   },
 });

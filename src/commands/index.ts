@@ -1,4 +1,4 @@
-/** Every command, in the order in which the documentation shows them. */
+/** Every command, in the order in which the documentation shows them; internal ones come last. */
 import { build } from "./build.ts";
 import { card } from "./card.ts";
 import { checkpoint } from "./checkpoint.ts";
@@ -7,6 +7,7 @@ import { create } from "./create.ts";
 import { del } from "./del.ts";
 import { drop } from "./drop.ts";
 import { exists } from "./exists.ts";
+import { followed } from "./followed.ts";
 import { get } from "./get.ts";
 import { getattr } from "./getattr.ts";
 import { info } from "./info.ts";
@@ -37,5 +38,6 @@ export const commands: ReadonlyMap<string, Command> = new Map(
     info,
     list,
     drop,
+    followed,
   ].map((command) => [command.name, command as Command]),
 );

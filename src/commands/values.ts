@@ -61,6 +61,26 @@ export const collectionName: Value<string> = bytes
   .refine((name) => name !== "." && name !== "..", "a name other than . and ..")
   .describe(namePhrase);
 
+const prefixPhrase = `1 to ${limits.followPrefixBytesMax} bytes`;
+const ownPrefix = "vstore:";
+
+/** vstore's own keys are nobody's to follow: each change of the log would be one more change to log. */
+export const followPrefix: Value<string> = bytes
+  .transform(latin1)
+  .refine((prefix) => prefix.length >= 1 && prefix.length <= limits.followPrefixBytesMax, prefixPhrase)
+  .refine(
+    (prefix) => !prefix.startsWith(ownPrefix) && !ownPrefix.startsWith(prefix),
+    `a prefix that no key of vstore itself (${ownPrefix}...) has`,
+  )
+  .describe(`${prefixPhrase} that the keys begin with, but not those of ${ownPrefix}`);
+
+const fieldPhrase = `at most ${limits.followFieldBytesMax} bytes`;
+
+export const hashField: Value<string> = bytes
+  .transform(latin1)
+  .refine((field) => field.length <= limits.followFieldBytesMax, fieldPhrase)
+  .describe(`the name of a field, ${fieldPhrase}`);
+
 const attributesPhrase = "a JSON object (or nothing, to remove it)";
 const attributesSize = `at most ${limits.attributesBytesMax} bytes of JSON`;
 

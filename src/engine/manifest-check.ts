@@ -16,6 +16,7 @@ const logId = z.string().regex(ID_PATTERN);
 const slots = z.int().min(0).max(limits.slotsMax);
 const checksum = z.int().min(0).max(0xffff_ffff);
 const logEnd = z.object({ bytes: z.int().min(LOG_HEADER.bytes), checksum });
+const followedHash = z.object({ field: z.string(), attributes: z.array(z.string()) });
 
 const schema = z.object({
   name: z.string(),
@@ -28,6 +29,7 @@ const schema = z.object({
     efConstruction: z.int().min(limits.efConstructionMin).max(limits.efConstructionMax),
     ef: z.int().min(limits.efMin).max(limits.efMax),
     quantization: z.enum(quantizations),
+    follow: z.object({ prefix: z.string().min(1), hash: followedHash.optional() }).optional(),
   }),
   generation: z.int().min(0),
   slots,

@@ -10,6 +10,16 @@ export type Metric = "COSINE" | "L2" | "IP";
 export const quantizations = ["INT8", "F16", "F32"] as const;
 export type Quantization = (typeof quantizations)[number];
 
+/**
+ * The keys elsewhere whose life the vectors of the same keys share. Kept for who knows of such keys; nothing in the engine
+ * does. Bytes as latin1 text.
+ */
+export interface Follow {
+  readonly prefix: string;
+  /** Set when the vectors themselves come from there: hashes with the vector in one field, attributes in others. */
+  readonly hash?: { readonly field: string; readonly attributes: readonly string[] };
+}
+
 export interface CollectionOptions {
   /** Components of every vector. */
   readonly dimensions: number;
@@ -22,6 +32,7 @@ export interface CollectionOptions {
   readonly ef: number;
   /** How the graph of the native index keeps vectors: one, two or four bytes a component. Distances are exact with each. */
   readonly quantization: Quantization;
+  readonly follow?: Follow;
 }
 
 const ranges = {
@@ -46,6 +57,7 @@ export function resolveOptions(
     efConstruction: given.efConstruction ?? limits.efConstructionDefault,
     ef: given.ef ?? limits.efDefault,
     quantization: given.quantization ?? quantizations[0],
+    ...(given.follow && { follow: given.follow }),
   };
   for (const [name, [min, max]] of Object.entries(ranges)) {
     const value = options[name as keyof typeof ranges];

@@ -1,0 +1,60 @@
+/** What tests of collections that follow keys ask of Redis and of the sidecar. */
+import type { Redis } from "ioredis";
+import { served, until } from "./serving.ts";
+
+/** Every key that has a vector, sorted. */
+export async function vectorKeys(redis: Redis, collection: string): Promise<string[]> {
+  const found = new Set<string>();
+  let cursor = "0";
+  do {
+    const page = (await served(redis, "VSTORE.SCAN", collection, cursor, "COUNT", 100_000)) as [
+      string,
+      string[],
+    ];
+    cursor = String(page[0]);
+    for (const key of page[1]) found.add(key);
+  } while (cursor !== "0");
+  return [...found].sort();
+}
+
+/** Resolves when these, and only these, have a vector. */
+export async function untilVectors(redis: Redis, collection: string, keys: readonly string[]): Promise<void> {
+  const wanted = [...keys].sort().join(" ");
+  await until(
+    async () => (await vectorKeys(redis, collection)).join(" "),
+    (found) => found === wanted,
+  );
+}
+
+/** The keys of the prefix that Redis has, sorted. */
+export async function redisKeys(redis: Redis, prefix: string): Promise<string[]> {
+  const found = new Set<string>();
+  for await (const keys of redis.scanStream({ match: `${prefix}*`, count: 1_000 }))
+    for (const key of keys as string[]) found.add(key);
+  return [...found].sort();
+}
+
+/** The entries of the collection's log that have the key as an argument: `cmd key`. */
+export async function entriesOf(redis: Redis, collection: string, key: string): Promise<string[]> {
+  const entries = await redis.xrange(`vstore:{${collection}}:log`, "-", "+");
+  return entries
+    .map(([, fields]) => fields)
+    .filter((fields) => fields.some((field, at) => at % 2 === 1 && field === key))
+    .map((fields) => fields[1]!);
+}
+
+/** Resolves when the log has told everything that has happened to the keys. */
+export async function untilInStep(redis: Redis, collection: string): Promise<void> {
+  await until(
+    () => redis.hget("vstore:synced", collection),
+    (state) => state === "synced",
+  );
+}
+
+export async function infoOf(redis: Redis, collection: string): Promise<Map<string, string | number>> {
+  const flat = (await served(redis, "VSTORE.INFO", collection)) as (string | number)[];
+  const pairs = flat.flatMap((name, at): [string, string | number][] =>
+    at % 2 === 0 ? [[String(name), flat[at + 1]!]] : [],
+  );
+  return new Map(pairs);
+}
