@@ -112,15 +112,29 @@ static bool fits_payload(RedisModuleString **arguments, int count) {
     return total <= command_payload_bytes_max;
 }
 
+/*
+ * Whether the log will do for now. In MULTI and scripts nobody waits for the sidecar, and a refusal would leave half of a
+ * transaction behind: Redis takes nothing back.
+ */
+static bool can_be_deferred(RedisModuleCtx *ctx, int flags, const VstoreCommand *command,
+                            RedisModuleString **arguments, int count) {
+    if (command->route != ROUTE_LOG || count == 0 || flags & REDISMODULE_CTX_FLAGS_SLAVE) return false;
+    RedisModuleString *log = stream_of_log(ctx, arguments[0]);
+    bool exists = RedisModule_KeyExists(ctx, log);
+    RedisModule_FreeString(ctx, log);
+    return exists;
+}
+
 /* NULL, or the error that refuses the request before anything is appended. */
-static const char *refusal(RedisModuleCtx *ctx, int flags, RedisModuleString **arguments, int count) {
+static const char *refusal(RedisModuleCtx *ctx, int flags, const VstoreCommand *command, RedisModuleString **arguments,
+                           int count, bool can_wait) {
     const char *missing = attachment_missing(ctx, flags);
-    if (missing != NULL) {
+    if (missing != NULL && (can_wait || !can_be_deferred(ctx, flags, command, arguments, count))) {
         request_counters.refused_down++;
         return missing;
     }
     if (!fits_payload(arguments, count)) return "LIMIT the arguments of one command may have 64 MiB together";
-    if (pending_count() >= PENDING_MAX) {
+    if (can_wait && pending_count() >= PENDING_MAX) {
         request_counters.refused_busy++;
         return "BUSY " NUMBER_AS_TEXT(PENDING_MAX) " requests are waiting for the vstore sidecar already";
     }
@@ -163,9 +177,9 @@ static int submit(RedisModuleCtx *ctx, const VstoreCommand *command, RedisModule
 int request_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     const VstoreCommand *command = command_find(RedisModule_StringPtrLen(argv[0], NULL) + strlen("VSTORE."));
     int flags = RedisModule_GetContextFlags(ctx);
-    const char *refused = refusal(ctx, flags, argv + 1, argc - 1);
-    if (refused != NULL) return RedisModule_ReplyWithError(ctx, refused);
     bool can_wait = !(flags & NO_BLOCKING);
+    const char *refused = refusal(ctx, flags, command, argv + 1, argc - 1, can_wait);
+    if (refused != NULL) return RedisModule_ReplyWithError(ctx, refused);
     if (!can_wait && !command->writes) return reply_cannot_wait(ctx, command);
     return submit(ctx, command, argv + 1, argc - 1, can_wait);
 }

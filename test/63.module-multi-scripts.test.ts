@@ -90,6 +90,21 @@ test("a function writes without waiting", async () => {
   expect(reply).toBe(`+QUEUED ${(await sidecar.take(log)).id}\r\n`);
 });
 
+test("without a sidecar a write of a collection that has a log is part of the transaction all the same", async () => {
+  await sidecar.redis.call("VSTORE.ATTACH", "1", "played", "0");
+  await client.send("MULTI");
+  await client.send("HSET", "doc:1", "title", "one");
+  await client.send("VSTORE.DEL", "docs", "doc:1");
+  await client.send("VSTORE.CARD", "docs");
+  await client.send("VSTORE.DEL", "nothing", "doc:1");
+  const reply = await client.send("EXEC");
+  const { id } = await sidecar.take(log);
+  const down = "-VSTOREDOWN no vstore sidecar is attached\r\n";
+  expect(reply).toBe(`*4\r\n:1\r\n+QUEUED ${id}\r\n${down}${down}`);
+  expect(await client.send("VSTORE.DEL", "docs", "doc:1")).toBe(down);
+  await sidecar.redis.call("VSTORE.ATTACH", "1", "played", "3600000");
+});
+
 test("a script cannot play the sidecar", async () => {
   for (const call of ["'VSTORE.ATTACH', '1', 'x', '1000'", "'VSTORE.REPLY', 'a', '1-1', ':1'"])
     expect(await client.send("EVAL", `return redis.pcall(${call})`, "0")).toContain(
