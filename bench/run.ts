@@ -10,6 +10,7 @@ const workloads = [
   "ingest-redis",
   "insert-single",
   "roundtrip",
+  "follow-hset",
   "key-load",
   "index-load",
   "search-while-building",
