@@ -56,6 +56,11 @@ static RedisModuleCommandArg insert_arguments[] = {
         {.name = "nx", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "NX"},
         {.name = "xx", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "XX"},
         {0}}},
+    {.name = "expiry", .type = REDISMODULE_ARG_TYPE_ONEOF, .flags = REDISMODULE_CMD_ARG_OPTIONAL,
+     .subargs = (RedisModuleCommandArg[]){
+        {.name = "seconds", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "EX"},
+        {.name = "milliseconds", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "PX"},
+        {0}}},
     {0}};
 
 static RedisModuleCommandArg minsert_arguments[] = {
@@ -98,6 +103,29 @@ static RedisModuleCommandArg setattr_arguments[] = {
     {0}};
 
 static RedisModuleCommandArg getattr_arguments[] = {
+    {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
+    {.name = "key", .type = REDISMODULE_ARG_TYPE_STRING},
+    {0}};
+
+static RedisModuleCommandArg expire_arguments[] = {
+    {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
+    {.name = "key", .type = REDISMODULE_ARG_TYPE_STRING},
+    {.name = "seconds", .type = REDISMODULE_ARG_TYPE_INTEGER},
+    {.name = "condition", .type = REDISMODULE_ARG_TYPE_ONEOF, .flags = REDISMODULE_CMD_ARG_OPTIONAL,
+     .subargs = (RedisModuleCommandArg[]){
+        {.name = "nx", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "NX"},
+        {.name = "xx", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "XX"},
+        {.name = "gt", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "GT"},
+        {.name = "lt", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "LT"},
+        {0}}},
+    {0}};
+
+static RedisModuleCommandArg ttl_arguments[] = {
+    {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
+    {.name = "key", .type = REDISMODULE_ARG_TYPE_STRING},
+    {0}};
+
+static RedisModuleCommandArg persist_arguments[] = {
     {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
     {.name = "key", .type = REDISMODULE_ARG_TYPE_STRING},
     {0}};
@@ -232,6 +260,32 @@ static const VstoreCommand vstore_commands[] = {
      .route = ROUTE_QUERIES,
      .has_collection = true,
      .arguments = getattr_arguments},
+    {.name = "EXPIRE",
+     .summary = "Sets the time that a key has to live; deletes it when that is not positive.",
+     .complexity = "O(log N), N being the number of keys with an expiry",
+     .since = "0.1.0",
+     .arity = -4,
+     .route = ROUTE_LOG,
+     .writes = true,
+     .has_collection = true,
+     .arguments = expire_arguments},
+    {.name = "TTL",
+     .summary = "Returns the time that a key has to live.",
+     .complexity = "O(1)",
+     .since = "0.1.0",
+     .arity = 3,
+     .route = ROUTE_QUERIES,
+     .has_collection = true,
+     .arguments = ttl_arguments},
+    {.name = "PERSIST",
+     .summary = "Removes the expiry of a key.",
+     .complexity = "O(log N), N being the number of keys with an expiry",
+     .since = "0.1.0",
+     .arity = 3,
+     .route = ROUTE_LOG,
+     .writes = true,
+     .has_collection = true,
+     .arguments = persist_arguments},
     {.name = "SCAN",
      .summary = "Iterates over the keys of a collection.",
      .complexity = "O(1) for every call, O(N) for a complete iteration",

@@ -14,7 +14,7 @@ export interface VstoreCommands {
     arguments: [collection: Argument, ...rest: Argument[]];
     reply: "OK" | null;
   };
-  /** VSTORE.INSERT collection key <FP32 blob | VALUES count component [component ...]> [SETATTR json] [NX | XX] */
+  /** VSTORE.INSERT collection key <FP32 blob | VALUES count component [component ...]> [SETATTR json] [NX | XX] [EX seconds | PX milliseconds] */
   "VSTORE.INSERT": {
     arguments: [collection: Argument, key: Argument, ...rest: Argument[]];
     reply: number | null;
@@ -58,6 +58,21 @@ export interface VstoreCommands {
   "VSTORE.GETATTR": {
     arguments: [collection: Argument, key: Argument];
     reply: Text | null;
+  };
+  /** VSTORE.EXPIRE collection key seconds [NX | XX | GT | LT] */
+  "VSTORE.EXPIRE": {
+    arguments: [collection: Argument, key: Argument, seconds: Argument, ...rest: Argument[]];
+    reply: number;
+  };
+  /** VSTORE.TTL collection key */
+  "VSTORE.TTL": {
+    arguments: [collection: Argument, key: Argument];
+    reply: number;
+  };
+  /** VSTORE.PERSIST collection key */
+  "VSTORE.PERSIST": {
+    arguments: [collection: Argument, key: Argument];
+    reply: number;
   };
   /** VSTORE.SCAN collection cursor [MATCH pattern] [COUNT count] */
   "VSTORE.SCAN": {

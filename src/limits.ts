@@ -13,6 +13,9 @@ export const limits = {
   collectionNameBytesMax: 80,
   /** UTF-8 bytes of one key's attributes, a JSON object. */
   attributesBytesMax: 65_536,
+  /** Time that a key may be given to live: 31,000 years, so that deadlines remain whole numbers. */
+  ttlSecondsMax: 1_000_000_000_000,
+  ttlMsMax: 1_000_000_000_000_000,
   /** Results of one SEARCH. */
   countMin: 1,
   countMax: 10_000,

@@ -210,13 +210,21 @@ describe("options", () => {
     ["MINSERT", ["c", 0, "FP32", ""], "ERR 'count' must be an integer from 1 to 4294967294, got 0"],
     ["MINSERT", ["c", 4294967294, "k"], "ERR 'count' must be followed by 4294967294 values, got 1"],
     ["MINSERT", ["c", 1, "a", "b"], "ERR 'FP32' must stand here, got 'b'"],
+    ["INSERT", ["c", "k", "FP32", "", "EX"], "ERR 'EX' needs a value after it"],
+    [
+      "INSERT",
+      ["c", "k", "FP32", "", "EX", "1.5"],
+      "ERR 'EX' must be an integer from 1 to 1000000000000, got 1.5",
+    ],
+    ["INSERT", ["c", "k", "FP32", "", "EX", 1, "px", 1], "ERR 'EX' or 'PX' may be given only once"],
+    ["EXPIRE", ["c", "k"], "ERR 'seconds' is missing"],
+    ["EXPIRE", ["c", "k", 1, "NX", "GT"], "ERR 'NX', 'XX', 'GT' or 'LT' may be given only once"],
+    ["EXPIRE", ["c", "k", 1, "AT"], "ERR unknown option 'AT'"],
   ])("%s %j is refused", (name, words, message) => {
     expect(refusal(name, ...words)).toBe(message);
   });
 
   test.each<[string, Words, string]>([
-    ["INSERT", ["c", "k", "FP32", "", "EX", 10], "EX"],
-    ["INSERT", ["c", "k", "FP32", "", "px", 10], "PX"],
     ["SEARCH", ["c", "KEY", "k", "FILTER", ".a"], "FILTER"],
     ["SEARCH", ["c", "KEY", "k", "WITHVALUES"], "WITHVALUES"],
   ])("%s %j is for later", (name, words, option) => {

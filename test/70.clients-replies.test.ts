@@ -2,6 +2,7 @@
  * The reply of every command, byte for byte, in RESP2 and in RESP3. Replies are written with one space for each line
  * end, so a text with spaces in it is a pattern.
  */
+import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { commands } from "../src/commands/index.ts";
 import { fp32 } from "./harness/fp32.ts";
@@ -51,6 +52,14 @@ const cases: Case[] = [
   { command: ["GETATTR", "c", "far"], resp2: '$7 {"n":1}' },
   { command: ["GETATTR", "c", "near"], resp2: "$-1", resp3: "_" },
   { command: ["GETATTR", "c", "nobody"], resp2: "$-1", resp3: "_" },
+  { command: ["INSERT", "c", "new", "FP32", origin, "EX", "100"], resp2: ":1" },
+  { command: ["INSERT", "c", "new", "FP32", origin, "px", "100000", "XX"], resp2: "$-1", resp3: "_" },
+  { command: ["EXPIRE", "c", "far", "100"], resp2: ":1" },
+  { command: ["EXPIRE", "c", "far", "100", "XX"], resp2: ":0" },
+  { command: ["EXPIRE", "c", "nobody", "100"], resp2: ":0" },
+  { command: ["TTL", "c", "far"], resp2: ":-1" },
+  { command: ["TTL", "c", "nobody"], resp2: ":-2" },
+  { command: ["PERSIST", "c", "far"], resp2: ":0" },
   { command: ["SCAN", "c", "0"], resp2: "*2 $1 0 *3 $3 far $4 near $3 mid" },
   { command: ["SCAN", "c", "0", "COUNT", "2"], resp2: "*2 $1 2 *2 $3 far $4 near" },
   { command: ["SCAN", "c", "0", "MATCH", "x*"], resp2: "*2 $1 0 *0" },
@@ -80,8 +89,8 @@ const cases: Case[] = [
   { command: ["CHECKPOINT"], resp2: "+OK 1 collections" },
   {
     command: ["INFO", "c"],
-    resp2: /^\*42 \$10 dimensions :2 \$6 metric \$2 L2 .*\$7 vectors :3 /,
-    resp3: /^%21 \$10 dimensions :2 \$6 metric \$2 L2 .*\$7 vectors :3 /,
+    resp2: /^\*46 \$10 dimensions :2 \$6 metric \$2 L2 .*\$7 vectors :3 /,
+    resp3: /^%23 \$10 dimensions :2 \$6 metric \$2 L2 .*\$7 vectors :3 /,
   },
   {
     command: ["INFO"],
@@ -156,6 +165,18 @@ describe.each([2, 3] as const)("RESP%i", (protocol) => {
     expect(await ask("MINSERT", "c", String(names.length), ...names, "FP32", zeros)).toBe(":5000");
     const reply = await ask("SCAN", "c", "0", "COUNT", "100000");
     expect(reply.split(" ").filter((word) => word.startsWith("key:"))).toEqual(names);
+  });
+
+  test("a key with a time to live has it, and then is gone", async () => {
+    expect(await ask("EXPIRE", "c", "mid", "100")).toBe(":1");
+    expect(await ask("TTL", "c", "mid")).toBe(":100");
+    expect(await ask("PERSIST", "c", "mid")).toBe(":1");
+    expect(await ask("TTL", "c", "mid")).toBe(":-1");
+    expect(await ask("INSERT", "c", "mid", "FP32", origin, "PX", "1")).toBe(":0");
+    await delay(20);
+    expect(await ask("EXISTS", "c", "mid")).toBe(":0");
+    expect(await ask("CARD", "c")).toBe(":2");
+    expect(await ask("SEARCH", "c", "FP32", origin)).toBe("*2 $4 near $3 far");
   });
 
   test("a key of any bytes goes through every command and comes back in every reply", async () => {

@@ -58,6 +58,7 @@ describe("numbers", () => {
     option,
     value,
   ];
+  const insert = (option: string) => (value: number) => ["INSERT", "c", "k", ...vector, option, value];
   const search = (option: string) => (value: number) => ["SEARCH", "c", ...vector, option, value];
   const scan = (option: string) => (value: number) => ["SCAN", "c", 0, option, value];
 
@@ -80,6 +81,15 @@ describe("numbers", () => {
     ],
     ["COUNT of SEARCH", "COUNT", limits.countMin, limits.countMax, search("COUNT")],
     ["EF of SEARCH", "EF", limits.efMin, limits.efMax, search("EF")],
+    ["EX of INSERT", "EX", 1, limits.ttlSecondsMax, insert("EX")],
+    ["PX of INSERT", "PX", 1, limits.ttlMsMax, insert("PX")],
+    [
+      "the seconds of EXPIRE",
+      "seconds",
+      -limits.ttlSecondsMax,
+      limits.ttlSecondsMax,
+      (n) => ["EXPIRE", "c", "k", n],
+    ],
     ["COUNT of SCAN", "COUNT", limits.scanCountMin, limits.scanCountMax, scan("COUNT")],
     ["the cursor of SCAN", "cursor", 0, Number.MAX_SAFE_INTEGER, (n) => ["SCAN", "c", n]],
   ])("%s", async (_, argument, min, max, request) => {

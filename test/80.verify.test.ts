@@ -36,11 +36,12 @@ function editLog(directory: string, edit: (log: Buffer) => Buffer, log: "keys" |
   });
 }
 
-function record(kind: number, slot: number, payload: string): Buffer {
-  const bytes = Buffer.alloc(12 + payload.length);
+function record(kind: number, slot: number, payload: string | Buffer): Buffer {
+  const content = Buffer.from(payload);
+  const bytes = Buffer.alloc(12 + content.length);
   bytes.writeUInt32LE(slot, 4);
-  bytes.writeUInt32LE(((kind << 24) | payload.length) >>> 0, 8);
-  bytes.write(payload, 12);
+  bytes.writeUInt32LE(((kind << 24) | content.length) >>> 0, 8);
+  bytes.set(content, 12);
   bytes.writeUInt32LE(crc32(bytes, 4), 0);
   return bytes;
 }
@@ -220,6 +221,21 @@ test.each<[string, (d: string) => void, RegExp[]]>([
     "a key left out",
     (d) => editLog(d, (log) => log.subarray(0, -24 - put("key 5".length)), "keys"),
     [/keys for 900 slots, expected 901/, /live keys/],
+  ],
+  [
+    "a deadline of what is dead",
+    (d) => editLog(d, (log) => Buffer.concat([log, record(4, 6, Buffer.alloc(8))]), "keys"),
+    [/keys.log@\d+ the deadline of slot 6, which is not alive/],
+  ],
+  [
+    "a deadline that is no time",
+    (d) => editLog(d, (log) => Buffer.concat([log, record(4, 8, Buffer.alloc(8, 0xff))]), "keys"),
+    [/keys.log@\d+ no deadline in 8 bytes/],
+  ],
+  [
+    "a deadline that is too short",
+    (d) => editLog(d, (log) => Buffer.concat([log, record(4, 8, Buffer.alloc(7))]), "keys"),
+    [/keys.log@\d+ no deadline in 7 bytes/],
   ],
   [
     "attributes that are not JSON",

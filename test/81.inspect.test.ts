@@ -44,6 +44,7 @@ test("the first keys that are alive, with slot, first components and latest attr
     slot: 3,
     vector: Array(6).fill(4),
     attributes: '{"i":3}',
+    deadline: undefined,
   });
   expect(keysOf(docs!)[4]!.attributes).toBeUndefined();
   const all = keysOf((await inspect(directory, 10_000))[0]!);
@@ -65,6 +66,17 @@ test("a directory that is being written shows its last checkpoint", async () => 
   insert(docs, 2_000, 2_100);
   expect((await inspect(directory, 0))[0]!.manifest!.slots).toBe(902);
   await catalog.close();
+});
+
+test("when keys expire", async () => {
+  const directory = await filledDirectory();
+  const catalog = await Catalog.open(directory);
+  const { lifetimes } = catalog.get("docs");
+  for (const i of [0, 1]) lifetimes.expire(key(i), 60_000_000_000_000 + i);
+  lifetimes.persist(key(1));
+  await catalog.close();
+  const [docs] = await inspect(directory, 3);
+  expect(docs!.keys.map(({ deadline }) => deadline)).toEqual([60_000_000_000_000, undefined, undefined]);
 });
 
 test("what is damaged is passed over and said, the rest is shown", async () => {

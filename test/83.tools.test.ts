@@ -88,7 +88,14 @@ test("inspect: text and JSON, while another process has the directory", async ()
     faults: [],
   });
   expect(docs.keys).toEqual([
-    { key: "key 0", hex: "6b65792030", slot: 0, vector: Array(6).fill(1), attributes: '{"i":0}' },
+    {
+      key: "key 0",
+      hex: "6b65792030",
+      slot: 0,
+      vector: Array(6).fill(1),
+      attributes: '{"i":0}',
+      deadline: null,
+    },
   ]);
   expect(run("inspect", directory, "--keys", "many")).toMatchObject({ status: 2, stdout: "" });
   expect(run("inspect", temporaryDirectory()).status).toBe(2);

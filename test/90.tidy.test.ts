@@ -104,7 +104,7 @@ describe("the rules themselves", () => {
   test("see the sources and what they import", () => {
     expect(sources.length).toBeGreaterThan(50);
     expect(imports("src/engine/mapping.ts")).toContain("mmap-io");
-    expect(imports("src/bridge/schedule.ts")).toContain("bullmq");
+    expect(imports("src/bridge/job-queue.ts")).toContain("bullmq");
   });
 });
 

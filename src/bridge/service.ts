@@ -23,6 +23,7 @@ import { endsOfDamaged, reconcile } from "./reconcile.ts";
 import { Schedule } from "./schedule.ts";
 import type { Session } from "./session.ts";
 import { Sources, usable } from "./sources.ts";
+import { Sweeps } from "./sweeps.ts";
 import { Trimmer } from "./trimmer.ts";
 import { Writes } from "./writes.ts";
 
@@ -52,6 +53,7 @@ export class Service {
   #loop: Loop | undefined;
   #schedule: Schedule | undefined;
   #compactions: Compactions | undefined;
+  #sweeps: Sweeps | undefined;
 
   /** @param heartbeat beats since the lease was taken */
   constructor(
@@ -82,6 +84,7 @@ export class Service {
     const { writer } = this.#session;
     this.#heartbeat.everyBeat(() => this.#trimmer.trim());
     this.#heartbeat.everyBeat(() => this.#checkpointer.catchUp());
+    this.#heartbeat.everyBeat(async () => this.#sweeps?.follow());
     await reconcile(writer, this.#catalog, this.#losses);
     await this.#follows.restore();
     this.#loop = this.#createLoop(new Sources(this.#catalog, await endsOfDamaged(writer, this.#catalog)));
@@ -126,6 +129,7 @@ export class Service {
         socketTimeout: undefined,
       });
       this.#compactions = new Compactions(redis, this.#catalog, log);
+      this.#sweeps = new Sweeps(redis, this.#session.writer, this.#catalog, log);
       const run = (collection: string) => this.#checkpointAndTidy(collection);
       this.#schedule = new Schedule(redis, checkpointIntervalMs, run, log);
       await this.#schedule.start(this.#usableNames());
@@ -135,9 +139,9 @@ export class Service {
     }
   }
 
-  /** The schedule last: the connection that both use goes with it. */
+  /** The schedule last: the connection that all of them use goes with it. */
   async #stopSchedule(): Promise<void> {
-    await this.#compactions?.stop();
+    await Promise.all([this.#compactions?.stop(), this.#sweeps?.stop()]);
     await this.#schedule?.stop();
   }
 

@@ -7,7 +7,7 @@ import {
 } from "../engine/inspect.ts";
 import type { Manifest } from "../engine/manifest.ts";
 import { exitCodes, UseError } from "./exit.ts";
-import { bytes, count, counted, logId, table } from "./text.ts";
+import { bytes, count, counted, logId, table, utc } from "./text.ts";
 
 /** Keys of each collection that can be shown. */
 const keysMax = 10_000;
@@ -63,9 +63,15 @@ function fileRow({ file, bytesCounted, bytesOnDisk, rows, capacity }: InspectedF
   return [file, `${bytes(bytesCounted)} count`, state, fill];
 }
 
-function keyRow({ key, slot, vector, attributes }: InspectedKey): string[] {
+function keyRow({ key, slot, vector, attributes, deadline }: InspectedKey): string[] {
   const components = vector.map((component) => String(Number(component.toPrecision(6)))).join(" ");
-  return [`slot ${slot}`, JSON.stringify(text(key)), `[${components} …]`, attributes ?? ""];
+  return [
+    `slot ${slot}`,
+    JSON.stringify(text(key)),
+    `[${components} …]`,
+    attributes ?? "",
+    deadline === undefined ? "" : `expires ${utc(deadline)}`,
+  ];
 }
 
 const indent = (line: string): string => `  ${line}`;
@@ -78,12 +84,13 @@ function asJson({ directory, manifest, files, keys, faults }: InspectedCollectio
     manifest: manifest ?? null,
     files: files.map((file) => ({ ...file, bytesOnDisk: file.bytesOnDisk ?? null })),
     // A key may be any bytes; those that are no text are told apart by their hexadecimal form.
-    keys: keys.map(({ key, slot, vector, attributes }) => ({
+    keys: keys.map(({ key, slot, vector, attributes, deadline }) => ({
       key: text(key),
       hex: Buffer.from(key).toString("hex"),
       slot,
       vector,
       attributes: attributes ?? null,
+      deadline: deadline ?? null,
     })),
     faults,
   };

@@ -15,11 +15,16 @@ export function bytes(value: number): string {
   return power === 0 ? counted(value, "byte") : `${(value / 1024 ** power).toFixed(1)} ${units[power]}`;
 }
 
+/** "2025-11-22 16:40:00 UTC"; of a time beyond the years that a Date knows the milliseconds. */
+export function utc(milliseconds: number): string {
+  const date = new Date(milliseconds);
+  if (Number.isNaN(date.getTime())) return `${milliseconds} ms after 1970`;
+  return `${date.toISOString().replace("T", " ").slice(0, 19)} UTC`;
+}
+
 /** A log id with the time that is in it: "1763829600000-0 (2025-11-22 16:40:00 UTC)". */
 export function logId(id: string): string {
-  const date = new Date(Number(id.slice(0, id.indexOf("-"))));
-  if (Number.isNaN(date.getTime())) return id;
-  return `${id} (${date.toISOString().replace("T", " ").slice(0, 19)} UTC)`;
+  return `${id} (${utc(Number(id.slice(0, id.indexOf("-"))))})`;
 }
 
 /** Lines of columns, each as wide as its widest cell. */

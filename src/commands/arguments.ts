@@ -201,11 +201,13 @@ function withToken(token: string, nodes: readonly ArgumentNode[]): ArgumentNode 
 }
 
 /** Exactly one of several forms; its value is an object with the one member that was given. */
-export function oneOf<S extends TokenShape>(name: string, shape: S): Arguments<OneOf<S>> {
+export function oneOf<S extends TokenShape>(name: string, shape: S): TokenArgument<OneOf<S>> {
   const forms = Object.entries(shape);
-  const opening = alternatives(forms.flatMap(([, form]) => form.tokens));
+  const tokens = forms.flatMap(([, form]) => form.tokens);
+  const opening = alternatives(tokens);
   return {
     nodes: [{ name, type: "oneof", arguments: forms.flatMap(([, form]) => form.nodes) }],
+    tokens,
     parse(cursor, label = name) {
       const found = forms.find(([, form]) => isAtOneOf(cursor, form.tokens));
       if (!found) throw mismatch(cursor, label, `'${label}' must begin with ${opening}`);

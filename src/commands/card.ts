@@ -10,7 +10,9 @@ export const card = define({
   args: sequence({ collection }),
   reply: "the number of vectors",
   replyType: "number",
-  run({ catalog }, input) {
-    return catalog.get(input.collection).length;
+  async run({ catalog }, input) {
+    const target = catalog.get(input.collection);
+    await target.lifetimes.settle();
+    return target.length;
   },
 });

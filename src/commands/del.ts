@@ -1,6 +1,7 @@
 /** VSTORE.DEL: keys, their vectors and their attributes. */
 import { collection, key, many, sequence } from "./arguments.ts";
 import { define } from "./command.ts";
+import { timeOf } from "./deadline.ts";
 
 export const del = define({
   name: "DEL",
@@ -10,7 +11,7 @@ export const del = define({
   args: sequence({ collection, keys: many(key) }),
   reply: "the number of keys that existed",
   replyType: "number",
-  run({ catalog }, input) {
-    return catalog.get(input.collection).delete(input.keys);
+  run({ catalog, id }, input) {
+    return catalog.get(input.collection).delete(input.keys, timeOf(id));
   },
 });

@@ -7,6 +7,7 @@ import { VstoreError } from "../errors.ts";
 import { collection, key, many, optional, sequence, value, vectorBlob } from "./arguments.ts";
 import { echo } from "./bytes.ts";
 import { define } from "./command.ts";
+import { timeOf } from "./deadline.ts";
 import { blob } from "./values.ts";
 import { toBlob, toVector } from "./vector.ts";
 
@@ -29,25 +30,32 @@ export const followed = define({
   reserve({ catalog }, input) {
     return catalog.get(input.collection).reserve(1);
   },
-  run({ catalog }, input) {
+  run({ catalog, id }, input) {
     const target = catalog.get(input.collection);
+    const time = timeOf(id);
     try {
-      takeOver(target, input.key, input.blob, input.attributes ?? []);
+      takeOver(target, input.key, input.blob, input.attributes ?? [], time);
     } catch (error) {
-      throw refused(target, input.key, error);
+      throw refused(target, input.key, error, time);
     }
     return 1;
   },
 });
 
 /** What is equal is not written again: a counter beside the vector must not fill the index with dead slots. */
-function takeOver(target: Collection, key: Uint8Array, fp32: Uint8Array, pairs: Attributes): void {
+function takeOver(
+  target: Collection,
+  key: Uint8Array,
+  fp32: Uint8Array,
+  pairs: Attributes,
+  time: number,
+): void {
   const attributes = target.options.follow?.hash?.attributes.length ? toJson(pairs) : undefined;
-  const current = target.get(key);
+  const current = target.get(key, time);
   if (current === undefined || Buffer.compare(toBlob(current), fp32) !== 0) {
-    target.insert(key, toVector({ fp32 }, target.options.dimensions), { attributes });
-  } else if (attributes !== undefined && attributes !== (target.getAttributes(key) ?? "")) {
-    target.setAttributes(key, attributes);
+    target.insert(key, toVector({ fp32 }, target.options.dimensions), { attributes }, time);
+  } else if (attributes !== undefined && attributes !== (target.getAttributes(key, time) ?? "")) {
+    target.setAttributes(key, attributes, time);
   }
 }
 
@@ -58,8 +66,8 @@ function toJson(pairs: Attributes): string {
   return members.length === 0 ? "" : JSON.stringify(Object.fromEntries(members));
 }
 
-function refused(target: Collection, key: Uint8Array, error: unknown): unknown {
+function refused(target: Collection, key: Uint8Array, error: unknown, time: number): unknown {
   if (!(error instanceof VstoreError) || error.code !== "ERR") return error;
-  target.delete([key]);
+  target.delete([key], time);
   return new VstoreError("ERR", `the hash ${echo(key)} has no usable vector: ${error.message}`);
 }

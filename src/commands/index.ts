@@ -7,6 +7,7 @@ import { create } from "./create.ts";
 import { del } from "./del.ts";
 import { drop } from "./drop.ts";
 import { exists } from "./exists.ts";
+import { expire } from "./expire.ts";
 import { followed } from "./followed.ts";
 import { get } from "./get.ts";
 import { getattr } from "./getattr.ts";
@@ -15,9 +16,12 @@ import { insert } from "./insert.ts";
 import { list } from "./list.ts";
 import { mget } from "./mget.ts";
 import { minsert } from "./minsert.ts";
+import { persist } from "./persist.ts";
 import { scan } from "./scan.ts";
 import { search } from "./search.ts";
 import { setattr } from "./setattr.ts";
+import { sweep } from "./sweep.ts";
+import { ttl } from "./ttl.ts";
 
 export const commands: ReadonlyMap<string, Command> = new Map(
   [
@@ -31,6 +35,9 @@ export const commands: ReadonlyMap<string, Command> = new Map(
     card,
     setattr,
     getattr,
+    expire,
+    ttl,
+    persist,
     scan,
     search,
     build,
@@ -39,5 +46,6 @@ export const commands: ReadonlyMap<string, Command> = new Map(
     list,
     drop,
     followed,
+    sweep,
   ].map((command) => [command.name, command as Command]),
 );

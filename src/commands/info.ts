@@ -11,9 +11,11 @@ export const info = define({
   args: sequence({ collection: optional(collection) }),
   reply: "map of name to text or number",
   replyType: "Map<string, Text | number>",
-  run({ catalog, logFacts }, input) {
-    const stats = input.collection === undefined ? catalog.stats() : catalog.get(input.collection).stats();
-    const facts = { ...stats, ...logFacts?.(input.collection) };
+  async run({ catalog, logFacts }, { collection: name }) {
+    const wanted = name === undefined ? catalog.collections() : [catalog.get(name)];
+    for (const each of wanted) await each.lifetimes.settle();
+    const stats = name === undefined ? catalog.stats() : catalog.get(name).stats();
+    const facts = { ...stats, ...logFacts?.(name) };
     return new Map(Object.entries(facts).map(([name, fact]) => [name, toReply(fact)]));
   },
 });

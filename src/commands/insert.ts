@@ -1,6 +1,7 @@
 /** VSTORE.INSERT: one vector under one key. */
 import { afterToken, attributes, collection, key, options, sequence, word } from "./arguments.ts";
 import { define } from "./command.ts";
+import { deadlineAfter, timeOf, toMilliseconds, ttl } from "./deadline.ts";
 import { toVector, vector } from "./vector.ts";
 
 export const insert = define({
@@ -12,26 +13,22 @@ export const insert = define({
     collection,
     key,
     vector,
-    options: options(
-      {
-        attributes: afterToken("SETATTR", attributes),
-        mode: word("condition", ["NX", "XX"], "only a new key, only one that exists"),
-      },
-      ["EX", "PX"],
-    ),
+    options: options({
+      attributes: afterToken("SETATTR", attributes),
+      mode: word("condition", ["NX", "XX"], "only a new key, only one that exists"),
+      ttl,
+    }),
   }),
   reply: "1 for a new key, 0 for an updated one; nil when NX finds the key or XX does not",
   replyType: "number | null",
   reserve({ catalog }, input) {
     return catalog.get(input.collection).reserve(1);
   },
-  run({ catalog }, input) {
-    const target = catalog.get(input.collection);
-    const inserted = target.insert(
-      input.key,
-      toVector(input.vector, target.options.dimensions),
-      input.options,
-    );
+  run({ catalog, id }, { collection: name, key, vector, options: { ttl, ...options } }) {
+    const target = catalog.get(name);
+    const deadline = ttl && deadlineAfter(id, toMilliseconds(ttl));
+    const components = toVector(vector, target.options.dimensions);
+    const inserted = target.insert(key, components, { ...options, deadline }, timeOf(id));
     return inserted === null ? null : Number(inserted);
   },
 });

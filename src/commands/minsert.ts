@@ -13,6 +13,7 @@ import {
   vectorBlob,
 } from "./arguments.ts";
 import { define } from "./command.ts";
+import { timeOf } from "./deadline.ts";
 import { toVectors } from "./vector.ts";
 
 export const minsert = define({
@@ -31,11 +32,12 @@ export const minsert = define({
   reserve({ catalog }, input) {
     return catalog.get(input.collection).reserve(input.keys.length);
   },
-  run({ catalog }, { collection: name, keys, blob, options: { attributes: texts } }) {
+  run({ catalog, id }, { collection: name, keys, blob, options: { attributes: texts } }) {
     const target = catalog.get(name);
     if (texts && texts.length !== keys.length) {
       throw new VstoreError("ERR", `'SETATTR' must be ${keys.length} JSON texts, got ${texts.length}`);
     }
-    return target.insertBatch(keys, toVectors(blob, keys.length, target.options.dimensions), texts);
+    const vectors = toVectors(blob, keys.length, target.options.dimensions);
+    return target.insertBatch(keys, vectors, texts, timeOf(id));
   },
 });

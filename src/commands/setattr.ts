@@ -1,6 +1,7 @@
 /** VSTORE.SETATTR: the JSON that belongs to a key. */
 import { attributes, collection, key, sequence } from "./arguments.ts";
 import { define } from "./command.ts";
+import { timeOf } from "./deadline.ts";
 
 export const setattr = define({
   name: "SETATTR",
@@ -10,7 +11,7 @@ export const setattr = define({
   args: sequence({ collection, key, attributes }),
   reply: "1, or 0 when there is no such key",
   replyType: "number",
-  run({ catalog }, input) {
-    return Number(catalog.get(input.collection).setAttributes(input.key, input.attributes));
+  run({ catalog, id }, { collection: name, key, attributes }) {
+    return Number(catalog.get(name).setAttributes(key, attributes, timeOf(id)));
   },
 });

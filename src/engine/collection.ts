@@ -2,6 +2,9 @@
  * One collection: vectors of one dimension and metric, by key. Writes are append-only: an update takes a new slot and
  * kills the old one, so that replaying the log from a checkpoint gives the same state whatever was written since.
  * All mutation happens here, synchronously and all or nothing; searching, indexing and checkpoints take time.
+ *
+ * A write is given the time of its log entry, in ms since 1970: whether a key has expired must not depend on when a replay
+ * asks. Without a log it is now.
  */
 import { attributesBytes } from "./attributes.ts";
 import { Checkpointer, type CheckpointReport } from "./checkpoint.ts";
@@ -12,6 +15,8 @@ import type { IndexChoice } from "./index/kinds.ts";
 import { assertKey, assertLength, assertVector, encodeAttributes, rowsOf } from "./input.ts";
 import { NONE } from "./key-table.ts";
 import { putBytes, REMOVE_BYTES } from "./keys.ts";
+import { Lifetimes } from "./lifetimes.ts";
+import { millisecondsOf } from "./log-id.ts";
 import { releaseMappings } from "./mapping.ts";
 import type { CollectionOptions } from "./options.ts";
 import { openFiles, type Parts, removeOtherGenerations, type Warn } from "./recovery.ts";
@@ -33,11 +38,14 @@ export interface InsertOptions {
   readonly mode?: "NX" | "XX" | undefined;
   /** JSON text; "" removes what the key has, undefined keeps it. */
   readonly attributes?: string | undefined;
+  /** When the key expires, in ms since 1970; without it, or with 0, never. */
+  readonly deadline?: number | undefined;
 }
 
 export class Collection {
   /** Id of the last log entry that was run on this collection. Its caller sets it in the same tick as it ran it. */
   appliedId: string;
+  readonly lifetimes: Lifetimes;
   /** Replaced as a whole by a compaction. */
   #generation: Generation;
   readonly #checkpointer: Checkpointer;
@@ -46,11 +54,14 @@ export class Collection {
   #compacting: Promise<void> = Promise.resolve();
   /** There are files of an earlier generation, which nobody uses. */
   #hasOldFiles = false;
+  /** The latest time that a read has judged by. */
+  #now = 0;
 
   private constructor(parts: Parts, warn: Warn) {
     this.#warn = warn;
     this.appliedId = parts.manifest.appliedId;
     this.#generation = this.#start(parts);
+    this.lifetimes = new Lifetimes(() => this.#generation);
     this.#checkpointer = new Checkpointer(this.#generation, () => this.appliedId);
   }
 
@@ -79,9 +90,9 @@ export class Collection {
     return this.#checkpointer.manifest.appliedId;
   }
 
-  /** Live vectors. */
+  /** Live vectors that have not expired. */
   get length(): number {
-    return this.#generation.parts.live.count;
+    return this.#generation.parts.live.count - this.lifetimes.expired;
   }
 
   /** Slots that are not in the index yet. */
@@ -106,16 +117,22 @@ export class Collection {
    * @returns true: a new key, false: an updated one, null: refused by `mode`
    * @throws {VstoreError} ERR, FULL; nothing has changed then
    */
-  insert(key: Uint8Array, vector: Float32Array, options: InsertOptions = {}): boolean | null {
+  insert(
+    key: Uint8Array,
+    vector: Float32Array,
+    options: InsertOptions = {},
+    time = Date.now(),
+  ): boolean | null {
     assertKey(key);
     assertVector(vector, this.options, "vector");
     const attributes = encodeAttributes(options.attributes);
     const generation = this.#generation;
-    const previous = generation.slotOf(key);
+    const previous = generation.slotAt(key, time);
     if (options.mode === (previous === NONE ? "XX" : "NX")) return null;
     const textBytes = attributes ? attributesBytes(attributes.length) : generation.keptBytes(previous);
     generation.ensure(1, putBytes(key), textBytes);
-    generation.put(key, vector, attributes);
+    generation.removeExpired([key], time);
+    generation.put(key, vector, attributes, options.deadline);
     generation.indexer.noticeGrowth();
     return previous === NONE;
   }
@@ -128,7 +145,12 @@ export class Collection {
    * @returns how many keys are new
    * @throws {VstoreError} ERR, FULL; nothing has changed then
    */
-  insertBatch(keys: readonly Uint8Array[], vectors: Float32Array, attributes?: readonly string[]): number {
+  insertBatch(
+    keys: readonly Uint8Array[],
+    vectors: Float32Array,
+    attributes?: readonly string[],
+    time = Date.now(),
+  ): number {
     const rows = rowsOf(vectors, this.options, keys.length);
     const texts = attributes?.map(encodeAttributes);
     if (texts !== undefined) assertLength("attributes", texts.length, keys.length);
@@ -143,43 +165,52 @@ export class Collection {
       attributesTotal += text ? attributesBytes(text.length) : generation.keptBytes(generation.slotOf(key));
     }
     generation.ensure(keys.length, putTotal, attributesTotal);
-    const before = this.length;
+    generation.removeExpired(keys, time);
+    const { live } = generation.parts;
+    const before = live.count;
     for (let i = 0; i < keys.length; i++) generation.put(keys[i]!, rows[i]!, texts?.[i]);
     generation.indexer.noticeGrowth();
-    return this.length - before;
+    return live.count - before;
   }
 
   /** Removes the keys and their vectors; returns how many there were. @throws {VstoreError} FULL; none is removed then */
-  delete(keys: readonly Uint8Array[]): number {
-    this.#generation.ensure(0, keys.length * REMOVE_BYTES, 0);
-    const before = this.length;
-    for (const key of keys) this.#generation.remove(key);
-    return before - this.length;
+  delete(keys: readonly Uint8Array[], time = Date.now()): number {
+    const generation = this.#generation;
+    generation.ensure(0, keys.length * REMOVE_BYTES, 0);
+    generation.removeExpired(keys, time);
+    const { live } = generation.parts;
+    const before = live.count;
+    for (const key of keys) generation.remove(key);
+    return before - live.count;
   }
 
   has(key: Uint8Array): boolean {
-    return this.#slotOf(key) !== NONE;
+    return this.#generation.slotNow(key) !== NONE;
   }
 
-  /** The key's vector, shape (dimensions): a view on the mapped file, not to be written to. */
-  get(key: Uint8Array): Float32Array | undefined {
-    const slot = this.#slotOf(key);
+  /**
+   * The key's vector, shape (dimensions): a view on the mapped file, not to be written to.
+   *
+   * @param time of the write that asks, in ms since 1970; a read asks without it
+   */
+  get(key: Uint8Array, time?: number): Float32Array | undefined {
+    const slot = this.#slotOf(key, time);
     return slot === NONE ? undefined : this.#generation.parts.segments.row(slot);
   }
 
   /** Replaces the key's attributes ("" removes them); false when there is no such key. @throws {VstoreError} ERR, FULL */
-  setAttributes(key: Uint8Array, json: string): boolean {
+  setAttributes(key: Uint8Array, json: string, time = Date.now()): boolean {
     const text = encodeAttributes(json)!;
-    const slot = this.#slotOf(key);
+    const slot = this.#generation.slotAt(key, time);
     if (slot === NONE) return false;
     this.#generation.ensure(0, 0, attributesBytes(text.length));
     this.#generation.setAttributes(slot, text);
     return true;
   }
 
-  /** The key's JSON text; undefined when there is none, or no such key. */
-  getAttributes(key: Uint8Array): string | undefined {
-    const slot = this.#slotOf(key);
+  /** The key's JSON text; undefined when there is none, or no such key. `time` as of `get`. */
+  getAttributes(key: Uint8Array, time?: number): string | undefined {
+    const slot = this.#slotOf(key, time);
     return slot === NONE ? undefined : textOf(this.#generation.parts.attributes.get(slot));
   }
 
@@ -192,11 +223,14 @@ export class Collection {
    */
   scan(cursor: number, count: number): { cursor: number; keys: Uint8Array[] } {
     const { segments, live, keys } = this.#generation.parts;
+    const { expiry } = this.#generation;
     const base = this.#generation.parts.manifest.generation * CURSORS_PER_GENERATION;
     const start = cursor >= base && cursor < base + CURSORS_PER_GENERATION ? cursor - base : 0;
     const end = Math.min(start + count, segments.length);
     const found: Uint8Array[] = [];
-    for (let slot = start; slot < end; slot++) if (live.has(slot)) found.push(keys.table.keyOf(slot));
+    for (let slot = start; slot < end; slot++) {
+      if (live.has(slot) && !expiry.isHidden(slot)) found.push(keys.table.keyOf(slot));
+    }
     return { cursor: end >= segments.length ? 0 : base + end, keys: found };
   }
 
@@ -208,6 +242,7 @@ export class Collection {
    */
   async search(query: Float32Array, options: SearchOptions & { withAttributes?: boolean }): Promise<Hit[]> {
     assertVector(query, this.options, "vector");
+    if (this.lifetimes.expiring > 0) await this.lifetimes.settle();
     const { searcher, parts } = this.#generation;
     return searcher.search(query, options, ({ slot, distance }) => ({
       key: parts.keys.table.keyOf(slot),
@@ -231,7 +266,7 @@ export class Collection {
 
   /** Slots that a compaction would give back. */
   get deadSlots(): number {
-    return this.#generation.parts.segments.length - this.length;
+    return this.#generation.parts.segments.length - this.#generation.parts.live.count;
   }
 
   /** Those, as a share of all slots. */
@@ -263,6 +298,7 @@ export class Collection {
   stats(): Record<string, string | number> {
     const { segments, keys, attributes, indexKind } = this.#generation.parts;
     const { options, generation } = this.#checkpointer.manifest;
+    const { expiring, expired } = this.lifetimes;
     return {
       dimensions: options.dimensions,
       metric: options.metric,
@@ -271,6 +307,8 @@ export class Collection {
       ef_construction: options.efConstruction,
       ef: options.ef,
       vectors: this.length,
+      expiring,
+      expired,
       slots: segments.length,
       dead_slots: this.deadSlots,
       compactions: generation,
@@ -346,7 +384,14 @@ export class Collection {
         if (generation === this.#generation) await this.#saveIndex();
       },
       failed: (error) => this.#report("indexing stopped", error),
+      now: () => this.#tick(),
     });
+  }
+
+  /** The time by which reads judge. Where the clock was set back it stands still: what has expired does not come back. */
+  #tick(): number {
+    this.#now = Math.max(this.#now, Date.now(), millisecondsOf(this.appliedId));
+    return this.#now;
   }
 
   /** Without a saved index the next start builds it again: nothing that a full disk should stop anything for. */
@@ -356,12 +401,12 @@ export class Collection {
       .catch((error) => this.#report("the index was not saved", error));
   }
 
-  #report(what: string, error: unknown): void {
-    this.#warn(what, { collection: this.name, reason: String(error) });
+  #slotOf(key: Uint8Array, time: number | undefined): number {
+    return time === undefined ? this.#generation.slotNow(key) : this.#generation.slotAt(key, time);
   }
 
-  #slotOf(key: Uint8Array): number {
-    return this.#generation.slotOf(key);
+  #report(what: string, error: unknown): void {
+    this.#warn(what, { collection: this.name, reason: String(error) });
   }
 }
 

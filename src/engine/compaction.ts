@@ -14,7 +14,7 @@ import { ignoreFull } from "./files.ts";
 import type { Generation } from "./generation.ts";
 import { saveIndex } from "./index-file.ts";
 import { NONE } from "./key-table.ts";
-import { putBytes, REMOVE_BYTES } from "./keys.ts";
+import { DEADLINE_RECORD_BYTES, putBytes, REMOVE_BYTES } from "./keys.ts";
 import type { Manifest, SavedIndex } from "./manifest.ts";
 import { generationDirectory } from "./names.ts";
 import { createEmptyFiles, openGeneration, type Parts, type Warn } from "./recovery.ts";
@@ -26,7 +26,7 @@ const REST_SLOTS_MAX = 500;
 const ROUNDS_MAX = 10;
 /** Slots copied between two requests for disk space. */
 const BATCH_SLOTS = 256;
-const NO_TEXT = new Uint8Array(0);
+const NO_TEXT = Buffer.alloc(0);
 
 export class Compaction {
   readonly #old: Generation;
@@ -35,7 +35,7 @@ export class Compaction {
   #next: Generation | undefined;
   /** Old slots below this one have been copied if they were alive. */
   #copied = 0;
-  /** Of those, the ones that died or got other attributes since. */
+  /** Of those, the ones that died, or got other attributes or another deadline, since. */
   readonly #changed = new Set<number>();
   #stopped = false;
 
@@ -135,7 +135,7 @@ export class Compaction {
     const key = keys.table.keyOf(slot);
     const text = attributes.get(slot) ?? NO_TEXT;
     this.#next!.ensure(1, putBytes(key), attributesBytes(text.length));
-    this.#next!.put(key, segments.row(slot), text);
+    this.#next!.put(key, segments.row(slot), text, this.#old.expiry.deadlineOf(slot));
   }
 
   /**
@@ -148,7 +148,7 @@ export class Compaction {
     if (now >= this.#copied) return;
     this.#changed.delete(slot);
     if (now === NONE) this.#repeatRemoval(key);
-    else if (now === slot) this.#repeatAttributes(key, slot);
+    else if (now === slot) this.#repeatDetails(key, slot);
   }
 
   #repeatRemoval(key: Uint8Array): void {
@@ -156,13 +156,21 @@ export class Compaction {
     this.#next!.remove(key);
   }
 
-  #repeatAttributes(key: Uint8Array, slot: number): void {
-    const text = this.#old.parts.attributes.get(slot) ?? NO_TEXT;
-    this.#next!.ensure(0, 0, attributesBytes(text.length));
-    this.#next!.setAttributes(this.#next!.slotOf(key), text);
+  #repeatDetails(key: Uint8Array, slot: number): void {
+    const next = this.#next!;
+    const [text, deadline] = detailsOf(this.#old, slot);
+    const copy = next.slotOf(key);
+    const [textThere, deadlineThere] = detailsOf(next, copy);
+    next.ensure(0, DEADLINE_RECORD_BYTES, attributesBytes(text.length));
+    if (!text.equals(textThere)) next.setAttributes(copy, text);
+    if (deadline !== deadlineThere) next.setDeadline(copy, deadline);
   }
 
   #assertWanted(): void {
     if (this.#stopped) throw new VstoreError("TRYAGAIN", "the compaction was stopped");
   }
+}
+
+function detailsOf({ parts, expiry }: Generation, slot: number): [text: Buffer, deadline: number] {
+  return [parts.attributes.get(slot) ?? NO_TEXT, expiry.deadlineOf(slot)];
 }

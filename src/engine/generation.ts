@@ -3,6 +3,7 @@
  * attributes is one of the few methods here; the caller has checked its input.
  */
 import { attributesBytes } from "./attributes.ts";
+import { Expiry } from "./expiry.ts";
 import { Indexer } from "./indexer.ts";
 import { NONE } from "./key-table.ts";
 import type { Parts } from "./recovery.ts";
@@ -13,13 +14,16 @@ export interface GenerationHooks {
   indexed(generation: Generation): Promise<void>;
   /** Indexing in the background has stopped. */
   failed(error: unknown): void;
+  /** The time by which reads judge what has expired, in ms since 1970. */
+  now(): number;
 }
 
 export class Generation {
   readonly parts: Parts;
   readonly indexer: Indexer;
+  readonly expiry: Expiry;
   readonly searcher: Searcher;
-  /** Told of every slot that died or got other attributes. */
+  /** Told of every slot that died, or got other attributes or another deadline. */
   watcher: ((slot: number) => void) | undefined;
 
   constructor(parts: Parts, hooks: GenerationHooks) {
@@ -30,12 +34,27 @@ export class Generation {
       idle: () => hooks.indexed(this),
       failed: hooks.failed,
     });
-    this.searcher = new Searcher(this.indexer, manifest.options.ef);
+    this.expiry = new Expiry(parts.keys.deadlines, hooks.now);
+    this.searcher = new Searcher(this.indexer, manifest.options.ef, () =>
+      this.expiry.allowed(segments.length),
+    );
   }
 
   /** The slot of the key, or NONE. */
   slotOf(key: Uint8Array): number {
     return this.parts.keys.table.find(key);
+  }
+
+  /** The same, for a write at some time: NONE when the key has expired by then. */
+  slotAt(key: Uint8Array, time: number): number {
+    const slot = this.slotOf(key);
+    return this.expiry.isPast(slot, time) ? NONE : slot;
+  }
+
+  /** The same, for a read. */
+  slotNow(key: Uint8Array): number {
+    const slot = this.slotOf(key);
+    return this.expiry.isHidden(slot) ? NONE : slot;
   }
 
   /**
@@ -50,8 +69,11 @@ export class Generation {
     attributes.log.ensure(attributesTotal);
   }
 
-  /** Gives the key a new slot. Without `text` the attributes of its old one go with it; empty means none. */
-  put(key: Uint8Array, vector: Float32Array, text: Uint8Array | undefined): void {
+  /**
+   * Gives the key a new slot, with a deadline unless that is 0. Without `text` the attributes of its old one go with it;
+   * empty means none.
+   */
+  put(key: Uint8Array, vector: Float32Array, text: Uint8Array | undefined, deadline = 0): void {
     const { segments, keys, live, attributes } = this.parts;
     const slot = segments.append(vector);
     const previous = keys.put(key, slot);
@@ -60,6 +82,7 @@ export class Generation {
     const kept = text ?? (previous === NONE ? undefined : attributes.get(previous));
     if (kept !== undefined && kept.length > 0) attributes.set(slot, kept);
     if (previous !== NONE) this.#kill(previous);
+    if (deadline !== 0) this.setDeadline(slot, deadline);
   }
 
   /** Takes the key out, if it is there. */
@@ -68,9 +91,22 @@ export class Generation {
     if (slot !== NONE) this.#kill(slot);
   }
 
+  /** Takes out those of the keys that have expired by the time of a write, before it does anything else with them. */
+  removeExpired(keys: readonly Uint8Array[], time: number): void {
+    if (this.expiry.expiring === 0) return;
+    for (const key of keys) if (this.expiry.isPast(this.slotOf(key), time)) this.remove(key);
+  }
+
   /** Replaces the attributes of a slot; empty removes them. */
   setAttributes(slot: number, text: Uint8Array): void {
     this.parts.attributes.set(slot, text);
+    this.watcher?.(slot);
+  }
+
+  /** Says when a live slot's key expires, in ms since 1970; 0: never. */
+  setDeadline(slot: number, deadline: number): void {
+    this.parts.keys.noteDeadline(slot, deadline);
+    this.expiry.set(slot, deadline);
     this.watcher?.(slot);
   }
 
@@ -94,6 +130,7 @@ export class Generation {
 
   #kill(slot: number): void {
     this.parts.live.delete(slot);
+    this.expiry.forget(slot);
     this.indexer.index.died(slot);
     this.watcher?.(slot);
   }

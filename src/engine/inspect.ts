@@ -35,6 +35,8 @@ export interface InspectedKey {
   /** The first components. */
   readonly vector: readonly number[];
   readonly attributes: string | undefined;
+  /** When it expires, in ms since 1970. */
+  readonly deadline: number | undefined;
 }
 
 export interface InspectedCollection {
@@ -95,6 +97,7 @@ function firstKeys(directory: string, manifest: Manifest, count: number): Inspec
     slot,
     vector: firstComponents(directory, manifest, slot),
     attributes: attributes.get(slot),
+    deadline: replay.deadlines.get(slot) || undefined,
   }));
 }
 

@@ -1,16 +1,20 @@
 /**
- * Rebuilds from the records of keys.log which slots are alive and whose they are, and says which records cannot be: for
+ * Rebuilds from the records of keys.log which slots are alive, whose they are and when they expire, and says which records cannot be: for
  * those who read a log that may be damaged. Keys is its strict counterpart.
  */
 import { limits } from "../limits.ts";
 import { Bitmap } from "./bitmap.ts";
 import { KeyTable, NONE } from "./key-table.ts";
+import { readDeadline } from "./keys.ts";
 import { RECORD_KIND } from "./layout.ts";
 import type { LogRecord } from "./record-log.ts";
+import { SlotNumbers } from "./slot-numbers.ts";
 
 export class KeyReplay {
   readonly table = new KeyTable();
   readonly live = new Bitmap();
+  /** Of live slots, in ms since 1970; 0 for none. */
+  readonly deadlines = new SlotNumbers(Float64Array);
   readonly #slots: number;
   /** The slot of the next put. */
   #next = 0;
@@ -34,6 +38,7 @@ export class KeyReplay {
   /** Applies the record; one that cannot be is left out, and said to be what is returned. */
   apply(record: LogRecord): string | undefined {
     if (record.kind === RECORD_KIND.put) return this.#put(record);
+    if (record.kind === RECORD_KIND.deadline) return this.#setDeadline(record);
     return this.#remove(record);
   }
 
@@ -58,6 +63,15 @@ export class KeyReplay {
     if (fault !== undefined || !this.live.has(slot)) return fault;
     this.table.delete(this.table.keyOf(slot));
     this.live.delete(slot);
+    return undefined;
+  }
+
+  #setDeadline(record: LogRecord): string | undefined {
+    const { slot, payload } = record;
+    const deadline = readDeadline(record);
+    if (deadline === undefined) return `no deadline in ${payload.length} bytes`;
+    if (this.live.has(slot)) this.deadlines.set(slot, deadline);
+    else if (!this.#mayBeMissing) return `the deadline of slot ${slot}, which is not alive`;
     return undefined;
   }
 

@@ -65,7 +65,12 @@ export const RECORD_KIND = {
   remove: 2,
   /** attributes.log: the payload is the slot's JSON from now on; empty: it has none. */
   attributes: 3,
+  /** keys.log: the payload is when the slot's key expires, in ms since 1970 (float64); 0: it does not. */
+  deadline: 4,
 } as const;
+
+/** Payload of a deadline. */
+export const DEADLINE_BYTES = 8;
 
 export const MANIFEST_FORMAT = "vstore-collection";
 export const CONTROL_FORMAT = "vstore-data";

@@ -14,6 +14,9 @@ export function compareIds(a: string, b: string): number {
   return compareDigits(aTime, bTime) || compareDigits(aSequence, bSequence);
 }
 
+/** The time that the id names, in milliseconds since 1970. */
+export const millisecondsOf = (id: string): number => Number(split(id)[0]);
+
 function split(id: string): [string, string] {
   const dash = id.indexOf("-");
   return [id.slice(0, dash), id.slice(dash + 1)];

@@ -85,7 +85,7 @@ export class MmapVectorStore {
    * @returns true: a new key, false: an updated one, null: refused by `options.mode`
    * @throws {VstoreError} ERR, FULL; nothing has changed then
    */
-  insert(key: Key, vector: Float32Array, options?: InsertOptions): boolean | null {
+  insert(key: Key, vector: Float32Array, options?: Omit<InsertOptions, "deadline">): boolean | null {
     return this.#open().insert(bytesOf(key), vector, options);
   }
 

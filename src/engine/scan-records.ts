@@ -16,7 +16,7 @@ const WINDOW_BYTES = 4 << 20;
 const TRIED_BYTES_MAX = 256 << 20;
 
 const KINDS: Record<CountedLog["kind"], readonly number[]> = {
-  keys: [RECORD_KIND.put, RECORD_KIND.remove],
+  keys: [RECORD_KIND.put, RECORD_KIND.remove, RECORD_KIND.deadline],
   attributes: [RECORD_KIND.attributes],
 };
 

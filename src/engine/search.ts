@@ -1,6 +1,7 @@
 /** What a search asks of the index, and until when the files that it reads have to stay open. */
 import { VstoreError } from "../errors.ts";
 import { limits } from "../limits.ts";
+import type { Bitmap } from "./bitmap.ts";
 import type { Neighbour } from "./index/vector-index.ts";
 import type { Indexer } from "./indexer.ts";
 
@@ -18,13 +19,18 @@ export interface SearchOptions {
 export class Searcher {
   readonly #indexer: Indexer;
   readonly #ef: number;
+  readonly #allowed: () => Bitmap | undefined;
   #underWay = 0;
   #becameIdle: (() => void) | undefined;
 
-  /** @param ef of a search that names none */
-  constructor(indexer: Indexer, ef: number) {
+  /**
+   * @param ef of a search that names none
+   * @param allowed the slots that a search may find; all of them may be when it is undefined
+   */
+  constructor(indexer: Indexer, ef: number, allowed: () => Bitmap | undefined) {
     this.#indexer = indexer;
     this.#ef = ef;
+    this.#allowed = allowed;
   }
 
   /**
@@ -42,7 +48,8 @@ export class Searcher {
     const { index, watermark } = this.#indexer;
     this.#underWay++;
     try {
-      return (await index.search({ query, k, ef, exact, within, watermark })).map(describe);
+      const question = { query, k, ef, exact, within, watermark, allowed: this.#allowed() };
+      return (await index.search(question)).map(describe);
     } finally {
       if (--this.#underWay === 0) this.#becameIdle?.();
     }

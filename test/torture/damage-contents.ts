@@ -5,10 +5,16 @@ import { randomVector } from "../harness/random.ts";
 /** By key. */
 export type Contents = Map<
   string,
-  { readonly vector: Float32Array; readonly attributes: string | undefined }
+  {
+    readonly vector: Float32Array;
+    readonly attributes: string | undefined;
+    /** In ms since 1970; 0 for none. */
+    readonly deadline: number;
+  }
 >;
 
 const K = 5;
+const MINUTE_MS = 60_000;
 
 /** @throws Error that says what differs */
 export async function assertContents(
@@ -19,11 +25,18 @@ export async function assertContents(
   const keys = collection.scan(0, Number.MAX_SAFE_INTEGER).keys.map((key) => Buffer.from(key).toString());
   assertSame("keys", keys.sort().join(), [...expected.keys()].sort().join());
   assertSame("length", collection.length, expected.size);
-  for (const [key, { vector, attributes }] of expected) {
+  for (const [key, { vector, attributes, deadline }] of expected) {
     assertSame(`vector of '${key}'`, String(collection.get(Buffer.from(key))), String(vector));
     assertSame(`attributes of '${key}'`, collection.getAttributes(Buffer.from(key)), attributes);
+    assertSame(`expiry of '${key}'`, expiryOf(collection, Buffer.from(key)), deadline);
   }
   await assertSearch(collection, expected, randomVector(random, collection.options.dimensions));
+}
+
+/** To the minute: the clock runs between two looks at it. */
+function expiryOf(collection: Collection, key: Buffer): number {
+  const left = collection.lifetimes.left(key)!;
+  return Number.isFinite(left) ? Math.round((Date.now() + left) / MINUTE_MS) * MINUTE_MS : 0;
 }
 
 async function assertSearch(collection: Collection, expected: Contents, query: Float32Array): Promise<void> {

@@ -12,6 +12,9 @@ import type { Changes, Files } from "./mutations.ts";
 const DIMENSIONS = 4;
 const KEYS = 60;
 const WRITES = 90;
+/** A whole minute, far in the future. */
+const FIRST_DEADLINE = 60_000_000_000_000;
+const MINUTE_MS = 60_000;
 /** Modification time of a file that nobody has written to since it was put back; the clock of files is coarse. */
 const LONG_AGO_SECONDS = 1_000_000_000;
 
@@ -133,8 +136,16 @@ function writeSomething(collection: Collection, contents: Contents, random: () =
     contents.delete(key);
     return;
   }
+  const known = contents.get(key);
+  if (random() < 0.15 && known !== undefined) {
+    const deadline = random() < 0.3 ? 0 : FIRST_DEADLINE + Math.floor(random() * 1_000) * MINUTE_MS;
+    if (deadline === 0) collection.lifetimes.persist(Buffer.from(key));
+    else collection.lifetimes.expire(Buffer.from(key), deadline);
+    contents.set(key, { ...known, deadline });
+    return;
+  }
   const vector = randomVector(random, DIMENSIONS);
-  const attributes = random() < 0.5 ? JSON.stringify({ key, at: random() }) : contents.get(key)?.attributes;
+  const attributes = random() < 0.5 ? JSON.stringify({ key, at: random() }) : known?.attributes;
   collection.insert(Buffer.from(key), vector, { attributes });
-  contents.set(key, { vector, attributes });
+  contents.set(key, { vector, attributes, deadline: 0 });
 }

@@ -54,11 +54,14 @@ async function readCollection(redis: Redis, name: string, random: () => number):
     assertExact(name, shape.metric, query, vectors, attributes);
     await checkIndex(redis, name, query, attributes);
   }
-  return new Map(keys.map((key) => [key, valueFrom(key, vectors.get(key)!, attributes.get(key)![1])]));
-}
-
-function valueFrom(key: string, vector: readonly number[], attributes: string | null): Value {
-  return { version: versionOf(key, vector), attributes: attributesVersionOf(key, attributes) };
+  const seconds = await Promise.all(keys.map((key) => redis.call("VSTORE.TTL", name, key)));
+  return new Map(
+    keys.map((key, at) => {
+      const version = versionOf(key, vectors.get(key)!);
+      const attributesVersion = attributesVersionOf(key, attributes.get(key)![1]);
+      return [key, { version, attributes: attributesVersion, expires: Number(seconds[at]) >= 0 }];
+    }),
+  );
 }
 
 /** A compaction in between begins the iteration again: a key may come twice then, but CARD counts it once. */

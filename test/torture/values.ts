@@ -7,10 +7,11 @@ import { generator } from "../harness/random.ts";
 
 const COMPONENT_MAX = 1_000;
 
-/** What a key has: which version of its vector, and which of its attributes (0: none). */
+/** What a key has: which version of its vector, which of its attributes (0: none), and whether it expires. */
 export interface Value {
   readonly version: number;
   readonly attributes: number;
+  readonly expires: boolean;
 }
 
 /** The first component is the version, the others follow from key and version. */
@@ -44,7 +45,9 @@ export function attributesVersionOf(key: string, text: string | null): number {
 }
 
 export const sameValue = (a: Value | undefined, b: Value | undefined): boolean =>
-  a?.version === b?.version && a?.attributes === b?.attributes;
+  a?.version === b?.version && a?.attributes === b?.attributes && a?.expires === b?.expires;
 
 export const describeValue = (value: Value | undefined): string =>
-  value === undefined ? "nothing" : `version ${value.version} with attributes ${value.attributes}`;
+  value === undefined
+    ? "nothing"
+    : `version ${value.version} with attributes ${value.attributes}, ${value.expires ? "expiring" : "for good"}`;

@@ -24,6 +24,9 @@ export const kinds: readonly Kind[] = [
 
 const passing = { dimensions: 4, keys: 10 } as const;
 const ATTRIBUTES_SHARE = 0.4;
+const EXPIRING_SHARE = 0.2;
+/** Far beyond the end of any run: whether a key has expired by then must not be a matter of luck. */
+const TTL_SECONDS = 10_000_000;
 
 export function createCommand(name: string, dimensions: number, metric: string): Write["command"] {
   return ["VSTORE.CREATE", name, "DIM", dimensions, "METRIC", metric, "M", 8, "EF_CONSTRUCTION", 40];
@@ -48,7 +51,8 @@ export class Workload {
     const choice = this.#random();
     if (choice < 0.35) return this.#insert(kind.name, kind.dimensions, this.#key(kind));
     if (choice < 0.6) return this.#insertMany(kind);
-    if (choice < 0.73) return this.#delete(kind);
+    if (choice < 0.7) return this.#delete(kind);
+    if (choice < 0.78) return this.#expire(kind);
     if (choice < 0.86) return this.#setAttributes(kind);
     if (choice < 0.9) return this.#tooShort(kind);
     return this.#passing();
@@ -59,6 +63,7 @@ export class Workload {
     const before = this.#oracle.value(collection, key);
     const withAttributes = this.#random() < ATTRIBUTES_SHARE;
     const attributes = withAttributes ? this.#attributes() : (before?.attributes ?? 0);
+    const expires = this.#random() < EXPIRING_SHARE;
     const condition = ["", "", "", "NX", "XX"][this.#below(5)]!;
     const isRefused = condition === (before === undefined ? "XX" : "NX");
     return {
@@ -66,9 +71,10 @@ export class Workload {
         ...(["VSTORE.INSERT", collection, key, "FP32", blob(vectorOf(key, version, dimensions))] as const),
         ...(withAttributes ? ["SETATTR", attributesText(key, attributes)] : []),
         ...(condition === "" ? [] : [condition]),
+        ...(expires ? ["EX", TTL_SECONDS] : []),
       ],
       collection,
-      changes: new Map(isRefused ? [] : [[key, { version, attributes }]]),
+      changes: new Map(isRefused ? [] : [[key, { version, attributes, expires }]]),
       answer: isRefused ? null : Number(before === undefined),
     };
   }
@@ -89,7 +95,9 @@ export class Workload {
         ...(withAttributes ? ["SETATTR", ...texts] : []),
       ],
       collection: kind.name,
-      changes: new Map(keys.map((key, at) => [key, { version, attributes: attributes[at]! }])),
+      changes: new Map(
+        keys.map((key, at) => [key, { version, attributes: attributes[at]!, expires: false }]),
+      ),
       answer: before.filter((value) => value === undefined).length,
     };
   }
@@ -101,6 +109,22 @@ export class Workload {
       collection: kind.name,
       changes: new Map(keys.map((key) => [key, undefined])),
       answer: keys.filter((key) => this.#oracle.value(kind.name, key) !== undefined).length,
+    };
+  }
+
+  /** Gives a key a deadline, takes it away, or lets the key expire at once. */
+  #expire(kind: Kind): Write {
+    const key = this.#key(kind);
+    const before = this.#oracle.value(kind.name, key);
+    const way = ["EXPIRE", "PERSIST", "at once"][this.#below(3)]!;
+    const isDone = before !== undefined && (way !== "PERSIST" || before.expires);
+    const after = before && way !== "at once" ? { ...before, expires: way === "EXPIRE" } : undefined;
+    const seconds = { EXPIRE: [TTL_SECONDS], PERSIST: [], "at once": [0] }[way]!;
+    return {
+      command: [`VSTORE.${way === "at once" ? "EXPIRE" : way}`, kind.name, key, ...seconds],
+      collection: kind.name,
+      changes: new Map(isDone ? [[key, after]] : []),
+      answer: Number(isDone),
     };
   }
 

@@ -79,12 +79,14 @@ export class HnswlibGraph {
    * About the k nearest live nodes, in no particular order.
    *
    * @param ef candidates kept, at least k are
+   * @param allowed slots that may be found; all without it
    */
-  search(query: Float32Array, k: number, ef: number): readonly number[] {
+  search(query: Float32Array, k: number, ef: number, allowed: Bitmap | undefined): readonly number[] {
     const asked = Math.min(k + (this.#postponed?.size ?? 0), this.length);
     if (asked === 0) return [];
     this.#graph.setEf(Math.max(ef, asked));
-    const { neighbors } = this.#graph.searchKnn(Array.from(query), asked);
+    const filter = allowed && ((slot: number) => allowed.has(slot));
+    const { neighbors } = this.#graph.searchKnn(Array.from(query), asked, filter);
     return this.#postponed === undefined ? neighbors : neighbors.filter((slot) => this.#live.has(slot));
   }
 

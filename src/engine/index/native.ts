@@ -110,13 +110,17 @@ class NativeIndex implements VectorIndex {
   }
 
   /** Which slots there are is looked at when the search begins, as is which of them are alive. */
-  #optionsOf({ k, ef, exact, within, watermark }: Question): GraphSearchOptions {
-    return { k, ef: Math.max(ef, k), exact, within, watermark, slots: this.#source.segments.length };
+  #optionsOf({ k, ef, exact, within, watermark, allowed }: Question): GraphSearchOptions {
+    const slots = this.#source.segments.length;
+    const options = { k, ef: Math.max(ef, k), exact, within, watermark, slots };
+    return allowed === undefined ? options : { ...options, allowed: allowed.bytes(slots) };
   }
 }
 
 function areAlike({ question: a }: Asked, { question: b }: Asked): boolean {
-  return a.k === b.k && a.ef === b.ef && a.exact === b.exact && a.within === b.within;
+  return (
+    a.k === b.k && a.ef === b.ef && a.exact === b.exact && a.within === b.within && a.allowed === b.allowed
+  );
 }
 
 function concatenate(batch: readonly Asked[]): Float32Array {

@@ -30,14 +30,17 @@ export function portableKind(options: CollectionOptions): VectorIndexKind {
 class View {
   readonly slots: number;
   readonly #live: Bitmap;
+  readonly #allowed: Bitmap | undefined;
   readonly #diedSince = new Set<number>();
 
-  constructor({ segments, live }: VectorSource) {
+  constructor({ segments, live }: VectorSource, allowed: Bitmap | undefined) {
     this.slots = segments.length;
     this.#live = live;
+    this.#allowed = allowed;
   }
 
-  readonly sees = (slot: number): boolean => this.#live.has(slot) || this.#diedSince.has(slot);
+  readonly sees = (slot: number): boolean =>
+    (this.#live.has(slot) || this.#diedSince.has(slot)) && (this.#allowed?.has(slot) ?? true);
 
   died(slot: number): void {
     if (slot < this.slots) this.#diedSince.add(slot);
@@ -77,7 +80,7 @@ class PortableIndex implements VectorIndex {
   }
 
   async search(question: Question): Promise<readonly Neighbour[]> {
-    const view = new View(this.#source);
+    const view = new View(this.#source, question.allowed);
     this.#views.add(view);
     try {
       return await this.#nearest(question, view);
@@ -107,11 +110,11 @@ class PortableIndex implements VectorIndex {
     return nearest.sorted();
   }
 
-  /** From the graph; undefined when it holds fewer than k though more are alive in it, or holds nothing. */
-  #candidates({ query, k, ef }: Question): readonly number[] | undefined {
+  /** From the graph; undefined when it finds fewer than k though more may be alive in it, or holds nothing. */
+  #candidates({ query, k, ef, allowed }: Question): readonly number[] | undefined {
     if (this.#graph.live === 0) return undefined;
     const wanted = Math.min(k, this.#graph.live);
-    const found = this.#graph.search(query, k, ef);
+    const found = this.#graph.search(query, k, ef, allowed);
     return found.length < wanted ? undefined : found;
   }
 

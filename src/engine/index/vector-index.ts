@@ -22,6 +22,8 @@ export interface Question {
   readonly within: number;
   /** Slots below it are in the graph or dead; the rest is scanned. */
   readonly watermark: number;
+  /** Slots that may be found; those that are born later may not. All may without it. */
+  readonly allowed: Bitmap | undefined;
 }
 
 export interface Neighbour {

@@ -1,0 +1,36 @@
+/**
+ * A BullMQ queue of the sidecar's own, with the worker that runs its jobs one at a time: what checkpoints, compactions and
+ * sweeps have in common.
+ */
+import { Queue, Worker } from "bullmq";
+import type { Redis } from "ioredis";
+import type { Logger } from "../log.ts";
+import { bullPrefix } from "./streams.ts";
+
+/** What a job is about; nothing for one that is about all collections. */
+export type JobData = { collection?: string };
+
+export class JobQueue {
+  readonly queue: Queue<JobData>;
+  readonly #worker: Worker<JobData>;
+  readonly #log: Logger;
+
+  /** @param redis a connection that BullMQ duplicates for its worker; closed by its owner */
+  constructor(redis: Redis, name: string, run: (data: JobData) => Promise<void>, log: Logger) {
+    const options = { connection: redis, prefix: bullPrefix };
+    this.#log = log;
+    this.queue = new Queue(name, options);
+    this.#worker = new Worker(name, (job) => run(job.data), options);
+    this.queue.on("error", (error) => this.complain(error));
+    this.#worker.on("error", (error) => this.complain(error));
+  }
+
+  /** Quiet, because a lost connection ends the session as well, and that is logged once for all of them. */
+  complain(error: Error): void {
+    this.#log.debug({ queue: this.queue.name, error: error.message }, "a job queue");
+  }
+
+  async stop(): Promise<void> {
+    await Promise.allSettled([this.#worker.close(true), this.queue.close()]);
+  }
+}
