@@ -142,6 +142,14 @@ test.each([
   },
 );
 
+test("clients of a service that stops so hear it at once, and do not wait for a sidecar that was there", async () => {
+  await put("vstore:leader", "list");
+  await sidecar.waitLog("not serving: vstore:leader should be a string");
+  await expect(stage.redis.call("VSTORE.CARD", "docs")).rejects.toThrow(/^VSTOREDOWN/);
+  await stage.redis.del("vstore:leader");
+  expect(await count("docs")).toBe(10);
+});
+
 test("a text without an expiry in the place of the lease keeps nobody waiting", async () => {
   await crash();
   await put("vstore:leader", "string");

@@ -3,6 +3,7 @@
  * tells the module that it is there. When the lease is lost, or could not be renewed in time, the session ends.
  */
 import { setTimeout as delay } from "node:timers/promises";
+import type { Redis } from "ioredis";
 import { type Lease, leaseMs } from "./lease.ts";
 import type { Session } from "./session.ts";
 
@@ -35,13 +36,13 @@ export class Heartbeat {
   }
 
   async attach(): Promise<void> {
-    await this.#sendAttach(attachMs);
+    await this.#sendAttach();
     this.#attached = true;
   }
 
   async detach(): Promise<void> {
     this.#attached = false;
-    await this.#sendAttach(0);
+    await detach(this.#session.writer, this.#sidecarId);
   }
 
   everyBeat(task: () => Promise<void>): void {
@@ -62,13 +63,18 @@ export class Heartbeat {
 
   async #beat(): Promise<void> {
     if (!(await within(leaseMs - beatMs, this.#lease.renew()))) throw new Error("the lease was lost");
-    if (this.#attached) await this.#sendAttach(attachMs);
+    if (this.#attached) await this.#sendAttach();
     for (const task of this.#tasks) await task();
   }
 
-  async #sendAttach(ttlMs: number): Promise<void> {
-    await this.#session.writer.call("VSTORE.ATTACH", protocolVersion, this.#sidecarId, ttlMs);
+  async #sendAttach(): Promise<void> {
+    await this.#session.writer.call("VSTORE.ATTACH", protocolVersion, this.#sidecarId, attachMs);
   }
+}
+
+/** From now on clients hear at once that nobody serves them, unless another sidecar does. */
+export async function detach(redis: Redis, sidecarId: string): Promise<void> {
+  await redis.call("VSTORE.ATTACH", protocolVersion, sidecarId, 0);
 }
 
 /** The promise's value, or undefined when it takes longer than `ms`. */

@@ -10,7 +10,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Catalog } from "../engine/catalog.ts";
 import { VstoreError } from "../errors.ts";
 import { publicUrl } from "./connection.ts";
-import { Heartbeat } from "./heartbeat.ts";
+import { detach, Heartbeat } from "./heartbeat.ts";
 import { Lease } from "./lease.ts";
 import { LogLosses } from "./log-losses.ts";
 import { Service, type ServiceOptions } from "./service.ts";
@@ -50,7 +50,7 @@ export class Sidecar {
         await this.#oneSession();
       } catch (error) {
         if (error instanceof UnusableFiles) throw error.cause;
-        if (!this.#stop.aborted) this.#report("warn", `not serving: ${(error as Error).message}`);
+        if (!this.#stop.aborted) this.#report("warn", `not serving: ${reasonOf(error as Error)}`);
       }
       await this.#pause(this.#backOffMs);
       this.#backOffMs = Math.min(2 * this.#backOffMs, backOffMsMax);
@@ -77,6 +77,8 @@ export class Sidecar {
         await lease.release().catch(() => {});
       }
     } catch (error) {
+      // Where an earlier session is attached still, clients would wait for answers that nobody gives.
+      await detach(session.writer, this.#options.sidecarId).catch(() => {});
       throw session.signal.aborted ? session.signal.reason : error;
     } finally {
       this.#stop.removeEventListener("abort", end);
@@ -118,6 +120,12 @@ export class Sidecar {
   async #pause(ms: number): Promise<void> {
     await delay(ms, undefined, { signal: this.#stop }).catch(() => {});
   }
+}
+
+/** A replay, or a checkpoint before it, that has no room; what it is for may have been acknowledged. */
+function reasonOf(error: Error): string {
+  if (!(error instanceof VstoreError && error.code === "FULL")) return error.message;
+  return `acknowledged writes wait for room: ${error.message}; free some space there, and it goes on by itself`;
 }
 
 class UnusableFiles extends Error {
