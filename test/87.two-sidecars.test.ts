@@ -1,64 +1,46 @@
 /** One Redis, two sidecars: one serves, and who has lost the lease has no connection to do harm on. */
 import { cpSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Redis } from "ioredis";
-import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { temporaryDirectory } from "./harness/directory.ts";
-import { type RedisServer, startRedis } from "./harness/redis-server.ts";
 import { RespClient } from "./harness/resp.ts";
-import { connectClient, served, until } from "./harness/serving.ts";
-import { type SidecarProcess, startSidecar } from "./harness/sidecar.ts";
+import { served, until } from "./harness/serving.ts";
+import type { SidecarProcess } from "./harness/sidecar.ts";
+import { eachTestOnStage } from "./harness/stage.ts";
 
-let server: RedisServer;
-let redis: Redis;
-let sidecars: SidecarProcess[];
-
-beforeEach(async () => {
-  sidecars = [];
-  server = await startRedis({ appendonly: "everysec" });
-  redis = connectClient(server.url);
-});
-
-afterEach(async () => {
-  redis.disconnect();
-  for (const sidecar of sidecars) await sidecar.kill();
-  await server.stop();
-});
-
-function join(dataDir: string): SidecarProcess {
-  const sidecar = startSidecar({ redisUrl: server.url, dataDir });
-  sidecars.push(sidecar);
-  return sidecar;
-}
+const stage = eachTestOnStage({ appendonly: "everysec" });
 
 const insert = (i: number) =>
-  served(redis, "VSTORE.INSERT", "c", `k${i}`, "FP32", Buffer.from(new Float32Array([i, 1]).buffer));
+  served(stage.redis, "VSTORE.INSERT", "c", `k${i}`, "FP32", Buffer.from(new Float32Array([i, 1]).buffer));
 
 /** The address of the leader's writing connection, as MONITOR shows it. */
 async function writerAddress(): Promise<string> {
-  const list = (await redis.client("LIST")) as string;
+  const list = (await stage.redis.client("LIST")) as string;
   return /addr=(\S+) .*name=vstore-writer/.exec(list)![1]!;
 }
 
 async function startFirst(): Promise<SidecarProcess> {
-  const first = join(temporaryDirectory());
+  const first = stage.join();
   await first.waitReady();
-  await redis.call("VSTORE.CREATE", "c", "DIM", 2, "METRIC", "L2");
+  await stage.redis.call("VSTORE.CREATE", "c", "DIM", 2, "METRIC", "L2");
   for (let i = 0; i < 20; i++) await insert(i);
-  await redis.call("VSTORE.CHECKPOINT", "c");
+  await stage.redis.call("VSTORE.CHECKPOINT", "c");
   return first;
 }
 
 test("VSTORE.LEAD closes the connection that led before, and takes only the lease that is held", async () => {
-  await redis.set("vstore:leader", "one:1");
-  const [one, two] = await Promise.all([RespClient.connect(server.port), RespClient.connect(server.port)]);
+  await stage.redis.set("vstore:leader", "one:1");
+  const [one, two] = await Promise.all([
+    RespClient.connect(stage.server.port),
+    RespClient.connect(stage.server.port),
+  ]);
   expect(await one.send("VSTORE.LEAD", "one:1")).toBe("+OK\r\n");
   expect(await one.send("VSTORE.LEAD", "one:1")).toBe("+OK\r\n");
   expect(await two.send("VSTORE.LEAD", "two:2")).toMatch(/^-ERR this is not the lease/);
   expect(await one.send("PING")).toBe("+PONG\r\n");
-  await redis.flushall();
+  await stage.redis.flushall();
   expect(await two.send("VSTORE.LEAD", "one:1")).toMatch(/^-ERR this is not the lease/);
-  await redis.set("vstore:leader", "two:2");
+  await stage.redis.set("vstore:leader", "two:2");
   expect(await two.send("VSTORE.LEAD", "two:2")).toBe("+OK\r\n");
   await expect(one.send("PING")).rejects.toThrow("closed");
   expect(await two.send("PING")).toBe("+PONG\r\n");
@@ -70,10 +52,10 @@ test("a sidecar that was paused beyond its lease does not send a single command 
   const oldAddress = await writerAddress();
   const copy = temporaryDirectory();
   cpSync(first.dataDir, copy, { recursive: true });
-  const second = join(copy);
+  const second = stage.join({ dataDir: copy });
   await second.waitLog("standing by");
-  await redis.config("SET", "vstore.timeout", "30000");
-  const monitor = await redis.monitor();
+  await stage.redis.config("SET", "vstore.timeout", "30000");
+  const monitor = await stage.redis.monitor();
   monitor.on("error", () => {});
   onTestFinished(() => monitor.disconnect());
   const heard: string[] = [];
@@ -99,10 +81,10 @@ test("a sidecar that was paused beyond its lease does not send a single command 
   await sleep(1_500);
   expect(heard).toEqual([]);
   for (let i = 30; i < 40; i++) expect(await insert(i)).toBe(1);
-  expect(await redis.call("VSTORE.CARD", "c")).toBe(40);
+  expect(await stage.redis.call("VSTORE.CARD", "c")).toBe(40);
   for (const sidecar of [first, second]) await sidecar.kill();
-  await join(second.dataDir).waitReady();
-  expect(await served(redis, "VSTORE.CARD", "c")).toBe(40);
+  await stage.join({ dataDir: second.dataDir }).waitReady();
+  expect(await served(stage.redis, "VSTORE.CARD", "c")).toBe(40);
 });
 
 test("a sidecar that was paused and alone goes on, and nothing acknowledged is lost", async () => {
@@ -110,25 +92,25 @@ test("a sidecar that was paused and alone goes on, and nothing acknowledged is l
   for (let i = 20; i < 30; i++) await insert(i);
   process.kill(first.pid, "SIGSTOP");
   await until(
-    () => redis.exists("vstore:leader"),
+    () => stage.redis.exists("vstore:leader"),
     (there) => there === 0,
   );
-  await expect(redis.call("VSTORE.CARD", "c")).rejects.toThrow(/VSTOREDOWN|TIMEOUT/);
+  await expect(stage.redis.call("VSTORE.CARD", "c")).rejects.toThrow(/VSTOREDOWN|TIMEOUT/);
   process.kill(first.pid, "SIGCONT");
-  expect(await served(redis, "VSTORE.CARD", "c")).toBe(30);
+  expect(await served(stage.redis, "VSTORE.CARD", "c")).toBe(30);
   expect(await insert(30)).toBe(1);
 });
 
 test("a second sidecar on the files of a paused one does not touch them", async () => {
   const first = await startFirst();
-  const second = join(first.dataDir);
+  const second = stage.join({ dataDir: first.dataDir });
   await second.waitLog("standing by");
   process.kill(first.pid, "SIGSTOP");
   await second.waitLog(`is in use by process ${first.pid}`);
   expect(second.stdout).toBe("");
   process.kill(first.pid, "SIGCONT");
-  expect(await served(redis, "VSTORE.CARD", "c")).toBe(20);
+  expect(await served(stage.redis, "VSTORE.CARD", "c")).toBe(20);
   await first.kill();
   await second.waitReady();
-  expect(await served(redis, "VSTORE.CARD", "c")).toBe(20);
+  expect(await served(stage.redis, "VSTORE.CARD", "c")).toBe(20);
 });
