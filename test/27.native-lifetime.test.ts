@@ -65,7 +65,13 @@ describe("threads", () => {
     const graph = new NativeGraph(complete({ dimensions: 32 }));
     const slots = mapRows(graph, path, 32);
     const added = graph.add(0, slots);
-    const searched = graph.search(randomVector(random, 32), { k: 5, ef: 10, slots, watermark: 0 });
+    const searched = graph.search(randomVector(random, 32), {
+      k: 5,
+      ef: 10,
+      exact: true,
+      slots,
+      watermark: 0,
+    });
     graph.close();
     graph.close();
     const ends = await Promise.allSettled([added, searched]);

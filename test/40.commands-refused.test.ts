@@ -21,6 +21,10 @@ describe("a request that is wrong", () => {
     ["CARD", ["nobody"]],
     ["SETATTR", ["nobody", "k", "{}"]],
     ["GETATTR", ["nobody", "k"]],
+    ["EXPIRE", ["nobody", "k", 1]],
+    ["TTL", ["nobody", "k"]],
+    ["PERSIST", ["nobody", "k"]],
+    ["SWEEP", ["nobody"]],
     ["SCAN", ["nobody", 0]],
     ["SEARCH", ["nobody", ...vector]],
     ["BUILD", ["nobody"]],
@@ -51,7 +55,6 @@ describe("a request that is wrong", () => {
     ],
     ["INSERT", ["../../etc", "k", ...vector], /^-ERR 'collection' must be .*, got '\.\.\/\.\.\/etc'$/],
     ["INSERT", ["c", "k"], "-ERR 'vector' is missing"],
-    ["INSERT", ["c", "k", ...vector, "EX", 1], "-UNSUPPORTED 'EX' is not supported yet"],
     ["MINSERT", ["c", 2, "a", "b", ...vector], "-ERR 'vector' must be 16 bytes (2 x 2 x float32), got 8"],
     [
       "MINSERT",
