@@ -41,6 +41,34 @@ export const settings = {
     description: "writes since the last checkpoint that bring the next one forward",
     schema: integer(1024 * 1024, 64 * 1024 * 1024 * 1024),
   },
+  ingest_concurrency: {
+    default: 4,
+    description: "jobs of the queue vstore-ingest that are under way at the same time",
+    schema: integer(1, 64),
+  },
+  ingest_jobs_per_second: {
+    unit: "jobs/s",
+    description: "jobs begun in a second; without it as many as there are",
+    schema: integer(1, 100_000).optional(),
+  },
+  ingest_batch_items: {
+    unit: "items",
+    default: 500,
+    description: "items of a job that are inserted by one MINSERT",
+    schema: integer(1, 10_000),
+  },
+  ingest_job_items: {
+    unit: "items",
+    default: 10_000,
+    description: "items of one job",
+    schema: integer(1, 1_000_000),
+  },
+  ingest_job_bytes: {
+    unit: "bytes",
+    default: 16 * 1024 * 1024,
+    description: "JSON text of one job",
+    schema: integer(1_024, 256 * 1024 * 1024),
+  },
   index: {
     default: "auto",
     description: "the implementation of the index; auto is native where it was built, else portable",

@@ -61,6 +61,13 @@ async function runSidecar(
       sidecarId,
       checkpointIntervalMs: settings.checkpoint_interval_ms,
       checkpointLogBytes: settings.checkpoint_log_bytes,
+      ingest: {
+        concurrency: settings.ingest_concurrency,
+        jobsPerSecond: settings.ingest_jobs_per_second,
+        batchItems: settings.ingest_batch_items,
+        jobItems: settings.ingest_job_items,
+        jobBytes: settings.ingest_job_bytes,
+      },
       log,
       catalog: () => files.open(),
       beforeConnect,

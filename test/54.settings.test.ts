@@ -12,6 +12,7 @@ describe("a setting", () => {
     expect(read()).toMatchObject({ port: 6_379, data_dir: "./data", checkpoint_interval_ms: 30_000 });
     expect(read().redis_url).toBeUndefined();
     expect(read().redis_server).toBeUndefined();
+    expect(read().ingest_jobs_per_second).toBeUndefined();
   });
 
   test("comes from its flag before its environment variable", () => {
@@ -28,6 +29,12 @@ describe("a setting", () => {
     ["checkpoint_interval_ms", "999", "1000 to 3600000"],
     ["checkpoint_interval_ms", "3600001", "1000 to 3600000"],
     ["checkpoint_log_bytes", "1048575", "1048576 to"],
+    ["ingest_concurrency", "0", "1 to 64"],
+    ["ingest_concurrency", "65", "1 to 64"],
+    ["ingest_jobs_per_second", "0", "1 to 100000"],
+    ["ingest_batch_items", "10001", "1 to 10000"],
+    ["ingest_job_items", "1000001", "1 to 1000000"],
+    ["ingest_job_bytes", "1023", "1024 to"],
     ["redis_url", "http://127.0.0.1", "redis://"],
     ["redis_url", "127.0.0.1:6379", "redis://"],
     ["log_level", "loud", "info"],
@@ -46,6 +53,11 @@ describe("a setting", () => {
     ["checkpoint_interval_ms", "1000"],
     ["checkpoint_interval_ms", "3600000"],
     ["checkpoint_log_bytes", "1048576"],
+    ["ingest_concurrency", "64"],
+    ["ingest_jobs_per_second", "1"],
+    ["ingest_batch_items", "10000"],
+    ["ingest_job_items", "1000000"],
+    ["ingest_job_bytes", "1024"],
   ] as const)("%s may be %s", (name, value) => {
     expect(read({ [name]: value })[name]).toBe(Number(value));
   });

@@ -5,7 +5,7 @@
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Catalog } from "../engine/catalog.ts";
-import type { Logger } from "../log.ts";
+import type { Logger, LogLevel } from "../log.ts";
 import { Answers } from "./answers.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { Compactions } from "./compactions.ts";
@@ -14,6 +14,7 @@ import { Control } from "./control.ts";
 import { Follows } from "./follows.ts";
 import type { Request } from "./frame.ts";
 import type { Heartbeat } from "./heartbeat.ts";
+import { Ingestion, type IngestSettings } from "./ingestion.ts";
 import type { LogLosses } from "./log-losses.ts";
 import { Loop } from "./loop.ts";
 import { Obstructions } from "./obstructions.ts";
@@ -37,6 +38,7 @@ export interface ServiceOptions {
   readonly checkpointIntervalMs: number;
   /** Bytes of log applied since the last checkpoint that bring the next one forward. */
   readonly checkpointLogBytes: number;
+  readonly ingest: IngestSettings;
   readonly log: Logger;
 }
 
@@ -54,6 +56,7 @@ export class Service {
   #schedule: Schedule | undefined;
   #compactions: Compactions | undefined;
   #sweeps: Sweeps | undefined;
+  #ingestion: Ingestion | undefined;
 
   /** @param heartbeat beats since the lease was taken */
   constructor(
@@ -97,6 +100,8 @@ export class Service {
     const drain = () => void this.#drain().catch((error) => this.#session.end(error));
     stop.addEventListener("abort", drain, { once: true });
     const scheduling = this.#startSchedule();
+    const { url, ingest, log } = this.#options;
+    this.#ingestion = new Ingestion({ ...ingest, url, logLevel: log.level as LogLevel }, log);
     try {
       if (stop.aborted) drain();
       await this.#loop?.run();
@@ -107,6 +112,7 @@ export class Service {
       stop.removeEventListener("abort", drain);
       const stopped = scheduling.then(() => this.#stopSchedule());
       await Promise.race([stopped, delay(scheduleStopMsMax, undefined, { ref: false })]);
+      await this.#ingestion.stop();
     }
   }
 
@@ -116,6 +122,7 @@ export class Service {
       drainMsMax,
     );
     limit.unref();
+    await this.#ingestion?.stop(); // first, as it is one of the clients that are still to be answered
     await this.#heartbeat.detach();
     this.#loop?.stop();
     await this.#session.wakeReader();

@@ -4,6 +4,9 @@ import { limits } from "../limits.ts";
 import { allFinite, isZero } from "./distance.ts";
 import type { CollectionOptions } from "./options.ts";
 
+/** What a collection's options say about a single vector. */
+export type VectorShape = Pick<CollectionOptions, "dimensions" | "metric">;
+
 const NO_ATTRIBUTES = new Uint8Array(0);
 
 export function assertKey(key: Uint8Array): void {
@@ -13,11 +16,7 @@ export function assertKey(key: Uint8Array): void {
 }
 
 /** Finite float32 of the collection's dimension, and under COSINE with a direction. */
-export function assertVector(
-  vector: Float32Array,
-  { dimensions, metric }: CollectionOptions,
-  name: string,
-): void {
+export function assertVector(vector: Float32Array, { dimensions, metric }: VectorShape, name: string): void {
   if (vector.length !== dimensions) {
     throw new VstoreError("ERR", `'${name}' must have ${dimensions} components, got ${vector.length}`);
   }

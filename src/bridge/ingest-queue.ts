@@ -1,0 +1,112 @@
+/**
+ * The ingest queue as BullMQ has it. What is a job's own fault fails the job at once; everything else (a sidecar that
+ * died, a Redis that is full) leaves it to be run again, which is harmless because a job is idempotent. Finished jobs
+ * stay visible up to a number, and without their vectors: those are in the store, and Redis' memory stays flat.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import { type Job, type JobJson, UnrecoverableError, WaitingError, Worker } from "bullmq";
+import type { Redis } from "ioredis";
+import type { Logger } from "../log.ts";
+import { type IngestResult, MalformedJob } from "./ingest-job.ts";
+import { bullPrefix } from "./streams.ts";
+
+const queueName = "vstore-ingest";
+/** How long a job belongs to a sidecar that gives no sign of life. */
+const lockMs = 5_000;
+const stalledCheckMs = 1_000;
+/** A job that was under way when so many sidecars died is given up. */
+const stallsMax = 100;
+/** Finished jobs that stay in the queue. */
+const completedJobsMax = 1_000;
+const failedJobsMax = 10_000;
+/** A malformed job up to this size is kept as it came. */
+const malformedBytesMax = 4 * 1024;
+/** Before Redis is asked again after it refused to hand out a job. */
+const refusedPauseMs = 1_000;
+
+/** The JSON text that came, and what is left of it once it has been stored. */
+export type IngestData = string | { collection: string; items: number } | { bytes: number };
+export type QueuedJob = Job<IngestData, IngestResult>;
+
+export interface IngestQueueOptions {
+  /** Jobs under way at the same time. */
+  readonly concurrency: number;
+  /** Jobs begun in a second; undefined for as many as there are. */
+  readonly jobsPerSecond: number | undefined;
+}
+
+export class IngestQueue extends Worker<IngestData, IngestResult> {
+  /** @param redis a connection that BullMQ duplicates; closed by its owner */
+  constructor(
+    redis: Redis,
+    { concurrency, jobsPerSecond }: IngestQueueOptions,
+    run: (job: QueuedJob, token: string) => Promise<IngestResult>,
+    log: Logger,
+  ) {
+    super(queueName, (job, token) => run(job, token!), {
+      connection: redis,
+      prefix: bullPrefix,
+      concurrency,
+      ...(jobsPerSecond === undefined ? {} : { limiter: { max: jobsPerSecond, duration: 1_000 } }),
+      lockDuration: lockMs,
+      stalledInterval: stalledCheckMs,
+      maxStalledCount: stallsMax,
+      removeOnComplete: { count: completedJobsMax },
+      removeOnFail: { count: failedJobsMax },
+    });
+    this.on("error", (error) => log.debug({ error: error.message }, "the ingest queue"));
+    this.on("completed", (job) => void keepData(job, job.data));
+    this.on("failed", (job, error) => job && error instanceof MalformedJob && void dropMalformed(job));
+  }
+
+  /** Leaves the data as text: what is no JSON has to fail its job and not the worker, and may be too long to try. */
+  protected override createJob(json: JobJson, id: string): QueuedJob {
+    const job = super.createJob({ ...json, data: "{}" }, id);
+    job.data = json.data;
+    return job;
+  }
+
+  /** A Redis that has no memory for this refuses at once, and would be asked again at once. */
+  protected override async moveToActive(token: string, name?: string): Promise<QueuedJob> {
+    try {
+      return await super.moveToActive(token, name);
+    } catch (error) {
+      await delay(refusedPauseMs);
+      throw error;
+    }
+  }
+
+  /**
+   * Does not fetch the next job in the same round trip: BullMQ compares such a reply with a number, which makes one text
+   * of all of it, and costs as much time as parsing the job.
+   */
+  protected override handleCompleted(
+    result: IngestResult,
+    job: QueuedJob,
+    token: string,
+  ): Promise<QueuedJob> {
+    return super.handleCompleted(result, job, token, fetchNothing);
+  }
+
+  /** A job that is left alone here is handed out again when its lock has run out. */
+  protected override async handleFailed(error: Error, job: QueuedJob, token: string): Promise<QueuedJob> {
+    if (error instanceof UnrecoverableError || error instanceof WaitingError) {
+      return super.handleFailed(error, job, token, fetchNothing);
+    }
+    this.emit("error", error);
+    return undefined as unknown as QueuedJob; // as BullMQ does when there is no next job
+  }
+}
+
+const fetchNothing = () => false;
+
+/** Worthless when retried; small ones help to see what was sent. */
+async function dropMalformed(job: QueuedJob): Promise<void> {
+  const bytes = typeof job.data === "string" ? job.data.length : 0;
+  if (bytes > malformedBytesMax) await keepData(job, { bytes });
+}
+
+/** Best effort: the job may be gone already, as its producer wished. */
+async function keepData(job: QueuedJob, data: IngestData): Promise<void> {
+  await job.updateData(data).catch(() => {});
+}

@@ -1,0 +1,30 @@
+/**
+ * Ingestion, in a thread of its own: parsing the JSON of a job of 500 vectors takes longer than the event loop that
+ * answers searches may be kept. It shares nothing with that loop but the Redis it talks to. Started by ingestion.ts, it ends
+ * when it is told to stop, and when its connection does.
+ */
+import { parentPort, workerData } from "node:worker_threads";
+import { createLog } from "../log.ts";
+import { connect } from "./connection.ts";
+import { IngestClient } from "./ingest-client.ts";
+import { IngestProcessor } from "./ingest-processor.ts";
+import { IngestQueue } from "./ingest-queue.ts";
+import type { IngestionOptions } from "./ingestion.ts";
+
+const { url, logLevel, ...settings } = workerData as IngestionOptions;
+const log = createLog(logLevel);
+const stop = new AbortController();
+const redis = await connect(url, "vstore-bullmq-ingest", {
+  enableOfflineQueue: true,
+  socketTimeout: undefined,
+});
+const client = new IngestClient(url, log, stop.signal);
+const processor = new IngestProcessor(client, settings, stop.signal);
+const queue = new IngestQueue(redis, settings, (job, token) => processor.run(job, token), log);
+
+redis.once("close", () => process.exit(1));
+parentPort!.once("message", async () => {
+  stop.abort();
+  await queue.close();
+  process.exit(0);
+});
