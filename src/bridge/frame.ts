@@ -26,12 +26,16 @@ export interface Request {
   readonly fault: string | undefined;
 }
 
+/** Bytes of a command's name: messages and the errors stream repeat it. */
+const nameBytesMax = 64;
+
 const client: Waiter = { kind: "client" };
 const nobody: Waiter = { kind: "nobody" };
 
 /** `fields` are the names and values of the entry, alternating, as XREAD answers them. */
 export function decodeEntry(stream: string, id: string, fields: readonly Buffer[]): Request {
-  const name = fieldIs(fields, 0, "cmd") ? fields[1]!.toString("latin1") : "";
+  const named = fieldIs(fields, 0, "cmd") && fields[1]!.length <= nameBytesMax;
+  const name = named ? fields[1]!.toString("latin1") : "";
   const waiter = decodeWaiter(fields);
   const args = decodeArguments(fields, waiter.kind === "nobody" ? 2 : 4);
   const fault = faultOf(name, waiter, args);
@@ -64,7 +68,7 @@ function decodeArguments(fields: readonly Buffer[], start: number): Buffer[] | u
 }
 
 function faultOf(name: string, waiter: Waiter, args: Buffer[] | undefined): string | undefined {
-  if (name === "") return "the first field of a request must be 'cmd'";
+  if (name === "") return `the first field of a request must be 'cmd', of 1 to ${nameBytesMax} bytes`;
   if (args === undefined) return "the arguments of a request must be the fields '0', '1', … in order";
   if (replyIsOwnKey(waiter)) return "'reply' must not name one of vstore's own keys";
   return undefined;
