@@ -3,13 +3,16 @@ import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Queue } from "bullmq";
 import type { Redis } from "ioredis";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { temporaryDirectory } from "./harness/directory.ts";
 import { ingest, openQueue } from "./harness/ingest-queue.ts";
 import { generator, randomVector, testSeed } from "./harness/random.ts";
 import { type RedisOptions, type RedisServer, startRedis } from "./harness/redis-server.ts";
 import { connectClient, served, until } from "./harness/serving.ts";
 import { type SidecarProcess, startSidecar } from "./harness/sidecar.ts";
+
+// Jobs whose sidecar died are waited for several times, on a machine that may be busy.
+vi.setConfig({ testTimeout: 180_000 });
 
 const DIMENSIONS = 32;
 const ITEMS = 500;
@@ -135,6 +138,25 @@ test("a stop in order leaves no job half done: each has completed or waits, and 
   await join(sidecar.dataDir, env).waitReady();
   await completed(50);
   await expectVectors(jobs);
+});
+
+test("settings bound the jobs begun in a second, and those under way at the same time", async () => {
+  await start({ VSTORE_INGEST_JOBS_PER_SECOND: "10", VSTORE_INGEST_CONCURRENCY: "2" });
+  const began = performance.now();
+  const jobs = randomJobs(30);
+  await addAll(jobs);
+  const active: number[] = [];
+  await until(
+    async () => {
+      active.push(await queue.getActiveCount());
+      return queue.getCompletedCount();
+    },
+    (count) => count === 30,
+  );
+  expect(performance.now() - began).toBeGreaterThan(2_000);
+  expect(Math.max(...active)).toBeLessThanOrEqual(2);
+  const list = (await redis.client("LIST")) as string;
+  expect(list.split("name=vstore-ingest ").length - 1).toBeLessThanOrEqual(2);
 });
 
 test("a full log makes the jobs wait, and none fails", async () => {

@@ -111,8 +111,8 @@ export class Service {
     } finally {
       stop.removeEventListener("abort", drain);
       const stopped = scheduling.then(() => this.#stopSchedule());
-      await Promise.race([stopped, delay(scheduleStopMsMax, undefined, { ref: false })]);
-      await this.#ingestion.stop();
+      const scheduleEnd = Promise.race([stopped, delay(scheduleStopMsMax, undefined, { ref: false })]);
+      await Promise.all([scheduleEnd, this.#ingestion.stop()]);
     }
   }
 
