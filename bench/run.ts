@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 const workloads = [
   "ingest-engine",
   "ingest-redis",
+  "ingest-queue",
   "insert-single",
   "roundtrip",
   "follow-hset",
