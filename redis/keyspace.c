@@ -122,8 +122,9 @@ static int on_event(RedisModuleCtx *ctx, int type, const char *event, RedisModul
     if (flags & REDISMODULE_CTX_FLAGS_LOADING) return REDISMODULE_OK;
     if (is_follows) on_follows(ctx, event);
     if (is_follows || flags & REDISMODULE_CTX_FLAGS_SLAVE) return REDISMODULE_OK;
-    /* A hash that has lost its last field is gone, and "del" comes right after. */
-    if (type == REDISMODULE_NOTIFY_HASH && !RedisModule_KeyExists(ctx, key)) return REDISMODULE_OK;
+    /* A hash that has lost its last field is gone, and "del" comes right after. HSET takes none away, and is to be quick. */
+    if (type == REDISMODULE_NOTIFY_HASH && strcmp(event, "hset") != 0 && !RedisModule_KeyExists(ctx, key))
+        return REDISMODULE_OK;
     note_change(key, ended);
     settle_soon(ctx);
     return REDISMODULE_OK;

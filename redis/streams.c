@@ -7,6 +7,7 @@
 #define CONTROL_STREAM "vstore:control"
 #define PREFIX "vstore:"
 #define QUERIES_SUFFIX ":queries"
+#define POSITION_NAMES 16
 
 /* The largest id given so far, in any stream: ids are unique across them and grow. Only add_entry() writes it. */
 static RedisModuleStreamID last_id;
@@ -55,6 +56,24 @@ static RedisModuleStreamID next_id(void) {
     return id;
 }
 
+/* The names of the first arguments, which every entry has: made once. Only position_name() writes them. */
+static RedisModuleString *position_names[POSITION_NAMES];
+
+static RedisModuleString *position_name(int position) {
+    if (position >= POSITION_NAMES) return RedisModule_CreateStringFromLongLong(NULL, position);
+    RedisModuleString **name = &position_names[position];
+    if (*name == NULL) *name = RedisModule_CreateStringFromLongLong(NULL, position);
+    RedisModule_RetainString(NULL, *name);
+    return *name;
+}
+
+void streams_close(void) {
+    for (int i = 0; i < POSITION_NAMES; i++) {
+        if (position_names[i] != NULL) RedisModule_FreeString(NULL, position_names[i]);
+        position_names[i] = NULL;
+    }
+}
+
 /* The fields of an entry, names and values in turn, each with a reference of its own. Returns how many strings. */
 static int build_fields(RedisModuleString **fields, const VstoreCommand *command, unsigned long long client,
                         RedisModuleString **arguments, int count) {
@@ -66,7 +85,7 @@ static int build_fields(RedisModuleString **fields, const VstoreCommand *command
         fields[n++] = RedisModule_CreateStringFromLongLong(NULL, (long long)client);
     }
     for (int i = 0; i < count; i++) {
-        fields[n++] = RedisModule_CreateStringFromLongLong(NULL, i);
+        fields[n++] = position_name(i);
         fields[n++] = arguments[i];
         RedisModule_RetainString(NULL, arguments[i]);
     }

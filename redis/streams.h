@@ -27,4 +27,7 @@ void stream_delete(RedisModuleCtx *ctx, const RequestId *request);
 /* Deletes the entry of a request that nobody waits for, if it is one of ours and a read. */
 void stream_delete_unknown(RedisModuleCtx *ctx, const RequestId *request);
 
+/* Lets go of what was kept for later entries. */
+void streams_close(void);
+
 #endif

@@ -16,6 +16,7 @@
 #include "pending.h"
 #include "requests.h"
 #include "stream_memory.h"
+#include "streams.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -198,5 +199,6 @@ __attribute__((visibility("default"))) int RedisModule_OnUnload(RedisModuleCtx *
     pending_close();
     stream_memory_close();
     keyspace_close();
+    streams_close();
     return REDISMODULE_OK;
 }

@@ -3,7 +3,7 @@
  * before it asks for more. Order within a batch: logs, then writes to control, then everything that only asks, so
  * that who wrote first and asked then sees the write.
  */
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import type { Context } from "../commands/command.ts";
 import { execute } from "../commands/execute.ts";
 import { VstoreError } from "../errors.ts";
@@ -21,6 +21,12 @@ import type { Writes } from "./writes.ts";
 const readsMax = 1_024;
 /** While a batch of this size is served, Redis may as well prepare the next one. */
 const readAheadBytesMin = 64 * 1024;
+
+/**
+ * How long entries that nobody waits for may gather: those of followed keys and of transactions. To wake for each of them
+ * takes the processor away from the very clients that write them.
+ */
+const gatherMs = 1;
 
 export interface LoopParts {
   readonly reader: Reader;
@@ -78,7 +84,8 @@ export class Loop {
       if (changesSources) this.#parts.onCatalogChange();
       // The answers leave at the end of this turn. An XREAD after them keeps none of them waiting, and finds what
       // the answered clients send next together, instead of the first of it alone.
-      if (ahead === undefined) await nextTurn();
+      if (ahead === undefined)
+        await (batch.length > 0 && batch.every(wantsNoAnswer) ? delay(gatherMs) : nextTurn());
       next = ahead ?? this.#read();
     }
   }
@@ -117,6 +124,10 @@ export class Loop {
         : refusal(new VstoreError("ERR", fault));
     answers.toPassing(request, outcome);
   }
+}
+
+function wantsNoAnswer({ requests }: Delivery): boolean {
+  return requests.every(({ waiter }) => waiter.kind === "nobody");
 }
 
 /** CREATE and DROP change the set of streams to read: the next read has to wait for them. */
