@@ -8,8 +8,8 @@ import { collection, sequence } from "./arguments.ts";
 import { define } from "./command.ts";
 import { timeOf } from "./deadline.ts";
 
-/** Expired keys that one entry removes: a few milliseconds. */
-export const sweepKeysMax = 1_000;
+/** Expired keys that one entry removes: about 2 ms. */
+export const sweepKeysMax = 500;
 
 export const sweep = define({
   name: "SWEEP",
