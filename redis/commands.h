@@ -155,6 +155,8 @@ static RedisModuleCommandArg search_arguments[] = {
     {.name = "distance", .type = REDISMODULE_ARG_TYPE_DOUBLE, .token = "WITHIN", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "withdistances", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "WITHDISTANCES", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "withattrs", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "WITHATTRS", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "withvalues", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "WITHVALUES", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "field", .type = REDISMODULE_ARG_TYPE_STRING, .token = "FIELDS", .flags = REDISMODULE_CMD_ARG_OPTIONAL | REDISMODULE_CMD_ARG_MULTIPLE},
     {0}};
 
 static RedisModuleCommandArg build_arguments[] = {

@@ -7,6 +7,8 @@
 export type Argument = string | number | Buffer;
 /** A string, or a Buffer where the client was asked for one. */
 export type Text = string | Buffer;
+/** What SEARCH tells of a key: attributes, or what the key holds in Redis. */
+export type Detail = Text | Map<Text, Text | null> | null;
 
 export interface VstoreCommands {
   /** VSTORE.CREATE collection DIM dimensions [METRIC <COSINE | L2 | IP>] [M m] [EF_CONSTRUCTION ef-construction] [EF ef] [QUANT <INT8 | F16 | F32>] [NX] [FOLLOW PREFIX prefix [FROM HASH FIELD field [ATTRS attribute [attribute ...]]]] */
@@ -79,10 +81,10 @@ export interface VstoreCommands {
     arguments: [collection: Argument, cursor: Argument, ...rest: Argument[]];
     reply: [cursor: Text, keys: Text[]];
   };
-  /** VSTORE.SEARCH collection <FP32 blob | VALUES count component [component ...] | KEY key> [COUNT count] [EF ef] [EXACT] [WITHIN distance] [WITHDISTANCES] [WITHATTRS] */
+  /** VSTORE.SEARCH collection <FP32 blob | VALUES count component [component ...] | KEY key> [COUNT count] [EF ef] [EXACT] [WITHIN distance] [WITHDISTANCES] [WITHATTRS] [WITHVALUES] [FIELDS field [field ...]] */
   "VSTORE.SEARCH": {
     arguments: [collection: Argument, ...rest: Argument[]];
-    reply: Text[] | Map<Text, number> | Map<Text, Text | null> | Map<Text, [number, Text | null]>;
+    reply: Text[] | Map<Text, number> | Map<Text, Detail> | Map<Text, (number | Detail)[]>;
   };
   /** VSTORE.BUILD collection [WAIT] */
   "VSTORE.BUILD": {

@@ -20,6 +20,9 @@ export const limits = {
   countMin: 1,
   countMax: 10_000,
   countDefault: 10,
+  /** Bytes of the values that one SEARCH WITHVALUES returns, and fields of a hash that it names. */
+  valuesBytesMax: 64 * 1024 * 1024,
+  fieldsMax: 256,
   /** Candidates an HNSW search keeps (ef), and the collection's default for it. */
   efMin: 1,
   efMax: 10_000,

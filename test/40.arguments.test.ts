@@ -224,11 +224,10 @@ describe("options", () => {
     expect(refusal(name, ...words)).toBe(message);
   });
 
-  test.each<[string, Words, string]>([
-    ["SEARCH", ["c", "KEY", "k", "FILTER", ".a"], "FILTER"],
-    ["SEARCH", ["c", "KEY", "k", "WITHVALUES"], "WITHVALUES"],
-  ])("%s %j is for later", (name, words, option) => {
-    expect(refusal(name, ...words)).toBe(`UNSUPPORTED '${option}' is not supported yet`);
+  test("FILTER is for later", () => {
+    expect(refusal("SEARCH", "c", "KEY", "k", "FILTER", ".a")).toBe(
+      "UNSUPPORTED 'FILTER' is not supported yet",
+    );
   });
 });
 

@@ -11,6 +11,8 @@ const head = `/**
 export type Argument = string | number | Buffer;
 /** A string, or a Buffer where the client was asked for one. */
 export type Text = string | Buffer;
+/** What SEARCH tells of a key: attributes, or what the key holds in Redis. */
+export type Detail = Text | Map<Text, Text | null> | null;
 
 export interface VstoreCommands {`;
 

@@ -27,7 +27,7 @@ const options = {
 export async function connect(
   url: string,
   name: string,
-  extra: Pick<RedisOptions, "enableOfflineQueue" | "socketTimeout"> = {},
+  extra: Pick<RedisOptions, "enableOfflineQueue" | "socketTimeout" | "commandTimeout"> = {},
 ): Promise<Redis> {
   const redis = new Redis(url, { ...options, connectionName: name, ...extra });
   let cause: Error | undefined;

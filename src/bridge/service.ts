@@ -26,6 +26,7 @@ import type { Session } from "./session.ts";
 import { Sources, usable } from "./sources.ts";
 import { Sweeps } from "./sweeps.ts";
 import { Trimmer } from "./trimmer.ts";
+import { Values } from "./values.ts";
 import { Writes } from "./writes.ts";
 
 /** Time for the last answers once a stop was asked for. */
@@ -165,7 +166,8 @@ export class Service {
 
   #createLoop(sources: Sources): Loop {
     const { writer, reader } = this.#session;
-    const { log } = this.#options;
+    const { log, url } = this.#options;
+    const values = new Values(url, this.#session.signal);
     const answers = new Answers(this.#outbox);
     const obstructions = new Obstructions(reader, log);
     const context = ({ id }: Request) => ({
@@ -176,6 +178,7 @@ export class Service {
         ...obstructions.facts(name),
         ...this.#follows.facts(name),
       }),
+      values: values.read.bind(values),
       onUnexpectedError: (error: unknown, command: string) =>
         log.error({ err: error, command }, "unexpected error"),
     });

@@ -6,12 +6,17 @@ import type { Catalog } from "../engine/catalog.ts";
 import type { Arguments } from "./arguments.ts";
 import type { Reply } from "./reply.ts";
 
+/** What a key of Redis itself holds: a string, a hash, or nothing of the kind. */
+export type RedisValue = Uint8Array | Map<Uint8Array, Uint8Array | null> | null;
+
 /** What a command may touch while it runs. `id` is the stream id of its request. */
 export interface Context {
   readonly catalog: Catalog;
   readonly id: string;
   /** What whoever keeps the write-ahead logs knows of one of them, or of all; for INFO. */
   readonly logFacts?: (collection?: string) => Record<string, string | number>;
+  /** Reads keys of Redis: of hashes all fields, or those that are named. */
+  readonly values?: (keys: readonly Uint8Array[], fields: readonly Uint8Array[]) => Promise<RedisValue[]>;
   /** Hears of every error that nobody raised on purpose, so that it is logged. */
   readonly onUnexpectedError?: (error: unknown, command: string) => void;
 }
