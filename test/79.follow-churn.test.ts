@@ -14,7 +14,7 @@ import { connectClient } from "./harness/serving.ts";
 import { type SidecarProcess, startSidecar } from "./harness/sidecar.ts";
 
 /** `CHURN_KEYS=100000 npx vitest run test/79.follow-churn*` takes two minutes. */
-const KEYS = Number(process.env.CHURN_KEYS ?? 20_000);
+const KEYS = Number(process.env.CHURN_KEYS ?? 10_000);
 const CHANGES = KEYS;
 const BATCH = 500;
 const KILLS = 3;
