@@ -12,8 +12,8 @@ import { createSpecimen, type Specimen } from "./damage-specimen.ts";
 import { type Changes, mutate } from "./mutations.ts";
 import { scratchDirectory } from "./scratch.ts";
 
-/** Whatever takes longer hangs. */
-const MUTATION_MS_MAX = 10_000;
+/** Whatever takes longer hangs: ten thousand times as long as usual, as others may use the machine too. */
+const MUTATION_MS_MAX = 60_000;
 /** Files that may be open afterwards and were not before; a leak would leave one for many a mutation. */
 const MORE_OPEN_FILES_MAX = 16;
 /** Share of the damaged indexes that are built again to the end. */
