@@ -7,19 +7,17 @@
  * asks. Without a log it is now.
  */
 import { attributesBytes } from "./attributes.ts";
-import { Checkpointer, type CheckpointReport } from "./checkpoint.ts";
-import { Compaction } from "./compaction.ts";
-import { failPoint } from "./fail-point.ts";
-import { Generation } from "./generation.ts";
+import type { CheckpointReport } from "./checkpoint.ts";
+import type { Generation } from "./generation.ts";
+import { Generations } from "./generations.ts";
 import type { IndexChoice } from "./index/kinds.ts";
 import { assertKey, assertLength, assertVector, encodeAttributes, rowsOf } from "./input.ts";
 import { NONE } from "./key-table.ts";
 import { putBytes, REMOVE_BYTES } from "./keys.ts";
 import { Lifetimes } from "./lifetimes.ts";
 import { millisecondsOf } from "./log-id.ts";
-import { releaseMappings } from "./mapping.ts";
 import type { CollectionOptions } from "./options.ts";
-import { openFiles, type Parts, removeOtherGenerations, type Warn } from "./recovery.ts";
+import { openFiles, type Parts, type Warn } from "./recovery.ts";
 import type { SearchOptions } from "./search.ts";
 
 /** A cursor is a slot, and the generation that the slot belongs to. */
@@ -46,23 +44,18 @@ export class Collection {
   /** Id of the last log entry that was run on this collection. Its caller sets it in the same tick as it ran it. */
   appliedId: string;
   readonly lifetimes: Lifetimes;
-  /** Replaced as a whole by a compaction. */
-  #generation: Generation;
-  readonly #checkpointer: Checkpointer;
-  readonly #warn: Warn;
-  #compaction: Compaction | undefined;
-  #compacting: Promise<void> = Promise.resolve();
-  /** There are files of an earlier generation, which nobody uses. */
-  #hasOldFiles = false;
+  readonly #generations: Generations;
   /** The latest time that a read has judged by. */
   #now = 0;
 
   private constructor(parts: Parts, warn: Warn) {
-    this.#warn = warn;
     this.appliedId = parts.manifest.appliedId;
-    this.#generation = this.#start(parts);
+    this.#generations = new Generations(parts, {
+      appliedId: () => this.appliedId,
+      now: () => this.#tick(),
+      warn,
+    });
     this.lifetimes = new Lifetimes(() => this.#generation);
-    this.#checkpointer = new Checkpointer(this.#generation, () => this.appliedId);
   }
 
   /** @throws {DamagedFileError} */
@@ -73,21 +66,21 @@ export class Collection {
   }
 
   get name(): string {
-    return this.#checkpointer.manifest.name;
+    return this.#generations.manifest.name;
   }
 
   get options(): CollectionOptions {
-    return this.#checkpointer.manifest.options;
+    return this.#generations.manifest.options;
   }
 
   /** Log id of the CREATE. */
   get createdId(): string {
-    return this.#checkpointer.manifest.createdId;
+    return this.#generations.manifest.createdId;
   }
 
   /** Log id that the last checkpoint covers. */
   get checkpointId(): string {
-    return this.#checkpointer.manifest.appliedId;
+    return this.#generations.manifest.appliedId;
   }
 
   /** Live vectors that have not expired. */
@@ -257,11 +250,8 @@ export class Collection {
   }
 
   /** Makes everything written so far durable. @throws {VstoreError} FULL; the previous checkpoint stands then */
-  async checkpoint(): Promise<CheckpointReport> {
-    const report = await this.#checkpointer.run();
-    // A compaction that is under way has files of its own, and removes the others when it is done.
-    if (this.#compaction === undefined) this.#removeOldFiles();
-    return report;
+  checkpoint(): Promise<CheckpointReport> {
+    return this.#generations.checkpoint();
   }
 
   /** Slots that a compaction would give back. */
@@ -280,24 +270,14 @@ export class Collection {
    *
    * @throws {VstoreError} FULL; the old files stand then, or serve no more and go with the next checkpoint
    */
-  async compact(): Promise<void> {
-    if (this.#compaction !== undefined) return;
-    this.#compaction = new Compaction(this.#generation, this.#checkpointer.manifest, this.#warn);
-    this.#compacting = this.#compact(this.#compaction).finally(() => {
-      this.#compaction = undefined;
-    });
-    try {
-      await this.#compacting;
-    } finally {
-      // Not before everything that knew the old files is out of reach.
-      releaseMappings();
-    }
+  compact(): Promise<void> {
+    return this.#generations.compact();
   }
 
   /** What VSTORE.INFO shows, in display order. */
   stats(): Record<string, string | number> {
     const { segments, keys, attributes, indexKind } = this.#generation.parts;
-    const { options, generation } = this.#checkpointer.manifest;
+    const { options, generation } = this.#generations.manifest;
     const { expiring, expired } = this.lifetimes;
     return {
       dimensions: options.dimensions,
@@ -326,66 +306,17 @@ export class Collection {
   }
 
   /** Saves what is not saved yet and lets go of the files. Slices handed out stay valid. */
-  async close(): Promise<void> {
-    await this.#stopCompaction();
-    await this.#generation.indexer.close();
-    await this.#saveIndex(true);
-    await this.checkpoint();
-    await this.#generation.close();
+  close(): Promise<void> {
+    return this.#generations.close();
   }
 
   /** Lets go of the files without saving anything: for a collection that is dropped. */
-  async abandon(): Promise<void> {
-    await this.#stopCompaction();
-    await this.#generation.indexer.close();
-    await this.#checkpointer.settle();
-    await this.#generation.close();
+  abandon(): Promise<void> {
+    return this.#generations.abandon();
   }
 
-  async #stopCompaction(): Promise<void> {
-    this.#compaction?.stop();
-    await this.#compacting.catch(() => {});
-  }
-
-  async #compact(compaction: Compaction): Promise<void> {
-    const old = this.#generation;
-    try {
-      const { next, index } = await compaction.prepare((parts) => this.#start(parts));
-      await this.#checkpointer.replaceFiles(next, index, () => {
-        compaction.finish();
-        this.#generation = next;
-      });
-    } catch (error) {
-      if (this.#generation === old) await compaction.abandon();
-      throw error;
-    } finally {
-      if (this.#generation !== old) await this.#retire(old);
-    }
-    this.#generation.indexer.noticeGrowth();
-  }
-
-  async #retire(old: Generation): Promise<void> {
-    await old.close();
-    this.#hasOldFiles = true;
-    this.#removeOldFiles();
-  }
-
-  /** Not while the manifest names them. */
-  #removeOldFiles(): void {
-    if (!this.#hasOldFiles || !this.#checkpointer.isNamed) return;
-    failPoint("compaction-before-removal");
-    removeOtherGenerations(this.#generation.parts.directory, this.#checkpointer.manifest.generation);
-    this.#hasOldFiles = false;
-  }
-
-  #start(parts: Parts): Generation {
-    return new Generation(parts, {
-      indexed: async (generation) => {
-        if (generation === this.#generation) await this.#saveIndex();
-      },
-      failed: (error) => this.#report("indexing stopped", error),
-      now: () => this.#tick(),
-    });
+  get #generation(): Generation {
+    return this.#generations.current;
   }
 
   /** The time by which reads judge. Where the clock was set back it stands still: what has expired does not come back. */
@@ -394,19 +325,8 @@ export class Collection {
     return this.#now;
   }
 
-  /** Without a saved index the next start builds it again: nothing that a full disk should stop anything for. */
-  async #saveIndex(always = false): Promise<void> {
-    await this.#checkpointer
-      .saveIndex(always)
-      .catch((error) => this.#report("the index was not saved", error));
-  }
-
   #slotOf(key: Uint8Array, time: number | undefined): number {
     return time === undefined ? this.#generation.slotNow(key) : this.#generation.slotAt(key, time);
-  }
-
-  #report(what: string, error: unknown): void {
-    this.#warn(what, { collection: this.name, reason: String(error) });
   }
 }
 
