@@ -273,10 +273,7 @@ describe("attributes", () => {
 
 describe("an option", () => {
   refuses([
-    [["INSERT", "c", "k", ...vector, "EX", "1"], "UNSUPPORTED 'EX' is not supported yet"],
-    [["INSERT", "c", "k", ...vector, "px", "1"], "UNSUPPORTED 'PX' is not supported yet"],
     [["SEARCH", "c", ...vector, "FILTER", ".n > 1"], "UNSUPPORTED 'FILTER' is not supported yet"],
-    [["SEARCH", "c", ...vector, "WITHVALUES"], "UNSUPPORTED 'WITHVALUES' is not supported yet"],
     [["CREATE", "x", "DIM", "2", "QUANT", "INT4"], "ERR 'QUANT' must be INT8, F16 or F32, got 'INT4'"],
     [["INSERT", "c", "k", ...vector, "KEEPTTL"], "ERR unknown option 'KEEPTTL'"],
     [["INSERT", "c", "k", ...vector, "NX", "XX"], "ERR 'NX' or 'XX' may be given only once"],
