@@ -1,8 +1,8 @@
 /** Jobs of the ingest queue, before anything is sent: what is taken, what is refused and why, what becomes of the order. */
 import { describe, expect, test } from "vitest";
-import { toBatches } from "../src/bridge/ingest-batches.ts";
-import { checkItem } from "../src/bridge/ingest-item.ts";
-import { MalformedJob, readJob } from "../src/bridge/ingest-job.ts";
+import { toBatches } from "../src/bridge/ingest/batches.ts";
+import { checkItem } from "../src/bridge/ingest/item.ts";
+import { MalformedJob, readJob } from "../src/bridge/ingest/job.ts";
 import { limits } from "../src/limits.ts";
 import { base64 } from "./harness/ingest-queue.ts";
 import { generator, testSeed } from "./harness/random.ts";

@@ -116,6 +116,10 @@ test("a job that takes several MINSERTs shows its progress", async () => {
   });
   const items = Array.from({ length: 350 }, (_, i) => ({ key: `k${i}`, vector: [i, 1] }));
   expect(await ingest(queue, { collection, items })).toMatchObject({ inserted: 350 });
+  await until(
+    () => seen.length, // the monitor may hear of it later than we do
+    (length) => length >= 3,
+  );
   monitor.disconnect();
   expect(seen).toEqual([25, 50, 75]);
 });

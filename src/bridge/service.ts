@@ -14,7 +14,7 @@ import { Control } from "./control.ts";
 import { Follows } from "./follows.ts";
 import type { Request } from "./frame.ts";
 import type { Heartbeat } from "./heartbeat.ts";
-import { Ingestion, type IngestSettings } from "./ingestion.ts";
+import { Ingestion, type IngestSettings } from "./ingest/ingestion.ts";
 import type { LogLosses } from "./log-losses.ts";
 import { Loop } from "./loop.ts";
 import { Obstructions } from "./obstructions.ts";

@@ -3,16 +3,16 @@
  * with good ones. The vector is either an array of numbers or base64 of what `FP32` takes.
  */
 import { z } from "zod";
-import { toVector } from "../commands/vector.ts";
+import { toVector } from "../../commands/vector.ts";
 import {
   assertKey,
   assertLength,
   assertVector,
   encodeAttributes,
   type VectorShape,
-} from "../engine/input.ts";
-import { VstoreError } from "../errors.ts";
-import { describeFault, toUtf8 } from "./ingest-job.ts";
+} from "../../engine/input.ts";
+import { VstoreError } from "../../errors.ts";
+import { describeFault, toUtf8 } from "./job.ts";
 
 export interface Item {
   readonly key: string;

@@ -6,9 +6,9 @@ import { once } from "node:events";
 import { extname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
-import type { Logger, LogLevel } from "../log.ts";
-import type { ProcessorOptions } from "./ingest-processor.ts";
-import type { IngestQueueOptions } from "./ingest-queue.ts";
+import type { Logger, LogLevel } from "../../log.ts";
+import type { ProcessorOptions } from "./processor.ts";
+import type { IngestQueueOptions } from "./queue.ts";
 
 export type IngestSettings = IngestQueueOptions & ProcessorOptions;
 
@@ -21,7 +21,7 @@ export interface IngestionOptions extends IngestSettings {
 const stopMsMax = 2_000;
 const restartMs = 1_000;
 
-const program = new URL(`ingest-thread${extname(import.meta.url)}`, import.meta.url);
+const program = new URL(`thread${extname(import.meta.url)}`, import.meta.url);
 
 export class Ingestion {
   readonly #options: IngestionOptions;

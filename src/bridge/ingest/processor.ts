@@ -4,14 +4,14 @@
  * its vectors are then as safe as those of any other client.
  */
 import { WaitingError } from "bullmq";
-import { toWireError } from "../commands/wire-error.ts";
-import type { VectorShape } from "../engine/input.ts";
-import type { Metric } from "../engine/options.ts";
-import { type Batch, toBatches } from "./ingest-batches.ts";
-import { type IngestClient, RefusedError } from "./ingest-client.ts";
-import { checkItem, type Item } from "./ingest-item.ts";
-import { type IngestResult, type JobLimits, RefusedJob, readJob } from "./ingest-job.ts";
-import type { QueuedJob } from "./ingest-queue.ts";
+import { toWireError } from "../../commands/wire-error.ts";
+import type { VectorShape } from "../../engine/input.ts";
+import type { Metric } from "../../engine/options.ts";
+import { type Batch, toBatches } from "./batches.ts";
+import { type IngestClient, RefusedError } from "./client.ts";
+import { checkItem, type Item } from "./item.ts";
+import { type IngestResult, type JobLimits, RefusedJob, readJob } from "./job.ts";
+import type { QueuedJob } from "./queue.ts";
 
 /** Bad items that a job's result names. */
 const namedFailuresMax = 100;

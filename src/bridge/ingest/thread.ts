@@ -4,12 +4,12 @@
  * when it is told to stop, and when its connection does.
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { createLog } from "../log.ts";
-import { connect } from "./connection.ts";
-import { IngestClient } from "./ingest-client.ts";
-import { IngestProcessor } from "./ingest-processor.ts";
-import { IngestQueue } from "./ingest-queue.ts";
+import { createLog } from "../../log.ts";
+import { connect } from "../connection.ts";
+import { IngestClient } from "./client.ts";
 import type { IngestionOptions } from "./ingestion.ts";
+import { IngestProcessor } from "./processor.ts";
+import { IngestQueue } from "./queue.ts";
 
 const { url, logLevel, ...settings } = workerData as IngestionOptions;
 const log = createLog(logLevel);

@@ -1,13 +1,13 @@
 /**
  * What a job of the ingest queue may be. The job as a whole is checked here, and fails when it is wrong; its items are
- * taken as they come and checked one by one (ingest-item.ts). A job is data of somebody else's program, so a
+ * taken as they come and checked one by one (item.ts). A job is data of somebody else's program, so a
  * misspelt member is refused rather than ignored.
  */
 import { UnrecoverableError } from "bullmq";
 import { z } from "zod";
-import { collectionName } from "../commands/values.ts";
-import { toWireError } from "../commands/wire-error.ts";
-import { type ErrorCode, VstoreError } from "../errors.ts";
+import { collectionName } from "../../commands/values.ts";
+import { toWireError } from "../../commands/wire-error.ts";
+import { type ErrorCode, VstoreError } from "../../errors.ts";
 
 export interface JobLimits {
   /** Items of one job. */

@@ -6,9 +6,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type Job, type JobJson, UnrecoverableError, WaitingError, Worker } from "bullmq";
 import type { Redis } from "ioredis";
-import type { Logger } from "../log.ts";
-import { type IngestResult, MalformedJob } from "./ingest-job.ts";
-import { bullPrefix } from "./streams.ts";
+import type { Logger } from "../../log.ts";
+import { bullPrefix } from "../streams.ts";
+import { type IngestResult, MalformedJob } from "./job.ts";
 
 const queueName = "vstore-ingest";
 /** How long a job belongs to a sidecar that gives no sign of life. */

@@ -3,8 +3,8 @@
  * takes attributes for all of its keys or for none, hence two kinds of batches. Those with attributes go first, because an
  * item without them keeps what its key has; it is left out where a later item of the same key replaces all of it.
  */
-import { toBlob } from "../commands/vector.ts";
-import type { Item } from "./ingest-item.ts";
+import { toBlob } from "../../commands/vector.ts";
+import type { Item } from "./item.ts";
 
 /** Size of one batch, far below what one command may have. */
 const batchBytesMax = 8 * 1024 * 1024;
