@@ -1,13 +1,26 @@
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** What the portable index has to pass too: everything that depends on the index. */
 const indexTests = ["test/2[0-5]*.test.ts", "test/51*.test.ts", "test/52*.test.ts", "test/56*.test.ts"];
+
+/** Begun last, these would run alone at the end. */
+const LONGEST = /8[56]\.\w+\.test\.ts$/;
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isLong = ({ moduleId }: TestSpecification) => LONGEST.test(moduleId);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
 
 export default defineConfig({
   test: {
     pool: "forks",
     // Two cores: more test files at once would only make the real servers they start time out.
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     testTimeout: 60_000,
     hookTimeout: 60_000,
     projects: [
