@@ -14,6 +14,8 @@ const WIDE_SET = "clustered-768";
 type Curve = "oneCore" | "allCores";
 type Figure = number | undefined;
 
+const IN_WORDS: Readonly<Record<Curve, string>> = { oneCore: "one core", allCores: "all cores" };
+
 export function bars(entries: readonly Entry[], size: number, scan: Scanned | undefined): Bar[] {
   const on = (set: string, engine: string) =>
     entries.find((entry) => entry.set === set && entry.engine === engine);
@@ -22,10 +24,14 @@ export function bars(entries: readonly Entry[], size: number, scan: Scanned | un
     ({ set, engine }) => set === SET && engine.startsWith("usearch-") && engine !== "usearch-f32",
   );
   const usearch = (curve: Curve) => [
-    atLeast(1.2, `${curve}: of usearch f32`, quotient(qps(ours, curve), qps(on(SET, "usearch-f32"), curve))),
+    atLeast(
+      1.2,
+      `${IN_WORDS[curve]}: of usearch f32`,
+      quotient(qps(ours, curve), qps(on(SET, "usearch-f32"), curve)),
+    ),
     atLeast(
       1,
-      `${curve}: of usearch's best quantization`,
+      `${IN_WORDS[curve]}: of usearch's best quantization`,
       quotient(qps(ours, curve), best(quantized, curve)),
     ),
   ];
