@@ -1,8 +1,14 @@
 /** FROM HASH: an application that only writes hashes gets search. */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { entriesOf, infoOf, untilInStep, untilVectors, vectorKeys } from "./harness/following.ts";
+import {
+  createFollowing,
+  entriesOf,
+  infoOf,
+  untilInStep,
+  untilVectors,
+  vectorKeys,
+} from "./harness/following.ts";
 import { fp32 } from "./harness/fp32.ts";
 import { connectClient, until } from "./harness/serving.ts";
 import { startVstore, type Vstore } from "./harness/sidecar.ts";
@@ -25,10 +31,7 @@ afterAll(async () => {
 async function follow(...attributes: string[]): Promise<string> {
   name = `c${++number}`;
   const attrs = attributes.length === 0 ? [] : ["ATTRS", ...attributes];
-  const from = ["FOLLOW", "PREFIX", `${name}:`, "FROM", "HASH", "FIELD", "v", ...attrs];
-  await redis.call("VSTORE.CREATE", name, "DIM", 2, "METRIC", "L2", ...from);
-  await sleep(300); // BullMQ runs a new schedule once at the beginning, and that trims the log
-  await untilInStep(redis, name);
+  await createFollowing(redis, name, "FROM", "HASH", "FIELD", "v", ...attrs);
   return `${name}:1`;
 }
 

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { entriesOf, untilInStep, untilVectors, vectorKeys } from "./harness/following.ts";
+import { createFollowing, entriesOf, untilVectors, vectorKeys } from "./harness/following.ts";
 import { fp32 } from "./harness/fp32.ts";
 import { connectClient } from "./harness/serving.ts";
 import { startVstore, type Vstore } from "./harness/sidecar.ts";
@@ -24,9 +24,7 @@ afterAll(async () => {
 /** A collection of its own, which follows `<name>:`, and a vector for each of the keys, which exist as hashes. */
 async function follow(...keys: string[]): Promise<string[]> {
   name = `c${++number}`;
-  await redis.call("VSTORE.CREATE", name, "DIM", 2, "METRIC", "L2", "FOLLOW", "PREFIX", `${name}:`);
-  await sleep(300); // BullMQ runs a new schedule once at the beginning, and that trims the log
-  await untilInStep(redis, name);
+  await createFollowing(redis, name);
   const names = keys.map((key) => `${name}:${key}`);
   for (const key of names) await write(key);
   return names;

@@ -1,6 +1,15 @@
 /** What tests of collections that follow keys ask of Redis and of the sidecar. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { served, until } from "./serving.ts";
+
+/** Creates a collection that follows `<name>:`, and waits until nothing but its keys changes its log any more. */
+export async function createFollowing(redis: Redis, name: string, ...from: string[]): Promise<void> {
+  const follow = ["FOLLOW", "PREFIX", `${name}:`, ...from];
+  await redis.call("VSTORE.CREATE", name, "DIM", 2, "METRIC", "L2", ...follow);
+  await sleep(300); // BullMQ runs a new schedule once at the beginning, and that trims the log
+  await untilInStep(redis, name);
+}
 
 /** Every key that has a vector, sorted. */
 export async function vectorKeys(redis: Redis, collection: string): Promise<string[]> {
