@@ -4,7 +4,7 @@
  */
 import { randomInt } from "node:crypto";
 import { progress } from "../../src/progress.ts";
-import { damage } from "./damage.ts";
+import { damageInParallel } from "./parallel-damage.ts";
 import { describeDamage, describeTorture } from "./report.ts";
 import { Torture } from "./torture.ts";
 
@@ -15,7 +15,7 @@ const mutations = Number(process.env.MUTATIONS || 1_000_000);
 console.log(`seed ${seed} (repeat with SEED=${seed})`);
 try {
   console.log(describeTorture(await Torture.run(seed, cycles, counter("crashes", cycles))));
-  console.log(describeDamage(await damage(seed, mutations, 0, counter("mutations", mutations))));
+  console.log(describeDamage(await damageInParallel(seed, mutations, counter("mutations", mutations))));
 } catch (error) {
   console.error((error as Error).message);
   process.exitCode = 1;
