@@ -2,6 +2,7 @@
 #include "pool.h"
 
 #ifdef __linux__
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -24,6 +25,14 @@ void yieldToOthers() {
 }
 
 }  // namespace
+
+size_t coresOfProcess() {
+#ifdef __linux__
+  cpu_set_t cores;
+  if (sched_getaffinity(0, sizeof(cores), &cores) == 0) return static_cast<size_t>(CPU_COUNT(&cores));
+#endif
+  return std::max(1u, std::thread::hardware_concurrency());
+}
 
 /** Work in progress. */
 class Pool::Loop {
@@ -104,7 +113,7 @@ void Pool::runTogether(Work work, std::chrono::microseconds patience) {
   if (work.turns == 0) return work.done(nullptr);
   const auto end = std::chrono::steady_clock::now() + patience;
   const auto loop = std::make_shared<Loop>(std::move(work));
-  const size_t others = std::min(loop->work().turns / turnsPerThread, size_);
+  const size_t others = std::min(loop->work().turns / turnsPerThread, size_ - 1);
   if (others > 0) share(loop, others);
   while (loop->step()) {
     if (std::chrono::steady_clock::now() < end) continue;

@@ -18,6 +18,9 @@
 
 namespace vstore {
 
+/** Those that the process may run on: `taskset` and containers leave it fewer than the machine has. */
+size_t coresOfProcess();
+
 class Pool {
  public:
   enum class Priority { search, build };
@@ -59,7 +62,7 @@ class Pool {
   void start();
   void share(const std::shared_ptr<Loop>& loop, size_t threads);
 
-  const size_t size_ = std::max(1u, std::thread::hardware_concurrency());
+  const size_t size_ = coresOfProcess();
   std::mutex lifecycle_;
   size_t holders_ = 0;
   std::vector<std::thread> threads_;
