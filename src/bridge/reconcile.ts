@@ -78,6 +78,8 @@ export async function alignLog(redis: Redis, collection: Collection, losses: Log
       await collection.checkpoint();
     },
   );
+  if (!moved && collection.options.follow !== undefined && !(await hasSeen(redis, collection)))
+    await redis.hdel(syncedKey, name);
   const begin = laterId(collection.checkpointId, collection.createdId);
   await runScript(
     redis,
@@ -87,6 +89,17 @@ export async function alignLog(redis: Redis, collection: Collection, losses: Log
     name,
     begin,
   );
+}
+
+/**
+ * Whether the log has the entry that the files end with, or had it until it was trimmed. A log that is ahead of the files may
+ * lack it all the same: a replica has taken over or the AOF has lost its end, and the module has appended since.
+ */
+async function hasSeen(redis: Redis, collection: Collection): Promise<boolean> {
+  const { name } = collection;
+  const position = positionOf(collection);
+  if ((await redis.hget(collectionsKey, name)) === position) return true;
+  return (await redis.xrange(logStream(name), position, position)).length > 0;
 }
 
 async function alignControl(redis: Redis, catalog: Catalog): Promise<void> {
