@@ -2,9 +2,10 @@
  * A BullMQ queue of the sidecar's own, with the worker that runs its jobs one at a time: what checkpoints, compactions and
  * sweeps have in common.
  */
-import { Queue, Worker } from "bullmq";
+import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Logger } from "../log.ts";
+import { PatientWorker } from "./patient-worker.ts";
 import { bullPrefix } from "./streams.ts";
 
 /** What a job is about; nothing for one that is about all collections. */
@@ -12,7 +13,7 @@ export type JobData = { collection?: string };
 
 export class JobQueue {
   readonly queue: Queue<JobData>;
-  readonly #worker: Worker<JobData>;
+  readonly #worker: PatientWorker<JobData>;
   readonly #log: Logger;
 
   /** @param redis a connection that BullMQ duplicates for its worker; closed by its owner */
@@ -20,7 +21,7 @@ export class JobQueue {
     const options = { connection: redis, prefix: bullPrefix };
     this.#log = log;
     this.queue = new Queue(name, options);
-    this.#worker = new Worker(name, (job) => run(job.data), options);
+    this.#worker = new PatientWorker(name, (job) => run(job.data), options);
     this.queue.on("error", (error) => this.complain(error));
     this.#worker.on("error", (error) => this.complain(error));
   }

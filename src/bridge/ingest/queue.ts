@@ -3,10 +3,10 @@
  * died, a Redis that is full) leaves it to be run again, which is harmless because a job is idempotent. Finished jobs
  * stay visible up to a number, and without their vectors: those are in the store, and Redis' memory stays flat.
  */
-import { setTimeout as delay } from "node:timers/promises";
-import { type Job, type JobJson, UnrecoverableError, WaitingError, Worker } from "bullmq";
+import { type Job, type JobJson, UnrecoverableError, WaitingError } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Logger } from "../../log.ts";
+import { PatientWorker } from "../patient-worker.ts";
 import { bullPrefix } from "../streams.ts";
 import { type IngestResult, MalformedJob } from "./job.ts";
 
@@ -21,8 +21,6 @@ const completedJobsMax = 1_000;
 const failedJobsMax = 10_000;
 /** A malformed job up to this size is kept as it came. */
 const malformedBytesMax = 4 * 1024;
-/** Before Redis is asked again after it refused to hand out a job. */
-const refusedPauseMs = 1_000;
 
 /** The JSON text that came, and what is left of it once it has been stored. */
 export type IngestData = string | { collection: string; items: number } | { bytes: number };
@@ -35,7 +33,7 @@ export interface IngestQueueOptions {
   readonly jobsPerSecond: number | undefined;
 }
 
-export class IngestQueue extends Worker<IngestData, IngestResult> {
+export class IngestQueue extends PatientWorker<IngestData, IngestResult> {
   /** @param redis a connection that BullMQ duplicates; closed by its owner */
   constructor(
     redis: Redis,
@@ -64,16 +62,6 @@ export class IngestQueue extends Worker<IngestData, IngestResult> {
     const job = super.createJob({ ...json, data: "{}" }, id);
     job.data = json.data;
     return job;
-  }
-
-  /** A Redis that has no memory for this refuses at once, and would be asked again at once. */
-  protected override async moveToActive(token: string, name?: string): Promise<QueuedJob> {
-    try {
-      return await super.moveToActive(token, name);
-    } catch (error) {
-      await delay(refusedPauseMs);
-      throw error;
-    }
   }
 
   /**
