@@ -11,6 +11,8 @@ import { controlStream, errorsStream } from "./streams.ts";
 
 /** Redis takes at most 512 MiB in one argument (proto-max-bulk-len). */
 const answerBytesMax = 256 * 1024 * 1024;
+/** What the module appends for followed keys; clients may append a DEL too. */
+const wordsOfModule: ReadonlySet<string> = new Set(["DEL", "FOLLOWED"]);
 
 export class Answers {
   readonly #outbox: Outbox;
@@ -40,10 +42,11 @@ export class Answers {
     else this.#send(request, outcome);
   }
 
-  /** What nobody waits for may have been the word of a followed key, and would be missing for ever. */
+  /** What the module says of a followed key would be missing for ever. */
   #withdraw(collection: string, request: Request): void {
     this.#outbox.delete(request);
-    if (request.waiter.kind === "nobody") this.#outbox.outOfStep(collection);
+    if (request.waiter.kind === "nobody" && wordsOfModule.has(request.name))
+      this.#outbox.outOfStep(collection);
   }
 
   /** Says in the errors stream that a write which nobody waits for was refused. */

@@ -16,8 +16,9 @@ import { runScript } from "./script.ts";
 import { usable } from "./sources.ts";
 import { followsKey, syncedKey } from "./streams.ts";
 
-/** Between two looks at all keys of one collection: what made the first one futile may need time to pass. */
-const pauseMs = 2_000;
+/** Between two looks at all keys of one collection: what made the first one futile (a full disk) may need time to pass. */
+const pauseMsMin = 2_000;
+const pauseMsMax = 60_000;
 
 /** While the module did not know of the collection, its keys may have changed unnoticed. */
 const announceScript = `
@@ -30,8 +31,8 @@ export class Follows {
   readonly #log: Logger;
   readonly #ended: AbortSignal;
   #running: Resync | undefined;
-  /** When the last look at all keys of a collection ended, by the monotonic clock. */
-  readonly #lookedAt = new WeakMap<Collection, number>();
+  /** When the last look at all keys of a collection ended, by the monotonic clock, and how long the next one has to wait. */
+  readonly #rests = new WeakMap<Collection, { since: number; pauseMs: number }>();
 
   /** @param ended aborted when the session is over */
   constructor(redis: Redis, catalog: Catalog, log: Logger, ended: AbortSignal) {
@@ -85,21 +86,29 @@ export class Follows {
   }
 
   #hasRested(collection: Collection): boolean {
-    const last = this.#lookedAt.get(collection);
-    return last === undefined || performance.now() - last >= pauseMs;
+    const rest = this.#rests.get(collection);
+    return rest === undefined || performance.now() - rest.since >= rest.pauseMs;
+  }
+
+  /** Twice as long after each look that was not enough. */
+  #rest(collection: Collection, isInStep: boolean): void {
+    const last = this.#rests.get(collection)?.pauseMs ?? pauseMsMin / 2;
+    const pauseMs = isInStep ? pauseMsMin : Math.min(2 * last, pauseMsMax);
+    this.#rests.set(collection, { since: performance.now(), pauseMs });
   }
 
   async #run(resync: Resync): Promise<void> {
     const { collection } = resync;
+    let isInStep = false;
     try {
-      const isInStep = await resync.run();
+      isInStep = await resync.run();
       const details = { collection: collection.name, ...resync.progress, in_step: isInStep };
       this.#log.info(details, "looked at all keys that the collection follows");
     } catch (error) {
       const details = { collection: collection.name, error: (error as Error).message };
       if (!this.#ended.aborted) this.#log.warn(details, "looking at the followed keys failed");
     } finally {
-      this.#lookedAt.set(collection, performance.now());
+      this.#rest(collection, isInStep);
       this.#running = undefined;
     }
   }

@@ -27,8 +27,9 @@ export const followed = define({
   }),
   reply: "1",
   replyType: "number",
-  reserve({ catalog }, input) {
-    return catalog.get(input.collection).reserve(1);
+  reserve({ catalog, id }, input) {
+    const target = catalog.get(input.collection);
+    return hasVector(target, input.key, input.blob, timeOf(id)) ? undefined : target.reserve(1);
   },
   run({ catalog, id }, input) {
     const target = catalog.get(input.collection);
@@ -51,12 +52,16 @@ function takeOver(
   time: number,
 ): void {
   const attributes = target.options.follow?.hash?.attributes.length ? toJson(pairs) : undefined;
-  const current = target.get(key, time);
-  if (current === undefined || Buffer.compare(toBlob(current), fp32) !== 0) {
+  if (!hasVector(target, key, fp32, time)) {
     target.insert(key, toVector({ fp32 }, target.options.dimensions), { attributes }, time);
   } else if (attributes !== undefined && attributes !== (target.getAttributes(key, time) ?? "")) {
     target.setAttributes(key, attributes, time);
   }
+}
+
+function hasVector(target: Collection, key: Uint8Array, fp32: Uint8Array, time: number): boolean {
+  const current = target.get(key, time);
+  return current !== undefined && Buffer.compare(toBlob(current), fp32) === 0;
 }
 
 /** A hash's values are text, whatever they look like. */
