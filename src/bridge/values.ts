@@ -39,11 +39,13 @@ type RawValue = Buffer | (Buffer | null)[] | null;
 export class Values {
   readonly #url: string;
   readonly #calls = new Limiter(callsMax);
-  #redis: Promise<Redis> | undefined;
+  readonly #ended: AbortSignal;
+  #connection: Promise<Redis> | undefined;
 
   constructor(url: string, ended: AbortSignal) {
     this.#url = url;
-    void once(ended, "abort").then(() => this.#disconnect());
+    this.#ended = ended;
+    void once(ended, "abort").then(() => this.#disconnect(this.#connection));
   }
 
   /**
@@ -59,27 +61,29 @@ export class Values {
   }
 
   async #read(keys: readonly Uint8Array[], fields: readonly Uint8Array[]): Promise<RedisValue[]> {
+    if (this.#ended.aborted) throw new VstoreError("TRYAGAIN", "the values could not be read any more");
+    this.#connection ??= connect(this.#url, "vstore-values", {
+      socketTimeout: undefined,
+      commandTimeout: answerMsMax,
+    });
+    const connection = this.#connection;
     let redis: Redis | undefined;
     try {
-      this.#redis ??= connect(this.#url, "vstore-values", {
-        socketTimeout: undefined,
-        commandTimeout: answerMsMax,
-      });
-      redis = await this.#redis;
+      redis = await connection;
       const args = [...keys, limits.valuesBytesMax, ...fields] as (Buffer | number)[];
       const values = await redis.callBuffer("EVAL_RO", script, keys.length, ...args);
       return (values as RawValue[]).map((value) => decode(value, fields));
     } catch (error) {
       const refusal = asRefusal(error as Error, redis);
-      if (refusal.code === "TRYAGAIN") this.#disconnect();
+      if (refusal.code === "TRYAGAIN") this.#disconnect(connection);
       throw refusal;
     }
   }
 
-  /** The next search connects anew. */
-  #disconnect(): void {
-    void this.#redis?.then((redis) => redis.disconnect()).catch(() => {});
-    this.#redis = undefined;
+  /** The next search connects anew, if none has since. */
+  #disconnect(connection: Promise<Redis> | undefined): void {
+    void connection?.then((redis) => redis.disconnect()).catch(() => {});
+    if (this.#connection === connection) this.#connection = undefined;
   }
 }
 
