@@ -121,6 +121,8 @@ test("a list in the place of the errors is left alone, and the refusal is logged
 test.each([
   ["vstore:collections", "list"],
   ["vstore:store", "list"],
+  ["vstore:follows", "list"],
+  ["vstore:synced", "list"],
   ["vstore:leader", "list"],
   ["vstore:epoch", "list"],
   ["vstore:epoch", "string"],

@@ -11,7 +11,7 @@ import { compareIds } from "../engine/log-id.ts";
 import { assertType, lastId } from "./key-state.ts";
 import { runScript } from "./script.ts";
 import { positionOf, usable } from "./sources.ts";
-import { collectionsKey, logStream, storeKey } from "./streams.ts";
+import { collectionsKey, followsKey, logStream, storeKey, syncedKey } from "./streams.ts";
 
 /**
  * Names the collections that Redis still has and the files have dropped.
@@ -19,7 +19,7 @@ import { collectionsKey, logStream, storeKey } from "./streams.ts";
  * @throws Error when the files are not the ones that the logs belong to
  */
 export async function checkFiles(redis: Redis, catalog: Catalog): Promise<string[]> {
-  await assertType(redis, "hash", collectionsKey);
+  await assertType(redis, "hash", collectionsKey, followsKey, syncedKey);
   await assertType(redis, "string", storeKey);
   const isPaired = catalog.storeId !== undefined && (await redis.get(storeKey)) === catalog.storeId;
   const known = new Set(catalog.names());
