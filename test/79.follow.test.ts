@@ -1,11 +1,12 @@
 /** FOLLOW PREFIX: a vector goes with the Redis key of the same name, through the log, once. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { createFollowing, entriesOf, untilVectors, vectorKeys } from "./harness/following.ts";
 import { fp32 } from "./harness/fp32.ts";
+import { startRedis } from "./harness/redis-server.ts";
 import { connectClient } from "./harness/serving.ts";
-import { startVstore, type Vstore } from "./harness/sidecar.ts";
+import { startSidecar, startVstore, type Vstore } from "./harness/sidecar.ts";
 
 let vstore: Vstore;
 let redis: Redis;
@@ -188,6 +189,22 @@ describe("CREATE", () => {
     expect(await create()).toBe("OK");
     expect(await create()).toBe(null);
   });
+});
+
+test("CREATE refuses to follow where no keys are followed: in another database", async () => {
+  const server = await startRedis();
+  const url = `${server.url}/1`;
+  const sidecar = startSidecar({ redisUrl: url });
+  const client = connectClient(url);
+  onTestFinished(async () => {
+    client.disconnect();
+    await sidecar.kill();
+    await server.stop();
+  });
+  await sidecar.waitReady();
+  const create = client.call("VSTORE.CREATE", "c", "DIM", 2, "FOLLOW", "PREFIX", "c:");
+  await expect(create).rejects.toThrow("'FOLLOW' needs a sidecar in database 0");
+  expect(await client.call("VSTORE.LIST")).toEqual([]);
 });
 
 test("DROP ends the following", async () => {

@@ -170,9 +170,11 @@ export class Service {
     const values = new Values(url, this.#session.signal);
     const answers = new Answers(this.#outbox);
     const obstructions = new Obstructions(reader, log);
+    const database = writer.options.db ?? 0;
     const context = ({ id }: Request) => ({
       catalog: this.#catalog,
       id,
+      database,
       logFacts: (name?: string) => ({
         ...this.#losses.facts(name),
         ...obstructions.facts(name),

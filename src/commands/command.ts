@@ -13,6 +13,8 @@ export type RedisValue = Uint8Array | Map<Uint8Array, Uint8Array | null> | null;
 export interface Context {
   readonly catalog: Catalog;
   readonly id: string;
+  /** Number of the Redis database that the logs are in; undefined without a Redis. */
+  readonly database?: number;
   /** What whoever keeps the write-ahead logs knows of one of them, or of all; for INFO. */
   readonly logFacts?: (collection?: string) => Record<string, string | number>;
   /** Reads keys of Redis: of hashes all fields, or those that are named. */

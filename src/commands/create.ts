@@ -1,5 +1,6 @@
 /** VSTORE.CREATE: a new collection. Its dimension and metric never change. */
 import { quantizations, resolveOptions } from "../engine/options.ts";
+import { VstoreError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { afterToken, collection, flag, integerValue, options, sequence, word } from "./arguments.ts";
 import { define } from "./command.ts";
@@ -39,7 +40,8 @@ export const create = define({
   }),
   reply: "OK; nil when the collection exists and NX is given",
   replyType: '"OK" | null',
-  async run({ catalog, id }, { collection: name, dimensions, options: { nx, follow, ...given } }) {
+  async run({ catalog, id, database }, { collection: name, dimensions, options: { nx, follow, ...given } }) {
+    if (follow) assertFollowable(database);
     if (nx && catalog.find(name)) return null;
     await catalog.create(
       name,
@@ -49,3 +51,9 @@ export const create = define({
     return OK;
   },
 });
+
+function assertFollowable(database = 0): void {
+  if (database === 0) return;
+  const message = `'FOLLOW' needs a sidecar in database 0, whose keys are followed; it is in database ${database}`;
+  throw new VstoreError("ERR", message);
+}
