@@ -24,6 +24,7 @@ typedef struct {
 
 static Change *changes;
 static size_t change_count, change_capacity;
+static bool is_settling;
 /* Redis drops the keys that have expired as it loads a snapshot, and tells nobody. */
 static bool loads_snapshot;
 
@@ -60,6 +61,15 @@ static bool concerns_any(const RedisModuleString *key, bool ended) {
     return false;
 }
 
+/* What one script does to one key again and again is told once: the key is looked at when the script has ended. */
+static bool is_noted(const RedisModuleString *key, bool ended) {
+    if (is_settling || change_count == 0) return false;
+    Change *last = &changes[change_count - 1];
+    if (RedisModule_StringCompare(last->key, key) != 0) return false;
+    last->ended |= ended;
+    return true;
+}
+
 /* A copy of the key's name: that of the event may lie on Redis' stack. */
 static void note_change(const RedisModuleString *key, bool ended) {
     size_t length;
@@ -81,6 +91,7 @@ void keyspace_settle(RedisModuleCtx *ctx) {
     if (change_count == 0) return;
     int database = RedisModule_GetSelectedDb(ctx);
     RedisModule_SelectDb(ctx, FOLLOWED_DATABASE);
+    is_settling = true;
     for (size_t at = 0; at < change_count; at++) {
         Change change = changes[at];
         for (size_t i = 0; i < follows_count(); i++) {
@@ -90,6 +101,7 @@ void keyspace_settle(RedisModuleCtx *ctx) {
         RedisModule_FreeString(NULL, change.key);
     }
     change_count = 0;
+    is_settling = false;
     RedisModule_SelectDb(ctx, database);
 }
 
@@ -125,6 +137,7 @@ static int on_event(RedisModuleCtx *ctx, int type, const char *event, RedisModul
     /* A hash that has lost its last field is gone, and "del" comes right after. HSET takes none away, and is to be quick. */
     if (type == REDISMODULE_NOTIFY_HASH && strcmp(event, "hset") != 0 && !RedisModule_KeyExists(ctx, key))
         return REDISMODULE_OK;
+    if (is_noted(key, ended)) return REDISMODULE_OK;
     note_change(key, ended);
     settle_soon(ctx);
     return REDISMODULE_OK;
@@ -159,6 +172,8 @@ int keyspace_open(RedisModuleCtx *ctx) {
         RedisModule_SubscribeToServerEvent(ctx, replica_loading, on_replica_loading) != REDISMODULE_OK)
         return REDISMODULE_ERR;
     follows_load(ctx);
+    /* Loaded into a Redis that has data already: what happened to the keys without the module, nobody knows. */
+    if (follows_count() > 0) RedisModule_CreateTimer(ctx, 0, lose_all, NULL);
     return REDISMODULE_OK;
 }
 

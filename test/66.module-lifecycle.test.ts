@@ -1,10 +1,8 @@
-import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
 import { PlayedSidecar, type Request } from "./harness/played-sidecar.ts";
-import { type RedisServer, startRedis } from "./harness/redis-server.ts";
+import { modulePath, type RedisServer, startRedis } from "./harness/redis-server.ts";
 import { RespClient } from "./harness/resp.ts";
 
-const modulePath = fileURLToPath(new URL("../redis/vstore.so", import.meta.url));
 const log = "vstore:{docs}:log";
 const queries = "vstore:{docs}:queries";
 

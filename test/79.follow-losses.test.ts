@@ -1,5 +1,5 @@
 /** Vectors stay in step with the keys whatever happens to Redis, its data, the logs and the sidecar. */
-import { copyFileSync } from "node:fs";
+import { copyFileSync, readdirSync, statSync, truncateSync } from "node:fs";
 import { join as joinPath } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
@@ -7,7 +7,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { temporaryDirectory } from "./harness/directory.ts";
 import { entriesOf, infoOf, redisKeys, untilInStep, untilVectors } from "./harness/following.ts";
 import { fp32 } from "./harness/fp32.ts";
-import { type RedisOptions, type RedisServer, startRedis } from "./harness/redis-server.ts";
+import { modulePath, type RedisOptions, type RedisServer, startRedis } from "./harness/redis-server.ts";
 import { connectClient, served, until } from "./harness/serving.ts";
 import { type SidecarProcess, startSidecar } from "./harness/sidecar.ts";
 
@@ -51,6 +51,12 @@ async function start(count: number, options: RedisOptions = {}): Promise<void> {
 async function write(i: number): Promise<void> {
   const pair = redis.multi().set(`p:${i}`, "value").call("VSTORE.INSERT", "p", `p:${i}`, "FP32", fp32(i, 1));
   await pair.hset(`h:${i}`, "v", fp32(i, 1)).exec();
+}
+
+/** The file that Redis appends to. */
+function aofOf({ directory }: RedisServer): string {
+  const files = readdirSync(joinPath(directory, "appendonlydir"));
+  return joinPath(directory, "appendonlydir", files.find((name) => name.endsWith(".incr.aof"))!);
 }
 
 /** Vectors are those of the keys that Redis has, and "beside". */
@@ -177,6 +183,22 @@ describe("Redis starts again", () => {
     expect(looks()).toBe(before);
   });
 
+  test("from an AOF that has lost its end, and its log is ahead of the files before a sidecar is there", async () => {
+    await start(5, { appendonly: "always" });
+    const { size } = statSync(aofOf(server));
+    await redis.hset("h:1", "v", fp32(8, 8));
+    await redis.del("h:2", "p:2");
+    await untilVectors(redis, "h", ["h:0", "h:1", "h:3", "h:4"]);
+    await sidecar.stop();
+    await server.kill();
+    truncateSync(aofOf(server), size);
+    await server.restart();
+    await write(9);
+    await join();
+    await untilVectors(redis, "h", ["h:0", "h:1", "h:2", "h:3", "h:4", "h:9"]);
+    expect(await redis.call("VSTORE.GET", "h", "h:1")).toEqual(["1", "1"]);
+  });
+
   test("and keys go before a sidecar is there: they are in the log", async () => {
     await start(5, { appendonly: "always" });
     await sidecar.stop();
@@ -243,6 +265,16 @@ describe("Redis starts again", () => {
     await redis.del("h:3", "p:3");
     await inStep();
   });
+});
+
+test("the module is loaded anew, and keys have gone meanwhile", async () => {
+  await start(5);
+  await sidecar.stop();
+  await redis.call("MODULE", "UNLOAD", "vstore");
+  await redis.del("p:1", "h:1");
+  await redis.call("MODULE", "LOAD", modulePath);
+  await join();
+  await inStep();
 });
 
 test("a replica appends nothing by itself, and follows once it is the master", async () => {

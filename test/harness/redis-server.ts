@@ -22,7 +22,7 @@ export interface RedisOptions {
   port?: number;
 }
 
-const modulePath = fileURLToPath(new URL("../../redis/vstore.so", import.meta.url));
+export const modulePath = fileURLToPath(new URL("../../redis/vstore.so", import.meta.url));
 const startMillisecondsMax = 20_000;
 /** Another process may take the free port before Redis does. */
 const startAttemptsMax = 5;
