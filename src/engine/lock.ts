@@ -21,7 +21,7 @@ export class DirectoryLock {
 
   /**
    * Keeps a process that would write away, without leaving a trace: for those who only read. Undefined when there is no
-   * lock file, as in a backup.
+   * lock file, as in a copy made by hand.
    *
    * @throws {VstoreError} LOCKED
    */
