@@ -51,8 +51,9 @@ void Environment::finished(Pending* pending) {
   // The environment's end may be waiting, and destroy it right after.
   const auto self = shared_from_this();
   if (std::this_thread::get_id() == thread_) {
-    deliver(env_, Napi::Function(), this, pending);
+    settle(env_, std::unique_ptr<Pending>(pending));
   } else {
+    undelivered_++;
     deliveries_.NonBlockingCall(pending);
   }
   const std::lock_guard lock(mutex_);
@@ -61,10 +62,16 @@ void Environment::finished(Pending* pending) {
 }
 
 void Environment::deliver(Napi::Env env, Napi::Function, Environment* environment, Pending* pending) {
-  const std::unique_ptr<Pending> owned(pending);
+  std::unique_ptr<Pending> owned(pending);
   // Without an environment there is nobody left to tell.
   if (env == nullptr) return;
-  if (--environment->unsettled_ == 0) environment->deliveries_.Unref(env);
+  environment->undelivered_--;
+  environment->settle(env, std::move(owned));
+}
+
+void Environment::settle(Napi::Env env, std::unique_ptr<Pending> pending) {
+  settled_++;
+  if (--unsettled_ == 0) deliveries_.Unref(env);
   pending->settle(env);
 }
 

@@ -50,9 +50,14 @@ class Environment : public std::enable_shared_from_this<Environment> {
   Napi::Promise begin(Pending* pending);
   /** On any thread: the work is done. Nothing of it may be touched afterwards. */
   void finished(Pending* pending);
+  /** Promises that were settled so far: what waits for them has not run within one call from JavaScript. */
+  size_t settled() const { return settled_; }
+  /** Whether promises wait for the environment's thread to settle them. */
+  bool hasDeliveries() const { return undelivered_.load() > 0; }
 
  private:
   static void deliver(Napi::Env env, Napi::Function, Environment* environment, Pending* pending);
+  void settle(Napi::Env env, std::unique_ptr<Pending> pending);
   void end();
   using Deliveries = Napi::TypedThreadSafeFunction<Environment, Pending, deliver>;
 
@@ -66,10 +71,14 @@ class Environment : public std::enable_shared_from_this<Environment> {
   bool ended_ = false;
   /** Promises begun and not settled yet: they keep the event loop alive. */
   size_t unsettled_ = 0;
+  size_t settled_ = 0;
+
+  /** Of them, those that other threads have finished. */
+  std::atomic<size_t> undelivered_{0};
 
   std::mutex mutex_;
   std::condition_variable idle_;
-  /** Of them, those that some thread works on. */
+  /** Those that some thread works on. */
   size_t unfinished_ = 0;
 };
 

@@ -13,7 +13,7 @@ GraphOptions optionsOf(const Napi::CallbackInfo& info) {
           static_cast<Quantization>(uint32At(info, 2)), uint32At(info, 3), uint32At(info, 4)};
 }
 
-/** Arguments 1 to 7 of search. */
+/** Arguments 1 to 8 of search. */
 SearchOptions searchOptionsOf(const Napi::CallbackInfo& info) {
   SearchOptions options{uint32At(info, 1),
                         uint32At(info, 2),
@@ -22,8 +22,8 @@ SearchOptions searchOptionsOf(const Napi::CallbackInfo& info) {
                         uint32At(info, 5),
                         uint32At(info, 6),
                         std::nullopt};
-  if (info[7].IsTypedArray()) {
-    const auto bitmap = info[7].As<Napi::Uint8Array>();
+  if (info[8].IsTypedArray()) {
+    const auto bitmap = info[8].As<Napi::Uint8Array>();
     options.allowed.emplace(bitmap.Data(), bitmap.Data() + bitmap.ByteLength());
   }
   return options;
@@ -180,7 +180,7 @@ Napi::Value NativeGraph::add(const Napi::CallbackInfo& info) {
     environment->finished(work);
   };
   const Napi::Promise promise = environment_->begin(work);
-  Pool::ofProcess().run({Pool::Priority::build, count, link, done, *stopped_});
+  Pool::ofProcess().run({Pool::Kind::build, count, link, done, *stopped_});
   return promise;
 }
 
@@ -196,7 +196,11 @@ Napi::Value NativeGraph::search(const Napi::CallbackInfo& info) {
     environment->finished(work);
   };
   const Napi::Promise promise = environment_->begin(work);
-  search->start(Pool::ofProcess(), *stopped_, done);
+  const bool together = info[7].As<Napi::Boolean>().Value();
+  const auto wanted = [together, environment = environment_.get(), settled = environment_->settled()] {
+    return !together || environment->hasDeliveries() || environment->settled() != settled;
+  };
+  search->start(Pool::ofProcess(), *stopped_, done, wanted);
   return promise;
 }
 

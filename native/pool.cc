@@ -1,6 +1,8 @@
 /** Threads and their queues. */
 #include "pool.h"
 
+#include <chrono>
+
 #ifdef __linux__
 #include <sched.h>
 #include <sys/resource.h>
@@ -16,6 +18,10 @@ namespace {
 
 /** Turns that make it worth waking another thread, where the calling one takes part. */
 constexpr size_t turnsPerThread = 3;
+
+using Clock = std::chrono::steady_clock;
+/** How long a calling thread takes part, where nothing waits for it. */
+constexpr std::chrono::microseconds patience(1'000);
 
 /** On Linux niceness belongs to a thread. Where it cannot be had, builds only compete as equals. */
 void yieldToOthers() {
@@ -88,8 +94,7 @@ void Pool::release() {
     const std::lock_guard lock(mutex_);
     ending_ = true;
   }
-  search_.wake.notify_all();
-  build_.wake.notify_all();
+  for (Queue& queue : queues_) queue.wake.notify_all();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
   ending_ = false;
@@ -97,56 +102,73 @@ void Pool::release() {
 
 void Pool::start() {
   const std::lock_guard lifecycle(lifecycle_);
-  while (threads_.size() < 2 * size_) {
-    const auto priority = threads_.size() % 2 == 0 ? Priority::search : Priority::build;
-    threads_.emplace_back([this, priority] { serve(priority); });
+  if (!threads_.empty()) return;
+  for (const Kind kind : {Kind::help, Kind::search, Kind::build}) {
+    for (size_t i = 0; i < threadsOf(kind); i++) threads_.emplace_back([this, kind] { serve(kind); });
   }
 }
 
 void Pool::run(Work work) {
   if (work.turns == 0) return work.done(nullptr);
   const auto loop = std::make_shared<Loop>(std::move(work));
-  share(loop, std::min(loop->work().turns, size_));
+  const size_t threads = std::min(loop->work().turns, threadsOf(loop->work().kind));
+  share(loop, threads, threads);
 }
 
-void Pool::runTogether(Work work, std::chrono::microseconds patience) {
+void Pool::runTogether(Work work, const std::function<bool()>& wanted) {
   if (work.turns == 0) return work.done(nullptr);
-  const auto end = std::chrono::steady_clock::now() + patience;
   const auto loop = std::make_shared<Loop>(std::move(work));
   const size_t others = std::min(loop->work().turns / turnsPerThread, size_ - 1);
-  if (others > 0) share(loop, others);
-  while (loop->step()) {
-    if (std::chrono::steady_clock::now() < end) continue;
-    if (others == 0) share(loop, 1);
-    return;
+  share(loop, others + 1, others);
+  Queue& queue = queueOf(Kind::help);
+  const auto end = Clock::now() + patience;
+  Lock lock(mutex_);
+  while (!queue.loops.empty() && !wanted() && Clock::now() < end) step(queue, lock);
+  if (queue.loops.empty()) return;
+  Queue& next = wanted() ? queue : queueOf(Kind::search);
+  if (&next != &queue) {
+    // Somebody takes the place of this thread, which goes back to its events.
+    next.loops.push_back(std::move(queue.loops.front()));
+    queue.loops.pop_front();
   }
+  lock.unlock();
+  wake(next, 1);
 }
 
-/** Lets so many threads take turns of it. */
-void Pool::share(const std::shared_ptr<Loop>& loop, size_t threads) {
-  start();
-  Queue& queue = loop->work().priority == Priority::search ? search_ : build_;
+/** Lets so many threads take turns of it, and wakes some of them. */
+void Pool::share(const std::shared_ptr<Loop>& loop, size_t threads, size_t woken) {
+  Queue& queue = queueOf(loop->work().kind);
   {
     const std::lock_guard lock(mutex_);
     queue.loops.insert(queue.loops.end(), threads, loop);
   }
+  if (woken > 0) wake(queue, woken);
+}
+
+void Pool::wake(Queue& queue, size_t threads) {
+  start();
   for (size_t i = 0; i < threads; i++) queue.wake.notify_one();
 }
 
-void Pool::serve(Priority priority) {
-  if (priority == Priority::build) yieldToOthers();
-  Queue& queue = priority == Priority::search ? search_ : build_;
-  std::unique_lock lock(mutex_);
+void Pool::serve(Kind kind) {
+  if (kind == Kind::build) yieldToOthers();
+  Queue& queue = queueOf(kind);
+  Lock lock(mutex_);
   for (;;) {
     queue.wake.wait(lock, [&] { return ending_ || !queue.loops.empty(); });
     if (ending_) return;
-    std::shared_ptr<Loop> loop = std::move(queue.loops.front());
-    queue.loops.pop_front();
-    lock.unlock();
-    const bool more = loop->step();
-    lock.lock();
-    if (more) queue.loops.push_back(std::move(loop));
+    step(queue, lock);
   }
+}
+
+/** Takes a turn of the first loop, and lets the others have theirs next. */
+void Pool::step(Queue& queue, Lock& lock) {
+  const std::shared_ptr<Loop> loop = std::move(queue.loops.front());
+  queue.loops.pop_front();
+  lock.unlock();
+  const bool more = loop->step();
+  lock.lock();
+  if (more) queue.loops.push_back(loop);
 }
 
 }  // namespace vstore

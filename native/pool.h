@@ -1,12 +1,12 @@
 /**
- * The threads of the process, shared by all its environments: one per core that searches, and one per core that
- * builds, which the system lets run when nobody else wants the core. So a search waits for no insertion, and neither
- * do the event loop, or a Redis on the same machine. Work comes as loops whose turns any thread of its kind may take.
+ * The threads of the process, shared by all its environments: one per core that searches; one less that helps those who
+ * ask with what they begin themselves; and one per core that builds, which the system lets run when nobody else wants the
+ * core. So a search waits for no insertion, and neither do the event loop, or a Redis on the same machine. Work comes as
+ * loops whose turns any thread of its kind may take.
  */
 #pragma once
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -23,10 +23,11 @@ size_t coresOfProcess();
 
 class Pool {
  public:
-  enum class Priority { search, build };
+  enum class Kind { help, search, build };
+  static constexpr size_t kinds = 3;
 
   struct Work {
-    Priority priority;
+    Kind kind;
     size_t turns;
     /** Runs once for each turn, on any thread. */
     std::function<void(size_t turn)> turn;
@@ -45,22 +46,28 @@ class Pool {
   /** Starts the threads when they are not there yet. `done` may run before it returns when there are no turns. */
   void run(Work work);
   /**
-   * The same, but the calling thread takes turns too until `patience` is over, and wakes others only for what is worth it:
-   * a hand-over costs about as much as a small turn. `done` may run before it returns.
+   * The same, but the calling thread takes turns too, of everything that was begun so, for a millisecond, until it is
+   * `wanted` elsewhere, or nothing is left. It wakes others only for what is worth it: a hand-over costs about as much as a small turn. `done` may
+   * run before it returns.
    */
-  void runTogether(Work work, std::chrono::microseconds patience);
+  void runTogether(Work work, const std::function<bool()>& wanted);
   size_t size() const { return size_; }
 
  private:
   class Loop;
-  /** Loops of one priority that wait; each is in it once for each thread that may work on it. */
+  /** Loops of one kind that wait; each is in it once for each thread that may work on it. */
   struct Queue {
     std::condition_variable wake;
     std::deque<std::shared_ptr<Loop>> loops;
   };
-  void serve(Priority priority);
+  using Lock = std::unique_lock<std::mutex>;
+  size_t threadsOf(Kind kind) const { return kind == Kind::help ? std::max<size_t>(1, size_ - 1) : size_; }
   void start();
-  void share(const std::shared_ptr<Loop>& loop, size_t threads);
+  void serve(Kind kind);
+  void step(Queue& queue, Lock& lock);
+  void wake(Queue& queue, size_t threads);
+  void share(const std::shared_ptr<Loop>& loop, size_t threads, size_t woken);
+  Queue& queueOf(Kind kind) { return queues_[static_cast<size_t>(kind)]; }
 
   const size_t size_ = coresOfProcess();
   std::mutex lifecycle_;
@@ -69,8 +76,7 @@ class Pool {
 
   std::mutex mutex_;
   bool ending_ = false;
-  Queue search_;
-  Queue build_;
+  Queue queues_[kinds];
 };
 
 }  // namespace vstore

@@ -22,9 +22,18 @@ class Rows {
   uint64_t end() const { return segments_.empty() ? 0 : segments_.back().end; }
 
   const float* row(Slot slot) const {
-    const auto isBefore = [](const Segment& segment, Slot wanted) { return segment.end <= wanted; };
-    const auto segment = std::lower_bound(segments_.begin(), segments_.end(), slot, isBefore);
+    const auto segment = find(slot);
     return segment->data + (slot - segment->begin) * dimensions_;
+  }
+
+  /** Calls `visit(slot, row)` for the slots of [from, to), in order. */
+  template <class Visit>
+  void forEach(uint64_t from, uint64_t to, const Visit& visit) const {
+    for (auto segment = find(from); from < to; ++segment) {
+      const float* row = segment->data + (from - segment->begin) * dimensions_;
+      const uint64_t end = std::min(to, segment->end);
+      for (; from < end; from++, row += dimensions_) visit(static_cast<Slot>(from), row);
+    }
   }
 
   size_t rowBytes() const { return dimensions_ * sizeof(float); }
@@ -35,6 +44,10 @@ class Rows {
     uint64_t end;
     const float* data;
   };
+  std::vector<Segment>::const_iterator find(uint64_t slot) const {
+    const auto isBefore = [](const Segment& segment, uint64_t wanted) { return segment.end <= wanted; };
+    return std::lower_bound(segments_.begin(), segments_.end(), slot, isBefore);
+  }
   uint32_t dimensions_;
   std::vector<Segment> segments_;
 };

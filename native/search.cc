@@ -6,11 +6,12 @@ namespace {
 
 /** Rows that one turn of a scan looks at: they stay in the cache while all queries do. */
 constexpr size_t blockBytes = 256 << 10;
+/** How far ahead of the row that it looks at a scan asks for memory: the processor itself stops at the end of each page. */
+constexpr size_t aheadBytes = 8 << 10;
 /** Scans up to this size are not worth waking another thread for: about 0.1 ms. */
 constexpr size_t aloneBytes = 1 << 20;
-/** What a walk may look at to be done on the thread that asks, some 0.3 ms, and how long that thread goes on with walks. */
+/** What a walk may look at to be done on the thread that asks, some 0.3 ms. */
 constexpr size_t soonBytes = 2 << 20;
-constexpr std::chrono::microseconds patience(1'000);
 /** Candidates of the graph whose exact distance is looked up, per result wanted. */
 constexpr size_t rescoredPerResult = 4;
 /** Nodes that a walk looks at per candidate that it keeps, about, and what a scanned row costs in such looks. */
@@ -63,7 +64,7 @@ Search::Search(std::shared_ptr<const Graph> graph, std::shared_ptr<const Rows> r
   }
 }
 
-void Search::start(Pool& pool, const std::atomic<bool>& stopped, Done done) {
+void Search::start(Pool& pool, const std::atomic<bool>& stopped, Done done, Wanted wanted) {
   const auto self = shared_from_this();
   const auto walkOne = [self](size_t i) {
     if (!self->options_.exact) self->walk(self->queries_[i]);
@@ -72,9 +73,11 @@ void Search::start(Pool& pool, const std::atomic<bool>& stopped, Done done) {
     if (failure) return done(failure);
     self->startScan(pool, stopped, done);
   };
-  Pool::Work walks{Pool::Priority::search, queries_.size(), walkOne, scanAll, stopped};
-  if (isSoonDone()) return pool.runTogether(std::move(walks), patience);
-  pool.run(std::move(walks));
+  const auto walkEach = [&](Pool::Kind kind) {
+    return Pool::Work{kind, queries_.size(), walkOne, scanAll, stopped};
+  };
+  if (isSoonDone()) return pool.runTogether(walkEach(Pool::Kind::help), wanted);
+  pool.run(walkEach(Pool::Kind::search));
 }
 
 /** Whether a walk takes less time than it takes to wake another thread and to be woken by it. */
@@ -132,7 +135,7 @@ void Search::startScan(Pool& pool, const std::atomic<bool>& stopped, Done done) 
     for (size_t block = 0; block < blocks; block++) scanBlock(block);
     return end(nullptr);
   }
-  pool.run({Pool::Priority::search, blocks, scanOne, end, stopped});
+  pool.run({Pool::Kind::search, blocks, scanOne, end, stopped});
 }
 
 void Search::scanBlock(size_t block) {
@@ -146,12 +149,12 @@ void Search::scanBlock(size_t block) {
 
 void Search::scan(Query& query, Slot from, Slot to) const {
   Nearest nearest(options_.k, query.limit());
-  for (Slot slot = from; slot < to; slot++) {
-    const float* row = rows_->row(slot);
+  rows_->forEach(from, to, [&](Slot slot, const float* row) {
+    prefetchLines(reinterpret_cast<const std::byte*>(row) + aheadBytes, rows_->rowBytes());
     // Most rows are too far: whether they are alive is not worth another cache line.
-    if (query.distance.atLeast(row) > nearest.limit() || !sees(slot)) continue;
+    if (query.distance.atLeast(row) > nearest.limit() || !sees(slot)) return;
     nearest.offer({query.distance(row), slot});
-  }
+  });
   const std::lock_guard lock(query.mutex);
   for (const Neighbour& neighbour : nearest.neighbours()) query.nearest.offer(neighbour);
 }

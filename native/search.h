@@ -58,12 +58,14 @@ class Nearest {
 class Search : public std::enable_shared_from_this<Search> {
  public:
   using Done = std::function<void(std::exception_ptr)>;
+  /** Whether the thread that asks has something better to do by now than to take part. */
+  using Wanted = std::function<bool()>;
 
   Search(std::shared_ptr<const Graph> graph, std::shared_ptr<const Rows> rows, SearchOptions options,
          const float* queries, size_t count);
 
   /** Works it off on the threads of the pool, and where it is soon done on the calling one; `done` is called on one of them. */
-  void start(Pool& pool, const std::atomic<bool>& stopped, Done done);
+  void start(Pool& pool, const std::atomic<bool>& stopped, Done done, Wanted wanted);
   size_t size() const { return queries_.size(); }
   /** The results of a query, nearest first, once it is done. */
   const std::vector<Neighbour>& results(size_t query) const { return queries_[query].nearest.neighbours(); }

@@ -88,7 +88,7 @@ class Stress {
       const auto slot = static_cast<Slot>(from + i);
       if (graph_->nodes.node(slot).life.isAlive()) graph_->insert(slot, rows_->row(slot));
     };
-    Pool::ofProcess().run({Pool::Priority::build, to - from, link, additions_.begin(), never_});
+    Pool::ofProcess().run({Pool::Kind::build, to - from, link, additions_.begin(), never_});
   }
 
   void search(int i) {
@@ -98,10 +98,11 @@ class Stress {
     const float* query = &data_[random_() % (slots_ + 1) * dimensions];
     const auto work = std::make_shared<Search>(graph_, rows_, options, query, 1);
     const auto end = searches_.begin();
-    work->start(Pool::ofProcess(), never_, [this, work, options, end](std::exception_ptr failure) {
+    const auto done = [this, work, options, end](std::exception_ptr failure) {
       if (!failure) check(*work, options);
       end(failure);
-    });
+    };
+    work->start(Pool::ofProcess(), never_, done, [isBusy = i % 3 == 0] { return isBusy; });
   }
 
   void check(const Search& search, const SearchOptions& options) const {

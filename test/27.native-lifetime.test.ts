@@ -205,6 +205,7 @@ describe("nonsense is refused with the name of the argument", () => {
     await wrong("k", { k: 10_001 });
     await wrong("ef", { ef: 0 });
     await wrong("exact", { exact: 1 });
+    await wrong("together", { together: 1 });
     await wrong("within", { within: Number.NaN });
     await wrong("slots", { slots: 21 });
     await wrong("watermark", { watermark: 11 });

@@ -70,6 +70,30 @@ describe("search", () => {
     for (const { slot, distance } of found) expect(distance).toBe(exact.get(slot));
   });
 
+  test("many batches at once, each left to other threads or not, find what each query finds alone", async () => {
+    const fixture = await filled(random, {}, 2_000);
+    for (let i = 0; i < 100; i++) fixture.insert(randomVector(random, 16));
+    const { slots, watermark } = fixture;
+    const asked = Array.from({ length: 40 }, () => {
+      const queries = Array.from({ length: 1 + Math.floor(random() * 16) }, () => randomVector(random, 16));
+      const options = { k: 10, ef: 1 + Math.floor(random() * 600), slots, watermark };
+      return { queries, options, together: random() < 0.5 };
+    });
+    const answers = await Promise.all(
+      asked.map(({ queries, options, together }) => {
+        const all = Float32Array.from(queries.flatMap((query) => [...query]));
+        return fixture.graph.search(all, { ...options, together });
+      }),
+    );
+    for (const [at, { queries, options }] of asked.entries()) {
+      for (const [i, query] of queries.entries()) {
+        const alone = (await fixture.search(query, options)).map(({ slot }) => slot);
+        expect([...answers[at]!.slots.subarray(i * 10, i * 10 + 10)]).toEqual(alone);
+      }
+    }
+    fixture.graph.close();
+  });
+
   test("equal distances come in the order of their slots", async () => {
     const fixture = new Fixture({}, 100);
     for (let i = 0; i < 40; i++) fixture.insert(new Float32Array(16).fill(1));

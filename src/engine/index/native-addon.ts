@@ -31,6 +31,8 @@ export interface GraphSearchOptions {
   readonly slots: number;
   /** Slots below it are in the graph or dead; the rest is scanned. */
   readonly watermark: number;
+  /** The calling thread may take part for a millisecond, which is faster for few queries; it does without it. */
+  readonly together?: boolean;
   /** One bit for each slot that may be found, lowest bit first; slots beyond its end may not. */
   readonly allowed?: Uint8Array;
 }
@@ -58,6 +60,7 @@ interface AddonGraph {
     within: number,
     slots: number,
     watermark: number,
+    together: boolean,
     allowed: Uint8Array | undefined,
   ): Promise<GraphSearchResults>;
   save(path: string): Promise<void>;
@@ -194,18 +197,28 @@ export class NativeGraph {
    */
   async search(queries: Float32Array, options: GraphSearchOptions): Promise<GraphSearchResults> {
     const graph = this.#open;
-    const { k, ef, exact = false, within = Number.POSITIVE_INFINITY, slots, watermark, allowed } = options;
+    const {
+      k,
+      ef,
+      exact = false,
+      within = Number.POSITIVE_INFINITY,
+      slots,
+      watermark,
+      together = true,
+      allowed,
+    } = options;
     checkVectors("queries", queries, this.options.dimensions);
     checkInteger("k", k, limits.countMin, limits.countMax);
     checkInteger("ef", ef, limits.efMin, limits.efMax);
     checkInteger("slots", slots, 0, this.#rows);
     checkInteger("watermark", watermark, 0, slots);
     if (typeof exact !== "boolean") throw new TypeError("'exact' must be a boolean");
+    if (typeof together !== "boolean") throw new TypeError("'together' must be a boolean");
     if (typeof within !== "number" || Number.isNaN(within)) throw new TypeError("'within' must be a number");
     if (allowed !== undefined && !(allowed instanceof Uint8Array)) {
       throw new TypeError("'allowed' must be a Uint8Array");
     }
-    return graph.search(queries, k, ef, exact, within, slots, watermark, allowed);
+    return graph.search(queries, k, ef, exact, within, slots, watermark, together, allowed);
   }
 
   /** Writes the graph to a file. Nothing can be added meanwhile; all else goes on. What a failure leaves stays there. */

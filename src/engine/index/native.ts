@@ -93,16 +93,16 @@ class NativeIndex implements VectorIndex {
     for (let from = 0; from < asked.length; ) {
       let to = from + 1;
       while (to < asked.length && to - from < BATCH_QUESTIONS_MAX && areAlike(asked[from]!, asked[to]!)) to++;
-      void this.#askTogether(asked.slice(from, to));
+      void this.#askTogether(asked.slice(from, to), to === asked.length);
       from = to;
     }
   }
 
-  async #askTogether(batch: readonly Asked[]): Promise<void> {
+  async #askTogether(batch: readonly Asked[], together: boolean): Promise<void> {
     try {
       this.#followSegments();
       const { question } = batch.at(-1)!; // the watermark only rises, so the last one holds for all
-      const found = await this.#graph.search(concatenate(batch), this.#optionsOf(question));
+      const found = await this.#graph.search(concatenate(batch), { ...this.#optionsOf(question), together });
       for (const [at, { answer }] of batch.entries()) answer(neighboursOf(found, at, question.k));
     } catch (error) {
       for (const { fail } of batch) fail(error);
