@@ -25,14 +25,14 @@ describe("kernels", () => {
     );
     expect(results[3]).toBeCloseTo(
       sum((x, y) => x * y),
-      5,
+      3, // in float32, of 37 terms of up to 4
     );
     expect(results[4]).toBeCloseTo(
       sum((x, y) => (x - y) ** 2),
-      5,
+      3,
     );
     for (const [at, digits] of [
-      [5, 5], // in float32
+      [5, 3], // in float32
       [7, 12],
     ] as const) {
       expect(results[at]).toBeCloseTo(
