@@ -52,7 +52,7 @@ async function measure(): Promise<Results> {
 }
 
 function write(results: Results): void {
-  fs.writeFileSync(path("../results/search.json"), `${JSON.stringify(results, undefined, 1)}\n`);
+  fs.writeFileSync(path(`../results/${settings.name}.json`), `${JSON.stringify(results, undefined, 1)}\n`);
   const tables = {
     Bars: barRows(results),
     Engines: summary(results),
@@ -68,7 +68,7 @@ function write(results: Results): void {
     console.table(rows);
   }
   if (results.scan !== undefined) console.log(results.scan);
-  writePage(path("../results/search.html"), charts(results), tables);
+  writePage(path(`../results/${settings.name}.html`), charts(results), tables);
   writePictures(path("../../docs/pictures"), charts(results));
 }
 

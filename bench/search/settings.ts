@@ -29,6 +29,8 @@ export interface Settings {
   readonly size: number;
   readonly sets: readonly string[];
   readonly engines: readonly string[];
+  /** Of the files below bench/results: what is run apart, for want of time, is kept apart. */
+  readonly name: string;
   /** The engines are measured in turn, so many times; medians count. */
   readonly rounds: number;
 }
@@ -39,6 +41,7 @@ export function readSettings(sets: readonly string[], engines: readonly string[]
     size: positive("SIZE", 100_000),
     sets: names("SETS", sets),
     engines: names("ENGINES", engines),
+    name: process.env.NAME ?? "search",
     rounds: positive("ROUNDS", 3),
   };
 }
