@@ -68,8 +68,8 @@ const buildRate = (entry: Entry | undefined): Figure => entry?.build.oneCore?.ve
 
 function latencyRatio(ours: Entry | undefined, redis: Entry | undefined): Figure {
   const [inProcess, through] = [ours, redis].map((each) => figure(each?.allCores, (point) => point.p50Ms));
-  if (inProcess === undefined || redis?.pingP50Ms === undefined) return undefined;
-  return quotient(through, inProcess + 5 * redis.pingP50Ms);
+  if (inProcess === undefined || redis?.ping === undefined) return undefined;
+  return quotient(through, inProcess + 5 * redis.ping.p50Ms);
 }
 
 function ramKB(entry: Entry | undefined, size: number): Figure {

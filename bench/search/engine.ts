@@ -33,8 +33,8 @@ export interface Engine {
   flood(queries: Matrix): Promise<Pass>;
   /** Processes whose memory is the engine's. */
   processes(): readonly number[];
-  /** The shortest way to the engine and back, where there is one. */
-  ping?(): Promise<unknown>;
+  /** The shortest way to the engine and back, where there is one, by one of CLIENTS connections. */
+  ping?(lane: number): Promise<unknown>;
   close(): Promise<void>;
 }
 

@@ -5,7 +5,7 @@ import { type Engine, type Pass, secondsSince } from "./engine.ts";
 import { engineKind } from "./engines.ts";
 import { type Matrix, slice } from "./matrix.ts";
 import { type Memory, memoryOf } from "./memory.ts";
-import { EF_TYPICAL, EFS, MEASURE_SECONDS_MIN, WARM_UP_SECONDS_MIN } from "./settings.ts";
+import { CLIENTS, EF_TYPICAL, EFS, MEASURE_SECONDS_MIN, WARM_UP_SECONDS_MIN } from "./settings.ts";
 import { recall } from "./truth.ts";
 
 /** One engine on one set. */
@@ -44,9 +44,16 @@ export interface Point {
   readonly p99Ms: number;
 }
 
+/** What the way to a server and back costs by itself. */
+export interface Ping {
+  readonly p50Ms: number;
+  /** With as many connections at once as the searches have: no search through them can be faster. */
+  readonly qps: number;
+}
+
 export interface Searched {
   readonly points: readonly Point[];
-  readonly pingP50Ms: number | undefined;
+  readonly ping: Ping | undefined;
 }
 
 /** Queries whose latency is looked at after loading. */
@@ -98,7 +105,7 @@ export async function measureSearch(subject: Subject): Promise<Searched> {
     await repeat(() => engine.each(queries), WARM_UP_SECONDS_MIN);
     const points: Point[] = [];
     for (const ef of EFS) points.push(await measurePoint(engine, ef, queries, truth));
-    return { points, pingP50Ms: await measurePing(engine) };
+    return { points, ping: await measurePing(engine) };
   });
 }
 
@@ -149,15 +156,23 @@ async function repeat(pass: () => Promise<Pass>, secondsMin = MEASURE_SECONDS_MI
   };
 }
 
-async function measurePing(engine: Engine): Promise<number | undefined> {
+async function measurePing(engine: Engine): Promise<Ping | undefined> {
   if (engine.ping === undefined) return undefined;
   const latenciesMs: number[] = [];
-  for (let i = 0; i < PINGS; i++) {
+  const ping = async (lane: number) => {
     const start = performance.now();
-    await engine.ping();
+    await engine.ping!(lane);
     latenciesMs.push(performance.now() - start);
-  }
-  return percentile(latenciesMs, 50);
+  };
+  for (let i = 0; i < PINGS; i++) await ping(0);
+  const p50Ms = percentile(latenciesMs, 50);
+  const start = performance.now();
+  await Promise.all(
+    Array.from({ length: CLIENTS }, async (_, lane) => {
+      for (let i = 0; i < PINGS; i++) await ping(lane);
+    }),
+  );
+  return { p50Ms, qps: (PINGS * CLIENTS) / secondsSince(start) };
 }
 
 function settledMemory(engine: Engine): Memory | undefined {

@@ -1,6 +1,6 @@
 /** The shape of bench/results/search.json: everything that ran, and what was skipped and why. */
 import type { Calibration } from "./calibration.ts";
-import type { Built, Point, Ready } from "./measure.ts";
+import type { Built, Ping, Point, Ready } from "./measure.ts";
 import type { Scanned } from "./scan.ts";
 
 /** One engine on one set. */
@@ -14,8 +14,8 @@ export interface Entry {
   readonly warm: Ready;
   readonly oneCore: readonly Point[] | undefined;
   readonly allCores: readonly Point[] | undefined;
-  /** One query at a time, nothing confined. */
-  readonly pingP50Ms: number | undefined;
+  /** Of servers; nothing confined. */
+  readonly ping: Ping | undefined;
 }
 
 export interface Skipped {

@@ -7,7 +7,7 @@ import { median } from "../harness.ts";
 import { medianCurve } from "./curve.ts";
 import { CACHE } from "./datasets.ts";
 import { engineKind } from "./engines.ts";
-import type { Built, Ready, Searched, Subject } from "./measure.ts";
+import type { Built, Ping, Ready, Searched, Subject } from "./measure.ts";
 import { dropFromCache } from "./page-cache.ts";
 import type { Entry, Skipped } from "./results.ts";
 import type { Settings } from "./settings.ts";
@@ -91,7 +91,7 @@ function finish({ subject, build, cold, warm, oneCore, allCores }: Run): Entry {
   const { set, engine } = subject;
   const curve = (rounds: readonly Searched[]) =>
     rounds.length === 0 ? undefined : medianCurve(rounds.map(({ points }) => points));
-  const pings = allCores.map(({ pingP50Ms }) => pingP50Ms).filter((ping) => ping !== undefined);
+  const pings = allCores.map(({ ping }) => ping).filter((ping) => ping !== undefined);
   return {
     set,
     engine,
@@ -101,8 +101,13 @@ function finish({ subject, build, cold, warm, oneCore, allCores }: Run): Entry {
     warm,
     oneCore: curve(oneCore),
     allCores: curve(allCores),
-    pingP50Ms: pings.length === 0 ? undefined : median(pings),
+    ping: medianPing(pings),
   };
+}
+
+function medianPing(pings: readonly Ping[]): Ping | undefined {
+  if (pings.length === 0) return undefined;
+  return { p50Ms: median(pings.map(({ p50Ms }) => p50Ms)), qps: median(pings.map(({ qps }) => qps)) };
 }
 
 function expect<T>(outcome: Outcome<T>): T {

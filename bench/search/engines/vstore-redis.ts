@@ -79,8 +79,8 @@ class VstoreRedisEngine implements Engine {
     return this.#server === undefined ? [] : [this.#server.redis.pid, this.#server.sidecar.pid];
   }
 
-  ping(): Promise<unknown> {
-    return this.#clients[0]!.ping();
+  ping(lane: number): Promise<unknown> {
+    return this.#clients[lane]!.ping();
   }
 
   async close(): Promise<void> {
