@@ -78,6 +78,8 @@ void Environment::settle(Napi::Env env, std::unique_ptr<Pending> pending) {
 void Environment::end() {
   if (ended_) return;
   ended_ = true;
+  // The last one to let go of this may be another thread.
+  sentinel_.SuppressDestruct();
   for (std::atomic<bool>* stopped : stopped_) *stopped = true;
   {
     std::unique_lock lock(mutex_);

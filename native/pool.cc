@@ -16,7 +16,7 @@ namespace {
 /** How willingly a thread that builds leaves its core to others: about a tenth of the time while they want it. */
 [[maybe_unused]] constexpr int buildNiceness = 10;
 
-/** Turns that make it worth waking another thread, where the calling one takes part. */
+/** Turns that make it worth waking another thread beside the calling one. */
 constexpr size_t turnsPerThread = 3;
 
 using Clock = std::chrono::steady_clock;
@@ -90,11 +90,12 @@ void Pool::hold() {
 void Pool::release() {
   const std::lock_guard lifecycle(lifecycle_);
   if (--holders_ > 0) return;
-  {
-    const std::lock_guard lock(mutex_);
-    ending_ = true;
+  ending_ = true;
+  for (Queue& queue : queues_) {
+    // Whoever looks whether to wait has seen it, or waits already.
+    const std::lock_guard lock(queue.mutex);
+    queue.wake.notify_all();
   }
-  for (Queue& queue : queues_) queue.wake.notify_all();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
   ending_ = false;
@@ -111,49 +112,53 @@ void Pool::start() {
 void Pool::run(Work work) {
   if (work.turns == 0) return work.done(nullptr);
   const auto loop = std::make_shared<Loop>(std::move(work));
-  const size_t threads = std::min(loop->work().turns, threadsOf(loop->work().kind));
-  share(loop, threads, threads);
+  const Kind kind = loop->work().kind;
+  const size_t threads = std::min(loop->work().turns, threadsOf(kind));
+  share(kind, loop, threads, threads);
 }
 
 void Pool::runTogether(Work work, const std::function<bool()>& wanted) {
   if (work.turns == 0) return work.done(nullptr);
-  const auto loop = std::make_shared<Loop>(std::move(work));
-  const size_t others = std::min(loop->work().turns / turnsPerThread, size_ - 1);
-  share(loop, others + 1, others);
-  Queue& queue = queueOf(Kind::help);
   const auto end = Clock::now() + patience;
-  Lock lock(mutex_);
+  auto loop = std::make_shared<Loop>(std::move(work));
+  const size_t others = std::min(loop->work().turns / turnsPerThread, size_ - 1);
+  share(Kind::help, loop, others + 1, others);
+  Queue& queue = queueOf(Kind::help);
+  Lock lock(queue.mutex);
   while (!queue.loops.empty() && !wanted() && Clock::now() < end) step(queue, lock);
   if (queue.loops.empty()) return;
-  Queue& next = wanted() ? queue : queueOf(Kind::search);
-  if (&next != &queue) {
-    // Somebody takes the place of this thread, which goes back to its events.
-    next.loops.push_back(std::move(queue.loops.front()));
+  const bool isWanted = wanted();
+  if (!isWanted) {
+    loop = std::move(queue.loops.front());
     queue.loops.pop_front();
   }
   lock.unlock();
-  wake(next, 1);
+  // Where this thread only goes back to wait for events, another one takes its place.
+  if (!isWanted) return share(Kind::search, loop, 1, 1);
+  start();
+  wake(queue, 1);
 }
 
 /** Lets so many threads take turns of it, and wakes some of them. */
-void Pool::share(const std::shared_ptr<Loop>& loop, size_t threads, size_t woken) {
-  Queue& queue = queueOf(loop->work().kind);
+void Pool::share(Kind kind, const std::shared_ptr<Loop>& loop, size_t threads, size_t woken) {
+  // Before anybody can end the loop: the pool may be released right after.
+  if (woken > 0) start();
+  Queue& queue = queueOf(kind);
   {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(queue.mutex);
     queue.loops.insert(queue.loops.end(), threads, loop);
   }
-  if (woken > 0) wake(queue, woken);
+  wake(queue, woken);
 }
 
 void Pool::wake(Queue& queue, size_t threads) {
-  start();
   for (size_t i = 0; i < threads; i++) queue.wake.notify_one();
 }
 
 void Pool::serve(Kind kind) {
   if (kind == Kind::build) yieldToOthers();
   Queue& queue = queueOf(kind);
-  Lock lock(mutex_);
+  Lock lock(queue.mutex);
   for (;;) {
     queue.wake.wait(lock, [&] { return ending_ || !queue.loops.empty(); });
     if (ending_) return;
@@ -163,12 +168,13 @@ void Pool::serve(Kind kind) {
 
 /** Takes a turn of the first loop, and lets the others have theirs next. */
 void Pool::step(Queue& queue, Lock& lock) {
-  const std::shared_ptr<Loop> loop = std::move(queue.loops.front());
+  std::shared_ptr<Loop> loop = std::move(queue.loops.front());
   queue.loops.pop_front();
   lock.unlock();
-  const bool more = loop->step();
+  // What the last one lets go of may be large.
+  if (!loop->step()) loop.reset();
   lock.lock();
-  if (more) queue.loops.push_back(loop);
+  if (loop) queue.loops.push_back(std::move(loop));
 }
 
 }  // namespace vstore

@@ -1,8 +1,8 @@
 /**
- * The threads of the process, shared by all its environments: one per core that searches; one less that helps those who
- * ask with what they begin themselves; and one per core that builds, which the system lets run when nobody else wants the
- * core. So a search waits for no insertion, and neither do the event loop, or a Redis on the same machine. Work comes as
- * loops whose turns any thread of its kind may take.
+ * The threads of the process, shared by all its environments: one per core that searches; one less, but at least one, that
+ * helps those who ask with what they begin themselves; and one per core that builds, which the system lets run when nobody
+ * else wants the core. So a search waits for no insertion, and neither do the event loop, or a Redis on the same machine.
+ * Work comes as loops whose turns any thread of its kind may take; a searching one also takes the place of who asked.
  */
 #pragma once
 #include <algorithm>
@@ -55,18 +55,19 @@ class Pool {
 
  private:
   class Loop;
-  /** Loops of one kind that wait; each is in it once for each thread that may work on it. */
+  using Lock = std::unique_lock<std::mutex>;
+  /** Loops that wait; each is in it once for each thread that may work on it. Those that build hold up no others. */
   struct Queue {
+    std::mutex mutex;
     std::condition_variable wake;
     std::deque<std::shared_ptr<Loop>> loops;
   };
-  using Lock = std::unique_lock<std::mutex>;
   size_t threadsOf(Kind kind) const { return kind == Kind::help ? std::max<size_t>(1, size_ - 1) : size_; }
   void start();
   void serve(Kind kind);
   void step(Queue& queue, Lock& lock);
+  void share(Kind kind, const std::shared_ptr<Loop>& loop, size_t threads, size_t woken);
   void wake(Queue& queue, size_t threads);
-  void share(const std::shared_ptr<Loop>& loop, size_t threads, size_t woken);
   Queue& queueOf(Kind kind) { return queues_[static_cast<size_t>(kind)]; }
 
   const size_t size_ = coresOfProcess();
@@ -74,8 +75,7 @@ class Pool {
   size_t holders_ = 0;
   std::vector<std::thread> threads_;
 
-  std::mutex mutex_;
-  bool ending_ = false;
+  std::atomic<bool> ending_{false};
   Queue queues_[kinds];
 };
 

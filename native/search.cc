@@ -80,10 +80,16 @@ void Search::start(Pool& pool, const std::atomic<bool>& stopped, Done done, Want
   pool.run(walkEach(Pool::Kind::search));
 }
 
-/** Whether a walk takes less time than it takes to wake another thread and to be woken by it. */
+/**
+ * Whether a walk takes less time than it takes to wake another thread and to be woken by it. Among dead nodes it looks at more,
+ * and where not all may be found at up to as many as may.
+ */
 bool Search::isSoonDone() const {
-  const size_t looks = std::max(options_.ef, options_.k) * visitsPerCandidate;
-  return !options_.exact && looks * graph_->space.bytes() <= soonBytes;
+  if (options_.exact) return false;
+  const double usual = static_cast<double>(std::max(options_.ef, options_.k) * visitsPerCandidate);
+  const double dead = static_cast<double>(graph_->length()) / std::max(1u, graph_->live());
+  const double looks = options_.allowed ? std::max(usual, static_cast<double>(visible_)) : usual * std::max(1.0, dead);
+  return looks * static_cast<double>(graph_->space.bytes()) <= soonBytes;
 }
 
 bool Search::sees(Slot slot) const {

@@ -2,7 +2,8 @@
  * The native graph: HNSW over int8, f16 or f32 codes on all cores, with exact distances from the mapped rows. The only
  * file that loads the addon of native/, and the one that checks what it is given: the addon trusts its arguments.
  *
- * A search answers as of the moment it was called. All work happens on other threads; all methods return at once.
+ * A search answers as of the moment it was called. The calling thread takes part in
+ * short searches for about a millisecond; all else happens on other threads, and the methods return at once.
  */
 import { createRequire } from "node:module";
 import { markAsUntransferable } from "node:worker_threads";
