@@ -17,12 +17,12 @@ ADDON_SOURCES := binding.gyp $(wildcard native/*.cc native/*.h)
 # Without VSTORE_REDIS_URL vstore starts a Redis of its own, so one has to be installed.
 REDIS := $(if $(VSTORE_REDIS_URL),,redis)
 
-.PHONY: run test torture build bench clean help redis module
+.PHONY: run test torture build bench clean help redis newer-server module
 
 run: build $(REDIS) ## start the store and load the sample
 	@exec scripts/foreground.sh node dist/cli.js serve --sample --port $(PORT) --data-dir "$(DATA_DIR)"
 
-test: build redis ## run every test
+test: build redis newer-server ## run every test
 	npx vitest run
 
 # CYCLES, MUTATIONS and SEED are optional: 1,000, 1,000,000 and a random one.
@@ -59,3 +59,6 @@ module:
 
 redis:
 	@scripts/ensure-redis.sh
+
+newer-server: redis
+	@scripts/ensure-newer-server.sh
