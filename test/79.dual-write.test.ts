@@ -1,7 +1,8 @@
 /**
  * `MULTI; HSET doc:1 …; VSTORE.INSERT docs doc:1 …; EXEC`, and the same in Lua and in a function, are both or neither: while
- * the sidecar is killed at any moment, and Redis too.
+ * the sidecar is killed at any moment, and Redis too, and wherever the AOF ends.
  */
+import { readFileSync, truncateSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { afterEach, expect, test } from "vitest";
@@ -12,6 +13,7 @@ import { generator, testSeed } from "./harness/random.ts";
 import { type RedisServer, startRedis } from "./harness/redis-server.ts";
 import { connectClient, until } from "./harness/serving.ts";
 import { type SidecarProcess, startSidecar } from "./harness/sidecar.ts";
+import { NO_CHECKPOINTS } from "./harness/stage.ts";
 
 const KEYS = 300;
 const WRITERS = 4;
@@ -37,8 +39,8 @@ afterEach(async () => {
   await server.stop();
 });
 
-function join(): void {
-  const env = { VSTORE_CHECKPOINT_INTERVAL_MS: "1000" };
+function join(checkpointIntervalMs = 1_000): void {
+  const env = { VSTORE_CHECKPOINT_INTERVAL_MS: String(checkpointIntervalMs) };
   sidecar = startSidecar({ redisUrl: server.url, dataDir, env });
 }
 
@@ -110,10 +112,10 @@ async function change(
   return done;
 }
 
-async function start(): Promise<Redis> {
+async function start(checkpointIntervalMs?: number): Promise<Redis> {
   server = await startRedis({ appendonly: "always" });
   dataDir = temporaryDirectory();
-  join();
+  join(checkpointIntervalMs);
   await sidecar.waitReady();
   const redis = connectClient(server.url);
   clients.push(redis);
@@ -149,4 +151,42 @@ test("both or neither, whatever is killed", { timeout: 180_000 }, async () => {
     (seen) => seen === wanted,
   );
   expect(await redis.xlen("vstore:{docs}:errors")).toBe(0);
+});
+
+/** Where the commands of the last transaction begin in the AOF, and where the file ends. */
+function lastTransaction(): { [command in "MULTI" | "HSET" | "XADD" | "EXEC" | "end"]: number } {
+  const bytes = readFileSync(server.aofPath, "latin1");
+  const begin = bytes.lastIndexOf("*1\r\n$5\r\nMULTI\r\n");
+  const nameAt = (name: string) => begin + bytes.slice(begin).search(new RegExp(`\r\n${name}\r\n`, "i"));
+  const of = (name: string) => bytes.lastIndexOf("*", nameAt(name));
+  const found = { MULTI: begin, HSET: of("HSET"), XADD: of("XADD"), EXEC: of("EXEC"), end: bytes.length };
+  const positions = Object.values(found);
+  expect(positions).toEqual([...positions].sort((a, b) => a - b));
+  return found;
+}
+
+type Offset = (at: ReturnType<typeof lastTransaction>) => number;
+
+test.each<[string, Offset, number]>([
+  ["after MULTI", (at) => at.HSET, 5],
+  ["after HSET", (at) => at.XADD, 5],
+  ["within XADD", (at) => Math.floor((at.XADD + at.EXEC) / 2), 5],
+  ["before EXEC", (at) => at.EXEC, 5],
+  ["within EXEC", (at) => at.end - 1, 5],
+  ["nowhere", (at) => at.end, 6],
+])("both or neither, where the AOF ends in the last transaction: %s", async (_, offset, whole) => {
+  const redis = await start(NO_CHECKPOINTS);
+  await sleep(500); // BullMQ runs a new schedule once at the beginning
+  for (let i = 0; i < 5; i++) await writes[0]!(redis, `doc:${i}`, i);
+  await sidecar.kill(); // so that nobody has applied the last one, and the files have none
+  await redis.del("vstore:leader"); // nobody has to wait until its lease has run out
+  await writes[0]!(redis, "doc:5", 5);
+  await server.kill();
+  truncateSync(server.aofPath, offset(lastTransaction()));
+  await server.restart();
+  join();
+  await sidecar.waitReady();
+  const expected = Array.from({ length: whole }, (_, i): [string, number] => [`doc:${i}`, i]);
+  expect([...(await hashes(redis))].sort()).toEqual(expected);
+  expect([...(await vectors(redis))].sort()).toEqual(expected);
 });

@@ -1,11 +1,11 @@
 /** Vectors stay in step with the keys whatever happens to Redis, its data, the logs and the sidecar. */
-import { copyFileSync, readdirSync, statSync, truncateSync } from "node:fs";
+import { copyFileSync, statSync, truncateSync } from "node:fs";
 import { join as joinPath } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { afterEach, describe, expect, test } from "vitest";
 import { temporaryDirectory } from "./harness/directory.ts";
-import { entriesOf, infoOf, redisKeys, untilInStep, untilVectors } from "./harness/following.ts";
+import { entriesOf, infoOf, looksOf, redisKeys, untilInStep, untilVectors } from "./harness/following.ts";
 import { fp32 } from "./harness/fp32.ts";
 import { modulePath, type RedisOptions, type RedisServer, startRedis } from "./harness/redis-server.ts";
 import { connectClient, served, until } from "./harness/serving.ts";
@@ -53,12 +53,6 @@ async function write(i: number): Promise<void> {
   await pair.hset(`h:${i}`, "v", fp32(i, 1)).exec();
 }
 
-/** The file that Redis appends to. */
-function aofOf({ directory }: RedisServer): string {
-  const files = readdirSync(joinPath(directory, "appendonlydir"));
-  return joinPath(directory, "appendonlydir", files.find((name) => name.endsWith(".incr.aof"))!);
-}
-
 /** Vectors are those of the keys that Redis has, and "beside". */
 async function inStep(): Promise<void> {
   await untilVectors(redis, "p", ["beside", ...(await redisKeys(redis, "p:"))]);
@@ -66,7 +60,7 @@ async function inStep(): Promise<void> {
   for (const each of ["p", "h"]) await untilInStep(redis, each);
 }
 
-const looks = () => sidecar.stderr.split("looked at all keys").length - 1;
+const looks = () => looksOf(sidecar);
 
 describe("a flush", () => {
   test.each(["FLUSHALL", "FLUSHDB", "FLUSHALL ASYNC", "SWAPDB 0 1"])(
@@ -185,13 +179,13 @@ describe("Redis starts again", () => {
 
   test("from an AOF that has lost its end, and its log is ahead of the files before a sidecar is there", async () => {
     await start(5, { appendonly: "always" });
-    const { size } = statSync(aofOf(server));
+    const { size } = statSync(server.aofPath);
     await redis.hset("h:1", "v", fp32(8, 8));
     await redis.del("h:2", "p:2");
     await untilVectors(redis, "h", ["h:0", "h:1", "h:3", "h:4"]);
     await sidecar.stop();
     await server.kill();
-    truncateSync(aofOf(server), size);
+    truncateSync(server.aofPath, size);
     await server.restart();
     await write(9);
     await join();

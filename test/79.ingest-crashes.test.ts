@@ -1,10 +1,11 @@
 /** Jobs of the ingest queue while something fails: none is lost, none fails for it, and no vector is there twice. */
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { afterEach, expect, test, vi } from "vitest";
 import { temporaryDirectory } from "./harness/directory.ts";
+import { fillUp, MIB, mountDisk, mountFault } from "./harness/disk.ts";
 import { ingest, openQueue } from "./harness/ingest-queue.ts";
 import { generator, randomVector, testSeed } from "./harness/random.ts";
 import { type RedisOptions, type RedisServer, startRedis } from "./harness/redis-server.ts";
@@ -36,11 +37,15 @@ function join(dataDir: string, env: Record<string, string> = {}): SidecarProcess
   return sidecar;
 }
 
-async function start(env: Record<string, string> = {}, options: RedisOptions = {}): Promise<SidecarProcess> {
+async function start(
+  env: Record<string, string> = {},
+  options: RedisOptions = {},
+  dataDir = temporaryDirectory(),
+): Promise<SidecarProcess> {
   server = await startRedis(options);
   redis = connectClient(server.url);
   queue = openQueue(server.url);
-  const sidecar = join(temporaryDirectory(), env);
+  const sidecar = join(dataDir, env);
   await sidecar.waitReady();
   await redis.call("VSTORE.CREATE", "c", "DIM", DIMENSIONS, "METRIC", "L2");
   return sidecar;
@@ -85,14 +90,25 @@ async function expectVectors(jobs: { items: Item[] }[]): Promise<void> {
   }
 }
 
+/** Jobs come in bursts, because of the limit on those begun in a second: it is halted again and again until some are under way. */
+async function killAtWork(sidecar: SidecarProcess): Promise<void> {
+  const halted = async () => {
+    process.kill(sidecar.pid, "SIGCONT");
+    await sleep(10);
+    process.kill(sidecar.pid, "SIGSTOP");
+    return queue.getActiveCount();
+  };
+  await until(halted, (count) => count > 0);
+  await sidecar.kill();
+}
+
 test("the sidecar is killed twice in the middle of 100 jobs: all complete, every vector is there once", async () => {
   const env = { VSTORE_INGEST_JOBS_PER_SECOND: "50", VSTORE_INGEST_BATCH_ITEMS: "50" };
   const sidecar = await start(env);
   const jobs = randomJobs(100);
   await addAll(jobs);
   await completed(10);
-  await sidecar.kill();
-  expect(await queue.getActiveCount()).toBeGreaterThan(0);
+  await killAtWork(sidecar);
   const second = join(sidecar.dataDir, env);
   await completed(40);
   await second.kill();
@@ -189,6 +205,24 @@ test("a Redis that has no memory left makes the jobs wait, and none fails", asyn
   expect(await queue.getCompletedCount()).toBeLessThan(30);
   await redis.config("SET", "maxmemory", 0);
   await completed(30);
+  await expectVectors(jobs);
+});
+
+test.skipIf(mountFault !== undefined)("a full disk makes the jobs wait, and none fails", async () => {
+  const dataDir = mountDisk(64 * MIB);
+  const sidecar = await start({}, {}, dataDir);
+  const jobs = randomJobs(60); // 64 KB each
+  await addAll(jobs.slice(0, 5));
+  await completed(5);
+  const ballast = fillUp(dataDir);
+  await addAll(jobs.slice(5));
+  await sidecar.waitLog("ingestion waits");
+  expect(sidecar.stderr).toContain("FULL the disk of the data directory is full");
+  await sleep(3_000);
+  expect(await queue.getCompletedCount()).toBeLessThan(60);
+  expect(await queue.getFailedCount()).toBe(0);
+  rmSync(ballast);
+  await completed(60);
   await expectVectors(jobs);
 });
 

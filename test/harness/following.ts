@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { served, until } from "./serving.ts";
+import type { SidecarProcess } from "./sidecar.ts";
 
 /** Creates a collection that follows `<name>:`, and waits until nothing but its keys changes its log any more. */
 export async function createFollowing(redis: Redis, name: string, ...from: string[]): Promise<void> {
@@ -59,6 +60,10 @@ export async function untilInStep(redis: Redis, collection: string): Promise<voi
     (state) => state === "synced",
   );
 }
+
+/** How often the sidecar has looked at all keys of a collection. */
+export const looksOf = (sidecar: SidecarProcess): number =>
+  sidecar.stderr.split("looked at all keys").length - 1;
 
 export async function infoOf(redis: Redis, collection: string): Promise<Map<string, string | number>> {
   const flat = (await served(redis, "VSTORE.INFO", collection)) as (string | number)[];

@@ -3,7 +3,7 @@
  * the server stops. It ends with the test process at the latest.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -58,6 +58,12 @@ export class RedisServer {
   get pid(): number {
     if (this.#child?.pid === undefined) throw new Error("redis-server is not running");
     return this.#child.pid;
+  }
+
+  /** The file that Redis appends to, where it does and has never rewritten it. */
+  get aofPath(): string {
+    const directory = join(this.directory, "appendonlydir");
+    return join(directory, readdirSync(directory).find((name) => name.endsWith(".incr.aof"))!);
   }
 
   /** What the server has logged, in all its runs. */
