@@ -23,9 +23,9 @@ have_client() {
   command -v redis-cli >/dev/null || command -v valkey-cli >/dev/null
 }
 
-# Debian's own python3 is the one that its package python3-redis is for.
+# Debian's own python3 is the one that its package python3-redis is for. Isolated, or it would take the directory redis/ for it.
 have_python_client() {
-  /usr/bin/python3 -c 'import redis' 2>/dev/null
+  /usr/bin/python3 -I -c 'import redis' 2>/dev/null
 }
 
 # The package starts a server on port 6379 unless this file, which Debian's scripts ask, forbids it.
