@@ -2,9 +2,11 @@
 import * as fs from "node:fs";
 import { expect, test, vi } from "vitest";
 import { Collection } from "../src/engine/collection.ts";
+import { LOG_HEADER, RECORD_HEADER } from "../src/engine/layout.ts";
 import * as names from "../src/engine/names.ts";
 import { resolveOptions } from "../src/engine/options.ts";
 import { createFiles } from "../src/engine/recovery.ts";
+import { segmentBytes, segmentCapacity } from "../src/engine/segment.ts";
 import { temporaryDirectory } from "./harness/directory.ts";
 import { testIndex } from "./harness/index-choice.ts";
 import { generator, randomVector, testSeed } from "./harness/random.ts";
@@ -210,18 +212,15 @@ test("20 rounds of rewriting every key leave files bounded by twice the live dat
   const { directory, store } = await created(128);
   const n = 4_000;
   for (let round = 0; round < 20; round++) {
-    for (let i = 0; i < n; i++) store.insert(key(i), new Float32Array(128).fill(round * n + i));
+    for (let i = 0; i < n; i++)
+      store.insert(key(i), new Float32Array(128).fill(round * n + i), { attributes: `{"i":${i}}` });
     if (store.deadShare > 0.3) await store.compact();
+    expectBoundedFiles(directory, store);
   }
-  const live = n * 128 * 4;
-  const bytes = fs
-    .readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.name.startsWith("segment-"))
-    .reduce((sum, entry) => sum + fs.statSync(`${entry.parentPath}/${entry.name}`).size, 0);
-  console.log(`${bytes} bytes of segments for ${live} bytes of live vectors`);
-  expect(bytes).toBeLessThanOrEqual(2 * live + 511 * 2 ** 20);
-  expect(Number(store.stats().slots)).toBeLessThanOrEqual(2 * n);
+  const bytes = bytesOfFiles(directory);
+  console.log(`${20 * n * 512} bytes of vectors written, left are ${JSON.stringify(bytes)}`);
   await store.close();
+  expect(bytesOfFiles(directory)).toMatchObject({ segment: bytes.segment, keys: bytes.keys });
 }, 180_000);
 
 test("recall@10 after 75% deletes, before and after", { timeout: 120_000 }, async () => {
@@ -251,6 +250,39 @@ test("recall@10 after 75% deletes, before and after", { timeout: 120_000 }, asyn
   expect(Math.min(before, after)).toBeGreaterThanOrEqual(0.99);
   await store.close();
 });
+
+/** Of vectors and logs twice what is alive, of the index one, which is no larger than in memory. */
+function expectBoundedFiles(directory: string, store: Collection): void {
+  const { dimensions } = store.options;
+  let [segments, rows] = [0, 0];
+  for (let number = 0; rows < store.length; number++) {
+    rows += segmentCapacity(number, dimensions);
+    segments += segmentBytes(number);
+  }
+  const { keys } = store.scan(0, Number.MAX_SAFE_INTEGER);
+  const log = (payload: (key: Uint8Array) => number) =>
+    LOG_HEADER.bytes + 2 * keys.reduce((sum, each) => sum + RECORD_HEADER.bytes + payload(each), 0);
+  const allowed: Record<string, number> = {
+    segment: 2 * store.length * dimensions * 4 + segments,
+    keys: log((each) => each.length),
+    attributes: log((each) => store.getAttributes(each)!.length),
+    index: 1.01 * Number(store.stats().index_bytes),
+    MANIFEST: 4_096,
+  };
+  for (const [kind, bytes] of Object.entries(bytesOfFiles(directory)))
+    expect(bytes, kind).toBeLessThanOrEqual(allowed[kind] ?? 0);
+}
+
+/** Bytes of all files below a directory, by the first word of their names. */
+function bytesOfFiles(directory: string): Record<string, number> {
+  const sums: Record<string, number> = {};
+  for (const entry of fs.readdirSync(directory, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const kind = entry.name.split(/[-.]/)[0]!;
+    sums[kind] = (sums[kind] ?? 0) + fs.statSync(`${entry.parentPath}/${entry.name}`).size;
+  }
+  return sums;
+}
 
 /** Below a directory: the stores of other tests go when the garbage collector finds them. */
 function deletedMappings(directory: string): string[] {

@@ -9,7 +9,12 @@ const read = (flags: Partial<Record<SettingName, string>> = {}, environment: Nod
 
 describe("a setting", () => {
   test("has a default", () => {
-    expect(read()).toMatchObject({ port: 6_379, data_dir: "./data", checkpoint_interval_ms: 30_000 });
+    expect(read()).toMatchObject({
+      port: 6_379,
+      data_dir: "./data",
+      checkpoint_interval_ms: 30_000,
+      checkpoint_log_bytes: 128 * 1024 * 1024,
+    });
     expect(read().redis_url).toBeUndefined();
     expect(read().redis_server).toBeUndefined();
     expect(read().ingest_jobs_per_second).toBeUndefined();

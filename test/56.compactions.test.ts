@@ -1,11 +1,19 @@
-/** The schedule of compactions, on the running program. */
+/** The schedule of compactions, on the running program, and when one is due. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { Compactions } from "../src/bridge/compactions.ts";
+import { Catalog } from "../src/engine/catalog.ts";
+import type { Collection } from "../src/engine/collection.ts";
+import { resolveOptions } from "../src/engine/options.ts";
+import { createLog } from "../src/log.ts";
+import { temporaryDirectory } from "./harness/directory.ts";
+import { testIndex } from "./harness/index-choice.ts";
 import { type RedisServer, startRedis } from "./harness/redis-server.ts";
+import { connectClient, until } from "./harness/serving.ts";
 import { type SidecarProcess, startSidecar } from "./harness/sidecar.ts";
 
 const DIMENSIONS = 64;
@@ -71,4 +79,49 @@ test("what was compacted survives a kill of the sidecar", async () => {
   await serve();
   expect(await redis.call("VSTORE.CARD", "c")).toBe(KEYS);
   expect((await info()).compactions).toBe("1");
+});
+
+/** Compactions as a sidecar has them, of a catalog that no sidecar serves. */
+async function ownCompactions(): Promise<{ compactions: Compactions; catalog: Catalog }> {
+  const plain = await startRedis({ module: false });
+  const connection = connectClient(plain.url);
+  const catalog = await Catalog.open(temporaryDirectory(), (message) => expect.fail(message), testIndex);
+  const compactions = new Compactions(connection, catalog, createLog("warn"));
+  onTestFinished(async () => {
+    await compactions.stop();
+    connection.disconnect();
+    await catalog.close();
+    await plain.stop();
+  });
+  return { compactions, catalog };
+}
+
+async function filled(catalog: Catalog, slots: number, dead: number): Promise<Collection> {
+  const id = `${catalog.collections().length + 1}-0`;
+  const options = resolveOptions({ dimensions: 2, metric: "L2", M: 4 });
+  const collection = await catalog.create(`${dead} of ${slots}`, options, id);
+  const keys = Array.from({ length: slots }, (_, i) => Buffer.from(`key:${i}`));
+  collection.insertBatch(keys, new Float32Array(slots * 2).fill(1));
+  collection.delete(keys.slice(0, dead));
+  expect([collection.stats().slots, collection.deadSlots]).toEqual([slots, dead]);
+  return collection;
+}
+
+test("a compaction is due with more than 30% and at least 1,000 dead slots", async () => {
+  const { compactions, catalog } = await ownCompactions();
+  const offer = async (slots: number, dead: number) => {
+    const collection = await filled(catalog, slots, dead);
+    await compactions.offer(collection);
+    return collection;
+  };
+  const tooFew = [await offer(4_000, 1_160), await offer(4_000, 1_200), await offer(2_000, 999)];
+  const enough = [await offer(4_000, 1_240), await offer(2_000, 1_000)];
+  const done = (some: Collection[]) => some.map((each) => each.stats().compactions);
+  // They run in the order in which they were asked for, so that what was not compacted by now will not be.
+  await until(
+    () => done(enough),
+    (counts) => counts.every((count) => count === 1),
+  );
+  expect(done(tooFew)).toEqual([0, 0, 0]);
+  expect(enough.map((each) => each.deadSlots)).toEqual([0, 0]);
 });

@@ -1,10 +1,12 @@
 /** A backup is the state of one checkpoint, whatever is written meanwhile; a half one is never taken for it. */
 import * as fs from "node:fs";
+import * as os from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { backup } from "../src/engine/backup.ts";
 import { Catalog } from "../src/engine/catalog.ts";
+import { countedBytes } from "../src/engine/inventory.ts";
 import { resolveOptions } from "../src/engine/options.ts";
 import { restore } from "../src/engine/restore.ts";
 import { damagesOf, verify } from "../src/engine/verify.ts";
@@ -19,6 +21,12 @@ import {
 } from "./harness/data-directory.ts";
 import { temporaryDirectory } from "./harness/directory.ts";
 import { startSidecar, startVstore } from "./harness/sidecar.ts";
+
+/** Linux has a second file system to every user, unless the temporary directory is there too. */
+const SHM = "/dev/shm";
+const deviceOf = (path: string) => fs.statSync(path, { throwIfNoEntry: false })?.dev;
+const hasOtherDisk = ![undefined, deviceOf(os.tmpdir())].includes(deviceOf(SHM));
+if (!hasOtherDisk) console.log(`${SHM} is no other file system, so a backup to another one is not tested`);
 
 const silent = () => {};
 const target = () => `${temporaryDirectory()}/target`;
@@ -68,6 +76,45 @@ test("files that are never written again are shared with a backup, and with noth
   // Holes would be a SIGBUS on a full disk.
   const last = fs.statSync(`${restored}/c-docs/segment-000001.vec`);
   expect(last.blocks * 512).toBeGreaterThanOrEqual(last.size);
+});
+
+test.skipIf(!hasOtherDisk)("on another file system, where no hard link leads, files are copied", async () => {
+  const directory = await filledDirectory();
+  const elsewhere = fs.mkdtempSync(`${SHM}/vstore-test-`);
+  onTestFinished(() => fs.rmSync(elsewhere, { recursive: true }));
+  const [saved, restored] = [`${elsewhere}/target`, target()];
+  const report = await backup(directory, saved, silent);
+  const files = fs.readdirSync(`${saved}/c-docs`);
+  expect(files).toEqual(expect.arrayContaining(["index-1.hnsw", "segment-000000.vec"]));
+  for (const file of files) {
+    const stat = fs.lstatSync(`${saved}/c-docs/${file}`);
+    expect([stat.isFile(), stat.nlink, stat.dev], file).toEqual([true, 1, deviceOf(SHM)]);
+  }
+  const expected = await everything(directory);
+  fs.rmSync(directory, { recursive: true });
+  expect(await damagesIn(saved)).toEqual([]);
+  expect(await restore(saved, restored, silent)).toEqual(report);
+  expect(await everything(restored)).toEqual(expected);
+});
+
+test("progress rises from nothing to all bytes that count", async () => {
+  const directory = await filledDirectory();
+  const [saved, restored] = [target(), target()];
+  const calls: [done: number, total: number][][] = [[], [], []];
+  const [backingUp, restoring, verifying] = calls.map((seen) => (...call: [number, number]) => {
+    seen.push(call);
+  });
+  const report = await backup(directory, saved, backingUp!);
+  await restore(saved, restored, restoring!);
+  await verify(restored, verifying!);
+  const all = report.reduce((sum, manifest) => sum + countedBytes(manifest), 0);
+  for (const seen of calls) {
+    const done = seen.map(([bytes]) => bytes);
+    expect([done[0], done.at(-1)]).toEqual([0, all]);
+    expect(done.length).toBeGreaterThan(5);
+    for (const [i, bytes] of done.slice(1).entries()) expect(bytes).toBeGreaterThan(done[i]!);
+    expect(new Set(seen.map(([, total]) => total))).toEqual(new Set([all]));
+  }
 });
 
 test("a backup keeps its state while the store that it shares files with lives on", async () => {
