@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { failPoints } from "../src/engine/fail-point.ts";
 import { testSeed } from "./harness/random.ts";
+import { crashKinds } from "./torture/crashes.ts";
 import { describeTorture } from "./torture/report.ts";
 import { Torture } from "./torture/torture.ts";
 
@@ -17,6 +18,7 @@ test(
     console.log(describeTorture(report));
     expect(report.counts.acknowledged).toBeGreaterThan(10 * CYCLES);
     expect(report.counts.valuesChecked).toBeGreaterThan(100 * CYCLES);
+    for (const kind of crashKinds) expect(report.crashes.get(kind) ?? 0, kind).toBeGreaterThan(0);
     const met = failPoints.filter((name) => report.crashes.has(name));
     expect(met.length).toBeGreaterThan(failPoints.length / 2);
   },

@@ -1,9 +1,12 @@
 /** The seeded choice of what dies next, and when. */
 import { type FailPoint, failPoints } from "../../src/engine/fail-point.ts";
 
+/** Those from outside; the others are the fail points. */
+export const crashKinds = ["sidecar", "redis", "both", "start"] as const;
+
 export type Crash =
   /** While clients write. */
-  | { readonly kind: "sidecar" | "redis" | "both"; readonly afterMs: number }
+  | { readonly kind: Exclude<(typeof crashKinds)[number], "start">; readonly afterMs: number }
   /** While it starts. */
   | { readonly kind: "start"; readonly afterMs: number }
   /** At the n-th pass of a place in the code; from outside if it does not come there in time. */

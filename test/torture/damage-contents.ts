@@ -1,6 +1,7 @@
 /** Whether a collection has exactly the vectors and attributes that it should, whichever way it is asked. */
 import type { Collection, Hit } from "../../src/engine/collection.ts";
 import { randomVector } from "../harness/random.ts";
+import { assertRecall, lookingForOne } from "./recall.ts";
 
 /** By key. */
 export type Contents = Map<
@@ -31,6 +32,7 @@ export async function assertContents(
     assertSame(`expiry of '${key}'`, expiryOf(collection, Buffer.from(key)), deadline);
   }
   await assertSearch(collection, expected, randomVector(random, collection.options.dimensions));
+  await assertIndex(collection, expected);
 }
 
 /** To the minute: the clock runs between two looks at it. */
@@ -55,6 +57,15 @@ async function assertSearch(collection: Collection, expected: Contents, query: F
   ]);
   assertSame("results of the search", new Set(found.map(([key]) => key)).size, Math.min(K, expected.size));
   assertHits("search", approximate, found);
+}
+
+/** No two vectors here are the same, so each is its own nearest. */
+async function assertIndex(collection: Collection, expected: Contents): Promise<void> {
+  const searches = [...expected].map(async ([key, { vector }]) => {
+    const [nearest] = await collection.search(vector, lookingForOne);
+    return nearest !== undefined && textOf(nearest.key) === key;
+  });
+  assertRecall("the index", await Promise.all(searches));
 }
 
 function assertHits(what: string, hits: readonly Hit[], expected: readonly [string, number][]): void {

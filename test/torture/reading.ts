@@ -4,6 +4,7 @@
  */
 import type { Redis } from "ioredis";
 import type { Contents } from "./oracle.ts";
+import { assertRecall, lookingForOne } from "./recall.ts";
 import { attributesVersionOf, type Value, vectorOf, versionOf } from "./values.ts";
 
 const SCAN_COUNT = 1_000;
@@ -11,6 +12,8 @@ const SCAN_COUNT = 1_000;
 const EVERYTHING = 10_000;
 const QUERIES = 2;
 const K = 10;
+/** Stored vectors that the index is asked for; up to twice as many, as every n-th is one. */
+const LOOKED_FOR = 100;
 /** Of a distance that is computed here with doubles, relative to the components' size. */
 const DISTANCE_ERROR_MAX = 1e-4;
 
@@ -54,6 +57,7 @@ async function readCollection(redis: Redis, name: string, random: () => number):
     assertExact(name, shape.metric, query, vectors, attributes);
     await checkIndex(redis, name, query, attributes);
   }
+  await checkRecall(redis, name, keys, random);
   const seconds = await Promise.all(keys.map((key) => redis.call("VSTORE.TTL", name, key)));
   return new Map(
     keys.map((key, at) => {
@@ -136,6 +140,35 @@ async function checkIndex(redis: Redis, name: string, query: Float32Array, exact
       exact.get(flat[i]!)?.[0],
     );
   }
+}
+
+/** Most of what is nearest to stored vectors, in the metric IP others than these themselves, is found by the index too. */
+async function checkRecall(
+  redis: Redis,
+  name: string,
+  keys: readonly string[],
+  random: () => number,
+): Promise<void> {
+  const every = Math.max(1, Math.floor(keys.length / LOOKED_FOR));
+  const first = Math.floor(random() * every);
+  const lookedFor = keys.filter((_, at) => at % every === first);
+  const found = lookedFor.map(async (key) => {
+    const ways = [["EXACT"], ["EF", lookingForOne.ef]];
+    const [exact, byIndex] = await Promise.all(ways.map((how) => nearestDistance(redis, name, key, ...how)));
+    return byIndex === exact;
+  });
+  assertRecall(`the index of '${name}'`, await Promise.all(found));
+}
+
+async function nearestDistance(
+  redis: Redis,
+  name: string,
+  key: string,
+  ...how: (string | number)[]
+): Promise<string | undefined> {
+  const rest = ["COUNT", lookingForOne.k, "WITHDISTANCES", ...how];
+  const reply = await redis.call("VSTORE.SEARCH", name, "KEY", key, ...rest);
+  return (reply as string[])[1];
 }
 
 function distanceOf(metric: Metric, a: ArrayLike<number>, b: ArrayLike<number>): number {

@@ -1,17 +1,23 @@
 /** What a run did and found, in words. */
 import { failPoints } from "../../src/engine/fail-point.ts";
+import { crashKinds } from "./crashes.ts";
 import type { DamageReport } from "./damage.ts";
 import type { TortureReport } from "./torture.ts";
 
-export function describeTorture({ cycles, crashes, counts }: TortureReport): string {
+/** Kinds of crashes, and fail points by name. */
+export function neverHappened({ crashes }: TortureReport): string[] {
+  return [...crashKinds, ...failPoints].filter((kind) => !crashes.has(kind));
+}
+
+export function describeTorture(report: TortureReport): string {
+  const { cycles, crashes, counts } = report;
   const kinds = [...crashes].map(([kind, count]) => `${kind} ${count}`).join(", ");
-  const missed = failPoints.filter((name) => !crashes.has(name));
   return [
     `${cycles} cycles: ${kinds}`,
     `${counts.acknowledged} writes acknowledged, ${counts.refused} refused, ` +
       `${counts.doubtsApplied + counts.doubtsVoid} in doubt (${counts.doubtsApplied} of them applied), ` +
       `${counts.valuesChecked} values checked, 0 losses`,
-    `fail points not met: ${missed.join(", ") || "none"}`,
+    `crashes and fail points that never happened: ${neverHappened(report).join(", ") || "none"}`,
   ].join("\n");
 }
 

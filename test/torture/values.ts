@@ -1,11 +1,14 @@
 /**
  * Vectors and attributes that say whose they are: a value that nobody wrote, or half of one and half of another, cannot
- * pass for one that somebody did. Components are whole numbers, so that they survive as text and as float32.
+ * pass for one that somebody did. Components are whole numbers, so that they survive as text and as float32, and of one
+ * size, so that an index which keeps a byte of each can tell the vectors apart.
  */
 import { crc32 } from "node:zlib";
 import { generator } from "../harness/random.ts";
 
 const COMPONENT_MAX = 1_000;
+/** The version stands in two components, as digits to this base. */
+const VERSION_BASE = 2 * COMPONENT_MAX;
 
 /** What a key has: which version of its vector, which of its attributes (0: none), and whether it expires. */
 export interface Value {
@@ -14,17 +17,20 @@ export interface Value {
   readonly expires: boolean;
 }
 
-/** The first component is the version, the others follow from key and version. */
+/** The first two components are the version, the others follow from key and version. */
 export function vectorOf(key: string, version: number, dimensions: number): Float32Array {
   const random = generator(crc32(`${key} ${version}`));
-  return Float32Array.from({ length: dimensions }, (_, at) =>
-    at === 0 ? version : Math.floor(random() * 2 * COMPONENT_MAX) - COMPONENT_MAX,
+  const digits = [version % VERSION_BASE, Math.floor(version / VERSION_BASE)];
+  return Float32Array.from(
+    { length: dimensions },
+    (_, at) => (digits[at] ?? Math.floor(random() * 2 * COMPONENT_MAX)) - COMPONENT_MAX,
   );
 }
 
 /** The version of the vector. @throws Error when it is not a vector of this key */
 export function versionOf(key: string, vector: readonly number[]): number {
-  const version = vector[0] ?? Number.NaN;
+  const [low = Number.NaN, high = Number.NaN] = vector;
+  const version = low + COMPONENT_MAX + (high + COMPONENT_MAX) * VERSION_BASE;
   const expected = vectorOf(key, version, vector.length);
   if (version >= 1 && vector.every((component, at) => component === expected[at])) return version;
   throw new Error(
