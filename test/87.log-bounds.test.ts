@@ -170,8 +170,8 @@ test("a stalled sidecar cannot exhaust Redis: TIMEOUT, then BUSY, then VSTOREDOW
     for (const each of [redis, ...writers]) each.disconnect();
     await vstore.stop();
   });
-  await redis.config("SET", "vstore.log-max-bytes", "8mb", "vstore.timeout", "300");
   await redis.call("VSTORE.CREATE", "c", "DIM", 256, "METRIC", "L2");
+  await redis.config("SET", "vstore.log-max-bytes", "8mb", "vstore.timeout", "300");
   const acknowledged = new Set<string>();
   const seen = new Map<string, number>();
   // Until it is stalled the log must not fill up: nobody would be left to wait in vain.
