@@ -41,6 +41,13 @@ export const settings = {
     description: "writes since the last checkpoint that bring the next one forward",
     schema: integer(1024 * 1024, 64 * 1024 * 1024 * 1024),
   },
+  busy_poll_us: {
+    unit: "us",
+    default: 100,
+    description:
+      "after an answer, how long the next request is polled for before the process sleeps; 0 saves power",
+    schema: integer(0, 10_000),
+  },
   ingest_concurrency: {
     default: 4,
     description: "jobs of the queue vstore-ingest that are under way at the same time",

@@ -61,6 +61,7 @@ async function runSidecar(
       sidecarId,
       checkpointIntervalMs: settings.checkpoint_interval_ms,
       checkpointLogBytes: settings.checkpoint_log_bytes,
+      busyPollUs: settings.busy_poll_us,
       ingest: {
         concurrency: settings.ingest_concurrency,
         jobsPerSecond: settings.ingest_jobs_per_second,

@@ -34,6 +34,8 @@ describe("a setting", () => {
     ["checkpoint_interval_ms", "999", "1000 to 3600000"],
     ["checkpoint_interval_ms", "3600001", "1000 to 3600000"],
     ["checkpoint_log_bytes", "1048575", "1048576 to"],
+    ["busy_poll_us", "10001", "0 to 10000"],
+    ["busy_poll_us", "-1", "0 to 10000"],
     ["ingest_concurrency", "0", "1 to 64"],
     ["ingest_concurrency", "65", "1 to 64"],
     ["ingest_jobs_per_second", "0", "1 to 100000"],

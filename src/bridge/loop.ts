@@ -8,6 +8,7 @@ import type { Context } from "../commands/command.ts";
 import { execute } from "../commands/execute.ts";
 import { VstoreError } from "../errors.ts";
 import { type Answers, refusal } from "./answers.ts";
+import { pollBusily } from "./busy-poll.ts";
 import type { Control } from "./control.ts";
 import type { Request } from "./frame.ts";
 import { Limiter } from "./limiter.ts";
@@ -34,6 +35,8 @@ export interface LoopParts {
   readonly control: Control;
   readonly answers: Answers;
   readonly outbox: Outbox;
+  /** After a batch that somebody was answered for, the next one is polled for so long. */
+  readonly busyPollUs: number;
   /** Throws when another sidecar may be serving by now. */
   readonly assertLeader: () => void;
   /** Called when collections came or went. */
@@ -84,9 +87,10 @@ export class Loop {
       if (changesSources) this.#parts.onCatalogChange();
       // The answers leave at the end of this turn. An XREAD after them keeps none of them waiting, and finds what
       // the answered clients send next together, instead of the first of it alone.
-      if (ahead === undefined)
-        await (batch.length > 0 && batch.every(wantsNoAnswer) ? delay(gatherMs) : nextTurn());
+      const isAwaited = !batch.every(wantsNoAnswer);
+      if (ahead === undefined) await (batch.length > 0 && !isAwaited ? delay(gatherMs) : nextTurn());
       next = ahead ?? this.#read();
+      if (isAwaited) pollBusily(next, this.#parts.busyPollUs);
     }
   }
 

@@ -39,6 +39,8 @@ export interface ServiceOptions {
   readonly checkpointIntervalMs: number;
   /** Bytes of log applied since the last checkpoint that bring the next one forward. */
   readonly checkpointLogBytes: number;
+  /** How long the next request is polled for before the process sleeps, in microseconds. */
+  readonly busyPollUs: number;
   readonly ingest: IngestSettings;
   readonly log: Logger;
 }
@@ -192,6 +194,7 @@ export class Service {
       control: new Control(writer, this.#catalog, answers, context, this.#losses, this.#follows),
       answers,
       outbox: this.#outbox,
+      busyPollUs: this.#options.busyPollUs,
       context,
       assertLeader: () => this.#heartbeat.assertLeader(),
       onCatalogChange: () => {
