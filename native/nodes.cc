@@ -21,6 +21,9 @@ uint64_t mix(uint64_t x) {
 
 size_t roundUp(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
+/** A short node begins at a cache line, to lie in as few as it can; a long one would rather not waste half of one. */
+size_t alignment(size_t codeBytes) { return codeBytes < 8 * cacheLine ? cacheLine : alignof(Node) * 2; }
+
 }  // namespace
 
 Pages::Pages(size_t bytes, bool huge) : bytes_(roundUp(bytes, hugePage)) {
@@ -54,7 +57,7 @@ Nodes::Chunk::~Chunk() {
 
 Nodes::Nodes(size_t codeBytes, uint32_t M)
     : M_(M),
-      nodeStride_(roundUp(offsetof(Node, code) + codeBytes, cacheLine)),
+      nodeStride_(roundUp(offsetof(Node, code) + codeBytes, alignment(codeBytes))),
       slotBytes_(nodeStride_ + linksBytes() + sizeof(Link*) + sizeof(std::atomic<bool>)),
       directory_(chunksMax * sizeof(std::atomic<Chunk*>), false),
       chunks_(reinterpret_cast<std::atomic<Chunk*>*>(directory_.data())) {}
