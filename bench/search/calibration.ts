@@ -8,11 +8,9 @@ import { median, rate } from "../harness.ts";
 import { dataset } from "./datasets.ts";
 import { hnswlib } from "./engines/hnswlib.ts";
 import { type Matrix, matrix } from "./matrix.ts";
-import { readingRate } from "./reading.ts";
+import { MEMORY_BYTES, readingRate } from "./reading.ts";
 import { EF_TYPICAL } from "./settings.ts";
 
-/** More than the caches of most machines hold. */
-const MEMORY_BYTES = 512 << 20;
 const ROUNDS = 5;
 
 export interface Calibration {

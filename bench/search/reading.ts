@@ -5,6 +5,9 @@
 import { Worker } from "node:worker_threads";
 import { median } from "../harness.ts";
 
+/** More than the caches of most machines hold. */
+export const MEMORY_BYTES = 512 * 2 ** 20;
+
 const ROUNDS = 5;
 /** Of one measurement: small memory is read again and again. */
 const BYTES_PER_ROUND = 4 * 2 ** 30;
