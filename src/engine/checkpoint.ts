@@ -5,7 +5,7 @@
  */
 import * as fs from "node:fs";
 import { failPoint } from "./fail-point.ts";
-import { syncData } from "./files.ts";
+import { syncData, syncDirectory } from "./files.ts";
 import type { Generation } from "./generation.ts";
 import { saveIndex } from "./index-file.ts";
 import { type Manifest, type SavedIndex, writeManifest } from "./manifest.ts";
@@ -152,6 +152,8 @@ async function writeCheckpoint(
   ]);
   const ends = { keys: keysEnd, attributes: attributesEnd, segments: segmentEnds };
   const manifest: Manifest = { ...previous, ...point, ...ends, index };
+  // The names first: without them, what the manifest counts could be missing after a power failure.
+  for (const each of new Set([files, directory])) await syncDirectory(each);
   await writeManifest(directory, manifest);
   if (previous.index !== null && previous.index.file !== index?.file) {
     await fs.promises.rm(`${files}/${previous.index.file}`, { force: true });
