@@ -4,6 +4,7 @@ import * as fs from "node:fs";
 import { Catalog } from "../../src/engine/catalog.ts";
 import type { Collection } from "../../src/engine/collection.ts";
 import { resolveOptions } from "../../src/engine/options.ts";
+import { damagesOf, verify } from "../../src/engine/verify.ts";
 import { temporaryDirectory } from "./directory.ts";
 
 /** Rows of 2 KiB, so that 900 of them fill segment 0 and reach into segment 1. */
@@ -35,6 +36,19 @@ export async function filledDirectory(): Promise<string> {
   insert(await catalog.create("small", resolveOptions({ dimensions, metric: "L2" }), "0-2"), 0, 10);
   await catalog.close();
   return directory;
+}
+
+/** What `vstore verify` finds. */
+export async function damagesIn(directory: string) {
+  return damagesOf(await verify(directory, () => {}));
+}
+
+/** What the collections of a data directory hold, by name. */
+export async function everything(directory: string): Promise<Record<string, ReturnType<typeof contents>>> {
+  const catalog = await Catalog.open(directory);
+  const found = Object.fromEntries(catalog.collections().map((each) => [each.name, contents(each)]));
+  await catalog.close();
+  return found;
 }
 
 /** Of every file its contents' hash and its times, by path. */
