@@ -69,7 +69,7 @@ function write(results: Results): void {
   }
   if (results.scan !== undefined) console.log(results.scan);
   writePage(path(`../results/${settings.name}.html`), charts(results), tables);
-  writePictures(path("../../docs/pictures"), charts(results));
+  writePictures(path(`../../docs/pictures/${settings.name}`), charts(results));
 }
 
 fs.mkdirSync(CACHE, { recursive: true });
