@@ -5,6 +5,7 @@
 import * as fs from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, onTestFinished, test, vi } from "vitest";
+import { Catalog } from "../src/engine/catalog.ts";
 import { Collection } from "../src/engine/collection.ts";
 import { compareIds } from "../src/engine/log-id.ts";
 import { resolveOptions } from "../src/engine/options.ts";
@@ -36,6 +37,15 @@ vi.mock("node:fs", async (importOriginal) => {
   };
   return { ...real, fdatasync, promises: { ...real.promises, open } };
 });
+
+function loseWhatIsNotSynced(): VolatileDisk {
+  const volatile = new VolatileDisk();
+  disk.sync = (path) => volatile.sync(path);
+  onTestFinished(() => {
+    disk.sync = () => {};
+  });
+  return volatile;
+}
 
 /** Rows of 2 KiB, so that the store fills several segments. */
 const DIMENSIONS = 512;
@@ -96,11 +106,7 @@ test("what a checkpoint covers survives the power, whatever else reached the dis
   timeout: 120_000,
 }, async () => {
   const random = generator(testSeed());
-  const volatile = new VolatileDisk();
-  disk.sync = (path) => volatile.sync(path);
-  onTestFinished(() => {
-    disk.sync = () => {};
-  });
+  const volatile = loseWhatIsNotSynced();
   const directory = temporaryDirectory();
   await createFiles(directory, "c", resolveOptions({ dimensions: DIMENSIONS, metric: "L2", M: 4 }), "0-0");
   const store = await Collection.open(directory, () => {}, testIndex);
@@ -130,4 +136,34 @@ test("what a checkpoint covers survives the power, whatever else reached the dis
   }
   expect(covered).toBeGreaterThan(FAILURES / 2);
   await store.close();
+});
+
+test("a collection that was created is there after the power failed, one that was dropped is not", async () => {
+  const random = generator(testSeed());
+  const volatile = loseWhatIsNotSynced();
+  const directory = temporaryDirectory();
+  const catalog = await Catalog.open(directory);
+  const namesLeft = async (): Promise<string[]> => {
+    const copy = temporaryDirectory();
+    volatile.fail(directory, copy, random);
+    const left = await Catalog.open(copy, () => {});
+    const names = left.collections().map(({ name }) => name);
+    await left.close();
+    return names.sort();
+  };
+  const names = new Set<string>();
+  for (let change = 0; change < 40; change++) {
+    const name = `c${Math.floor(random() * 5)}`;
+    const before = [...names].sort();
+    const work = names.delete(name)
+      ? catalog.drop(name, `${change}-1`)
+      : catalog.create(name, resolveOptions({ dimensions: 4, metric: "L2" }), `${change}-1`);
+    if (!before.includes(name)) names.add(name);
+    const after = [...names].sort();
+    for (let turns = random() * 12; turns > 0; turns--) await nextTurn();
+    expect([before, after]).toContainEqual(await namesLeft());
+    await work;
+    expect(await namesLeft()).toEqual(after);
+  }
+  await catalog.close();
 });
