@@ -35,7 +35,10 @@ vi.mock("node:fs", async (importOriginal) => {
     };
     return file;
   };
-  return { ...real, fdatasync, promises: { ...real.promises, open } };
+  // In one tick, so that no name changes while a disk is being looked at.
+  const rename = async (from: string, to: string) => real.renameSync(from, to);
+  const rm = async (path: string, options?: fs.RmOptions) => real.rmSync(path, options);
+  return { ...real, fdatasync, promises: { ...real.promises, open, rename, rm } };
 });
 
 function loseWhatIsNotSynced(): VolatileDisk {
