@@ -34,8 +34,3 @@ test.each([
   pollBusily(arrive(), 60_000_000);
   expect(await slept(100)).toBeGreaterThan(0);
 });
-
-test("no time, no polling", async () => {
-  pollBusily(never, 0);
-  expect(await slept(50)).toBeGreaterThan(0);
-});

@@ -1,7 +1,7 @@
 /**
- * Keeps the event loop turning for a moment while an arrival is expected. A thread that sleeps is woken some 30 µs after
- * its data came, and that twice or more per answer is a good part of a short one's time; a loop that turns sees the
- * data at once. Whoever is answered often asks the next thing within this moment; who does not costs no more than it.
+ * Keeps the event loop turning for a moment while an arrival is expected. To wake a thread that sleeps is a good part of
+ * a short answer's time; a loop that turns sees the data at once. Whoever is answered often asks the next thing within
+ * this moment; who does not costs no more than it.
  */
 import { availableParallelism } from "node:os";
 
@@ -10,7 +10,7 @@ const hasCoreToSpare = availableParallelism() > 1;
 
 /** @param arrival polls until it is settled, but no longer than `us` microseconds */
 export function pollBusily(arrival: Promise<unknown>, us: number): void {
-  if (us === 0 || !hasCoreToSpare) return;
+  if (!hasCoreToSpare) return;
   const end = performance.now() + us / 1000;
   let arrived = false;
   const settle = () => {
