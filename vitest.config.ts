@@ -4,21 +4,18 @@ import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** What the portable index has to pass too: everything that depends on the index. */
-const indexTests = ["test/2[0-5]*.test.ts", "test/51*.test.ts", "test/52*.test.ts", "test/56*.test.ts"];
+const indexTests = ["test/20-store/*.test.ts", "test/50-sidecar/*.{serving,crashes,compactions}.test.ts"];
 
 /** What the module does in another way on newer servers: post-notification jobs, ACL categories. */
 const newerServerTests = [
-  "test/63*.test.ts",
-  "test/65*.test.ts",
-  "test/66*.test.ts",
-  "test/79.follow.test.ts",
-  "test/79.follow-{hash,losses,order}.test.ts",
+  "test/60-module/*.{multi-scripts,commands,lifecycle}.test.ts",
+  "test/80-keys-and-queues/*.{follow,follow-hash,follow-losses,follow-order}.test.ts",
 ];
 /** There where the installed redis-server has none: scripts/ensure-newer-server.sh. */
 const newerServer = fileURLToPath(new URL(".cache/valkey/usr/bin/valkey-server", import.meta.url));
 
 /** Begun last, these would run alone at the end. */
-const LONGEST = /8[56]\.\w+\.test\.ts$/;
+const LONGEST = /\.(torture|damage)\.test\.ts$/;
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

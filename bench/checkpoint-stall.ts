@@ -7,11 +7,11 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
+import { generator, randomVector } from "../harness/random.ts";
 import { Collection } from "../src/engine/collection.ts";
+import { createFiles } from "../src/engine/generation/recovery.ts";
 import { FIRST_ID } from "../src/engine/log-id.ts";
 import { resolveOptions } from "../src/engine/options.ts";
-import { createFiles } from "../src/engine/recovery.ts";
-import { generator, randomVector } from "../test/harness/random.ts";
 import { median, type Row, report } from "./harness.ts";
 
 const DIMENSIONS = 128;

@@ -4,9 +4,9 @@
  */
 import * as fs from "node:fs";
 import * as os from "node:os";
+import { generator, randomVector } from "../harness/random.ts";
+import { fileChecksum } from "../src/engine/index/index-file.ts";
 import { NativeGraph } from "../src/engine/index/native-addon.ts";
-import { fileChecksum } from "../src/engine/index-file.ts";
-import { generator, randomVector } from "../test/harness/random.ts";
 import { median, type Row, report } from "./harness.ts";
 
 const VECTORS = 1_000_000;

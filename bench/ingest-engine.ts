@@ -4,8 +4,8 @@
  */
 import * as fs from "node:fs";
 import * as os from "node:os";
+import { Segments } from "../src/engine/disk/segments.ts";
 import { resolveOptions } from "../src/engine/options.ts";
-import { Segments } from "../src/engine/segments.ts";
 import { MmapVectorStore } from "../src/index.ts";
 import { median, type Row, rate, report, thousands } from "./harness.ts";
 

@@ -4,9 +4,9 @@
  */
 import * as fs from "node:fs";
 import * as os from "node:os";
-import { Keys, putBytes } from "../src/engine/keys.ts";
-import { RECORD_KIND } from "../src/engine/layout.ts";
-import type { LogEnd } from "../src/engine/manifest.ts";
+import { RECORD_KIND } from "../src/engine/disk/layout.ts";
+import type { LogEnd } from "../src/engine/disk/manifest.ts";
+import { Keys, putBytes } from "../src/engine/slots/keys.ts";
 import { alternate, type Row, rate, report, thousands } from "./harness.ts";
 
 const COUNTS = [300_000, 2_000_000];

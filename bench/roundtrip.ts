@@ -3,8 +3,8 @@
  * and CARD, which goes all the way to the sidecar and finds nothing to do there.
  */
 import type { Redis } from "ioredis";
-import { loadSample } from "../src/bridge/sample.ts";
-import { DIMENSIONS, loadWords } from "../test/harness/words.ts";
+import { DIMENSIONS, loadWords } from "../harness/words.ts";
+import { loadSample } from "../src/bridge/client/sample.ts";
 import { median, percentile, type Row, report } from "./harness.ts";
 import { withClients, withVstore } from "./through-redis.ts";
 

@@ -6,9 +6,9 @@
 import * as fs from "node:fs";
 import * as os from "node:os";
 import { Collection } from "../src/engine/collection.ts";
+import { createFiles } from "../src/engine/generation/recovery.ts";
 import { FIRST_ID } from "../src/engine/log-id.ts";
 import { resolveOptions } from "../src/engine/options.ts";
-import { createFiles } from "../src/engine/recovery.ts";
 import { median, percentile, type Row, report } from "./harness.ts";
 import { clustered } from "./search/clustered.ts";
 import { type Matrix, row, slice } from "./search/matrix.ts";

@@ -7,11 +7,11 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
+import { generator, randomVector } from "../harness/random.ts";
+import { startRedis } from "../harness/redis-server.ts";
+import { startSidecar } from "../harness/sidecar.ts";
 import { Catalog } from "../src/engine/catalog.ts";
 import { resolveOptions } from "../src/engine/options.ts";
-import { generator, randomVector } from "../test/harness/random.ts";
-import { startRedis } from "../test/harness/redis-server.ts";
-import { startSidecar } from "../test/harness/sidecar.ts";
 import { median, type Row, report } from "./harness.ts";
 import { withClients } from "./through-redis.ts";
 

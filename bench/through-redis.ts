@@ -3,7 +3,7 @@
  * the sidecar as a process of its own (dist/cli.js), client connections, and the same request as a plain XADD.
  */
 import { Redis } from "ioredis";
-import { startVstore, type Vstore } from "../test/harness/sidecar.ts";
+import { startVstore, type Vstore } from "../harness/sidecar.ts";
 
 export type Argument = string | number | Buffer;
 

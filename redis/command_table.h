@@ -10,11 +10,11 @@
  *     case. Every argument is one designated initializer with .name and .type, and where they apply .token, .flags
  *     and .subargs. Sub-arguments are a compound literal `(RedisModuleCommandArg[]){…, {0}}`. Every list ends in
  *     `{0}`. The collection is `{.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY}`, nothing else is a KEY;
- *   - one array `static const VstoreCommand vstore_commands[]` in the order of src/commands/index.ts, one designated
+ *   - one array `static const VstoreCommand vstore_commands[]` in the order of src/commands/registry.ts, one designated
  *     initializer per command, ending in `{0}`. Fields that are false, 0 or NULL are left out.
  *
  * Everything that follows from these fields (Redis' command flags, key specification, ACL category) is decided in
- * registration.c and not repeated here.
+ * vstore.c and not repeated here.
  */
 #ifndef VSTORE_COMMAND_TABLE_H
 #define VSTORE_COMMAND_TABLE_H

@@ -14,12 +14,7 @@
 
 #include "command_table.h"
 #include "module_api.h"
-
-/* A request in a stream of Redis: together they are its identity. */
-typedef struct {
-    RedisModuleString *stream;
-    RedisModuleStreamID id;
-} RequestId;
+#include "streams.h"
 
 typedef struct Pending Pending;
 typedef void (*PendingExpired)(RedisModuleCtx *ctx, Pending *pending);

@@ -5,7 +5,7 @@
 #include "requests.h"
 #include "attachment.h"
 #include "command_table.h"
-#include "keyspace.h"
+#include "follow_events.h"
 #include "pending.h"
 #include "reply.h"
 #include "resp3.h"
@@ -156,7 +156,7 @@ static const char *append(RedisModuleCtx *ctx, RequestId *request, const VstoreC
 /* Appends first and blocks then: a request that cannot be appended is answered at once. */
 static int submit(RedisModuleCtx *ctx, const VstoreCommand *command, RedisModuleString **arguments, int count,
                   bool can_wait) {
-    keyspace_settle(ctx);
+    follow_events_flush(ctx);
     RedisModuleString *collection = command->has_collection && count > 0 ? arguments[0] : NULL;
     RequestId request = {.stream = stream_of_request(ctx, command, collection)};
     unsigned long long client = can_wait ? RedisModule_GetClientId(ctx) : 0;

@@ -6,7 +6,12 @@
 
 #include "command_table.h"
 #include "module_api.h"
-#include "pending.h"
+
+/* A request in a stream of Redis: together they are its identity. */
+typedef struct {
+    RedisModuleString *stream;
+    RedisModuleStreamID id;
+} RequestId;
 
 /* The stream that carries a request; `collection` is NULL when it names none. The caller frees it. */
 RedisModuleString *stream_of_request(RedisModuleCtx *ctx, const VstoreCommand *command, RedisModuleString *collection);

@@ -5,12 +5,12 @@
  *
  * This file registers everything with Redis. A request itself passes through requests.c (its life), streams.c (where
  * it is appended; stream_memory.c whether there is room), pending.c (who waits for it), resp3.c and reply.c (its answer).
- * Keys that are followed: keyspace.c (what happens to them), follows.c (which they are), followed.c (what the log is told).
+ * Keys that are followed: follow_events.h (what happens to them), follow_table.c (which they are), follow_log.c (what the log is told).
  */
 #include "attachment.h"
 #include "command_table.h"
-#include "followed.h"
-#include "keyspace.h"
+#include "follow_log.h"
+#include "follow_events.h"
 #include "leadership.h"
 #include "module_api.h"
 #include "pending.h"
@@ -170,9 +170,9 @@ static void add_info(RedisModuleInfoCtx *info, int for_crash_report) {
     RedisModule_InfoAddFieldLongLong(info, "disconnects", counters->disconnects);
     RedisModule_InfoAddFieldLongLong(info, "refused_down", counters->refused_down);
     RedisModule_InfoAddFieldLongLong(info, "refused_busy", counters->refused_busy);
-    RedisModule_InfoAddFieldLongLong(info, "follows", (long long)follows_count());
-    RedisModule_InfoAddFieldLongLong(info, "followed", followed_counters.entries);
-    RedisModule_InfoAddFieldLongLong(info, "followed_lost", followed_counters.losses);
+    RedisModule_InfoAddFieldLongLong(info, "follows", (long long)follow_table_count());
+    RedisModule_InfoAddFieldLongLong(info, "followed", follow_log_counters.entries);
+    RedisModule_InfoAddFieldLongLong(info, "followed_lost", follow_log_counters.losses);
 }
 
 __attribute__((visibility("default"))) int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
@@ -190,7 +190,7 @@ __attribute__((visibility("default"))) int RedisModule_OnLoad(RedisModuleCtx *ct
         return REDISMODULE_ERR;
     pending_open();
     stream_memory_open();
-    return keyspace_open(ctx);
+    return follow_events_open(ctx);
 }
 
 /* Redis has made sure that no client waits any more: it refuses to unload a module with blocked clients. */
@@ -198,7 +198,7 @@ __attribute__((visibility("default"))) int RedisModule_OnUnload(RedisModuleCtx *
     (void)ctx;
     pending_close();
     stream_memory_close();
-    keyspace_close();
+    follow_events_close();
     streams_close();
     return REDISMODULE_OK;
 }

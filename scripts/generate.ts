@@ -1,6 +1,6 @@
 /**
  * `npm run generate`: writes everything that follows from the declarations in src/commands. The results are
- * checked in, so that a build needs no generator, and test/40.generated.test.ts fails when one is stale.
+ * checked in, so that a build needs no generator, and test/40-commands/09.generated.test.ts fails when one is stale.
  */
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -10,8 +10,8 @@ import { exitCodeOf, exitCodes, tool } from "./cli/exit.ts";
 import { runInspect } from "./cli/inspect.ts";
 import { runRestore } from "./cli/restore.ts";
 import { runServe } from "./cli/serve.ts";
+import { describeSetting, flagOf, settingNames } from "./cli/settings.ts";
 import { runVerify } from "./cli/verify.ts";
-import { describeSetting, flagOf, settingNames } from "./config.ts";
 
 async function main(): Promise<void> {
   const program = new Command("vstore")

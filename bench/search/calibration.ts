@@ -3,7 +3,7 @@
  * bandwidth, and what hnswlib-node does on one thread with the 10,000 words of examples/.
  */
 import * as os from "node:os";
-import { loadWords } from "../../test/harness/words.ts";
+import { loadWords } from "../../harness/words.ts";
 import { median, rate } from "../harness.ts";
 import { dataset } from "./datasets.ts";
 import { hnswlib } from "./engines/hnswlib.ts";

@@ -2,7 +2,7 @@
  * Clustered vectors from a seed, with what makes embeddings easier than noise: points lie around centres, and differ
  * from them in few directions of their space (and a little in all of them).
  */
-import { generator } from "../../test/harness/random.ts";
+import { generator } from "../../harness/random.ts";
 import { type Matrix, matrix } from "./matrix.ts";
 
 const CENTRES = 256;

@@ -8,9 +8,9 @@
 import * as fs from "node:fs";
 import * as os from "node:os";
 import { Collection } from "../../src/engine/collection.ts";
+import { createFiles } from "../../src/engine/generation/recovery.ts";
 import { FIRST_ID } from "../../src/engine/log-id.ts";
 import { type CollectionOptions, resolveOptions } from "../../src/engine/options.ts";
-import { createFiles } from "../../src/engine/recovery.ts";
 import { limits } from "../../src/limits.ts";
 import { median, percentile } from "../harness.ts";
 import { clustered } from "./clustered.ts";

@@ -1,6 +1,6 @@
 /** redis/commands.h: the commands as the module registers them. The format is described in redis/command_table.h. */
 import type { Command } from "../../src/commands/command.ts";
-import { type ArgumentNode, arity, keyPosition } from "../../src/commands/grammar.ts";
+import { type ArgumentNode, arity, keyPosition } from "../../src/commands/grammar/syntax.ts";
 import { limits } from "../../src/limits.ts";
 
 const since = "0.1.0";

@@ -1,7 +1,7 @@
 /** Every generated file with the text it should have. Writes nothing, so that a test can compare. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { commands } from "../../src/commands/index.ts";
+import { commands } from "../../src/commands/registry.ts";
 import { renderCTable } from "./c-table.ts";
 import { renderClientTypes } from "./client-types.ts";
 import { renderCommandPage, renderCommandTable } from "./markdown.ts";

@@ -9,12 +9,12 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Catalog } from "../engine/catalog.ts";
 import { VstoreError } from "../errors.ts";
-import { publicUrl } from "./connection.ts";
-import { detach, Heartbeat } from "./heartbeat.ts";
-import { Lease } from "./lease.ts";
-import { LogLosses } from "./log-losses.ts";
+import { LogLosses } from "./logs/losses.ts";
+import { publicUrl } from "./redis/connection.ts";
 import { Service, type ServiceOptions } from "./service.ts";
-import { Session } from "./session.ts";
+import { detach, Heartbeat } from "./session/heartbeat.ts";
+import { Lease } from "./session/lease.ts";
+import { Session } from "./session/session.ts";
 
 const backOffMsMin = 100;
 const backOffMsMax = 5_000;

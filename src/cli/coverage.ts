@@ -1,5 +1,5 @@
 /** Up to where a copy of the files reaches: what is in the log after that is not in the copy. */
-import type { CopyReport } from "../engine/backup.ts";
+import type { CopyReport } from "../engine/tools/backup.ts";
 import { counted, logId, table } from "./text.ts";
 
 export function coverage(collections: CopyReport): string[] {

@@ -1,6 +1,7 @@
 /** How the program ends. */
-import { SettingsError } from "../config.ts";
+
 import { VstoreError } from "../errors.ts";
+import { SettingsError } from "./settings.ts";
 
 export const exitCodes = {
   done: 0,

@@ -1,11 +1,12 @@
 /** `vstore inspect <data-dir>`: what is in the files? */
+
+import type { Manifest } from "../engine/disk/manifest.ts";
 import {
   type InspectedCollection,
   type InspectedFile,
   type InspectedKey,
   inspect,
-} from "../engine/inspect.ts";
-import type { Manifest } from "../engine/manifest.ts";
+} from "../engine/tools/inspect.ts";
 import { exitCodes, UseError } from "./exit.ts";
 import { bytes, count, counted, logId, table, utc } from "./text.ts";
 

@@ -1,11 +1,12 @@
 /** `vstore serve`: from flags and environment to a sidecar that runs until it is told to stop. */
-import { publicUrl } from "../bridge/connection.ts";
-import { loadSample } from "../bridge/sample.ts";
-import { readSettings } from "../config.ts";
+
+import { loadSample } from "../bridge/client/sample.ts";
+import { publicUrl } from "../bridge/redis/connection.ts";
 import { createLog } from "../log.ts";
-import { progress } from "../progress.ts";
-import { serve } from "../serve.ts";
 import { exitCodes } from "./exit.ts";
+import { progress } from "./progress.ts";
+import { readSettings } from "./settings.ts";
+import { serve } from "./sidecar-process.ts";
 
 export async function runServe(flags: Record<string, unknown>): Promise<void> {
   const settings = readSettings((name) => flags[camelCase(name)], process.env);

@@ -1,9 +1,9 @@
 /** `vstore verify <data-dir>`: is everything that counts whole? */
-import { damageText } from "../engine/findings.ts";
-import { damagesOf, lossesOf, type VerifyReport, verify } from "../engine/verify.ts";
-import type { CollectionReport, FileReport } from "../engine/verify-collection.ts";
-import { bytesProgress } from "../progress.ts";
+import { damageText } from "../engine/tools/findings.ts";
+import { damagesOf, lossesOf, type VerifyReport, verify } from "../engine/tools/verify.ts";
+import type { CollectionReport, FileReport } from "../engine/tools/verify-collection.ts";
 import { exitCodes } from "./exit.ts";
+import { bytesProgress } from "./progress.ts";
 import { bytes, count, counted, logId, table } from "./text.ts";
 
 export async function runVerify(directory: string, options: { json?: boolean }): Promise<number> {

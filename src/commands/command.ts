@@ -3,8 +3,8 @@
  * COMMAND DOCS, docs/commands.md, the README's table) is generated from these fields; see scripts/generate.ts.
  */
 import type { Catalog } from "../engine/catalog.ts";
-import type { Arguments } from "./arguments.ts";
-import type { Reply } from "./reply.ts";
+import type { Arguments } from "./grammar/arguments.ts";
+import type { Reply } from "./wire/reply.ts";
 
 /** What a key of Redis itself holds: a string, a hash, or nothing of the kind. */
 export type RedisValue = Uint8Array | Map<Uint8Array, Uint8Array | null> | null;

@@ -4,13 +4,13 @@
  * tick when nothing had to be waited for, which is what keeps a stream of small writes fast.
  */
 import { VstoreError } from "../errors.ts";
-import { parseArguments } from "./arguments.ts";
-import { echo } from "./bytes.ts";
 import type { Context } from "./command.ts";
-import { commands } from "./index.ts";
-import type { Reply } from "./reply.ts";
-import { encodeError, encodeReply } from "./resp3.ts";
-import { toWireError } from "./wire-error.ts";
+import { parseArguments } from "./grammar/arguments.ts";
+import { echo } from "./grammar/bytes.ts";
+import { commands } from "./registry.ts";
+import type { Reply } from "./wire/reply.ts";
+import { encodeError, encodeReply } from "./wire/resp3.ts";
+import { toWireError } from "./wire/wire-error.ts";
 
 export interface Outcome {
   /** One RESP3 value. */

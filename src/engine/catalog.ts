@@ -7,14 +7,11 @@ import * as fs from "node:fs";
 import { VstoreError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { Collection } from "./collection.ts";
-import { ControlFile } from "./control-file.ts";
-import { failPoint } from "./fail-point.ts";
-import { rethrow, syncDirectory } from "./files.ts";
-import { assertAvailable, type IndexChoice } from "./index/kinds.ts";
-import { DirectoryLock } from "./lock.ts";
-import { compareIds } from "./log-id.ts";
-import { readManifest } from "./manifest.ts";
-import { readCheckedManifest } from "./manifest-check.ts";
+import { ControlFile } from "./disk/control-file.ts";
+import { rethrow, syncDirectory } from "./disk/files.ts";
+import { DirectoryLock } from "./disk/lock.ts";
+import { readManifest } from "./disk/manifest.ts";
+import { readCheckedManifest } from "./disk/manifest-check.ts";
 import {
   collectionDirectory,
   collectionOfDirectory,
@@ -22,9 +19,12 @@ import {
   dropOfDirectory,
   droppedDirectory,
   isLeftover,
-} from "./names.ts";
+} from "./disk/names.ts";
+import { failPoint } from "./fail-point.ts";
+import { createFiles, type Warn } from "./generation/recovery.ts";
+import { assertAvailable, type IndexChoice } from "./index/kinds.ts";
+import { compareIds } from "./log-id.ts";
 import type { CollectionOptions } from "./options.ts";
-import { createFiles, type Warn } from "./recovery.ts";
 
 export class Catalog {
   readonly directory: string;

@@ -6,19 +6,20 @@
  * A write is given the time of its log entry, in ms since 1970: whether a key has expired must not depend on when a replay
  * asks. Without a log it is now.
  */
-import { attributesBytes } from "./attributes.ts";
-import type { CheckpointReport } from "./checkpoint.ts";
-import type { Generation } from "./generation.ts";
-import { Generations } from "./generations.ts";
+
+import type { CheckpointReport } from "./generation/checkpoint.ts";
+import type { Generation } from "./generation/generation.ts";
+import { Generations } from "./generation/generations.ts";
+import { Lifetimes } from "./generation/lifetimes.ts";
+import { openFiles, type Parts, type Warn } from "./generation/recovery.ts";
 import type { IndexChoice } from "./index/kinds.ts";
+import type { SearchOptions } from "./index/searcher.ts";
 import { assertKey, assertLength, assertVector, encodeAttributes, rowsOf } from "./input.ts";
-import { NONE } from "./key-table.ts";
-import { putBytes, REMOVE_BYTES } from "./keys.ts";
-import { Lifetimes } from "./lifetimes.ts";
 import { millisecondsOf } from "./log-id.ts";
 import type { CollectionOptions } from "./options.ts";
-import { openFiles, type Parts, type Warn } from "./recovery.ts";
-import type { SearchOptions } from "./search.ts";
+import { attributesBytes } from "./slots/attributes.ts";
+import { NONE } from "./slots/key-table.ts";
+import { putBytes, REMOVE_BYTES } from "./slots/keys.ts";
 
 /** A cursor is a slot, and the generation that the slot belongs to. */
 const CURSORS_PER_GENERATION = 2 ** 32;

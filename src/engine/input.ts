@@ -1,7 +1,7 @@
 /** What a collection takes: each check names the argument, what was expected and what came. All throw VstoreError ERR. */
 import { VstoreError } from "../errors.ts";
 import { limits } from "../limits.ts";
-import { allFinite, isZero } from "./distance.ts";
+import { allFinite, isZero } from "./index/distance.ts";
 import type { CollectionOptions } from "./options.ts";
 
 /** What a collection's options say about a single vector. */

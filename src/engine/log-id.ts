@@ -6,6 +6,7 @@
 export const ID_PATTERN = /^\d{1,20}-\d{1,20}$/;
 /** Below every id that a log can hold. */
 export const FIRST_ID = "0-0";
+const u64Max = 18_446_744_073_709_551_615n;
 
 /** Negative, zero or positive, as for Array.sort. */
 export function compareIds(a: string, b: string): number {
@@ -16,6 +17,17 @@ export function compareIds(a: string, b: string): number {
 
 /** The time that the id names, in milliseconds since 1970. */
 export const millisecondsOf = (id: string): number => Number(split(id)[0]);
+
+export function laterId(a: string, b: string): string {
+  return compareIds(a, b) >= 0 ? a : b;
+}
+
+/** The smallest id above `id`. */
+export function nextId(id: string): string {
+  const [time, sequence] = split(id);
+  const next = BigInt(sequence) + 1n;
+  return next <= u64Max ? `${time}-${next}` : `${BigInt(time) + 1n}-0`;
+}
 
 function split(id: string): [string, string] {
   const dash = id.indexOf("-");

@@ -5,13 +5,13 @@
 import * as fs from "node:fs";
 import { VstoreError } from "../errors.ts";
 import { Collection, type InsertOptions } from "./collection.ts";
+import { DirectoryLock } from "./disk/lock.ts";
+import { MANIFEST_FILE } from "./disk/names.ts";
+import { createFiles, type Warn } from "./generation/recovery.ts";
 import type { IndexChoice } from "./index/kinds.ts";
-import { DirectoryLock } from "./lock.ts";
+import type { SearchOptions } from "./index/searcher.ts";
 import { FIRST_ID } from "./log-id.ts";
-import { MANIFEST_FILE } from "./names.ts";
 import { type CollectionOptions, type Metric, resolveOptions } from "./options.ts";
-import { createFiles, type Warn } from "./recovery.ts";
-import type { SearchOptions } from "./search.ts";
 
 /** A key as text (stored as UTF-8) or as bytes. */
 export type Key = string | Uint8Array;

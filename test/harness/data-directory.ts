@@ -4,7 +4,7 @@ import * as fs from "node:fs";
 import { Catalog } from "../../src/engine/catalog.ts";
 import type { Collection } from "../../src/engine/collection.ts";
 import { resolveOptions } from "../../src/engine/options.ts";
-import { damagesOf, verify } from "../../src/engine/verify.ts";
+import { damagesOf, verify } from "../../src/engine/tools/verify.ts";
 import { temporaryDirectory } from "./directory.ts";
 
 /** Rows of 2 KiB, so that 900 of them fill segment 0 and reach into segment 1. */

@@ -1,8 +1,8 @@
 /** What tests of collections that follow keys ask of Redis and of the sidecar. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
+import type { SidecarProcess } from "../../harness/sidecar.ts";
 import { served, until } from "./serving.ts";
-import type { SidecarProcess } from "./sidecar.ts";
 
 /** Creates a collection that follows `<name>:`, and waits until nothing but its keys changes its log any more. */
 export async function createFollowing(redis: Redis, name: string, ...from: string[]): Promise<void> {

@@ -1,13 +1,13 @@
 /** The native graph by itself, with the rows and the lives that its owner would keep, and what it has to find. */
 import { expect } from "vitest";
-import { distanceTo } from "../../src/engine/distance.ts";
+import { randomVector } from "../../harness/random.ts";
+import { distanceTo } from "../../src/engine/index/distance.ts";
 import {
   type GraphOptions,
   type GraphSearchOptions,
   NativeGraph,
 } from "../../src/engine/index/native-addon.ts";
 import type { Quantization } from "../../src/engine/options.ts";
-import { randomVector } from "./random.ts";
 
 export const QUANTIZATIONS: readonly Quantization[] = ["INT8", "F16", "F32"];
 

@@ -1,10 +1,10 @@
 /** One Redis and the sidecars that join it, new for every test of a file. */
 import type { Redis } from "ioredis";
 import { afterEach, beforeEach } from "vitest";
+import { type RedisOptions, type RedisServer, startRedis } from "../../harness/redis-server.ts";
+import { type SidecarOptions, type SidecarProcess, startSidecar } from "../../harness/sidecar.ts";
 import { temporaryDirectory } from "./directory.ts";
-import { type RedisOptions, type RedisServer, startRedis } from "./redis-server.ts";
 import { connectClient } from "./serving.ts";
-import { type SidecarOptions, type SidecarProcess, startSidecar } from "./sidecar.ts";
 
 /** A checkpoint interval within which no test ends. */
 export const NO_CHECKPOINTS = 3_600_000;

@@ -1,6 +1,7 @@
 /** Whether a collection has exactly the vectors and attributes that it should, whichever way it is asked. */
+
+import { randomVector } from "../../harness/random.ts";
 import type { Collection, Hit } from "../../src/engine/collection.ts";
-import { randomVector } from "../harness/random.ts";
 import { assertRecall, lookingForOne } from "./recall.ts";
 
 /** By key. */

@@ -1,11 +1,11 @@
 /** A store that is damaged: small collections, what is in them after each checkpoint, and their files. */
 import * as fs from "node:fs";
 import { dirname } from "node:path";
+import { generator, randomVector } from "../../harness/random.ts";
 import { Catalog } from "../../src/engine/catalog.ts";
 import type { Collection } from "../../src/engine/collection.ts";
-import { LOCK_FILE } from "../../src/engine/names.ts";
+import { LOCK_FILE } from "../../src/engine/disk/names.ts";
 import { resolveOptions } from "../../src/engine/options.ts";
-import { generator, randomVector } from "../harness/random.ts";
 import type { Contents } from "./damage-contents.ts";
 import type { Changes, Files } from "./mutations.ts";
 

@@ -5,9 +5,9 @@
  * ends is the process outside, see `damage-process.ts`.
  */
 import * as fs from "node:fs";
+import { generator } from "../../harness/random.ts";
 import { Catalog } from "../../src/engine/catalog.ts";
 import { DamagedFileError } from "../../src/errors.ts";
-import { generator } from "../harness/random.ts";
 import { assertContents } from "./damage-contents.ts";
 import { createSpecimen, type Specimen } from "./damage-specimen.ts";
 import { type Changes, mutate } from "./mutations.ts";

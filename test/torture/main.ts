@@ -7,7 +7,7 @@
  * `make torture CYCLES=0 SEED=<seed> FROM=<its number> MUTATIONS=1`.
  */
 import { randomInt } from "node:crypto";
-import { progress } from "../../src/progress.ts";
+import { progress } from "../../src/cli/progress.ts";
 import { damageInParallel } from "./parallel-damage.ts";
 import { describeDamage, describeTorture, neverHappened } from "./report.ts";
 import { Torture } from "./torture.ts";

@@ -1,5 +1,5 @@
 /** Seeded damage to the bytes of files: what disks, copying by hand, and restoring the wrong backup do. */
-import { SEGMENT_HEADER } from "../../src/engine/layout.ts";
+import { SEGMENT_HEADER } from "../../src/engine/disk/layout.ts";
 
 /** Files by path; undefined: deleted. */
 export type Files = ReadonlyMap<string, Buffer>;

@@ -8,9 +8,9 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
-import { generator } from "../harness/random.ts";
-import { type RedisServer, startRedis } from "../harness/redis-server.ts";
-import { type SidecarProcess, startSidecar } from "../harness/sidecar.ts";
+import { generator } from "../../harness/random.ts";
+import { type RedisServer, startRedis } from "../../harness/redis-server.ts";
+import { type SidecarProcess, startSidecar } from "../../harness/sidecar.ts";
 import { Client, connectOnce } from "./client.ts";
 import { type Crash, nextCrash } from "./crashes.ts";
 import { type Contents, Oracle, type Write } from "./oracle.ts";

@@ -4,7 +4,7 @@
  * size, so that an index which keeps a byte of each can tell the vectors apart.
  */
 import { crc32 } from "node:zlib";
-import { generator } from "../harness/random.ts";
+import { generator } from "../../harness/random.ts";
 
 const COMPONENT_MAX = 1_000;
 /** The version stands in two components, as digits to this base. */

@@ -4,7 +4,7 @@
  */
 import * as fs from "node:fs";
 import { Redis } from "ioredis";
-import { startVstore, type Vstore } from "../../../test/harness/sidecar.ts";
+import { startVstore, type Vstore } from "../../../harness/sidecar.ts";
 import { abreast, type Engine, type EngineKind, oneByOne, type Pass, type Place } from "../engine.ts";
 import { bytesOf, type Matrix, slice } from "../matrix.ts";
 import { CLIENTS, EF_CONSTRUCTION, K, M } from "../settings.ts";

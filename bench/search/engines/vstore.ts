@@ -3,9 +3,9 @@
  * are asynchronous and divide themselves over the cores, so a flood is many of them under way.
  */
 import { Collection } from "../../../src/engine/collection.ts";
+import { createFiles } from "../../../src/engine/generation/recovery.ts";
 import { FIRST_ID } from "../../../src/engine/log-id.ts";
 import { type Quantization, quantizations, resolveOptions } from "../../../src/engine/options.ts";
-import { createFiles } from "../../../src/engine/recovery.ts";
 import { abreast, type Engine, type EngineKind, oneByOne, type Pass, type Place } from "../engine.ts";
 import { type Matrix, slice } from "../matrix.ts";
 import { EF_CONSTRUCTION, K, M } from "../settings.ts";

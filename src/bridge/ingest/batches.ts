@@ -3,7 +3,7 @@
  * takes attributes for all of its keys or for none, hence two kinds of batches. Those with attributes go first, because an
  * item without them keeps what its key has; it is left out where a later item of the same key replaces all of it.
  */
-import { toBlob } from "../../commands/vector.ts";
+import { toBlob } from "../../commands/grammar/vector.ts";
 import type { Item } from "./item.ts";
 
 /** Size of one batch, far below what one command may have. */

@@ -7,7 +7,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type Redis, ReplyError } from "ioredis";
 import type { Logger } from "../../log.ts";
-import { connect } from "../connection.ts";
+import { connect } from "../redis/connection.ts";
 
 /** Refusals that say nothing about the request: the module's own, and those of a Redis that cannot write just now. */
 const passingCodes = new Set([

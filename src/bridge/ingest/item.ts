@@ -3,7 +3,7 @@
  * with good ones. The vector is either an array of numbers or base64 of what `FP32` takes.
  */
 import { z } from "zod";
-import { toVector } from "../../commands/vector.ts";
+import { toVector } from "../../commands/grammar/vector.ts";
 import {
   assertKey,
   assertLength,

@@ -5,8 +5,8 @@
  */
 import { UnrecoverableError } from "bullmq";
 import { z } from "zod";
-import { collectionName } from "../../commands/values.ts";
-import { toWireError } from "../../commands/wire-error.ts";
+import { collectionName } from "../../commands/grammar/values.ts";
+import { toWireError } from "../../commands/wire/wire-error.ts";
 import { type ErrorCode, VstoreError } from "../../errors.ts";
 
 export interface JobLimits {

@@ -4,7 +4,7 @@
  * its vectors are then as safe as those of any other client.
  */
 import { WaitingError } from "bullmq";
-import { toWireError } from "../../commands/wire-error.ts";
+import { toWireError } from "../../commands/wire/wire-error.ts";
 import type { VectorShape } from "../../engine/input.ts";
 import type { Metric } from "../../engine/options.ts";
 import { type Batch, toBatches } from "./batches.ts";

@@ -6,8 +6,8 @@
 import { type Job, type JobJson, UnrecoverableError, WaitingError } from "bullmq";
 import type { Redis } from "ioredis";
 import type { Logger } from "../../log.ts";
-import { PatientWorker } from "../patient-worker.ts";
-import { bullPrefix } from "../streams.ts";
+import { PatientWorker } from "../redis/job-queue.ts";
+import { bullPrefix } from "../redis/keys.ts";
 import { type IngestResult, MalformedJob } from "./job.ts";
 
 const queueName = "vstore-ingest";

@@ -5,7 +5,7 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { createLog } from "../../log.ts";
-import { connect } from "../connection.ts";
+import { connect } from "../redis/connection.ts";
 import { IngestClient } from "./client.ts";
 import type { IngestionOptions } from "./ingestion.ts";
 import { IngestProcessor } from "./processor.ts";

@@ -1,7 +1,8 @@
 /** Exact search by looking at every row: of the tail, of a small collection, and for EXACT, the built-in oracle. */
-import type { Distance } from "../distance.ts";
-import type { Segments } from "../segments.ts";
+
+import type { Segments } from "../disk/segments.ts";
 import { TimeSlice } from "../time-slice.ts";
+import type { Distance } from "./distance.ts";
 import type { Nearest } from "./nearest.ts";
 
 /** Components looked at between two looks at the clock: about 0.2 ms. */

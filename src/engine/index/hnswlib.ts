@@ -4,9 +4,9 @@
  */
 import { createRequire } from "node:module";
 import type { HierarchicalNSW } from "hnswlib-node";
-import { Bitmap } from "../bitmap.ts";
-import { COMPONENT_BYTES } from "../layout.ts";
+import { COMPONENT_BYTES } from "../disk/layout.ts";
 import type { CollectionOptions, Metric } from "../options.ts";
+import { Bitmap } from "../slots/bitmap.ts";
 import { TimeSlice } from "../time-slice.ts";
 import type { VectorSource } from "./vector-index.ts";
 

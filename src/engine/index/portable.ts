@@ -3,9 +3,10 @@
  * rest, on the event loop's thread. Distances are computed from the mapped rows on every path, so that they agree to
  * the last bit whichever way a vector was found.
  */
-import type { Bitmap } from "../bitmap.ts";
-import { type Distance, distanceTo } from "../distance.ts";
+
 import type { CollectionOptions, Metric } from "../options.ts";
+import type { Bitmap } from "../slots/bitmap.ts";
+import { type Distance, distanceTo } from "./distance.ts";
 import { scan } from "./exact.ts";
 import { HnswlibGraph } from "./hnswlib.ts";
 import { Nearest } from "./nearest.ts";

@@ -1,6 +1,7 @@
 /** What a collection needs of an index of its vectors; one implementation per file beside this one. */
-import type { Bitmap } from "../bitmap.ts";
-import type { Segments } from "../segments.ts";
+
+import type { Segments } from "../disk/segments.ts";
+import type { Bitmap } from "../slots/bitmap.ts";
 
 /** What an index reads of the collection it belongs to. */
 export interface VectorSource {

@@ -1,0 +1,185 @@
+/* The events of follow_events.h. The list of changes is written by note_change() and emptied by follow_events_flush(). */
+#include "follow_events.h"
+#include "follow_log.h"
+#include "follow_table.h"
+#include <string.h>
+
+#define FOLLOWED_DATABASE 0
+#define CHANGES_CAPACITY_MIN 16
+
+#define EVENT_TYPES                                                                                                    \
+    (REDISMODULE_NOTIFY_GENERIC | REDISMODULE_NOTIFY_STRING | REDISMODULE_NOTIFY_LIST | REDISMODULE_NOTIFY_SET |         \
+     REDISMODULE_NOTIFY_HASH | REDISMODULE_NOTIFY_ZSET | REDISMODULE_NOTIFY_EXPIRED | REDISMODULE_NOTIFY_EVICTED)
+
+/* The key that was there is not there any more, though another one may be in its place. */
+static const char *const endings[] = {"del",     "expired",   "evicted", "rename_from", "rename_to",
+                                      "restore", "move_from", "copy_to", NULL};
+/* A value of any type was put in the place of what was there. Those that end in "store" are recognised by that. */
+static const char *const replacements[] = {"set", "move_to", NULL};
+
+typedef struct {
+    RedisModuleString *key;
+    bool ended;
+} Change;
+
+static Change *changes;
+static size_t change_count, change_capacity;
+static bool is_flushing;
+/* Redis drops the keys that have expired as it loads a snapshot, and tells nobody. */
+static bool loads_snapshot;
+
+static bool is_one_of(const char *event, const char *const *names) {
+    for (; *names != NULL; names++)
+        if (strcmp(event, *names) == 0) return true;
+    return false;
+}
+
+static bool rewrites(int type, const char *event) {
+    size_t length = strlen(event), suffix = strlen("store");
+    if (type == REDISMODULE_NOTIFY_HASH || is_one_of(event, replacements)) return true;
+    return length > suffix && strcmp(event + length - suffix, "store") == 0;
+}
+
+static bool is_key(const RedisModuleString *key, const char *name) {
+    size_t length;
+    const char *bytes = RedisModule_StringPtrLen(key, &length);
+    return length == strlen(name) && memcmp(bytes, name, length) == 0;
+}
+
+static bool is_log_of(const Follow *follow, const RedisModuleString *key) {
+    return RedisModule_StringCompare(follow->log, key) == 0;
+}
+
+static bool concerns(const Follow *follow, const RedisModuleString *key, bool ended) {
+    if (follow_covers(follow, key)) return ended || follow->field_count > 0;
+    return ended && is_log_of(follow, key);
+}
+
+static bool concerns_any(const RedisModuleString *key, bool ended) {
+    for (size_t i = 0; i < follow_table_count(); i++)
+        if (concerns(follow_table_at(i), key, ended)) return true;
+    return false;
+}
+
+/* What one script does to one key again and again is told once: the key is looked at when the script has ended. */
+static bool is_noted(const RedisModuleString *key, bool ended) {
+    if (is_flushing || change_count == 0) return false;
+    Change *last = &changes[change_count - 1];
+    if (RedisModule_StringCompare(last->key, key) != 0) return false;
+    last->ended |= ended;
+    return true;
+}
+
+/* A copy of the key's name: that of the event may lie on Redis' stack. */
+static void note_change(const RedisModuleString *key, bool ended) {
+    size_t length;
+    const char *bytes = RedisModule_StringPtrLen(key, &length);
+    if (change_count == change_capacity) {
+        change_capacity = change_capacity == 0 ? CHANGES_CAPACITY_MIN : 2 * change_capacity;
+        changes = RedisModule_Realloc(changes, change_capacity * sizeof(*changes));
+    }
+    changes[change_count++] = (Change){RedisModule_CreateString(NULL, bytes, length), ended};
+}
+
+static bool pass_on(RedisModuleCtx *ctx, const Follow *follow, const Change *change) {
+    if (!follow_covers(follow, change->key)) return false; /* it was the log itself that has gone */
+    if (follow->field_count > 0) return follow_log_changed(ctx, follow, change->key);
+    return follow_log_gone(ctx, follow, change->key);
+}
+
+void follow_events_flush(RedisModuleCtx *ctx) {
+    if (change_count == 0) return;
+    int database = RedisModule_GetSelectedDb(ctx);
+    RedisModule_SelectDb(ctx, FOLLOWED_DATABASE);
+    is_flushing = true;
+    for (size_t at = 0; at < change_count; at++) {
+        Change change = changes[at];
+        for (size_t i = 0; i < follow_table_count(); i++) {
+            const Follow *follow = follow_table_at(i);
+            if (concerns(follow, change.key, change.ended) && !pass_on(ctx, follow, &change)) follow_log_lost(ctx, follow);
+        }
+        RedisModule_FreeString(NULL, change.key);
+    }
+    change_count = 0;
+    is_flushing = false;
+    RedisModule_SelectDb(ctx, database);
+}
+
+static void on_job(RedisModuleCtx *ctx, void *data) {
+    (void)data;
+    follow_events_flush(ctx);
+}
+
+static void flush_soon(RedisModuleCtx *ctx) {
+    bool is_waited_for = change_count > 1;
+    if (RedisModule_AddPostNotificationJob == NULL) {
+        follow_events_flush(ctx);
+    } else if (!is_waited_for && RedisModule_AddPostNotificationJob(ctx, on_job, NULL, NULL) != REDISMODULE_OK) {
+        follow_events_flush(ctx);
+    }
+}
+
+/* Whoever deletes or evicts the hash changes nothing about what is followed; the sidecar puts it back. */
+static void on_follows(RedisModuleCtx *ctx, const char *event) {
+    if (!is_one_of(event, endings) || strcmp(event, "rename_to") == 0 || strcmp(event, "restore") == 0)
+        follow_table_load(ctx);
+}
+
+static int on_event(RedisModuleCtx *ctx, int type, const char *event, RedisModuleString *key) {
+    if (RedisModule_GetSelectedDb(ctx) != FOLLOWED_DATABASE) return REDISMODULE_OK;
+    bool is_follows = is_key(key, FOLLOWS_KEY);
+    bool ended = is_one_of(event, endings);
+    if (!is_follows && !((ended || rewrites(type, event)) && concerns_any(key, ended))) return REDISMODULE_OK;
+    int flags = RedisModule_GetContextFlags(ctx);
+    if (flags & REDISMODULE_CTX_FLAGS_LOADING) return REDISMODULE_OK;
+    if (is_follows) on_follows(ctx, event);
+    if (is_follows || flags & REDISMODULE_CTX_FLAGS_SLAVE) return REDISMODULE_OK;
+    /* A hash that has lost its last field is gone, and "del" comes right after. HSET takes none away, and is to be quick. */
+    if (type == REDISMODULE_NOTIFY_HASH && strcmp(event, "hset") != 0 && !RedisModule_KeyExists(ctx, key))
+        return REDISMODULE_OK;
+    if (is_noted(key, ended)) return REDISMODULE_OK;
+    note_change(key, ended);
+    flush_soon(ctx);
+    return REDISMODULE_OK;
+}
+
+static void lose_all(RedisModuleCtx *ctx, void *data) {
+    (void)data;
+    if (RedisModule_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_SLAVE) return;
+    for (size_t i = 0; i < follow_table_count(); i++) follow_log_lost(ctx, follow_table_at(i));
+}
+
+static void on_loading(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t phase, void *data) {
+    (void)event, (void)data;
+    if (phase == REDISMODULE_SUBEVENT_LOADING_RDB_START) loads_snapshot = true;
+    if (phase != REDISMODULE_SUBEVENT_LOADING_ENDED && phase != REDISMODULE_SUBEVENT_LOADING_FAILED) return;
+    follow_table_load(ctx);
+    /* Not here: what a command changes right after loading would not be propagated. */
+    if (loads_snapshot) RedisModule_CreateTimer(ctx, 0, lose_all, NULL);
+    loads_snapshot = false;
+}
+
+static void on_replica_loading(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t phase, void *data) {
+    (void)event, (void)data;
+    if (phase == REDISMODULE_SUBEVENT_REPL_ASYNC_LOAD_COMPLETED) follow_table_load(ctx);
+}
+
+int follow_events_open(RedisModuleCtx *ctx) {
+    const RedisModuleEvent loading = {REDISMODULE_EVENT_LOADING, 1};
+    const RedisModuleEvent replica_loading = {REDISMODULE_EVENT_REPL_ASYNC_LOAD, 1};
+    if (RedisModule_SubscribeToKeyspaceEvents(ctx, EVENT_TYPES, on_event) != REDISMODULE_OK ||
+        RedisModule_SubscribeToServerEvent(ctx, loading, on_loading) != REDISMODULE_OK ||
+        RedisModule_SubscribeToServerEvent(ctx, replica_loading, on_replica_loading) != REDISMODULE_OK)
+        return REDISMODULE_ERR;
+    follow_table_load(ctx);
+    /* Loaded into a Redis that has data already: what happened to the keys without the module, nobody knows. */
+    if (follow_table_count() > 0) RedisModule_CreateTimer(ctx, 0, lose_all, NULL);
+    return REDISMODULE_OK;
+}
+
+void follow_events_close(void) {
+    follow_table_clear();
+    RedisModule_Free(changes);
+    changes = NULL;
+    change_count = change_capacity = 0;
+}

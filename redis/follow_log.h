@@ -1,0 +1,31 @@
+/*
+ * From what has become of a followed key to the entry in the log that says so: DEL when its vector has to go, FOLLOWED
+ * with what a hash holds now. The module copies bytes; whether they are a vector is for the sidecar to say.
+ *
+ * An entry that cannot be appended (no log, or a full one) must not be forgotten. The hash vstore:synced has a field for
+ * every collection that is in step with its keys; the module takes the field away, and the sidecar looks at all keys
+ * again. Taking away needs no memory, and a key that is evicted or flushed errs on the safe side.
+ */
+#ifndef VSTORE_FOLLOW_LOG_H
+#define VSTORE_FOLLOW_LOG_H
+
+#include "follow_table.h"
+
+/* Counted since the module was loaded; for INFO. Only follow_log.c writes them. */
+typedef struct {
+    long long entries;
+    long long losses;
+} FollowLogCounters;
+
+extern FollowLogCounters follow_log_counters;
+
+/* The vector of the key goes. Returns whether that is in the log. */
+bool follow_log_gone(RedisModuleCtx *ctx, const Follow *follow, RedisModuleString *key);
+/* The vector of the key becomes what the hash holds now, or goes with it. Returns whether that is in the log. */
+bool follow_log_changed(RedisModuleCtx *ctx, const Follow *follow, RedisModuleString *key);
+/* The log will not tell all that has happened to the collection's keys. */
+void follow_log_lost(RedisModuleCtx *ctx, const Follow *follow);
+/* VSTORE.RESYNC <collection> GONE|ALL <key> [<key> …] */
+int resync_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+#endif

@@ -1,0 +1,60 @@
+/**
+ * Whether these files and this Redis belong together. Redis knows of each collection where its log begins; files that end
+ * before that, or do not have the collection, are the wrong ones or too old. But a Redis that was restored from an older
+ * snapshot may have a collection that the files have dropped since. The files prove that with the store id that they and Redis share, drawn
+ * for the two when they first met, and with the id of the DROP, which is later than all that Redis has.
+ */
+import { randomUUID } from "node:crypto";
+import type { Redis } from "ioredis";
+import type { Catalog } from "../../engine/catalog.ts";
+import { compareIds } from "../../engine/log-id.ts";
+import { assertType, lastId } from "../redis/key-state.ts";
+import { collectionsKey, followsKey, logStream, storeKey, syncedKey } from "../redis/keys.ts";
+import { runScript } from "../redis/script.ts";
+import { positionOf, usable } from "../requests/sources.ts";
+
+/**
+ * Names the collections that Redis still has and the files have dropped.
+ *
+ * @throws Error when the files are not the ones that the logs belong to
+ */
+export async function checkFiles(redis: Redis, catalog: Catalog): Promise<string[]> {
+  await assertType(redis, "hash", collectionsKey, followsKey, syncedKey);
+  await assertType(redis, "string", storeKey);
+  const isPaired = catalog.storeId !== undefined && (await redis.get(storeKey)) === catalog.storeId;
+  const known = new Set(catalog.names());
+  const dropped: string[] = [];
+  for (const [name, begin] of Object.entries(await redis.hgetall(collectionsKey))) {
+    const collection = usable(catalog, name);
+    if (collection !== undefined && compareIds(positionOf(collection), begin) < 0) {
+      throw notCovered(name, begin, `end at ${positionOf(collection)}`);
+    }
+    if (known.has(name)) continue;
+    if (!isPaired || !(await wasDropped(redis, catalog, name, begin)))
+      throw notCovered(name, begin, "do not have it");
+    dropped.push(name);
+  }
+  return dropped;
+}
+
+/** Draws a store id for these files and this Redis, unless they have one. In the files first: an id that only Redis knows proves nothing. */
+export async function pair(redis: Redis, catalog: Catalog): Promise<void> {
+  if (catalog.storeId !== undefined && (await redis.get(storeKey)) === catalog.storeId) return;
+  const storeId = randomUUID();
+  await catalog.adopt(storeId);
+  await runScript(redis, "return redis.call('SET', KEYS[1], ARGV[1])", [storeKey], storeId);
+}
+
+async function wasDropped(redis: Redis, catalog: Catalog, name: string, begin: string): Promise<boolean> {
+  const dropId = catalog.dropId(name);
+  if (dropId === undefined || compareIds(begin, dropId) >= 0) return false;
+  const end = await lastId(redis, logStream(name));
+  return end === undefined || compareIds(end, dropId) < 0;
+}
+
+function notCovered(name: string, begin: string, state: string): Error {
+  return new Error(
+    `the log of collection '${name}' begins after ${begin}, but the files of this data directory ${state}; ` +
+      `use the data directory it belongs to, or give up its data: DEL ${logStream(name)}, HDEL ${collectionsKey} ${name}`,
+  );
+}

@@ -1,0 +1,38 @@
+/**
+ * What Redis has forgotten of the logs while this process ran: an evicted, deleted, flushed or renamed key, an older
+ * snapshot, a failover. The files have all that was applied, so nothing is missing; but somebody ought to know, as what
+ * nobody had applied yet is gone with the log.
+ */
+import type { Collection } from "../../engine/collection.ts";
+import type { Logger } from "../../log.ts";
+import { positionOf } from "../requests/sources.ts";
+
+export class LogLosses {
+  readonly #log: Logger;
+  readonly #byCollection = new Map<string, number>();
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  /** @param last last id of the log that Redis has; undefined when it has none */
+  report(collection: Collection, last: string | undefined): void {
+    const { name, createdId } = collection;
+    const end = positionOf(collection);
+    if (last === undefined && end === createdId) return; // a new one
+    this.#byCollection.set(name, (this.#byCollection.get(name) ?? 0) + 1);
+    const details = { collection: name, log_ends_at: last ?? "nothing", files_end_at: end };
+    this.#log.warn(details, "Redis has lost (a part of) a log; making a checkpoint at once");
+  }
+
+  /** A collection that Redis had still, and that the files have dropped. */
+  reportDrop(collection: string): void {
+    this.#log.warn({ collection }, "Redis has forgotten a DROP; it is completed again");
+  }
+
+  /** For VSTORE.INFO of one collection, or of all. */
+  facts(name?: string): { log_losses: number } {
+    const all = [...this.#byCollection.values()].reduce((sum, count) => sum + count, 0);
+    return { log_losses: name === undefined ? all : (this.#byCollection.get(name) ?? 0) };
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * Keys of request streams that hold something else, which somebody put there. XREAD fails for all streams because of one, so such
+ * a stream is left out until its key is gone: only its collection stands still. The module refuses what would go into
+ * it (WRONGTYPE) by itself.
+ */
+import type { Redis } from "ioredis";
+import type { Logger } from "../../log.ts";
+import { typesOf } from "../redis/key-state.ts";
+import { logStream, queriesStream } from "../redis/keys.ts";
+
+/** How often it is looked whether they are gone. */
+const watchMs = 1_000;
+
+export class Obstructions {
+  readonly #redis: Redis;
+  readonly #log: Logger;
+  /** Key → what it holds. */
+  #found: ReadonlyMap<string, string> = new Map();
+  #lookedAt = 0;
+
+  constructor(redis: Redis, log: Logger) {
+    this.#redis = redis;
+    this.#log = log;
+  }
+
+  has(stream: string): boolean {
+    return this.#found.has(stream);
+  }
+
+  /** Finds those among `streams`, and forgets all others. */
+  async find(streams: readonly string[]): Promise<void> {
+    const types = await typesOf(this.#redis, streams);
+    const held = streams.map((stream, i) => [stream, types[i]!] as const);
+    const found = new Map(held.filter(([, type]) => type !== "stream" && type !== "none"));
+    for (const [key, type] of found)
+      if (!this.has(key)) this.#log.warn({ key, type }, "a stream is obstructed: rename or delete that key");
+    for (const key of this.#found.keys())
+      if (!found.has(key)) this.#log.info({ key }, "a stream is free again");
+    this.#found = found;
+    this.#lookedAt = performance.now();
+  }
+
+  /** Looks, once in a while, whether those that were found are gone. */
+  async watch(): Promise<void> {
+    if (this.#found.size === 0 || performance.now() - this.#lookedAt < watchMs) return;
+    await this.find([...this.#found.keys()]);
+  }
+
+  /** For VSTORE.INFO of one collection, or of all. */
+  facts(name?: string): { obstructed_streams: number } {
+    if (name === undefined) return { obstructed_streams: this.#found.size };
+    const own = [logStream(name), queriesStream(name)];
+    return { obstructed_streams: own.filter((stream) => this.has(stream)).length };
+  }
+}

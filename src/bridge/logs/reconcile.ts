@@ -1,0 +1,147 @@
+/**
+ * Brings the streams in Redis in step with the files, before the sidecar serves and whenever collections come and
+ * go. The rule for each stream is the table in PROTOCOL.md: what it has beyond the files will be read; where it
+ * lacks what the files have, it is moved forward, so that no new entry gets an id that was passed already.
+ */
+import type { Redis } from "ioredis";
+import type { Catalog } from "../../engine/catalog.ts";
+import type { Collection } from "../../engine/collection.ts";
+import { ignoreFull } from "../../engine/disk/files.ts";
+import { compareIds, FIRST_ID, laterId } from "../../engine/log-id.ts";
+import { lastId, typesOf } from "../redis/key-state.ts";
+import {
+  collectionsKey,
+  controlStream,
+  errorsStream,
+  logStream,
+  queriesStream,
+  syncedKey,
+} from "../redis/keys.ts";
+import { runScript } from "../redis/script.ts";
+import { positionOf, usable } from "../requests/sources.ts";
+import { checkFiles, pair } from "./belonging.ts";
+import type { LogLosses } from "./losses.ts";
+
+/** @throws Error when the files are not the ones that the logs belong to */
+export async function reconcile(redis: Redis, catalog: Catalog, losses: LogLosses): Promise<void> {
+  for (const name of await checkFiles(redis, catalog)) {
+    await expectDrop(redis, name);
+    await forgetCollection(redis, name);
+    losses.reportDrop(name);
+  }
+  await pair(redis, catalog);
+  for (const collection of catalog.collections()) await alignLog(redis, collection, losses);
+  await alignControl(redis, catalog);
+}
+
+/** Gives the collections whose logs have vanished theirs back, and the same for control. */
+export async function restoreLogs(redis: Redis, catalog: Catalog, losses: LogLosses): Promise<void> {
+  const collections = catalog.collections();
+  const logs = collections.map(({ name }) => logStream(name));
+  const [control, ...types] = await typesOf(redis, [controlStream, ...logs]);
+  for (const [i, collection] of collections.entries()) {
+    if (types[i] !== "stream") await alignLog(redis, collection, losses);
+  }
+  if (control === "none") await alignControl(redis, catalog);
+}
+
+/** The last ids of the logs that nobody may touch, because the files they belong to are damaged. */
+export async function endsOfDamaged(redis: Redis, catalog: Catalog): Promise<Map<string, string>> {
+  const ends = new Map<string, string>();
+  for (const name of catalog.names()) {
+    if (usable(catalog, name) === undefined)
+      ends.set(name, (await lastId(redis, logStream(name))) ?? FIRST_ID);
+  }
+  return ends;
+}
+
+/**
+ * Makes sure that the collection's log exists and does not lag behind its files. Where Redis has forgotten something,
+ * that is made safe in the files before the log's last id moves past it, and the log begins after that from then on.
+ * While something else is in the log's place, there is no more to do than to make it safe.
+ */
+export async function alignLog(redis: Redis, collection: Collection, losses: LogLosses): Promise<void> {
+  const { name } = collection;
+  const stream = logStream(name);
+  if (await isObstructed(redis, stream)) {
+    await collection.checkpoint().catch(ignoreFull);
+    return;
+  }
+  const moved = await align(
+    redis,
+    stream,
+    () => positionOf(collection),
+    async (last) => {
+      losses.report(collection, last);
+      await redis.hdel(syncedKey, name); // what happened to its keys may have been in what is lost
+      await collection.checkpoint();
+    },
+  );
+  if (!moved && collection.options.follow !== undefined && !(await hasSeen(redis, collection)))
+    await redis.hdel(syncedKey, name);
+  const begin = laterId(collection.checkpointId, collection.createdId);
+  await runScript(
+    redis,
+    "return redis.call(ARGV[1], KEYS[1], ARGV[2], ARGV[3])",
+    [collectionsKey],
+    moved ? "HSET" : "HSETNX",
+    name,
+    begin,
+  );
+}
+
+/**
+ * Whether the log has the entry that the files end with, or had it until it was trimmed. A log that is ahead of the files may
+ * lack it all the same: a replica has taken over or the AOF has lost its end, and the module has appended since.
+ */
+async function hasSeen(redis: Redis, collection: Collection): Promise<boolean> {
+  const { name } = collection;
+  const position = positionOf(collection);
+  if ((await redis.hget(collectionsKey, name)) === position) return true;
+  return (await redis.xrange(logStream(name), position, position)).length > 0;
+}
+
+async function alignControl(redis: Redis, catalog: Catalog): Promise<void> {
+  if (await isObstructed(redis, controlStream)) return;
+  await align(redis, controlStream, () => catalog.controlId);
+}
+
+/** To be called before a collection is dropped, so that its absence from the files is no surprise after a crash. */
+export async function expectDrop(redis: Redis, name: string): Promise<void> {
+  await redis.hdel(collectionsKey, name);
+}
+
+/** Removes everything that Redis holds of a collection that was dropped. */
+export async function forgetCollection(redis: Redis, name: string): Promise<void> {
+  await redis.unlink(logStream(name), queriesStream(name), errorsStream(name));
+}
+
+/** Creating a consumer group is the only way to make an empty stream; the group is not wanted. */
+const moveScript = `
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  redis.call('XGROUP', 'CREATE', KEYS[1], 'vstore', '$', 'MKSTREAM')
+  redis.call('XGROUP', 'DESTROY', KEYS[1], 'vstore')
+end
+return redis.call('XSETID', KEYS[1], ARGV[1])`;
+
+/**
+ * Moves the stream's last id forward to `end()`, unless it is there already. `secure` is done before, and told of the
+ * last id that Redis knows, if any. Returns whether the stream was moved.
+ */
+async function align(
+  redis: Redis,
+  stream: string,
+  end: () => string,
+  secure?: (last: string | undefined) => Promise<void>,
+): Promise<boolean> {
+  const last = await lastId(redis, stream);
+  if (last !== undefined && compareIds(last, end()) >= 0) return false;
+  await secure?.(last);
+  await runScript(redis, moveScript, [stream], end());
+  return true;
+}
+
+/** Whether something else is in the stream's place; see obstructions.ts. */
+async function isObstructed(redis: Redis, stream: string): Promise<boolean> {
+  return !["none", "stream"].includes(await redis.type(stream));
+}

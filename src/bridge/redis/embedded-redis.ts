@@ -1,0 +1,166 @@
+/**
+ * A Redis or Valkey of our own, for those who have none: on 127.0.0.1, with the module loaded and AOF on, its files
+ * beside vstore's. It is a process group of its own, so that Ctrl-C in a terminal reaches only the sidecar, which
+ * then stops it in order. A sidecar that was killed leaves it running; the next one on the same files adopts it.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { access, mkdir, readFile, realpath } from "node:fs/promises";
+import { connect as connectSocket } from "node:net";
+import path from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Redis } from "ioredis";
+import type { Logger } from "../../log.ts";
+import { connect } from "./connection.ts";
+import { hasModule, infoField, modulePath } from "./server.ts";
+
+const host = "127.0.0.1";
+/** The first of them that is installed. */
+const programs = ["redis-server", "valkey-server"];
+const startMsMax = 60_000;
+const stopMsMax = 30_000;
+/** Between the last act of redis-server, closing its port, and the end of the process. */
+const exitMsMax = 2_000;
+/** A program that says nothing for this long is no Redis. */
+const recognizeMsMax = 2_000;
+const pollMs = 50;
+
+export class EmbeddedRedis {
+  readonly url: string;
+  readonly #port: number;
+  readonly #directory: string;
+  readonly #programs: readonly string[];
+  readonly #log: Logger;
+  /** Undefined while none of ours runs. */
+  #pid: number | undefined;
+
+  /** @param program what to run, by name or path; undefined for what is installed */
+  constructor(port: number, dataDirectory: string, program: string | undefined, log: Logger) {
+    this.url = `redis://${host}:${port}`;
+    this.#port = port;
+    this.#directory = path.resolve(dataDirectory, "redis");
+    this.#programs = program === undefined ? programs : [program];
+    this.#log = log;
+  }
+
+  /** Starts it unless it runs already. @throws Error that says what to do, when it cannot be started */
+  async ensureRunning(): Promise<void> {
+    if (this.#pid !== undefined && isAlive(this.#pid)) return;
+    await mkdir(this.#directory, { recursive: true });
+    if (await isListening(this.#port)) this.#pid = await this.#adopt();
+    else this.#pid = await this.#start();
+  }
+
+  /** Resolves when the process is gone. */
+  async stop(): Promise<void> {
+    const pid = this.#pid;
+    if (pid === undefined || !isAlive(pid)) return;
+    process.kill(pid, "SIGTERM");
+    if (await becomesTrue(async () => !(await isListening(this.#port)), stopMsMax)) {
+      // Not for longer: an adopted process may stay as a zombie that nobody collects.
+      await becomesTrue(() => !isAlive(pid), exitMsMax);
+      return;
+    }
+    this.#log.error({ pid }, "the embedded Redis did not stop in time; killing it");
+    process.kill(pid, "SIGKILL");
+  }
+
+  async #start(): Promise<number> {
+    await access(modulePath).catch(() => fail(`${modulePath} is missing; run 'make build'`));
+    const child = await this.#spawn();
+    const isUp = await becomesTrue(
+      async () => hasExited(child) || (await isListening(this.#port)),
+      startMsMax,
+    );
+    if (!isUp || hasExited(child)) fail(`${child.spawnfile} did not start: ${await this.#lastLogLine()}`);
+    child.unref();
+    return child.pid!;
+  }
+
+  async #spawn(): Promise<ChildProcess> {
+    for (const program of this.#programs) {
+      const child = spawn(program, this.#arguments(), { stdio: "ignore", detached: true });
+      const fault = await once(child, "spawn").then(
+        () => undefined,
+        (error: NodeJS.ErrnoException) => error,
+      );
+      if (fault === undefined) return child;
+      if (fault.code !== "ENOENT") throw fault;
+    }
+    const tried = this.#programs.join(", ");
+    return fail(`not found: ${tried}; install Redis 7.0 or Valkey 7.2, or newer, or set --redis-server`);
+  }
+
+  #arguments(): string[] {
+    return [
+      ["--port", String(this.#port), "--bind", host, "--dir", this.#directory],
+      // A client that asks and does not read must not fill the memory; one answer has at most 256 MiB.
+      ["--client-output-buffer-limit", "normal 512mb 256mb 60"],
+      ["--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction"],
+      ["--logfile", path.join(this.#directory, "redis.log"), "--loadmodule", modulePath],
+    ].flat();
+  }
+
+  /** The pid of the Redis on our port, if it is the one that a killed sidecar left on the same files. */
+  async #adopt(): Promise<number> {
+    const taken = `port ${this.#port} is taken by another program; stop it, choose another --port, or join it with --redis-url`;
+    const redis = await connect(this.url, "vstore-adopt", { socketTimeout: recognizeMsMax }).catch(() =>
+      fail(taken),
+    );
+    try {
+      if (!(await this.#isOurs(redis))) fail(taken);
+      this.#log.info({ port: this.#port }, "taking over the Redis that an earlier run left behind");
+      return Number(infoField(await redis.info("server"), "process_id"));
+    } finally {
+      redis.disconnect();
+    }
+  }
+
+  async #isOurs(redis: Redis): Promise<boolean> {
+    const [, directory] = (await redis.config("GET", "dir").catch(() => [])) as string[];
+    return directory === (await realpath(this.#directory)) && (await hasModule(redis));
+  }
+
+  async #lastLogLine(): Promise<string> {
+    const text = await readFile(path.join(this.#directory, "redis.log"), "utf8").catch(() => "");
+    return text.trimEnd().split("\n").at(-1) ?? "";
+  }
+}
+
+function fail(message: string): never {
+  throw new Error(message);
+}
+
+function hasExited(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function isListening(port: number): Promise<boolean> {
+  const socket = connectSocket(port, host);
+  try {
+    await once(socket, "connect");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function becomesTrue(condition: () => boolean | Promise<boolean>, ms: number): Promise<boolean> {
+  const deadline = Date.now() + ms;
+  while (Date.now() < deadline) {
+    if (await condition()) return true;
+    await delay(pollMs);
+  }
+  return false;
+}

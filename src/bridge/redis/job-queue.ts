@@ -1,0 +1,52 @@
+/**
+ * A BullMQ queue of the sidecar's own, with the worker that runs its jobs one at a time: what checkpoints, compactions and
+ * sweeps have in common.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import { type Job, Queue, Worker } from "bullmq";
+import type { Redis } from "ioredis";
+import type { Logger } from "../../log.ts";
+import { bullPrefix } from "./keys.ts";
+
+/** What a job is about; nothing for one that is about all collections. */
+export type JobData = { collection?: string };
+
+export class JobQueue {
+  readonly queue: Queue<JobData>;
+  readonly #worker: PatientWorker<JobData>;
+  readonly #log: Logger;
+
+  /** @param redis a connection that BullMQ duplicates for its worker; closed by its owner */
+  constructor(redis: Redis, name: string, run: (data: JobData) => Promise<void>, log: Logger) {
+    const options = { connection: redis, prefix: bullPrefix };
+    this.#log = log;
+    this.queue = new Queue(name, options);
+    this.#worker = new PatientWorker(name, (job) => run(job.data), options);
+    this.queue.on("error", (error) => this.complain(error));
+    this.#worker.on("error", (error) => this.complain(error));
+  }
+
+  /** Quiet, because a lost connection ends the session as well, and that is logged once for all of them. */
+  complain(error: Error): void {
+    this.#log.debug({ queue: this.queue.name, error: error.message }, "a job queue");
+  }
+
+  async stop(): Promise<void> {
+    await Promise.allSettled([this.#worker.close(true), this.queue.close()]);
+  }
+}
+
+/** BullMQ asks again at once when Redis refuses to hand out a job, for lack of memory say. */
+const refusedPauseMs = 1_000;
+
+/** A BullMQ worker that pauses before it asks a Redis that refused it again. */
+export class PatientWorker<Data, Result = void> extends Worker<Data, Result> {
+  protected override async moveToActive(token: string, name?: string): Promise<Job<Data, Result>> {
+    try {
+      return await super.moveToActive(token, name);
+    } catch (error) {
+      await delay(refusedPauseMs);
+      throw error;
+    }
+  }
+}

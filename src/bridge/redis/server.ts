@@ -1,0 +1,35 @@
+/** What a Redis server must be before the sidecar works with it. */
+import { fileURLToPath } from "node:url";
+import type { Redis } from "ioredis";
+
+const majorVersionMin = 7;
+
+/** The module as `make build` leaves it, below the package's root. */
+export const modulePath = fileURLToPath(new URL("../../../redis/vstore.so", import.meta.url));
+
+/** @throws Error that says what to do, when the server is too old or has no vstore module. */
+export async function checkServer(redis: Redis): Promise<void> {
+  const version = await serverVersion(redis);
+  if (Number.parseInt(version, 10) < majorVersionMin) {
+    throw new Error(`Redis ${version} is too old: vstore needs Redis 7.0 or Valkey 7.2, or newer`);
+  }
+  if (!(await hasModule(redis))) {
+    throw new Error(
+      `the Redis server has not loaded the vstore module; start it with --loadmodule ${modulePath} (a file on its own machine)`,
+    );
+  }
+}
+
+export async function hasModule(redis: Redis): Promise<boolean> {
+  const [attach] = (await redis.call("COMMAND", "INFO", "VSTORE.ATTACH")) as unknown[];
+  return attach !== null;
+}
+
+async function serverVersion(redis: Redis): Promise<string> {
+  return infoField(await redis.info("server"), "redis_version");
+}
+
+/** One value of INFO's text; empty when it is not there. */
+export function infoField(info: string, field: string): string {
+  return new RegExp(`^${field}:(.*?)\\r?$`, "m").exec(info)?.[1] ?? "";
+}

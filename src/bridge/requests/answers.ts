@@ -1,0 +1,79 @@
+/** Sends the outcome of a request to whoever waits for it, and tidies its entry away where nobody else does. */
+import type { Outcome } from "../../commands/execute.ts";
+import { encodeError } from "../../commands/wire/resp3.ts";
+import { toWireError } from "../../commands/wire/wire-error.ts";
+import { VstoreError } from "../../errors.ts";
+import { controlStream, errorsStream } from "../redis/keys.ts";
+import type { Outbox } from "./outbox.ts";
+import type { Request } from "./request.ts";
+import { namedCollection } from "./routing.ts";
+import type { Source } from "./sources.ts";
+
+/** Redis takes at most 512 MiB in one argument (proto-max-bulk-len). */
+const answerBytesMax = 256 * 1024 * 1024;
+/** What the module appends for followed keys; clients may append a DEL too. */
+const wordsOfModule: ReadonlySet<string> = new Set(["DEL", "FOLLOWED"]);
+
+export class Answers {
+  readonly #outbox: Outbox;
+
+  constructor(outbox: Outbox) {
+    this.#outbox = outbox;
+  }
+
+  /** For a write of a log: its entry stays, until a checkpoint covers it. */
+  toWrite(source: Source, request: Request, outcome: Outcome): void {
+    if (dependsOnTheMoment(outcome)) this.#withdraw(source.collection, request);
+    if (request.waiter.kind === "nobody") this.#report(source.collection, request, outcome);
+    else this.#send(request, outcome);
+  }
+
+  /** For a request whose entry is of no further use. The module deletes those of its own clients' reads. */
+  toPassing(request: Request, outcome: Outcome): void {
+    if (request.waiter.kind !== "client") this.#outbox.delete(request);
+    this.#send(request, outcome);
+  }
+
+  /** For CREATE, DROP and writes that came to control: nobody but the sidecar deletes their entries. */
+  toControlWrite(request: Request, outcome: Outcome | undefined): void {
+    this.#outbox.delete(request);
+    if (outcome === undefined) return;
+    if (request.waiter.kind === "nobody") this.#report(namedCollection(request), request, outcome);
+    else this.#send(request, outcome);
+  }
+
+  /** What the module says of a followed key would be missing for ever. */
+  #withdraw(collection: string, request: Request): void {
+    this.#outbox.delete(request);
+    if (request.waiter.kind === "nobody" && wordsOfModule.has(request.name))
+      this.#outbox.outOfStep(collection);
+  }
+
+  /** Says in the errors stream that a write which nobody waits for was refused. */
+  #report(collection: string | undefined, request: Request, outcome: Outcome): void {
+    if (outcome.error === undefined) return;
+    const stream = errorsStream(collection ?? controlStream);
+    this.#outbox.toErrors(stream, request, toWireError(outcome.error));
+  }
+
+  #send(request: Request, outcome: Outcome): void {
+    const { bytes, error } = outcome.bytes.length > answerBytesMax ? tooLarge(outcome.bytes.length) : outcome;
+    const { waiter } = request;
+    if (waiter.kind === "client") this.#outbox.toModule(request, bytes);
+    if (waiter.kind === "stream") this.#outbox.toStream(waiter.key, request, error ? "err" : "ok", bytes);
+  }
+}
+
+export function refusal(error: VstoreError): Outcome {
+  return { bytes: encodeError(toWireError(error)), error };
+}
+
+/** A replay must not find room, or repaired files, for what was refused for lack of them. */
+function dependsOnTheMoment({ error }: Outcome): boolean {
+  return error instanceof VstoreError && (error.code === "FULL" || error.code === "DAMAGED");
+}
+
+function tooLarge(bytes: number): Outcome {
+  const limit = `the answer of ${bytes} bytes is larger than ${answerBytesMax}; ask for less at a time`;
+  return refusal(new VstoreError("LIMIT", limit));
+}

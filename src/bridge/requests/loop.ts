@@ -1,0 +1,145 @@
+/**
+ * The read loop: takes a batch of requests, applies its writes, starts its reads, and sends what it can answer
+ * before it asks for more. Order within a batch: logs, then writes to control, then everything that only asks, so
+ * that who wrote first and asked then sees the write.
+ */
+import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
+import type { Context } from "../../commands/command.ts";
+import { execute } from "../../commands/execute.ts";
+import { VstoreError } from "../../errors.ts";
+import { type Answers, refusal } from "./answers.ts";
+import { pollBusily } from "./busy-poll.ts";
+import type { Control } from "./control.ts";
+import { Limiter } from "./limiter.ts";
+import type { Outbox } from "./outbox.ts";
+import type { Delivery, Reader } from "./reader.ts";
+import type { Request } from "./request.ts";
+import { faultOf, isWrite, namedCollection } from "./routing.ts";
+import type { Source } from "./sources.ts";
+import type { Writes } from "./writes.ts";
+
+/** Reads that run at the same time; above it the loop waits before it takes more requests. */
+const readsMax = 1_024;
+/** While a batch of this size is served, Redis may as well prepare the next one. */
+const readAheadBytesMin = 64 * 1024;
+
+/**
+ * How long entries that nobody waits for may gather: those of followed keys and of transactions. To wake for each of them
+ * takes the processor away from the very clients that write them.
+ */
+const gatherMs = 1;
+
+export interface LoopParts {
+  readonly reader: Reader;
+  readonly writes: Writes;
+  readonly control: Control;
+  readonly answers: Answers;
+  readonly outbox: Outbox;
+  /** After a batch that somebody was answered for, the next one is polled for so long. */
+  readonly busyPollUs: number;
+  /** Throws when another sidecar may be serving by now. */
+  readonly assertLeader: () => void;
+  /** Called when collections came or went. */
+  readonly onCatalogChange: () => void;
+  readonly context: (request: Request) => Context;
+}
+
+export class Loop {
+  readonly #parts: LoopParts;
+  readonly #reads = new Limiter(readsMax);
+  #waits = false;
+  #replays = true;
+
+  constructor(parts: LoopParts) {
+    this.#parts = parts;
+  }
+
+  /** Serves everything that is in the streams now. */
+  async catchUp(): Promise<void> {
+    await this.#serve();
+  }
+
+  /** Serves until `stop`, and then what is there still. Rejects when the session ends, never within a batch. */
+  async run(): Promise<void> {
+    this.#waits = true;
+    this.#replays = false;
+    await this.#serve();
+  }
+
+  /** Resolves when no read is under way. */
+  async idle(): Promise<void> {
+    await this.#reads.idle();
+  }
+
+  /** A read that waits already has to be woken by the caller. */
+  stop(): void {
+    this.#waits = false;
+  }
+
+  async #serve(): Promise<void> {
+    let next = this.#read();
+    for (;;) {
+      const batch = await next;
+      if (batch.length === 0 && !this.#waits) return;
+      const changesSources = batch.some(hasControlWrite);
+      const ahead = isLarge(batch) && !changesSources ? this.#read() : undefined;
+      await this.#serveBatch(batch);
+      if (changesSources) this.#parts.onCatalogChange();
+      // The answers leave at the end of this turn. An XREAD after them keeps none of them waiting, and finds what
+      // the answered clients send next together, instead of the first of it alone.
+      const isAwaited = !batch.every(wantsNoAnswer);
+      if (ahead === undefined) await (batch.length > 0 && !isAwaited ? delay(gatherMs) : nextTurn());
+      next = ahead ?? this.#read();
+      if (isAwaited) pollBusily(next, this.#parts.busyPollUs);
+    }
+  }
+
+  #read(): Promise<Delivery[]> {
+    const batch = this.#parts.reader.read(this.#waits);
+    // Whoever awaits it hears of the failure; until somebody does, it must not count as unhandled.
+    batch.catch(() => {});
+    return batch;
+  }
+
+  async #serveBatch(batch: readonly Delivery[]): Promise<void> {
+    await this.#parts.outbox.room();
+    this.#parts.assertLeader();
+    const { writes, control } = this.#parts;
+    const logs = batch.filter(({ source }) => source.kind === "log");
+    await Promise.all(logs.map((each) => writes.apply(each, this.#replays)));
+    await control.restoreLogs();
+    const rest = batch.flatMap(({ source, requests }) => requests.map((request) => ({ source, request })));
+    for (const { source, request } of rest) {
+      if (source.kind === "control" && isWrite(request)) await control.apply(request);
+    }
+    for (const { source, request } of rest) {
+      if (source.kind === "log" || (source.kind === "control" && isWrite(request))) continue;
+      if (source.kind === "control") await control.restoreLog(namedCollection(request));
+      await this.#reads.start(() => this.#answerRead(source, request));
+    }
+  }
+
+  async #answerRead(source: Source, request: Request): Promise<void> {
+    const { answers, context } = this.#parts;
+    const fault = faultOf(source, request);
+    const outcome =
+      fault === undefined
+        ? await execute(context(request), request.name, request.args)
+        : refusal(new VstoreError("ERR", fault));
+    answers.toPassing(request, outcome);
+  }
+}
+
+function wantsNoAnswer({ requests }: Delivery): boolean {
+  return requests.every(({ waiter }) => waiter.kind === "nobody");
+}
+
+/** CREATE and DROP change the set of streams to read: the next read has to wait for them. */
+function hasControlWrite({ source, requests }: Delivery): boolean {
+  return source.kind === "control" && requests.some(isWrite);
+}
+
+function isLarge(batch: readonly Delivery[]): boolean {
+  const sizes = batch.flatMap(({ requests }) => requests.map(({ bytes }) => bytes));
+  return sizes.reduce((sum, bytes) => sum + bytes, 0) >= readAheadBytesMin;
+}

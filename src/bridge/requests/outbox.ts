@@ -1,0 +1,135 @@
+/**
+ * What the sidecar has to tell Redis, gathered for one turn of the event loop and sent in one write: answers to
+ * the module, to stream clients and to the errors streams, and the entries to delete.
+ */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Redis } from "ioredis";
+import type { Logger } from "../../log.ts";
+import { syncedKey } from "../redis/keys.ts";
+import type { Request } from "./request.ts";
+
+/** Payload of one VSTORE.REPLY; a single larger answer travels alone. */
+const replyCommandBytesMax = 8 * 1024 * 1024;
+/** Answers of one VSTORE.REPLY. */
+const replyCommandAnswersMax = 4_096;
+/** Answers that Redis has not confirmed yet; above it the loop waits before it takes more requests. */
+const unconfirmedBytesMax = 64 * 1024 * 1024;
+const replyStreamLengthMax = 1_024;
+const replyStreamMs = 60_000;
+const errorsStreamLengthMax = 1_000;
+
+/** One script, so that a key that is no stream is left alone instead of getting an expiry. */
+const replyScript = `
+redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'req', ARGV[3], ARGV[4], ARGV[5])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])`;
+
+type Argument = string | Buffer | number;
+
+export class Outbox {
+  readonly #redis: Redis;
+  readonly #log: Logger;
+  #answers: { request: Request; bytes: Buffer }[] = [];
+  #commands: Argument[][] = [];
+  #scheduled = false;
+  #unconfirmedBytes = 0;
+  #confirmed: Promise<unknown> = Promise.resolve();
+
+  constructor(redis: Redis, log: Logger) {
+    this.#redis = redis;
+    this.#log = log;
+  }
+
+  /** Answers a client that the module has blocked. */
+  toModule(request: Request, bytes: Buffer): void {
+    this.#answers.push({ request, bytes });
+    this.#schedule();
+  }
+
+  toStream(key: Buffer, request: Request, status: "ok" | "err", bytes: Buffer): void {
+    const limits = [replyStreamLengthMax, replyStreamMs];
+    this.#push(["EVAL", replyScript, 1, key, ...limits, request.id, status, bytes]);
+  }
+
+  toErrors(stream: string, request: Request, error: string): void {
+    const fields = ["req", request.id, "cmd", request.name, "error", error];
+    this.#push(["XADD", stream, "MAXLEN", "~", errorsStreamLengthMax, "*", ...fields]);
+  }
+
+  /** Takes effect before any answer that is given after this call. */
+  delete(request: Request): void {
+    this.#push(["XDEL", request.stream, request.id]);
+  }
+
+  /** Has all keys looked at that the collection follows, if it follows any. */
+  outOfStep(collection: string): void {
+    this.#push(["HDEL", syncedKey, collection]);
+  }
+
+  /** Resolves once there is room for more answers. */
+  async room(): Promise<void> {
+    while (this.#unconfirmedBytes > unconfirmedBytesMax) await this.#confirmed;
+  }
+
+  /** Resolves once Redis has confirmed everything. */
+  async flushed(): Promise<void> {
+    while (this.#scheduled) await nextTurn();
+    await this.#confirmed;
+  }
+
+  #push(command: Argument[]): void {
+    this.#commands.push(command);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    // After everything that this turn still answers, but before waiting for anything new.
+    process.nextTick(() => this.#send());
+  }
+
+  #send(): void {
+    const commands = [...this.#commands, ...replyCommands(this.#answers)];
+    this.#scheduled = false;
+    this.#commands = [];
+    this.#answers = [];
+    const bytes = commands.flat().reduce<number>((sum, each) => sum + size(each), 0);
+    this.#unconfirmedBytes += bytes;
+    this.#confirmed = Promise.all([this.#confirmed, ...commands.map((each) => this.#call(each))]).then(() => {
+      this.#unconfirmedBytes -= bytes;
+    });
+  }
+
+  /** Never rejects: a lost connection ends the session, and everything else concerns one answer only. */
+  async #call([name, ...args]: Argument[]): Promise<void> {
+    try {
+      await this.#redis.call(name as string, ...args);
+    } catch (error) {
+      if (this.#redis.status !== "ready") return;
+      const key = String(name === "EVAL" ? args[2] : args[0]);
+      this.#log.warn({ command: name, key, error: (error as Error).message }, "Redis refused an answer");
+    }
+  }
+}
+
+/** VSTORE.REPLY commands for the answers, each within the limits above. */
+function replyCommands(answers: readonly { request: Request; bytes: Buffer }[]): Argument[][] {
+  const commands: Argument[][] = [];
+  let command: Argument[] = [];
+  let payload = 0;
+  for (const { request, bytes } of answers) {
+    const full = payload + bytes.length > replyCommandBytesMax || command.length > 3 * replyCommandAnswersMax;
+    if (command.length === 0 || full) {
+      command = ["VSTORE.REPLY"];
+      commands.push(command);
+      payload = 0;
+    }
+    command.push(request.stream, request.id, bytes);
+    payload += bytes.length;
+  }
+  return commands;
+}
+
+function size(argument: Argument): number {
+  return typeof argument === "number" ? 0 : argument.length;
+}

@@ -1,0 +1,83 @@
+/**
+ * A request as a stream entry holds it; the field table is in PROTOCOL.md. Pure: bytes in, values out.
+ *
+ * Stream clients write entries too, so nothing here may be trusted to be well-formed. A malformed entry still
+ * becomes a request, with its `fault`, because whoever waits for it has to be told.
+ */
+import { isOwnKey } from "../redis/keys.ts";
+
+/** Who wants the answer: a client the module has blocked, a stream, or nobody. */
+export type Waiter =
+  | { readonly kind: "client" }
+  | { readonly kind: "stream"; readonly key: Buffer }
+  | { readonly kind: "nobody" };
+
+export interface Request {
+  /** Stream and id are the identity of the request. */
+  readonly stream: string;
+  readonly id: string;
+  /** Command name in upper case, without the VSTORE. prefix; empty when the entry has none. */
+  readonly name: string;
+  readonly args: readonly Buffer[];
+  readonly waiter: Waiter;
+  /** Size of the entry's values. */
+  readonly bytes: number;
+  /** What is wrong with the entry itself. */
+  readonly fault: string | undefined;
+}
+
+/** Bytes of a command's name: messages and the errors stream repeat it. */
+const nameBytesMax = 64;
+
+const client: Waiter = { kind: "client" };
+const nobody: Waiter = { kind: "nobody" };
+
+/** `fields` are the names and values of the entry, alternating, as XREAD answers them. */
+export function decodeEntry(stream: string, id: string, fields: readonly Buffer[]): Request {
+  const named = fieldIs(fields, 0, "cmd") && fields[1]!.length <= nameBytesMax;
+  const name = named ? fields[1]!.toString("latin1") : "";
+  const waiter = decodeWaiter(fields);
+  const args = decodeArguments(fields, waiter.kind === "nobody" ? 2 : 4);
+  const fault = faultOf(name, waiter, args);
+  const bytes = fields.reduce((sum, field) => sum + field.length, 0);
+  return {
+    stream,
+    id,
+    name,
+    args: args ?? [],
+    waiter: replyIsOwnKey(waiter) ? nobody : waiter,
+    bytes,
+    fault,
+  };
+}
+
+function decodeWaiter(fields: readonly Buffer[]): Waiter {
+  if (fieldIs(fields, 2, "client")) return client;
+  if (fieldIs(fields, 2, "reply")) return { kind: "stream", key: fields[3]! };
+  return nobody;
+}
+
+/** The values of the fields "0", "1", … from position `start` to the end; undefined when they are not that. */
+function decodeArguments(fields: readonly Buffer[], start: number): Buffer[] | undefined {
+  const args: Buffer[] = [];
+  for (let at = start; at < fields.length; at += 2) {
+    if (!fieldIs(fields, at, String(args.length))) return undefined;
+    args.push(fields[at + 1]!);
+  }
+  return args;
+}
+
+function faultOf(name: string, waiter: Waiter, args: Buffer[] | undefined): string | undefined {
+  if (name === "") return `the first field of a request must be 'cmd', of 1 to ${nameBytesMax} bytes`;
+  if (args === undefined) return "the arguments of a request must be the fields '0', '1', … in order";
+  if (replyIsOwnKey(waiter)) return "'reply' must not name one of vstore's own keys";
+  return undefined;
+}
+
+function replyIsOwnKey(waiter: Waiter): boolean {
+  return waiter.kind === "stream" && isOwnKey(waiter.key.toString("latin1"));
+}
+
+function fieldIs(fields: readonly Buffer[], at: number, name: string): boolean {
+  return fields[at] !== undefined && fields[at].toString("latin1") === name;
+}

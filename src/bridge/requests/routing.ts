@@ -1,0 +1,30 @@
+/**
+ * Which requests belong in which stream. The module never misplaces one; a stream client may, and a write in
+ * `queries` or for another collection would be applied outside its log.
+ */
+import { commands } from "../../commands/registry.ts";
+import type { Request } from "./request.ts";
+import type { Source } from "./sources.ts";
+
+/** For control: whether it changes something, or would have if its collection's log had been there. */
+export function isWrite({ name }: Request): boolean {
+  const command = commands.get(name);
+  return (
+    command !== undefined && (command.route === "log" || (command.route === "control" && command.writes))
+  );
+}
+
+export function namedCollection(request: Request): string | undefined {
+  return request.args[0]?.toString("latin1");
+}
+
+/** Why the request cannot be served where it was found; undefined when it can. */
+export function faultOf({ kind, collection }: Source, request: Request): string | undefined {
+  if (request.fault !== undefined || kind === "control") return request.fault;
+  const wanted = kind === "log" ? "log" : "queries";
+  const route = commands.get(request.name)?.route;
+  if (route !== wanted) return `VSTORE.${request.name} does not belong in ${request.stream}`;
+  if (namedCollection(request) !== collection)
+    return `${request.stream} belongs to collection '${collection}'`;
+  return undefined;
+}

@@ -1,0 +1,65 @@
+/**
+ * The streams that the sidecar reads, and how far it has read each: control, and the log and the queries of
+ * every collection. Written by the reader (positions) and by the loop (`follow`, when collections come and go).
+ */
+import type { Catalog } from "../../engine/catalog.ts";
+import type { Collection } from "../../engine/collection.ts";
+import { FIRST_ID, laterId } from "../../engine/log-id.ts";
+import { controlStream, logStream, queriesStream } from "../redis/keys.ts";
+
+export interface Source {
+  readonly stream: string;
+  readonly kind: "control" | "log" | "queries";
+  /** Empty for control. */
+  readonly collection: string;
+  /** Id of the last entry that was read. */
+  last: string;
+}
+
+export class Sources {
+  readonly #catalog: Catalog;
+  readonly #endsOfDamaged: ReadonlyMap<string, string>;
+  #byStream = new Map<string, Source>();
+
+  /** @param endsOfDamaged where the logs of damaged collections ended: only what comes later is refused */
+  constructor(catalog: Catalog, endsOfDamaged: ReadonlyMap<string, string>) {
+    this.#catalog = catalog;
+    this.#endsOfDamaged = endsOfDamaged;
+    this.follow();
+  }
+
+  /** Makes the set of streams equal to the set of collections; keeps the positions of those that stay. */
+  follow(): void {
+    const wanted = [source("control", controlStream, "", FIRST_ID)];
+    for (const name of this.#catalog.names()) {
+      // A log goes on where the files end. What is still in the other streams was not answered yet.
+      const collection = usable(this.#catalog, name);
+      const position = collection ? positionOf(collection) : this.#endsOfDamaged.get(name);
+      wanted.push(source("log", logStream(name), name, position ?? FIRST_ID));
+      wanted.push(source("queries", queriesStream(name), name, FIRST_ID));
+    }
+    this.#byStream = new Map(wanted.map((each) => [each.stream, this.#byStream.get(each.stream) ?? each]));
+  }
+
+  find(stream: string): Source | undefined {
+    return this.#byStream.get(stream);
+  }
+
+  all(): Source[] {
+    return [...this.#byStream.values()];
+  }
+}
+
+/** Id of the last log entry that the collection has seen; at first that of its CREATE. */
+export function positionOf(collection: Collection): string {
+  return laterId(collection.appliedId, collection.createdId);
+}
+
+/** Undefined for a collection that does not exist or is damaged. */
+export function usable(catalog: Catalog, name: string): Collection | undefined {
+  return catalog.collections().find((each) => each.name === name);
+}
+
+function source(kind: Source["kind"], stream: string, collection: string, last: string): Source {
+  return { stream, kind, collection, last };
+}

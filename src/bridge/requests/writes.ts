@@ -1,0 +1,77 @@
+/**
+ * Applies the entries of logs, each log in its own order, each entry once. A malformed or misplaced entry is
+ * refused and counts as applied; nothing stops a log.
+ */
+import type { Context } from "../../commands/command.ts";
+import { execute, type Outcome } from "../../commands/execute.ts";
+import type { Catalog } from "../../engine/catalog.ts";
+import type { Collection } from "../../engine/collection.ts";
+import { failPoint } from "../../engine/fail-point.ts";
+import { compareIds } from "../../engine/log-id.ts";
+import { VstoreError } from "../../errors.ts";
+import { type Answers, refusal } from "./answers.ts";
+import type { Delivery } from "./reader.ts";
+import type { Request } from "./request.ts";
+import { faultOf } from "./routing.ts";
+import { positionOf, type Source, usable } from "./sources.ts";
+
+export class Writes {
+  readonly #catalog: Catalog;
+  readonly #answers: Answers;
+  readonly #context: (request: Request) => Context;
+  /** Hears the size of every entry that was applied. */
+  readonly #onApplied: (collection: Collection, bytes: number) => void;
+
+  constructor(
+    catalog: Catalog,
+    answers: Answers,
+    context: (request: Request) => Context,
+    onApplied: (collection: Collection, bytes: number) => void,
+  ) {
+    this.#catalog = catalog;
+    this.#answers = answers;
+    this.#context = context;
+    this.#onApplied = onApplied;
+  }
+
+  /**
+   * @param replays whether somebody may have been answered already
+   * @throws {VstoreError} FULL, when there is no room for a write that may have been acknowledged
+   */
+  async apply({ source, requests }: Delivery, replays: boolean): Promise<void> {
+    const collection = usable(this.#catalog, source.collection);
+    for (const request of requests) {
+      if (collection !== undefined && compareIds(request.id, positionOf(collection)) <= 0) continue;
+      failPoint("write-before-apply");
+      const started = this.#applyOne(source, collection, request, replays);
+      failPoint("write-before-answer");
+      // Awaiting only what has to wait keeps a batch of small writes in one turn of the event loop.
+      const outcome = started instanceof Promise ? await started : started;
+      if (replays && foundNoRoom(outcome)) throw outcome.error;
+      this.#answers.toWrite(source, request, outcome);
+      if (collection !== undefined) this.#onApplied(collection, request.bytes);
+    }
+  }
+
+  /** Without a usable collection the command itself finds the words. */
+  #applyOne(
+    source: Source,
+    collection: Collection | undefined,
+    request: Request,
+    replays: boolean,
+  ): Outcome | Promise<Outcome> {
+    const markApplied = (outcome: Outcome) => {
+      if (collection === undefined || (replays && foundNoRoom(outcome))) return;
+      collection.appliedId = request.id;
+    };
+    const fault = faultOf(source, request);
+    if (fault === undefined) return execute(this.#context(request), request.name, request.args, markApplied);
+    const refused = refusal(new VstoreError("ERR", fault));
+    markApplied(refused);
+    return refused;
+  }
+}
+
+function foundNoRoom({ error }: Outcome): boolean {
+  return error instanceof VstoreError && error.code === "FULL";
+}

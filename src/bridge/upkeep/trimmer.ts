@@ -1,0 +1,44 @@
+/**
+ * Trims each log up to what a checkpoint has made durable, and never further. It looks at the collections
+ * instead of being told, so that it makes no difference who asked for the checkpoint.
+ */
+import type { Redis } from "ioredis";
+import type { Catalog } from "../../engine/catalog.ts";
+import { failPoint } from "../../engine/fail-point.ts";
+import { FIRST_ID, nextId } from "../../engine/log-id.ts";
+import { collectionsKey, logStream } from "../redis/keys.ts";
+import { runScript } from "../redis/script.ts";
+
+/**
+ * Records in Redis how far it trimmed: files that end before that cannot be completed from the log. A collection that
+ * is being dropped has lost its record, and must not get it back: the next start would miss its files.
+ */
+const trimScript = `
+if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+if redis.call('TYPE', KEYS[2]).ok ~= 'stream' then return 0 end
+return redis.call('XTRIM', KEYS[2], 'MINID', ARGV[3])`;
+
+export class Trimmer {
+  readonly #redis: Redis;
+  readonly #catalog: Catalog;
+  #trimmed = new Map<string, string>();
+
+  constructor(redis: Redis, catalog: Catalog) {
+    this.#redis = redis;
+    this.#catalog = catalog;
+  }
+
+  async trim(): Promise<void> {
+    const covered = new Map(this.#catalog.collections().map((each) => [each.name, each.checkpointId]));
+    for (const [name, id] of covered) {
+      if (id !== FIRST_ID && id !== this.#trimmed.get(name)) await this.#trimLog(name, id);
+    }
+    this.#trimmed = covered;
+  }
+
+  async #trimLog(name: string, id: string): Promise<void> {
+    failPoint("log-before-trim");
+    await runScript(this.#redis, trimScript, [collectionsKey, logStream(name)], name, id, nextId(id));
+  }
+}

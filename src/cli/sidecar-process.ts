@@ -1,0 +1,107 @@
+/**
+ * `vstore serve`, from its settings to the end of the process: the files, a Redis of its own if none is named, and
+ * the sidecar between them.
+ */
+import { randomUUID } from "node:crypto";
+import { EmbeddedRedis } from "../bridge/redis/embedded-redis.ts";
+import { Sidecar } from "../bridge/sidecar.ts";
+import { Catalog } from "../engine/catalog.ts";
+import type { IndexChoice } from "../engine/index/kinds.ts";
+import type { Logger } from "../log.ts";
+import type { Settings } from "./settings.ts";
+
+export interface ServeOptions {
+  readonly settings: Settings;
+  readonly log: Logger;
+  /** Called with the Redis URL each time that clients are served (again). */
+  readonly onServing: (url: string) => void;
+  /** Ends it in order: last answers, checkpoint, Redis. */
+  readonly stop: AbortSignal;
+}
+
+export async function serve(options: ServeOptions): Promise<void> {
+  const { settings, log } = options;
+  const files = new Files(settings.data_dir, settings.index, log);
+  try {
+    if (settings.redis_url === undefined) await serveOwnRedis(options, files);
+    else await runSidecar(options, files, { url: settings.redis_url, sidecarId: randomUUID() });
+  } finally {
+    await files.close();
+  }
+}
+
+/**
+ * Whoever has the files is the only one that can lead here. One constant id lets it take over the lease of a
+ * killed predecessor at once, which a new one would have to wait for.
+ */
+async function serveOwnRedis(options: ServeOptions, files: Files): Promise<void> {
+  const { settings, log } = options;
+  // First the files: who has them owns the Redis beside them, also one that an earlier run left behind.
+  await files.open();
+  const redis = new EmbeddedRedis(settings.port, settings.data_dir, settings.redis_server, log);
+  try {
+    await redis.ensureRunning();
+    await runSidecar(options, files, { url: redis.url, sidecarId: "embedded" }, () => redis.ensureRunning());
+  } finally {
+    // Before Redis stops, so that the log in its AOF is not needed for what it may have failed to write.
+    await files.close();
+    await redis.stop();
+  }
+}
+
+async function runSidecar(
+  { settings, log, onServing, stop }: ServeOptions,
+  files: Files,
+  { url, sidecarId }: { url: string; sidecarId: string },
+  beforeConnect = async () => {},
+): Promise<void> {
+  const sidecar = new Sidecar(
+    {
+      url,
+      sidecarId,
+      checkpointIntervalMs: settings.checkpoint_interval_ms,
+      checkpointLogBytes: settings.checkpoint_log_bytes,
+      busyPollUs: settings.busy_poll_us,
+      ingest: {
+        concurrency: settings.ingest_concurrency,
+        jobsPerSecond: settings.ingest_jobs_per_second,
+        batchItems: settings.ingest_batch_items,
+        jobItems: settings.ingest_job_items,
+        jobBytes: settings.ingest_job_bytes,
+      },
+      log,
+      catalog: () => files.open(),
+      beforeConnect,
+      onServing: () => onServing(url),
+    },
+    stop,
+  );
+  await sidecar.run();
+}
+
+/** The data directory, opened once it is needed: a sidecar that stands by must not lock it. */
+class Files {
+  readonly #directory: string;
+  readonly #index: IndexChoice;
+  readonly #log: Logger;
+  #catalog: Catalog | undefined;
+
+  constructor(directory: string, index: IndexChoice, log: Logger) {
+    this.#directory = directory;
+    this.#index = index;
+    this.#log = log;
+  }
+
+  async open(): Promise<Catalog> {
+    const warn = (message: string, details?: object) => this.#log.warn(details, message);
+    this.#catalog ??= await Catalog.open(this.#directory, warn, this.#index);
+    return this.#catalog;
+  }
+
+  /** Makes a last checkpoint. */
+  async close(): Promise<void> {
+    const catalog = this.#catalog;
+    this.#catalog = undefined;
+    await catalog?.close();
+  }
+}

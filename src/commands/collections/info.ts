@@ -1,0 +1,26 @@
+/** VSTORE.INFO: figures of one collection, or of the whole store. */
+
+import { define } from "../command.ts";
+import { collection, optional, sequence } from "../grammar/arguments.ts";
+import { Double, type Reply } from "../wire/reply.ts";
+
+export const info = define({
+  name: "INFO",
+  summary: "Returns facts about a collection, or about the whole store.",
+  complexity: "O(1)",
+  route: "queries",
+  args: sequence({ collection: optional(collection) }),
+  reply: "map of name to text or number",
+  replyType: "Map<string, Text | number>",
+  async run({ catalog, logFacts }, { collection: name }) {
+    const wanted = name === undefined ? catalog.collections() : [catalog.get(name)];
+    for (const each of wanted) await each.lifetimes.settle();
+    const stats = name === undefined ? catalog.stats() : catalog.get(name).stats();
+    const facts = { ...stats, ...logFacts?.(name) };
+    return new Map(Object.entries(facts).map(([name, fact]) => [name, toReply(fact)]));
+  },
+});
+
+function toReply(fact: string | number): Reply {
+  return typeof fact === "string" || Number.isInteger(fact) ? fact : new Double(fact);
+}

@@ -1,0 +1,259 @@
+/**
+ * The combinators that a command's arguments are made of. Each is one value that knows its documentation
+ * (grammar.ts), how it is read (cursor.ts) and, for single values, the zod schema that checks it (values.ts).
+ * So the syntax line, COMMAND DOCS, the arity and the parser of a command cannot disagree: they are one thing.
+ */
+import { VstoreError } from "../../errors.ts";
+import { echo } from "./bytes.ts";
+import { Cursor } from "./cursor.ts";
+import type { ArgumentNode, NodeType } from "./syntax.ts";
+import { attributesJson, blob, collectionName, integer, keyBytes, type Value } from "./values.ts";
+
+/** `label` is the name that error messages use; without one it is the argument's own. */
+export interface Arguments<T> {
+  readonly nodes: readonly ArgumentNode[];
+  parse(cursor: Cursor, label?: string): T;
+}
+
+/** An argument that begins with a token, so that one look at the cursor tells whether it is there. */
+export interface TokenArgument<T> extends Arguments<T> {
+  /** Upper case. */
+  readonly tokens: readonly string[];
+}
+
+type Shape = Readonly<Record<string, Arguments<unknown>>>;
+type TokenShape = Readonly<Record<string, TokenArgument<unknown>>>;
+type ValueOf<A> = A extends Arguments<infer T> ? T : never;
+type AllOf<S> = { [K in keyof S]: ValueOf<S[K]> };
+type SomeOf<S> = { [K in keyof S]?: ValueOf<S[K]> };
+type OneOf<S> = { [K in keyof S]: { [P in K]: ValueOf<S[K]> } }[keyof S];
+
+/** Reads all of a request's arguments. @throws VstoreError naming the first one that is wrong. */
+export function parseArguments<T>(args: Arguments<T>, bytes: readonly Uint8Array[]): T {
+  const cursor = new Cursor(bytes);
+  const input = args.parse(cursor);
+  cursor.end();
+  return input;
+}
+
+/** One value. */
+export function value<T>(name: string, type: NodeType, schema: Value<T>): Arguments<T> {
+  const expects = schema.description;
+  return {
+    nodes: [expects === undefined ? { name, type } : { name, type, expects }],
+    parse: (cursor, label = name) => check(schema, cursor.take(label), label),
+  };
+}
+
+function check<T>(schema: Value<T>, bytes: Uint8Array, label: string): T {
+  const result = schema.safeParse(bytes);
+  if (result.success) return result.data;
+  throw new VstoreError("ERR", `'${label}' must be ${result.error.issues[0]!.message}, got ${echo(bytes)}`);
+}
+
+export const collection = value("collection", "key", collectionName);
+export const key = value("key", "string", keyBytes);
+export const attributes = value("json", "string", attributesJson);
+export const vectorBlob = value("blob", "string", blob("little-endian float32, one after the other"));
+
+export function integerValue(name: string, min: number, max: number): Arguments<number> {
+  return value(name, "integer", integer(min, max));
+}
+
+/** One argument after the other; its value is an object of theirs. */
+export function sequence<S extends Shape>(shape: S): Arguments<AllOf<S>> {
+  const members = Object.entries(shape);
+  return {
+    nodes: members.flatMap(([, member]) => member.nodes),
+    parse(cursor) {
+      const input: Record<string, unknown> = {};
+      for (const [name, member] of members) input[name] = member.parse(cursor);
+      return input as AllOf<S>;
+    },
+  };
+}
+
+/** The last argument, which may be missing. */
+export function optional<T>(inner: Arguments<T>): Arguments<T | undefined> {
+  return {
+    nodes: inner.nodes.map(asOptional),
+    parse: (cursor) => (cursor.left === 0 ? undefined : inner.parse(cursor)),
+  };
+}
+
+/** An argument at this very place, which is there when its token is. */
+export function optionally<T>(inner: TokenArgument<T>): Arguments<T | undefined> {
+  return {
+    nodes: inner.nodes.map(asOptional),
+    parse: (cursor) => (isAtOneOf(cursor, inner.tokens) ? inner.parse(cursor) : undefined),
+  };
+}
+
+function asOptional(node: ArgumentNode): ArgumentNode {
+  return { ...node, optional: true };
+}
+
+/** One or more of the same, to the end of the request. */
+export function many<T>(inner: Arguments<T>, max = Number.POSITIVE_INFINITY): Arguments<T[]> {
+  return {
+    nodes: inner.nodes.map(asMultiple),
+    parse(cursor, label) {
+      if (cursor.left > max)
+        throw new VstoreError("ERR", `'${label}' takes at most ${max} values, got ${cursor.left}`);
+      const values = [inner.parse(cursor, label)];
+      while (cursor.left > 0) values.push(inner.parse(cursor, label));
+      return values;
+    },
+  };
+}
+
+function asMultiple(node: ArgumentNode): ArgumentNode {
+  return { ...node, multiple: true };
+}
+
+/** A number, then as many values: `numkeys key [key ...]`. */
+export function counted<T>(name: string, inner: Arguments<T>, max: number): Arguments<T[]> {
+  const count = integerValue(name, 1, max);
+  return {
+    nodes: [...count.nodes, ...inner.nodes.map(asMultiple)],
+    parse(cursor, label = name) {
+      const expected = count.parse(cursor, label);
+      if (expected > cursor.left) {
+        throw new VstoreError("ERR", `'${label}' must be followed by ${expected} values, got ${cursor.left}`);
+      }
+      return Array.from({ length: expected }, () => inner.parse(cursor));
+    },
+  };
+}
+
+/** A token that says something by being there. */
+export function flag(token: string, meaning: string): TokenArgument<true> {
+  return {
+    nodes: [{ ...pureToken(token), expects: meaning }],
+    tokens: [token],
+    parse(cursor) {
+      expectToken(cursor, token);
+      return true;
+    },
+  };
+}
+
+function pureToken(token: string): ArgumentNode {
+  return { name: nameOf(token), type: "pure-token", token };
+}
+
+function nameOf(token: string): string {
+  return token.toLowerCase().replaceAll("_", "-");
+}
+
+function expectToken(cursor: Cursor, token: string): void {
+  if (!cursor.skip(token)) throw mismatch(cursor, token, `'${token}' must stand here`);
+}
+
+function mismatch(cursor: Cursor, label: string, sentence: string): VstoreError {
+  const next = cursor.peek();
+  return new VstoreError("ERR", next ? `${sentence}, got ${echo(next)}` : `'${label}' is missing`);
+}
+
+function alternatives(tokens: readonly string[]): string {
+  return tokens.join(", ").replace(/, ([^,]*)$/, " or $1");
+}
+
+/** One word of several; its value is the word in upper case. */
+export function word<const W extends readonly string[]>(
+  name: string,
+  words: W,
+  meaning: string,
+): TokenArgument<W[number]> {
+  return {
+    nodes: [{ name, type: "oneof", arguments: words.map(pureToken), expects: meaning }],
+    tokens: words,
+    parse(cursor, label = name) {
+      const found = words.find((candidate) => cursor.skip(candidate));
+      if (found === undefined) throw mismatch(cursor, label, `'${label}' must be ${alternatives(words)}`);
+      return found;
+    },
+  };
+}
+
+/** A token and what stands after it: `COUNT 10`. `byDefault` is only said, the command sees to it. */
+export function afterToken<T>(
+  token: string,
+  inner: Arguments<T>,
+  byDefault?: string | number,
+): TokenArgument<T> {
+  const node = withToken(token, inner.nodes);
+  return {
+    nodes: [byDefault === undefined ? node : { ...node, byDefault: String(byDefault) }],
+    tokens: [token],
+    parse(cursor) {
+      expectToken(cursor, token);
+      if (cursor.left === 0) throw new VstoreError("ERR", `'${token}' needs a value after it`);
+      return inner.parse(cursor, token);
+    },
+  };
+}
+
+function withToken(token: string, nodes: readonly ArgumentNode[]): ArgumentNode {
+  const [only, ...others] = nodes;
+  if (only !== undefined && others.length === 0) return { ...only, token };
+  return { name: nameOf(token), type: "block", token, arguments: nodes };
+}
+
+/** Exactly one of several forms; its value is an object with the one member that was given. */
+export function oneOf<S extends TokenShape>(name: string, shape: S): TokenArgument<OneOf<S>> {
+  const forms = Object.entries(shape);
+  const tokens = forms.flatMap(([, form]) => form.tokens);
+  const opening = alternatives(tokens);
+  return {
+    nodes: [{ name, type: "oneof", arguments: forms.flatMap(([, form]) => form.nodes) }],
+    tokens,
+    parse(cursor, label = name) {
+      const found = forms.find(([, form]) => isAtOneOf(cursor, form.tokens));
+      if (!found) throw mismatch(cursor, label, `'${label}' must begin with ${opening}`);
+      return { [found[0]]: found[1].parse(cursor) } as OneOf<S>;
+    },
+  };
+}
+
+function isAtOneOf(cursor: Cursor, tokens: readonly string[]): boolean {
+  return tokens.some((token) => cursor.isAt(token));
+}
+
+/** Any of the options, in any order, each at most once, to the end of the request. */
+export function options<S extends TokenShape>(
+  shape: S,
+  planned: readonly string[] = [],
+): Arguments<SomeOf<S>> {
+  const members = Object.entries(shape);
+  return {
+    nodes: members.flatMap(([, member]) => member.nodes.map(asOptional)),
+    parse(cursor) {
+      const chosen: Record<string, unknown> = {};
+      while (cursor.left > 0) {
+        const found = members.find(([, member]) => isAtOneOf(cursor, member.tokens));
+        if (!found) throw unknownOption(cursor, planned);
+        const [name, member] = found;
+        if (name in chosen) throw new VstoreError("ERR", `${quoted(member.tokens)} may be given only once`);
+        chosen[name] = member.parse(cursor);
+      }
+      return chosen as SomeOf<S>;
+    },
+  };
+}
+
+function quoted(tokens: readonly string[]): string {
+  return alternatives(tokens.map((token) => `'${token}'`));
+}
+
+/** `planned` options have their place in the grammar but are not built yet; no documentation shows them. */
+function unknownOption(cursor: Cursor, planned: readonly string[]): VstoreError {
+  const later = planned.find((token) => cursor.isAt(token));
+  if (later !== undefined) return unsupported(later);
+  return new VstoreError("ERR", `unknown option ${echo(cursor.peek()!)}`);
+}
+
+/** The answer to something that the grammar has room for and nobody built yet. */
+export function unsupported(what: string): VstoreError {
+  return new VstoreError("UNSUPPORTED", `'${what}' is not supported yet`);
+}

@@ -1,0 +1,34 @@
+/**
+ * `FOLLOW PREFIX p [FROM HASH FIELD f [ATTRS a …]]` of VSTORE.CREATE: which Redis keys the vectors live and die with, and
+ * whether they are taken from there too. How that comes about is the bridge's and the module's business.
+ */
+import type { Follow } from "../../engine/options.ts";
+import { limits } from "../../limits.ts";
+import { afterToken, flag, many, optionally, sequence, value } from "./arguments.ts";
+import { followPrefix, hashField } from "./values.ts";
+
+export const follow = afterToken(
+  "FOLLOW",
+  sequence({
+    prefix: afterToken("PREFIX", value("prefix", "string", followPrefix)),
+    from: optionally(
+      afterToken(
+        "FROM",
+        sequence({
+          hash: flag("HASH", "takes vectors from the hashes under these keys"),
+          field: afterToken("FIELD", value("field", "string", hashField)),
+          attributes: optionally(
+            afterToken("ATTRS", many(value("attribute", "string", hashField), limits.followAttributesMax)),
+          ),
+        }),
+      ),
+    ),
+  }),
+);
+
+type FollowInput = ReturnType<(typeof follow)["parse"]>;
+
+export function toFollow({ prefix, from }: FollowInput): Follow {
+  if (from === undefined) return { prefix };
+  return { prefix, hash: { field: from.field, attributes: from.attributes ?? [] } };
+}

@@ -1,0 +1,117 @@
+/**
+ * What single arguments may be: zod schemas from the bytes that came to the value a command works with. A
+ * message is the second half of the sentence "'name' must be …"; the description is the same phrase for the
+ * documentation. See arguments.ts for the other half.
+ */
+import { z } from "zod";
+import { limits } from "../../limits.ts";
+import { latin1 } from "./bytes.ts";
+import { readDouble, readInteger } from "./numbers.ts";
+
+export type Value<T> = z.ZodType<T, Uint8Array>;
+
+const bytes = z.custom<Uint8Array>();
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+export function integer(min: number, max: number): Value<number> {
+  const phrase = `an integer from ${min} to ${max}`;
+  const range = z.int(phrase).min(min, phrase).max(max, phrase);
+  return bytes.transform(readInteger).pipe(range).describe(phrase);
+}
+
+export function double(): Value<number> {
+  const phrase = "a finite number";
+  return bytes.transform(readDouble).pipe(z.number(phrase)).describe(phrase);
+}
+
+/** Bytes that mean nothing to the parser. */
+export function blob(phrase: string): Value<Uint8Array> {
+  return bytes.describe(phrase);
+}
+
+/** Text of ASCII characters, for values that a command interprets by itself. */
+export function text(phrase: string): Value<string> {
+  return bytes.transform(latin1).describe(phrase);
+}
+
+const keyPhrase = `${limits.keyBytesMin} to ${limits.keyBytesMax} bytes`;
+
+/** Any bytes at all: only their number is limited. */
+export const keyBytes: Value<Uint8Array> = z
+  .custom<Uint8Array>(isKey, keyPhrase)
+  .describe(`${keyPhrase}, any bytes`);
+
+function isKey(key: unknown): boolean {
+  const { length } = key as Uint8Array;
+  return length >= limits.keyBytesMin && length <= limits.keyBytesMax;
+}
+
+const namePhrase = `1 to ${limits.collectionNameBytesMax} characters of A-Z a-z 0-9 _ . : @ { } -`;
+const nameText = new RegExp(`^[A-Za-z0-9_.:@{}-]{1,${limits.collectionNameBytesMax}}$`);
+/**
+ * Braces only as one hash tag, so that module, sidecar and cluster clients agree on the slot; and not around all of the
+ * name, because the streams of {docs} would be those of docs.
+ */
+const hashTagText = /^(?!\{[^{}]*\}$)[^{}]*(\{[^{}]+\}[^{}]*)?$/;
+
+export const collectionName: Value<string> = bytes
+  .transform(latin1)
+  .refine((name) => nameText.test(name), { error: namePhrase, abort: true })
+  .refine((name) => hashTagText.test(name), "a name with braces only as one hash tag like {user}:docs")
+  .refine((name) => name !== "." && name !== "..", "a name other than . and ..")
+  .describe(namePhrase);
+
+const prefixPhrase = `1 to ${limits.followPrefixBytesMax} bytes`;
+const ownPrefix = "vstore:";
+
+/** vstore's own keys are nobody's to follow: each change of the log would be one more change to log. */
+export const followPrefix: Value<string> = bytes
+  .transform(latin1)
+  .refine((prefix) => prefix.length >= 1 && prefix.length <= limits.followPrefixBytesMax, prefixPhrase)
+  .refine(
+    (prefix) => !prefix.startsWith(ownPrefix) && !ownPrefix.startsWith(prefix),
+    `a prefix that no key of vstore itself (${ownPrefix}...) has`,
+  )
+  .describe(`${prefixPhrase} that the keys begin with, but not those of ${ownPrefix}`);
+
+const fieldPhrase = `at most ${limits.followFieldBytesMax} bytes`;
+
+export const hashField: Value<string> = bytes
+  .transform(latin1)
+  .refine((field) => field.length <= limits.followFieldBytesMax, fieldPhrase)
+  .describe(`the name of a field, ${fieldPhrase}`);
+
+const attributesPhrase = "a JSON object (or nothing, to remove it)";
+const attributesSize = `at most ${limits.attributesBytesMax} bytes of JSON`;
+
+/** Kept as the text that came, so that what is read back is what was written. */
+export const attributesJson: Value<string> = z
+  .custom<Uint8Array>((json) => (json as Uint8Array).length <= limits.attributesBytesMax, {
+    error: attributesSize,
+    abort: true,
+  })
+  .transform((json, context) => decodeUtf8(json) ?? refuse(context, "valid UTF-8"))
+  .refine((json) => json === "" || isJsonObject(json), attributesPhrase)
+  .describe(`${attributesPhrase}, ${attributesSize}`);
+
+function refuse(context: z.RefinementCtx, message: string): never {
+  context.addIssue({ code: "custom", message });
+  return z.NEVER;
+}
+
+function decodeUtf8(encoded: Uint8Array): string | undefined {
+  try {
+    return utf8.decode(encoded);
+  } catch {
+    return undefined;
+  }
+}
+
+function isJsonObject(json: string): boolean {
+  try {
+    const value: unknown = JSON.parse(json);
+    return typeof value === "object" && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * SWEEP: removes keys that have expired by the time of its entry, those that did first first, so many that no turn of the
+ * event loop gets long. Only the sidecar writes it, into a collection's log: expired keys then die at the same place of
+ * the log in every replay.
+ */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { define } from "../command.ts";
+import { collection, sequence } from "../grammar/arguments.ts";
+import { timeOf } from "../grammar/deadline.ts";
+
+/** Expired keys that one entry removes: about 2 ms. */
+export const sweepKeysMax = 500;
+
+export const sweep = define({
+  name: "SWEEP",
+  summary: "Removes expired keys.",
+  complexity: "O(K log N), K being the number of keys removed and N of those with an expiry",
+  route: "log",
+  internal: true,
+  args: sequence({ collection }),
+  reply: "the number of keys removed",
+  replyType: "number",
+  /** Requests come between two sweeps. */
+  async reserve() {
+    await nextTurn();
+  },
+  run({ catalog, id }, input) {
+    return catalog.get(input.collection).lifetimes.sweep(sweepKeysMax, timeOf(id));
+  },
+});

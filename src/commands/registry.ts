@@ -1,0 +1,51 @@
+/** Every command, in the order in which the documentation shows them; internal ones come last. */
+import { build } from "./collections/build.ts";
+import { card } from "./collections/card.ts";
+import { checkpoint } from "./collections/checkpoint.ts";
+import { create } from "./collections/create.ts";
+import { drop } from "./collections/drop.ts";
+import { info } from "./collections/info.ts";
+import { list } from "./collections/list.ts";
+import type { Command } from "./command.ts";
+import { followed } from "./internal/followed.ts";
+import { sweep } from "./internal/sweep.ts";
+import { del } from "./vectors/del.ts";
+import { exists } from "./vectors/exists.ts";
+import { expire } from "./vectors/expire.ts";
+import { get } from "./vectors/get.ts";
+import { getattr } from "./vectors/getattr.ts";
+import { insert } from "./vectors/insert.ts";
+import { mget } from "./vectors/mget.ts";
+import { minsert } from "./vectors/minsert.ts";
+import { persist } from "./vectors/persist.ts";
+import { scan } from "./vectors/scan.ts";
+import { search } from "./vectors/search.ts";
+import { setattr } from "./vectors/setattr.ts";
+import { ttl } from "./vectors/ttl.ts";
+
+export const commands: ReadonlyMap<string, Command> = new Map(
+  [
+    create,
+    insert,
+    minsert,
+    get,
+    mget,
+    del,
+    exists,
+    card,
+    setattr,
+    getattr,
+    expire,
+    ttl,
+    persist,
+    scan,
+    search,
+    build,
+    checkpoint,
+    info,
+    list,
+    drop,
+    followed,
+    sweep,
+  ].map((command) => [command.name, command as Command]),
+);

@@ -1,0 +1,18 @@
+/** VSTORE.EXISTS. A key that is named twice counts twice, as in Redis' own EXISTS. */
+
+import { define } from "../command.ts";
+import { collection, key, many, sequence } from "../grammar/arguments.ts";
+
+export const exists = define({
+  name: "EXISTS",
+  summary: "Counts how many of the keys exist.",
+  complexity: "O(K), K being the number of keys",
+  route: "queries",
+  args: sequence({ collection, keys: many(key) }),
+  reply: "the number of keys that exist",
+  replyType: "number",
+  run({ catalog }, input) {
+    const target = catalog.get(input.collection);
+    return input.keys.filter((wanted) => target.has(wanted)).length;
+  },
+});

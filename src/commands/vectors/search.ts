@@ -1,0 +1,97 @@
+/**
+ * VSTORE.SEARCH: the nearest vectors to one that is given, or to that of a key. FIELDS names fields of hashes, which may have
+ * any names, so it runs to the end of the request.
+ */
+import type { Collection } from "../../engine/collection.ts";
+import { VstoreError } from "../../errors.ts";
+import { limits } from "../../limits.ts";
+import { type Context, define, type RedisValue } from "../command.ts";
+import {
+  afterToken,
+  collection,
+  flag,
+  integerValue,
+  key,
+  many,
+  oneOf,
+  options,
+  sequence,
+  value,
+} from "../grammar/arguments.ts";
+import { echo } from "../grammar/bytes.ts";
+import { blob, double } from "../grammar/values.ts";
+import { toVector, type VectorInput, vectorForms } from "../grammar/vector.ts";
+import { Double, type Reply } from "../wire/reply.ts";
+
+export const search = define({
+  name: "SEARCH",
+  summary: "Returns the nearest vectors, nearest first.",
+  complexity: "O(log N) with the index, O(N) with EXACT, N being the vectors of the collection",
+  route: "queries",
+  args: sequence({
+    collection,
+    query: oneOf("query", { ...vectorForms, key: afterToken("KEY", key) }),
+    options: options(
+      {
+        k: afterToken("COUNT", integerValue("count", limits.countMin, limits.countMax), limits.countDefault),
+        ef: afterToken("EF", integerValue("ef", limits.efMin, limits.efMax), "that of the collection"),
+        exact: flag("EXACT", "compares with every vector instead of asking the index"),
+        within: afterToken("WITHIN", value("distance", "double", double())),
+        withDistances: flag("WITHDISTANCES", "with the distance of each key"),
+        withAttributes: flag("WITHATTRS", "with the attributes of each key"),
+        withValues: flag(
+          "WITHVALUES",
+          "with what the Redis key of that name holds, if it is a string or a hash",
+        ),
+        fields: afterToken(
+          "FIELDS",
+          many(value("field", "string", blob("of hashes, only these; comes last"))),
+        ),
+      },
+      ["FILTER"],
+    ),
+  }),
+  reply:
+    "array of keys; WITHDISTANCES: map of key to distance; WITHATTRS: map of key to JSON or nil; WITHVALUES: map of key to " +
+    "string, map of fields, or nil; several of them: map of key to array, in this order",
+  replyType: "Text[] | Map<Text, number> | Map<Text, Detail> | Map<Text, (number | Detail)[]>",
+  async run(context, { collection: name, query, options: { withDistances, withValues, fields, ...wanted } }) {
+    const target = context.catalog.get(name);
+    assertFields(fields, withValues);
+    const hits = await target.search(toQuery(query, target), { k: limits.countDefault, ...wanted });
+    const keys = hits.map((hit) => hit.key);
+    const details = [
+      withDistances && hits.map((hit) => new Double(hit.distance)),
+      wanted.withAttributes && hits.map((hit) => hit.attributes ?? null),
+      withValues && (await valuesOf(context, keys, fields)),
+    ].filter((each) => each !== undefined);
+    if (details.length === 0) return keys;
+    return new Map(keys.map((each, i) => [each, detailsOf(details, i)]));
+  },
+});
+
+function assertFields(fields: readonly Uint8Array[] | undefined, withValues: true | undefined): void {
+  if (fields === undefined) return;
+  if (!withValues) throw new VstoreError("ERR", "'FIELDS' needs 'WITHVALUES'");
+  const { fieldsMax } = limits;
+  if (fields.length <= fieldsMax) return;
+  throw new VstoreError("ERR", `'FIELDS' must be at most ${fieldsMax} fields, got ${fields.length}`);
+}
+
+function valuesOf({ values }: Context, keys: Uint8Array[], fields: Uint8Array[] = []): Promise<RedisValue[]> {
+  if (values !== undefined) return values(keys, fields);
+  throw new VstoreError("ERR", "'WITHVALUES' needs a Redis to read the values from");
+}
+
+/** Of one hit, from the columns of all: the only one is not wrapped. */
+function detailsOf(columns: readonly (readonly Reply[])[], hit: number): Reply {
+  const row = columns.map((column) => column[hit]!);
+  return row.length === 1 ? row[0]! : row;
+}
+
+function toQuery(query: VectorInput | { key: Uint8Array }, target: Collection): Float32Array {
+  if (!("key" in query)) return toVector(query, target.options.dimensions);
+  const vector = target.get(query.key);
+  if (vector) return vector;
+  throw new VstoreError("NOKEY", `'KEY' must be a key of the collection, got ${echo(query.key)}`);
+}

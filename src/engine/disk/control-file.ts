@@ -1,0 +1,100 @@
+/**
+ * vstore.json: how far the control log was applied, which collections were dropped, and with which Redis. It is replaced as a
+ * whole; only Catalog has it written.
+ *
+ * A full disk leaves a change to the next one: CREATE and DROP see for themselves what they have done already, and
+ * a store id that only Redis knows matches nothing, which is the safe side.
+ */
+import { z } from "zod";
+import { DamagedFileError } from "../../errors.ts";
+import { compareIds, FIRST_ID, ID_PATTERN } from "../log-id.ts";
+import { ignoreFull, readText, replaceFile } from "./files.ts";
+import { CONTROL_FORMAT } from "./layout.ts";
+import { seal, unseal } from "./manifest.ts";
+import { CONTROL_FILE } from "./names.ts";
+
+/** DROPs that are remembered, the latest of them. */
+const dropsMax = 1_000;
+
+const id = z.string().regex(ID_PATTERN);
+const schema = z.object({
+  controlId: id,
+  storeId: z.string().optional(),
+  /** [collection, id of its DROP], the latest last. */
+  drops: z.array(z.tuple([z.string(), id])).optional(),
+});
+
+type Content = z.infer<typeof schema>;
+
+/** Undefined where nothing was ever created. @throws {DamagedFileError} */
+export async function readControl(directory: string): Promise<Content | undefined> {
+  const path = `${directory}/${CONTROL_FILE}`;
+  const text = await readText(path);
+  if (text === undefined) return undefined;
+  const content = schema.safeParse(unseal(path, CONTROL_FORMAT, text));
+  if (!content.success) throw new DamagedFileError(path, 0, "not what vstore writes");
+  return content.data;
+}
+
+export class ControlFile {
+  readonly #directory: string;
+  #controlId: string;
+  #storeId: string | undefined;
+  readonly #drops: Map<string, string>;
+
+  private constructor(directory: string, content: Content | undefined) {
+    this.#directory = directory;
+    this.#controlId = content?.controlId ?? FIRST_ID;
+    this.#storeId = content?.storeId;
+    this.#drops = new Map(content?.drops);
+  }
+
+  /** @throws {DamagedFileError} */
+  static async open(directory: string): Promise<ControlFile> {
+    return new ControlFile(directory, await readControl(directory));
+  }
+
+  /** Id of the last control log entry that was applied. */
+  get controlId(): string {
+    return this.#controlId;
+  }
+
+  /** Drawn when these files and a Redis first met. */
+  get storeId(): string | undefined {
+    return this.#storeId;
+  }
+
+  /** Id of the DROP of a collection, if it was dropped since these files have this store id. */
+  dropId(collection: string): string | undefined {
+    return this.#drops.get(collection);
+  }
+
+  /** Remembers that the control log was applied up to `id`, and that it was the DROP of a collection. */
+  async mark(id: string, dropped?: string): Promise<void> {
+    if (compareIds(id, this.#controlId) <= 0) return;
+    this.#controlId = id;
+    if (dropped !== undefined) this.#remember(dropped, id);
+    await this.#save();
+  }
+
+  /** From now on these files belong to another Redis: what was dropped before says nothing about what that one has. */
+  async adopt(storeId: string): Promise<void> {
+    this.#storeId = storeId;
+    this.#drops.clear();
+    await this.#save();
+  }
+
+  #remember(collection: string, id: string): void {
+    this.#drops.delete(collection);
+    this.#drops.set(collection, id);
+    for (const oldest of this.#drops.keys()) {
+      if (this.#drops.size <= dropsMax) return;
+      this.#drops.delete(oldest);
+    }
+  }
+
+  async #save(): Promise<void> {
+    const content = { controlId: this.#controlId, storeId: this.#storeId, drops: [...this.#drops] };
+    await replaceFile(this.#directory, CONTROL_FILE, seal(CONTROL_FORMAT, content)).catch(ignoreFull);
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * Whether a manifest that matches its checksum also makes sense. The checksum answers for the disk; this answers for
+ * whoever wrote the file, so that no reader has to trust a number or a file name in it.
+ */
+import { z } from "zod";
+import { DamagedFileError } from "../../errors.ts";
+import { limits } from "../../limits.ts";
+import { ID_PATTERN } from "../log-id.ts";
+import { quantizations } from "../options.ts";
+import { countedSegments } from "./inventory.ts";
+import { LOG_HEADER } from "./layout.ts";
+import { type Manifest, readManifest } from "./manifest.ts";
+import { collectionDirectory, isIndexFile, MANIFEST_FILE } from "./names.ts";
+
+const logId = z.string().regex(ID_PATTERN);
+const slots = z.int().min(0).max(limits.slotsMax);
+const checksum = z.int().min(0).max(0xffff_ffff);
+const logEnd = z.object({ bytes: z.int().min(LOG_HEADER.bytes), checksum });
+const followedHash = z.object({ field: z.string(), attributes: z.array(z.string()) });
+
+const schema = z.object({
+  name: z.string(),
+  createdId: logId,
+  appliedId: logId,
+  options: z.object({
+    dimensions: z.int().min(limits.dimensionsMin).max(limits.dimensionsMax),
+    metric: z.enum(["COSINE", "L2", "IP"]),
+    M: z.int().min(limits.mMin).max(limits.mMax),
+    efConstruction: z.int().min(limits.efConstructionMin).max(limits.efConstructionMax),
+    ef: z.int().min(limits.efMin).max(limits.efMax),
+    quantization: z.enum(quantizations),
+    follow: z.object({ prefix: z.string().min(1), hash: followedHash.optional() }).optional(),
+  }),
+  generation: z.int().min(0),
+  slots,
+  live: slots,
+  segments: z.array(z.object({ rows: slots.min(1), checksum })),
+  keys: logEnd,
+  attributes: logEnd,
+  index: z
+    .object({
+      file: z.string().refine((file) => isIndexFile(file) && !file.includes("/")),
+      kind: z.string(),
+      bytes: z.int().min(0),
+      checksum,
+      watermark: slots,
+    })
+    .nullable(),
+});
+
+/**
+ * The manifest of the collection whose directory is `<parent>/<entry>`.
+ *
+ * @throws {DamagedFileError}
+ */
+export async function readCheckedManifest(parent: string, entry: string): Promise<Manifest> {
+  const directory = `${parent}/${entry}`;
+  const manifest = await readManifest(directory);
+  const fault = shapeFault(manifest) ?? nameFault(manifest, entry) ?? countFault(manifest);
+  if (fault !== undefined) throw new DamagedFileError(`${directory}/${MANIFEST_FILE}`, 0, fault);
+  return manifest;
+}
+
+function shapeFault(manifest: Manifest): string | undefined {
+  const issue = schema.safeParse(manifest).error?.issues[0];
+  return issue && `'${issue.path.join(".")}': ${issue.message}`;
+}
+
+function nameFault({ name }: Manifest, entry: string): string | undefined {
+  return collectionDirectory(name) === entry ? undefined : `the manifest of another collection, '${name}'`;
+}
+
+/** Every segment but the last is full, and together they have as many rows as there are slots. */
+function countFault(manifest: Manifest): string | undefined {
+  const segments = countedSegments(manifest);
+  const rows = segments.reduce((sum, segment) => sum + segment.rows, 0);
+  if (rows !== manifest.slots) return `${rows} rows in its segments for ${manifest.slots} slots`;
+  const odd = segments.find(
+    ({ rows, shape }, at) => rows > shape.capacity || (rows < shape.capacity && at < segments.length - 1),
+  );
+  if (odd !== undefined) return `${odd.rows} rows in ${odd.file}, which has ${odd.shape.capacity}`;
+  if (manifest.live > manifest.slots) return `${manifest.live} of ${manifest.slots} slots are alive`;
+  if ((manifest.index?.watermark ?? 0) > manifest.slots) return "its index knows more slots than there are";
+  return undefined;
+}

@@ -1,0 +1,97 @@
+/**
+ * MANIFEST.json: what of a collection's files counts, and which log entry it covers. It is replaced as a whole by
+ * every checkpoint and never edited. What lies beyond its counts is ignored; what it names must be whole.
+ */
+import { DamagedFileError } from "../../errors.ts";
+import { failPoint } from "../fail-point.ts";
+import type { CollectionOptions } from "../options.ts";
+import { checksumText, crc32 } from "./checksum.ts";
+import { readText, replaceFile } from "./files.ts";
+import { FORMAT_VERSION, MANIFEST_FORMAT } from "./layout.ts";
+import { MANIFEST_FILE } from "./names.ts";
+
+/** Size and CRC-32 of the part of a log that counts. */
+export interface LogEnd {
+  readonly bytes: number;
+  readonly checksum: number;
+}
+
+/** A saved index: which file, made by which implementation, and the slots below which it knows all. */
+export interface SavedIndex {
+  readonly file: string;
+  readonly kind: string;
+  readonly bytes: number;
+  readonly checksum: number;
+  readonly watermark: number;
+}
+
+export interface Manifest {
+  readonly name: string;
+  /** Log ids: of the CREATE, and of the last entry whose effect is in the files. */
+  readonly createdId: string;
+  readonly appliedId: string;
+  readonly options: CollectionOptions;
+  /** How often the collection was compacted; says where its files are, see names.ts. */
+  readonly generation: number;
+  /** Slots that exist, and how many of them are alive. */
+  readonly slots: number;
+  readonly live: number;
+  /** In order, each with its rows that count and their CRC-32. */
+  readonly segments: readonly { readonly rows: number; readonly checksum: number }[];
+  readonly keys: LogEnd;
+  readonly attributes: LogEnd;
+  readonly index: SavedIndex | null;
+}
+
+/** @throws {VstoreError} FULL */
+export async function writeManifest(directory: string, manifest: Manifest): Promise<void> {
+  failPoint("manifest-before-write");
+  await replaceFile(directory, MANIFEST_FILE, seal(MANIFEST_FORMAT, manifest));
+}
+
+/** @throws {DamagedFileError} */
+export async function readManifest(directory: string): Promise<Manifest> {
+  const path = `${directory}/${MANIFEST_FILE}`;
+  const text = await readText(path);
+  if (text === undefined) throw new DamagedFileError(path, 0, "the file is missing");
+  return unseal(path, MANIFEST_FORMAT, text);
+}
+
+/** JSON text with format, version and a checksum of all the rest. */
+export function seal(format: string, content: object): string {
+  const body = { format, version: FORMAT_VERSION, ...content };
+  return `${JSON.stringify({ ...body, checksum: checksumOf(body) }, undefined, 2)}\n`;
+}
+
+/**
+ * What `seal` was given.
+ *
+ * @throws {DamagedFileError} another format, then another version, then a wrong checksum
+ */
+export function unseal<Content extends object>(path: string, format: string, text: string): Content {
+  const { checksum, ...body } = parse(path, text);
+  if (body.format !== format) throw new DamagedFileError(path, 0, `not a ${format} file`);
+  if (body.version !== FORMAT_VERSION) {
+    throw new DamagedFileError(
+      path,
+      0,
+      `format version ${body.version}, this vstore reads ${FORMAT_VERSION}`,
+    );
+  }
+  if (checksum !== checksumOf(body))
+    throw new DamagedFileError(path, 0, "the text does not match its checksum");
+  const { format: _format, version: _version, ...content } = body;
+  return content as Content;
+}
+
+function parse(path: string, text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "object" && value !== null) return value as Record<string, unknown>;
+  } catch {
+    // Reported below, with what is no object.
+  }
+  throw new DamagedFileError(path, 0, "not a JSON object");
+}
+
+const checksumOf = (body: object): string => checksumText(crc32(Buffer.from(JSON.stringify(body))));

@@ -1,0 +1,284 @@
+/**
+ * An append-only file of checksummed records: keys.log and attributes.log. Records gather in one chunk in memory
+ * and reach the file when the chunk is full or a checkpoint asks; what has not, the write-ahead log brings back.
+ * Only the owning Collection appends.
+ */
+import * as fs from "node:fs";
+import { DamagedFileError } from "../../errors.ts";
+import { failPoint } from "../fail-point.ts";
+import { crc32, RollingChecksum } from "./checksum.ts";
+import { syncData, write, writeSync } from "./files.ts";
+import { FORMAT_VERSION, LOG_HEADER, RECORD_HEADER } from "./layout.ts";
+
+/** Bytes gathered before they are written; a single larger record gets a chunk of its own. */
+const CHUNK_BYTES = 1 << 20;
+
+export interface LogRecord {
+  readonly kind: number;
+  readonly slot: number;
+  /** Byte offset of the payload in the file. */
+  readonly offset: number;
+  /** The payload is bytes[start, end); valid only until the next record is read. */
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+  /** A view on it. */
+  readonly payload: Uint8Array;
+}
+
+export class RecordLog {
+  readonly path: string;
+  /** Negative once closed, so that a late reader meets an error instead of another file. */
+  #descriptor: number;
+  /** Of everything before #chunkStart. */
+  readonly #checksum = new RollingChecksum();
+  #chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+  /** File offset of the chunk's first byte, and how many of its bytes are used. */
+  #chunkStart: number;
+  #chunkUsed = 0;
+
+  private constructor(path: string, descriptor: number) {
+    this.path = path;
+    this.#descriptor = descriptor;
+    this.#chunkStart = LOG_HEADER.bytes;
+  }
+
+  /** An empty log, its header in the file; what a crash may have left under its name is gone. */
+  static create(path: string, magic: string): RecordLog {
+    const descriptor = fs.openSync(path, "w+");
+    const header = encodeHeader(magic);
+    writeSync(descriptor, header, 0);
+    const log = new RecordLog(path, descriptor);
+    log.#checksum.extend(header);
+    return log;
+  }
+
+  /**
+   * Opens the first `bytes` of an existing log, cuts off what is behind them, and hands every record to `visit`.
+   *
+   * @param checksum CRC-32 of those bytes
+   * @throws {DamagedFileError} with the offset of the first record that is not whole
+   */
+  static open(
+    path: string,
+    magic: string,
+    bytes: number,
+    checksum: number,
+    visit: (record: LogRecord) => void,
+  ): RecordLog {
+    if (!fs.existsSync(path)) throw new DamagedFileError(path, 0, "the file is missing");
+    const descriptor = fs.openSync(path, "r+");
+    try {
+      const log = new RecordLog(path, descriptor);
+      log.#load(magic, bytes, checksum, visit);
+      fs.ftruncateSync(descriptor, bytes);
+      return log;
+    } catch (error) {
+      fs.closeSync(descriptor);
+      throw error;
+    }
+  }
+
+  /** Bytes of the log, whether they have reached the file or not. */
+  get bytes(): number {
+    return this.#chunkStart + this.#chunkUsed;
+  }
+
+  /**
+   * Makes room, so that the next records of together `bytes` (their headers included) cannot fail.
+   *
+   * @throws {VstoreError} FULL
+   */
+  ensure(bytes: number): void {
+    if (this.#chunkUsed + bytes <= this.#chunk.length) return;
+    const used = this.#chunk.subarray(0, this.#chunkUsed);
+    writeSync(this.#descriptor, used, this.#chunkStart);
+    this.#checksum.extend(used);
+    this.#chunkStart += this.#chunkUsed;
+    this.#chunkUsed = 0;
+    // A new chunk even when the old one would do: a flush may still be reading it.
+    this.#chunk = Buffer.allocUnsafe(Math.max(CHUNK_BYTES, bytes));
+  }
+
+  /** Appends a record for which `ensure` made room; returns the file offset of its payload. */
+  append(kind: number, slot: number, payload: Uint8Array): number {
+    const { at } = RECORD_HEADER;
+    const start = this.#chunkUsed;
+    const payloadStart = start + RECORD_HEADER.bytes;
+    const end = payloadStart + payload.length;
+    this.#chunk.writeUInt32LE(slot, start + at.slot);
+    this.#chunk.writeUInt32LE(((kind << 24) | payload.length) >>> 0, start + at.lengthAndKind);
+    this.#chunk.set(payload, payloadStart);
+    this.#chunk.writeUInt32LE(crc32(this.#chunk, start + at.slot, end), start + at.checksum);
+    this.#chunkUsed = end;
+    return this.#chunkStart + payloadStart;
+  }
+
+  /** The `length` bytes at file offset `offset`, from memory or from the file. */
+  read(offset: number, length: number): Buffer {
+    const bytes = Buffer.allocUnsafe(length);
+    if (offset >= this.#chunkStart) {
+      this.#chunk.copy(bytes, 0, offset - this.#chunkStart, offset - this.#chunkStart + length);
+    } else {
+      fs.readSync(this.#descriptor, bytes, 0, length, offset);
+    }
+    return bytes;
+  }
+
+  /**
+   * Makes the log durable up to where it ends now; records appended meanwhile are not waited for.
+   *
+   * @returns size and CRC-32 of what is durable
+   * @throws {VstoreError} FULL
+   */
+  async flush(): Promise<{ bytes: number; checksum: number }> {
+    const used = this.#chunk.subarray(0, this.#chunkUsed);
+    const durable = new RollingChecksum();
+    durable.value = this.#checksum.value;
+    durable.extend(used);
+    const bytes = this.bytes;
+    failPoint("records-half-written", () => {
+      writeSync(this.#descriptor, used.subarray(0, used.length >> 1), this.#chunkStart);
+    });
+    await write(this.#descriptor, used, this.#chunkStart);
+    await syncData(this.#descriptor);
+    return { bytes, checksum: durable.value };
+  }
+
+  close(): void {
+    fs.closeSync(this.#descriptor);
+    this.#descriptor = -1;
+  }
+
+  #load(magic: string, bytes: number, checksum: number, visit: (record: LogRecord) => void): void {
+    const { size } = fs.fstatSync(this.#descriptor);
+    if (size < bytes) throw new DamagedFileError(this.path, size, `file of ${size} bytes, expected ${bytes}`);
+    const reader = new RecordReader(this.path, this.#descriptor, bytes);
+    verifyHeader(this.path, reader.take(LOG_HEADER.bytes), magic);
+    for (let record = reader.next(); record !== undefined; record = reader.next()) visit(record);
+    if (reader.checksum.value !== checksum) {
+      throw new DamagedFileError(this.path, 0, "the records are whole but not those of the manifest");
+    }
+    this.#checksum.value = checksum;
+    this.#chunkStart = bytes;
+  }
+}
+
+/**
+ * Reads records one after the other through a window on the file. A record that is damaged is passed over. There may be
+ * millions, so no object is made for each: the reader is itself the record that it read last.
+ */
+export class RecordReader implements LogRecord {
+  readonly checksum = new RollingChecksum();
+  kind = 0;
+  slot = 0;
+  offset = 0;
+  start = 0;
+  end = 0;
+  readonly #path: string;
+  readonly #descriptor: number;
+  readonly #end: number;
+  #window = Buffer.alloc(0);
+  #windowStart: number;
+  /** Of what comes next, in the window. */
+  #position = 0;
+
+  /** @param start offset of a record, or of the header */
+  constructor(path: string, descriptor: number, end: number, start = 0) {
+    this.#path = path;
+    this.#descriptor = descriptor;
+    this.#end = end;
+    this.#windowStart = start;
+  }
+
+  get bytes(): Uint8Array {
+    return this.#window;
+  }
+
+  get payload(): Uint8Array {
+    return this.#window.subarray(this.start, this.end);
+  }
+
+  /** The next record, valid until the one after it is read. @throws {DamagedFileError} */
+  next(): LogRecord | undefined {
+    if (this.#windowStart + this.#position === this.#end) return undefined;
+    const { at, bytes: headerBytes } = RECORD_HEADER;
+    this.#require(headerBytes);
+    const lengthAndKind = this.#window.readUInt32LE(this.#position + at.lengthAndKind);
+    const bytes = headerBytes + (lengthAndKind & RECORD_HEADER.payloadBytesMax);
+    this.#require(bytes);
+    const start = this.#position;
+    this.#position += bytes;
+    if (
+      this.#window.readUInt32LE(start + at.checksum) !== crc32(this.#window, start + at.slot, start + bytes)
+    ) {
+      throw new DamagedFileError(
+        this.#path,
+        this.#windowStart + start,
+        "the record does not match its checksum",
+      );
+    }
+    this.kind = lengthAndKind >>> 24;
+    this.slot = this.#window.readUInt32LE(start + at.slot);
+    this.start = start + headerBytes;
+    this.end = start + bytes;
+    this.offset = this.#windowStart + this.start;
+    return this;
+  }
+
+  /** The next `bytes`, consumed. */
+  take(bytes: number): Buffer {
+    this.#require(bytes);
+    this.#position += bytes;
+    return this.#window.subarray(this.#position - bytes, this.#position);
+  }
+
+  /** Makes sure that the next `bytes` are in the window. */
+  #require(bytes: number): void {
+    if (this.#position + bytes <= this.#window.length) return;
+    const start = this.#windowStart + this.#position;
+    if (start + bytes > this.#end) {
+      throw new DamagedFileError(this.#path, start, `a record reaches beyond the log's end at ${this.#end}`);
+    }
+    this.#advance(start, Math.max(bytes, CHUNK_BYTES));
+  }
+
+  /** A new window of at least `bytes` from file offset `start` on. */
+  #advance(start: number, bytes: number): void {
+    const window = Buffer.allocUnsafe(Math.min(bytes, this.#end - start));
+    fs.readSync(this.#descriptor, window, 0, window.length, start);
+    const seen = this.checksum.bytes - start;
+    this.checksum.extend(window.subarray(Math.max(seen, 0)));
+    this.#window = window;
+    this.#windowStart = start;
+    this.#position = 0;
+  }
+}
+
+function encodeHeader(magic: string): Buffer {
+  const { at } = LOG_HEADER;
+  const header = Buffer.alloc(LOG_HEADER.bytes);
+  header.write(magic, at.magic, "ascii");
+  header.writeUInt32LE(FORMAT_VERSION, at.version);
+  header.writeUInt32LE(crc32(header, 0, at.checksum), at.checksum);
+  return header;
+}
+
+/** Magic, then version, then checksum. @throws {DamagedFileError} */
+export function verifyHeader(path: string, header: Buffer, magic: string): void {
+  const { at } = LOG_HEADER;
+  if (header.toString("latin1", at.magic, at.version) !== magic) {
+    throw new DamagedFileError(path, at.magic, `no ${magic} at its start: not this log`);
+  }
+  const version = header.readUInt32LE(at.version);
+  if (version !== FORMAT_VERSION) {
+    throw new DamagedFileError(
+      path,
+      at.version,
+      `format version ${version}, this vstore reads ${FORMAT_VERSION}`,
+    );
+  }
+  if (header.readUInt32LE(at.checksum) !== crc32(header, 0, at.checksum)) {
+    throw new DamagedFileError(path, at.checksum, "the header does not match its checksum");
+  }
+}

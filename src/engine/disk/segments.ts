@@ -1,0 +1,212 @@
+/**
+ * All rows of a collection, slot by slot, over segments that grow geometrically and are never remapped. The next
+ * segment is filled in the background once the current one is half full, so that a writer seldom waits for it.
+ * Only the owning Collection appends.
+ */
+import * as fs from "node:fs";
+import { VstoreError } from "../../errors.ts";
+import { limits } from "../../limits.ts";
+import type { CollectionOptions } from "../options.ts";
+import { COMPONENT_BYTES } from "./layout.ts";
+import { segmentFile } from "./names.ts";
+import { Segment, type SegmentShape, segmentBytes, segmentCapacity } from "./segment.ts";
+
+/** Consecutive rows of one segment: slots [from, to), the first of them at rows[start]. */
+export interface Block {
+  readonly rows: Float32Array;
+  readonly dimensions: number;
+  readonly start: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+export class Segments {
+  readonly #directory: string;
+  readonly #options: CollectionOptions;
+  readonly #open: Segment[] = [];
+  /** Slots handed out so far; the next row goes here. */
+  #length = 0;
+  /** Slots for which an open segment has room. */
+  #capacity = 0;
+  #growth: Promise<void> | undefined;
+  /** Do not try again in the background what just failed; a writer that needs it will. */
+  #growthFailed = false;
+  #closed = false;
+
+  private constructor(directory: string, options: CollectionOptions) {
+    this.#directory = directory;
+    this.#options = options;
+  }
+
+  /**
+   * Opens the segments that hold the first `length` slots.
+   *
+   * @throws {DamagedFileError}
+   */
+  static open(directory: string, options: CollectionOptions, length: number): Segments {
+    const segments = new Segments(directory, options);
+    try {
+      while (segments.#capacity < length) segments.#adopt(Segment.open(directory, segments.#nextShape()));
+    } catch (error) {
+      segments.close();
+      throw error;
+    }
+    segments.#length = length;
+    return segments;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** In slot order. */
+  get all(): readonly Segment[] {
+    return this.#open;
+  }
+
+  /** Bytes of all segment files. */
+  get fileBytes(): number {
+    return this.#open.reduce((sum, segment) => sum + segment.shape.fileBytes, 0);
+  }
+
+  /** The segments that hold slots below `length`, each with its number of such rows. */
+  *covering(length: number): Generator<{ segment: Segment; rows: number }> {
+    for (const segment of this.#open) {
+      const rows = Math.min(segment.shape.capacity, length - segment.shape.firstSlot);
+      if (rows <= 0) return;
+      yield { segment, rows };
+    }
+  }
+
+  /** The vector in `slot`: shape (dimensions), a view on the mapped file. */
+  row(slot: number): Float32Array {
+    const segment = this.#segmentOf(slot);
+    const start = (slot - segment.shape.firstSlot) * this.#options.dimensions;
+    return segment.rows.subarray(start, start + this.#options.dimensions);
+  }
+
+  /** Slots [from, to) in blocks of about `components` components. */
+  *blocks(from: number, to: number, components: number): Generator<Block> {
+    const { dimensions } = this.#options;
+    const step = Math.max(1, Math.floor(components / dimensions));
+    for (let slot = from; slot < to; ) {
+      const { rows, shape } = this.#segmentOf(slot);
+      const end = Math.min(to, slot + step, shape.firstSlot + shape.capacity);
+      yield { rows, dimensions, start: (slot - shape.firstSlot) * dimensions, from: slot, to: end };
+      slot = end;
+    }
+  }
+
+  /** Writes the vector into the next slot, for which `reserveNow` made room, and returns the slot. */
+  append(vector: Float32Array): number {
+    const segment = this.#segmentOf(this.#length);
+    segment.rows.set(vector, (this.#length - segment.shape.firstSlot) * this.#options.dimensions);
+    this.#prepareNext();
+    return this.#length++;
+  }
+
+  /**
+   * Makes room for `rows` more, in the background.
+   *
+   * @returns undefined when there is room already
+   * @throws {VstoreError} FULL, LIMIT
+   */
+  reserve(rows: number): Promise<void> | undefined {
+    return this.#length + rows <= this.#capacity ? undefined : this.#growTo(this.#length + rows);
+  }
+
+  /** The same, before it returns. @throws {VstoreError} FULL, LIMIT */
+  reserveNow(rows: number): void {
+    while (this.#length + rows > this.#capacity) this.#growNow();
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const segment of this.#open) segment.close();
+  }
+
+  /** Waits for a segment that is being filled. */
+  async settle(): Promise<void> {
+    await this.#growth?.catch(() => {});
+  }
+
+  #segmentOf(slot: number): Segment {
+    let low = 0;
+    let high = this.#open.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.#open[middle]!.shape.firstSlot <= slot) low = middle;
+      else high = middle - 1;
+    }
+    return this.#open[low]!;
+  }
+
+  async #growTo(capacity: number): Promise<void> {
+    while (this.#capacity < capacity) await this.#grow();
+  }
+
+  /** One more segment, in the background; callers at the same time share it. */
+  #grow(): Promise<void> {
+    this.#growth ??= this.#addSegment().finally(() => {
+      this.#growth = undefined;
+    });
+    return this.#growth;
+  }
+
+  async #addSegment(): Promise<void> {
+    const shape = this.#nextShape();
+    const segment = await Segment.create(this.#directory, shape);
+    if (shape.number === this.#open.length && !this.#closed) this.#adopt(segment);
+    else segment.close(); // #growNow was faster
+  }
+
+  #growNow(): void {
+    this.#adopt(Segment.createSync(this.#directory, this.#nextShape()));
+  }
+
+  /** A failure is not reported here: the write that needs the room meets it again, and answers for it. */
+  #prepareNext(): void {
+    const last = this.#open[this.#open.length - 1]!.shape;
+    const needed = this.#length - last.firstSlot > last.capacity / 2;
+    if (!needed || this.#growth !== undefined || this.#growthFailed) return;
+    this.#grow().catch(() => {
+      this.#growthFailed = true;
+    });
+  }
+
+  #adopt(segment: Segment): void {
+    segment.place();
+    this.#growthFailed = false;
+    this.#open.push(segment);
+    this.#capacity += segment.shape.capacity;
+  }
+
+  /** @throws {VstoreError} LIMIT */
+  #nextShape(): SegmentShape {
+    const shape = segmentShape(this.#options, this.#open.length, this.#capacity);
+    if (shape.capacity <= 0)
+      throw new VstoreError("LIMIT", `a collection has at most ${limits.slotsMax} slots`);
+    return shape;
+  }
+}
+
+/** The shape of a collection's segment `number`, whose first slot is `firstSlot`. */
+export function segmentShape(
+  { dimensions, metric }: CollectionOptions,
+  number: number,
+  firstSlot: number,
+): SegmentShape {
+  const capacity = Math.min(segmentCapacity(number, dimensions), limits.slotsMax - firstSlot);
+  return { number, dimensions, metric, capacity, firstSlot, fileBytes: segmentBytes(number) };
+}
+
+/** Bytes on disk and in memory of one vector. */
+export const rowBytes = (dimensions: number): number => dimensions * COMPONENT_BYTES;
+
+/** Deletes the segment files from `number` on: what a crash left behind beyond the manifest. */
+export function removeSegmentsFrom(directory: string, number: number): void {
+  const kept = new Set(Array.from({ length: number }, (_, index) => segmentFile(index)));
+  for (const name of fs.readdirSync(directory)) {
+    if (name.startsWith("segment-") && !kept.has(name)) fs.rmSync(`${directory}/${name}`);
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * A checkpoint makes everything up to one log entry durable and names it in the manifest: flush segments and logs, write
+ * the manifest aside, rename it. The point is taken synchronously; writes go on meanwhile, since rows and records
+ * before the point never change. Nothing here blocks the event loop for longer than a slice.
+ */
+import * as fs from "node:fs";
+import { syncData, syncDirectory } from "../disk/files.ts";
+import { type Manifest, type SavedIndex, writeManifest } from "../disk/manifest.ts";
+import type { Segments } from "../disk/segments.ts";
+import { failPoint } from "../fail-point.ts";
+import { saveIndex } from "../index/index-file.ts";
+import type { Generation } from "./generation.ts";
+import type { Parts } from "./recovery.ts";
+
+/** The index is saved when its watermark has risen by this share, and by this many slots, since it last was. */
+const INDEX_GROWTH_MIN = { share: 0.2, slots: 1_000 } as const;
+
+export interface CheckpointReport {
+  /** Last log id that the files cover. */
+  readonly id: string;
+  /** Slots that the files hold, dead ones included. */
+  readonly slots: number;
+  /** False when the files were up to date already. */
+  readonly changed: boolean;
+}
+
+export class Checkpointer {
+  #generation: Generation;
+  readonly #appliedId: () => string;
+  #manifest: Manifest;
+  /** Whether the manifest names the files that are written to: it does not after a switch on a full disk. */
+  #isNamed = true;
+  /** The newest saved index; the manifest names it from the next checkpoint on. */
+  #savedIndex: SavedIndex | null;
+  /** Checkpoints run one after the other. */
+  #turn: Promise<unknown> = Promise.resolve();
+  /** So do savings of the index. */
+  #saving: Promise<void> = Promise.resolve();
+
+  constructor(generation: Generation, appliedId: () => string) {
+    const { parts } = generation;
+    this.#generation = generation;
+    this.#appliedId = appliedId;
+    this.#manifest = parts.manifest;
+    this.#savedIndex = parts.watermark > 0 ? parts.manifest.index : null;
+  }
+
+  get manifest(): Manifest {
+    return this.#manifest;
+  }
+
+  /** False when the manifest names the files of the generation before still. */
+  get isNamed(): boolean {
+    return this.#isNamed;
+  }
+
+  /** @throws {VstoreError} FULL; the previous checkpoint stands then */
+  run(): Promise<CheckpointReport> {
+    const report = this.#turn.then(() => this.#write());
+    this.#turn = report.catch(() => {});
+    return report;
+  }
+
+  /** Saves the index when that is worth it (or `always`, when it changed at all) and names it. */
+  saveIndex(always = false): Promise<void> {
+    const saved = this.#saving.then(() => this.#saveIndex(always));
+    this.#saving = saved.catch(() => {});
+    return saved;
+  }
+
+  /** Waits for what is under way. */
+  async settle(): Promise<void> {
+    await this.#saving;
+    await this.#turn;
+  }
+
+  async #saveIndex(always: boolean): Promise<void> {
+    const saved = this.#savedIndex?.watermark ?? 0;
+    const { parts, indexer } = this.#generation;
+    const growth = indexer.watermark - saved;
+    const enough = growth >= INDEX_GROWTH_MIN.slots && growth >= saved * INDEX_GROWTH_MIN.share;
+    if (!enough && !(always && growth > 0)) return;
+    // A manifest must cover every slot of the index it names: its point is taken after the index's.
+    this.#savedIndex = await saveIndex(parts.files, parts.indexKind.name, indexer, this.#savedIndex);
+    await this.run();
+  }
+
+  /**
+   * Puts the next generation in this one's place, between two checkpoints, and makes that durable.
+   *
+   * @param switchOver done in one tick with the change; when it throws, nothing has changed
+   * @throws {VstoreError} FULL; after the switch, the next checkpoint makes it durable
+   */
+  replaceFiles(next: Generation, index: SavedIndex | null, switchOver: () => void): Promise<void> {
+    const replaced = this.#saving.then(() => {
+      const turn = this.#turn.then(() => this.#replace(next, index, switchOver));
+      this.#turn = turn.catch(() => {});
+      return turn;
+    });
+    this.#saving = replaced.catch(() => {});
+    return replaced;
+  }
+
+  async #replace(next: Generation, index: SavedIndex | null, switchOver: () => void): Promise<void> {
+    failPoint("compaction-before-switch");
+    switchOver();
+    failPoint("compaction-before-manifest");
+    this.#generation = next;
+    this.#savedIndex = index;
+    this.#isNamed = false;
+    // Nothing of the next generation is covered yet; what the old files cover stands until it is.
+    const { appliedId } = this.#manifest;
+    this.#manifest = { ...next.parts.manifest, appliedId };
+    await this.#write();
+  }
+
+  async #write(): Promise<CheckpointReport> {
+    const previous = this.#manifest;
+    const appliedId = this.#appliedId();
+    if (this.#isCovered(appliedId)) return { id: appliedId, slots: previous.slots, changed: false };
+    this.#manifest = await writeCheckpoint(this.#generation.parts, appliedId, this.#savedIndex, previous);
+    this.#isNamed = true;
+    return { id: appliedId, slots: this.#manifest.slots, changed: true };
+  }
+
+  #isCovered(appliedId: string): boolean {
+    const { segments, keys, attributes } = this.#generation.parts;
+    const last = this.#manifest;
+    // Files that no manifest names have to be named even when they hold nothing.
+    return (
+      this.#isNamed &&
+      last.appliedId === appliedId &&
+      last.slots === segments.length &&
+      last.keys.bytes === keys.log.bytes &&
+      last.attributes.bytes === attributes.log.bytes &&
+      last.index?.file === this.#savedIndex?.file
+    );
+  }
+}
+
+async function writeCheckpoint(
+  { directory, files, segments, live, keys, attributes }: Parts,
+  appliedId: string,
+  index: SavedIndex | null,
+  previous: Manifest,
+): Promise<Manifest> {
+  const point = { appliedId, slots: segments.length, live: live.count };
+  const [keysEnd, attributesEnd, segmentEnds] = await Promise.all([
+    keys.log.flush(),
+    attributes.log.flush(),
+    flushSegments(segments, point.slots, previous),
+  ]);
+  const ends = { keys: keysEnd, attributes: attributesEnd, segments: segmentEnds };
+  const manifest: Manifest = { ...previous, ...point, ...ends, index };
+  // The names first: without them, what the manifest counts could be missing after a power failure.
+  for (const each of new Set([files, directory])) await syncDirectory(each);
+  await writeManifest(directory, manifest);
+  if (previous.index !== null && previous.index.file !== index?.file) {
+    await fs.promises.rm(`${files}/${previous.index.file}`, { force: true });
+  }
+  return manifest;
+}
+
+/** Flushes the segments that have rows the previous checkpoint did not cover. */
+async function flushSegments(
+  segments: Segments,
+  slots: number,
+  previous: Manifest,
+): Promise<Manifest["segments"]> {
+  const ends: { rows: number; checksum: number }[] = [];
+  for (const { segment, rows } of [...segments.covering(slots)]) {
+    const covered = previous.segments[segment.shape.number];
+    if (covered?.rows === rows) {
+      ends.push(covered);
+    } else {
+      await syncData(segment.descriptor);
+      ends.push({ rows, checksum: await segment.checksumTo(rows) });
+    }
+  }
+  return ends;
+}

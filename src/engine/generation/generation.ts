@@ -1,0 +1,138 @@
+/**
+ * One set of a collection's files with what works on it: all that a compaction replaces. Every mutation of keys, rows and
+ * attributes is one of the few methods here; the caller has checked its input.
+ */
+
+import { Indexer } from "../index/indexer.ts";
+import { Searcher } from "../index/searcher.ts";
+import { attributesBytes } from "../slots/attributes.ts";
+import { Expiry } from "../slots/expiry.ts";
+import { NONE } from "../slots/key-table.ts";
+import type { Parts } from "./recovery.ts";
+
+export interface GenerationHooks {
+  /** Every slot that existed when the index was last asked to grow is in it. */
+  indexed(generation: Generation): Promise<void>;
+  /** Indexing in the background has stopped. */
+  failed(error: unknown): void;
+  /** The time by which reads judge what has expired, in ms since 1970. */
+  now(): number;
+}
+
+export class Generation {
+  readonly parts: Parts;
+  readonly indexer: Indexer;
+  readonly expiry: Expiry;
+  readonly searcher: Searcher;
+  /** Told of every slot that died, or got other attributes or another deadline. */
+  watcher: ((slot: number) => void) | undefined;
+
+  constructor(parts: Parts, hooks: GenerationHooks) {
+    const { segments, manifest, indexKind, index, watermark } = parts;
+    this.parts = parts;
+    this.indexer = new Indexer(indexKind, index, watermark, {
+      slots: () => segments.length,
+      idle: () => hooks.indexed(this),
+      failed: hooks.failed,
+    });
+    this.expiry = new Expiry(parts.keys.deadlines, hooks.now);
+    this.searcher = new Searcher(this.indexer, manifest.options.ef, () =>
+      this.expiry.allowed(segments.length),
+    );
+  }
+
+  /** The slot of the key, or NONE. */
+  slotOf(key: Uint8Array): number {
+    return this.parts.keys.table.find(key);
+  }
+
+  /** The same, for a write at some time: NONE when the key has expired by then. */
+  slotAt(key: Uint8Array, time: number): number {
+    const slot = this.slotOf(key);
+    return this.expiry.isPast(slot, time) ? NONE : slot;
+  }
+
+  /** The same, for a read. */
+  slotNow(key: Uint8Array): number {
+    const slot = this.slotOf(key);
+    return this.expiry.isHidden(slot) ? NONE : slot;
+  }
+
+  /**
+   * Everything that can fail for want of space fails here, before anything has changed.
+   *
+   * @throws {VstoreError} FULL, LIMIT
+   */
+  ensure(rows: number, keysTotal: number, attributesTotal: number): void {
+    const { segments, keys, attributes } = this.parts;
+    segments.reserveNow(rows);
+    keys.log.ensure(keysTotal);
+    attributes.log.ensure(attributesTotal);
+  }
+
+  /**
+   * Gives the key a new slot, with a deadline unless that is 0. Without `text` the attributes of its old one go with it;
+   * empty means none.
+   */
+  put(key: Uint8Array, vector: Float32Array, text: Uint8Array | undefined, deadline = 0): void {
+    const { segments, keys, live, attributes } = this.parts;
+    const slot = segments.append(vector);
+    const previous = keys.put(key, slot);
+    live.add(slot);
+    this.indexer.index.born(slot);
+    const kept = text ?? (previous === NONE ? undefined : attributes.get(previous));
+    if (kept !== undefined && kept.length > 0) attributes.set(slot, kept);
+    if (previous !== NONE) this.#kill(previous);
+    if (deadline !== 0) this.setDeadline(slot, deadline);
+  }
+
+  /** Takes the key out, if it is there. */
+  remove(key: Uint8Array): void {
+    const slot = this.parts.keys.remove(key);
+    if (slot !== NONE) this.#kill(slot);
+  }
+
+  /** Takes out those of the keys that have expired by the time of a write, before it does anything else with them. */
+  removeExpired(keys: readonly Uint8Array[], time: number): void {
+    if (this.expiry.expiring === 0) return;
+    for (const key of keys) if (this.expiry.isPast(this.slotOf(key), time)) this.remove(key);
+  }
+
+  /** Replaces the attributes of a slot; empty removes them. */
+  setAttributes(slot: number, text: Uint8Array): void {
+    this.parts.attributes.set(slot, text);
+    this.watcher?.(slot);
+  }
+
+  /** Says when a live slot's key expires, in ms since 1970; 0: never. */
+  setDeadline(slot: number, deadline: number): void {
+    this.parts.keys.noteDeadline(slot, deadline);
+    this.expiry.set(slot, deadline);
+    this.watcher?.(slot);
+  }
+
+  /** Bytes of attributes.log that a put which names no attributes needs to keep those of the old slot. */
+  keptBytes(previous: number): number {
+    const length = previous === NONE ? 0 : this.parts.attributes.lengthOf(previous);
+    return length === 0 ? 0 : attributesBytes(length);
+  }
+
+  /** Lets go of the files once nobody reads them any more. Slices handed out stay valid. */
+  async close(): Promise<void> {
+    const { segments, keys, attributes } = this.parts;
+    await this.indexer.close();
+    await this.searcher.idle();
+    this.indexer.index.close();
+    await segments.settle();
+    segments.close();
+    keys.log.close();
+    attributes.log.close();
+  }
+
+  #kill(slot: number): void {
+    this.parts.live.delete(slot);
+    this.expiry.forget(slot);
+    this.indexer.index.died(slot);
+    this.watcher?.(slot);
+  }
+}

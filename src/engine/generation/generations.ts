@@ -1,0 +1,140 @@
+/**
+ * The files of a collection through time: which generation serves, the checkpoints that make it durable, the compactions
+ * that put another one in its place, and the index that is saved beside.
+ */
+
+import type { Manifest } from "../disk/manifest.ts";
+import { releaseMappings } from "../disk/mapping.ts";
+import { failPoint } from "../fail-point.ts";
+import { Checkpointer, type CheckpointReport } from "./checkpoint.ts";
+import { Compaction } from "./compaction.ts";
+import { Generation } from "./generation.ts";
+import { type Parts, removeOtherGenerations, type Warn } from "./recovery.ts";
+
+export interface GenerationsHooks {
+  /** Id of the last log entry that was run. */
+  appliedId(): string;
+  /** The time by which reads judge, in ms since 1970. */
+  now(): number;
+  readonly warn: Warn;
+}
+
+export class Generations {
+  readonly #hooks: GenerationsHooks;
+  readonly #checkpointer: Checkpointer;
+  #current: Generation;
+  #compaction: Compaction | undefined;
+  #compacting: Promise<void> = Promise.resolve();
+  /** There are files of an earlier generation, which nobody uses. */
+  #hasOldFiles = false;
+
+  constructor(parts: Parts, hooks: GenerationsHooks) {
+    this.#hooks = hooks;
+    this.#current = this.#start(parts);
+    this.#checkpointer = new Checkpointer(this.#current, hooks.appliedId);
+  }
+
+  /** Replaced as a whole by a compaction. */
+  get current(): Generation {
+    return this.#current;
+  }
+
+  /** Of the last checkpoint. */
+  get manifest(): Manifest {
+    return this.#checkpointer.manifest;
+  }
+
+  /** See Collection. */
+  async checkpoint(): Promise<CheckpointReport> {
+    const report = await this.#checkpointer.run();
+    // A compaction that is under way has files of its own, and removes the others when it is done.
+    if (this.#compaction === undefined) this.#removeOldFiles();
+    return report;
+  }
+
+  /** See Collection. */
+  async compact(): Promise<void> {
+    if (this.#compaction !== undefined) return;
+    this.#compaction = new Compaction(this.#current, this.#checkpointer.manifest, this.#hooks.warn);
+    this.#compacting = this.#compact(this.#compaction).finally(() => {
+      this.#compaction = undefined;
+    });
+    try {
+      await this.#compacting;
+    } finally {
+      // Not before everything that knew the old files is out of reach.
+      releaseMappings();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#stop();
+    await this.#saveIndex(true);
+    await this.checkpoint();
+    await this.#current.close();
+  }
+
+  async abandon(): Promise<void> {
+    await this.#stop();
+    await this.#checkpointer.settle();
+    await this.#current.close();
+  }
+
+  async #stop(): Promise<void> {
+    this.#compaction?.stop();
+    await this.#compacting.catch(() => {});
+    await this.#current.indexer.close();
+  }
+
+  async #compact(compaction: Compaction): Promise<void> {
+    const old = this.#current;
+    try {
+      const { next, index } = await compaction.prepare((parts) => this.#start(parts));
+      await this.#checkpointer.replaceFiles(next, index, () => {
+        compaction.finish();
+        this.#current = next;
+      });
+    } catch (error) {
+      if (this.#current === old) await compaction.abandon();
+      throw error;
+    } finally {
+      if (this.#current !== old) await this.#retire(old);
+    }
+    this.#current.indexer.noticeGrowth();
+  }
+
+  async #retire(old: Generation): Promise<void> {
+    await old.close();
+    this.#hasOldFiles = true;
+    this.#removeOldFiles();
+  }
+
+  /** Not while the manifest names them. */
+  #removeOldFiles(): void {
+    if (!this.#hasOldFiles || !this.#checkpointer.isNamed) return;
+    failPoint("compaction-before-removal");
+    removeOtherGenerations(this.#current.parts.directory, this.#checkpointer.manifest.generation);
+    this.#hasOldFiles = false;
+  }
+
+  #start(parts: Parts): Generation {
+    return new Generation(parts, {
+      indexed: async (generation) => {
+        if (generation === this.#current) await this.#saveIndex();
+      },
+      failed: (error) => this.#report("indexing stopped", error),
+      now: this.#hooks.now,
+    });
+  }
+
+  /** Without a saved index the next start builds it again: nothing that a full disk should stop anything for. */
+  async #saveIndex(always = false): Promise<void> {
+    await this.#checkpointer
+      .saveIndex(always)
+      .catch((error) => this.#report("the index was not saved", error));
+  }
+
+  #report(what: string, error: unknown): void {
+    this.#hooks.warn(what, { collection: this.manifest.name, reason: String(error) });
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * From files to a collection's parts: read the manifest, verify what it names, ignore everything beyond it. Only the
+ * index may be missing or damaged, since it can be made again. The log's later entries are replayed by the caller.
+ */
+import * as fs from "node:fs";
+import { DamagedFileError } from "../../errors.ts";
+import { checksumText } from "../disk/checksum.ts";
+import { syncDirectory } from "../disk/files.ts";
+import { type Manifest, readManifest, writeManifest } from "../disk/manifest.ts";
+import {
+  generationDirectory,
+  isIndexFile,
+  isOtherGeneration,
+  MANIFEST_FILE,
+  TEMPORARY_SUFFIX,
+} from "../disk/names.ts";
+import { removeSegmentsFrom, Segments } from "../disk/segments.ts";
+import { loadIndex } from "../index/index-file.ts";
+import { type IndexChoice, indexKind } from "../index/kinds.ts";
+import type { VectorIndex, VectorIndexKind } from "../index/vector-index.ts";
+import type { CollectionOptions } from "../options.ts";
+import { Attributes } from "../slots/attributes.ts";
+import { Bitmap } from "../slots/bitmap.ts";
+import { Keys } from "../slots/keys.ts";
+
+/** Everything a collection keeps in files and rebuilds from them. */
+export interface Parts {
+  /** Of the collection: where the manifest is. */
+  readonly directory: string;
+  /** Of this generation: where everything else is. */
+  readonly files: string;
+  /** The manifest that the files were read from. */
+  readonly manifest: Manifest;
+  readonly segments: Segments;
+  readonly keys: Keys;
+  readonly attributes: Attributes;
+  /** Slots that are alive. */
+  readonly live: Bitmap;
+  readonly indexKind: VectorIndexKind;
+  readonly index: VectorIndex;
+  /** Slots below it are in the index or dead. */
+  readonly watermark: number;
+}
+
+export type Warn = (message: string, details?: object) => void;
+
+/** Writes the files of an empty collection into an empty directory. */
+export async function createFiles(
+  directory: string,
+  name: string,
+  options: CollectionOptions,
+  id: string,
+): Promise<void> {
+  const fixed = { name, createdId: id, appliedId: id, options, generation: 0 };
+  await writeManifest(directory, { ...fixed, ...(await createEmptyFiles(directory)) });
+  await syncDirectory(directory);
+}
+
+/** Writes the files of a generation without vectors; returns what a manifest says of them. */
+export async function createEmptyFiles(
+  files: string,
+): Promise<Pick<Manifest, "slots" | "live" | "segments" | "keys" | "attributes" | "index">> {
+  const logs = [Keys.create(files), Attributes.create(files)] as const;
+  const [keys, attributes] = await Promise.all(logs.map((log) => log.flush()));
+  for (const log of logs) log.close();
+  return { slots: 0, live: 0, segments: [], keys: keys!, attributes: attributes!, index: null };
+}
+
+/**
+ * Opens the files of a collection.
+ *
+ * @param warn told of a damaged index, which is built again
+ * @throws {DamagedFileError} when anything but the index is not what the manifest says
+ */
+export async function openFiles(directory: string, warn: Warn, choice: IndexChoice): Promise<Parts> {
+  const manifest = await readManifest(directory);
+  const parts = await openGeneration(directory, manifest, indexKind(manifest.options, choice), warn);
+  // Not before: a manifest that somebody put back may name less than what is there, and be refused.
+  removeUnnamed(parts);
+  return parts;
+}
+
+/** Opens the generation that the manifest names; where that fails, nothing stays open. */
+export async function openGeneration(
+  directory: string,
+  manifest: Manifest,
+  kind: VectorIndexKind,
+  warn: Warn,
+): Promise<Parts> {
+  const opened: { close(): void }[] = [];
+  try {
+    return await openParts(directory, manifest, kind, warn, opened);
+  } catch (error) {
+    for (const each of opened) each.close();
+    throw error;
+  }
+}
+
+/** @param opened gets what has to be closed, as it is opened */
+async function openParts(
+  directory: string,
+  manifest: Manifest,
+  kind: VectorIndexKind,
+  warn: Warn,
+  opened: { close(): void }[],
+): Promise<Parts> {
+  const files = generationDirectory(directory, manifest.generation);
+  const segments = await openSegments(files, manifest);
+  opened.push(segments);
+  const live = Bitmap.below(manifest.slots);
+  const keys = Keys.open(files, manifest.keys, manifest.slots, (slot) => live.delete(slot));
+  opened.push(keys.log);
+  const attributes = Attributes.open(files, manifest.attributes, manifest.slots);
+  opened.push(attributes.log);
+  if (live.count !== manifest.live || keys.table.size !== manifest.live) {
+    const found = `${keys.table.size} keys and ${live.count} live slots, expected ${manifest.live}`;
+    throw new DamagedFileError(`${directory}/${MANIFEST_FILE}`, 0, found);
+  }
+  const source = { segments, live };
+  const index = await loadIndex(files, manifest.index, kind, source, warn);
+  const watermark = index === undefined ? 0 : manifest.index!.watermark;
+  const parts = { directory, files, manifest, ...source, keys, attributes, indexKind: kind, watermark };
+  return { ...parts, index: index ?? kind.create(source) };
+}
+
+async function openSegments(files: string, manifest: Manifest): Promise<Segments> {
+  const segments = Segments.open(files, manifest.options, manifest.slots);
+  for (const { segment, rows } of segments.covering(manifest.slots)) {
+    const expected = manifest.segments[segment.shape.number];
+    const found = await segment.checksumTo(rows);
+    if (expected?.rows === rows && expected.checksum === found) continue;
+    segments.close();
+    const what = `${rows} rows with checksum ${checksumText(found)}`;
+    throw new DamagedFileError(segment.path, 0, `${what}, the manifest says ${JSON.stringify(expected)}`);
+  }
+  return segments;
+}
+
+/** What a crash left beyond the manifest: prepared segments, unfinished files, an index or a generation nobody named. */
+function removeUnnamed({ directory, files, manifest }: Parts): void {
+  removeOtherGenerations(directory, manifest.generation);
+  removeSegmentsFrom(files, manifest.segments.length);
+  for (const name of fs.readdirSync(files)) {
+    const orphan = isIndexFile(name) && name !== manifest.index?.file;
+    if (orphan || name.endsWith(TEMPORARY_SUFFIX)) fs.rmSync(`${files}/${name}`);
+  }
+}
+
+/** Deletes the files of every generation but one. */
+export function removeOtherGenerations(directory: string, generation: number): void {
+  for (const name of fs.readdirSync(directory)) {
+    if (isOtherGeneration(name, generation)) fs.rmSync(`${directory}/${name}`, { recursive: true });
+  }
+}

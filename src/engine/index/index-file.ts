@@ -1,0 +1,91 @@
+/**
+ * The saved index of a collection. hnswlib's dump has no magic, version or checksum of its own; the manifest frames
+ * it: kind, size, CRC-32 and watermark. An index that is not whole is made again, never repaired.
+ */
+import * as fs from "node:fs";
+import { VstoreError } from "../../errors.ts";
+import { checksumText, RollingChecksum } from "../disk/checksum.ts";
+import type { SavedIndex } from "../disk/manifest.ts";
+import { indexFile, indexNumber, TEMPORARY_SUFFIX } from "../disk/names.ts";
+import { failPoint } from "../fail-point.ts";
+import type { Indexer } from "./indexer.ts";
+import type { VectorIndex, VectorIndexKind, VectorSource } from "./vector-index.ts";
+
+/** Share of the free disk space that a saved index may take: it can be made again, and what writers need cannot. */
+const FREE_SHARE_MAX = 0.5;
+
+/**
+ * Saves the index under the number after that of `previous`; the manifest does not name it yet.
+ *
+ * @throws {VstoreError} FULL; nothing of it is left then
+ */
+export async function saveIndex(
+  directory: string,
+  kind: string,
+  indexer: Indexer,
+  previous: SavedIndex | null,
+): Promise<SavedIndex> {
+  const file = indexFile(previous === null ? 1 : indexNumber(previous.file) + 1);
+  const temporary = `${directory}/${file}${TEMPORARY_SUFFIX}`;
+  await assertRoom(directory, indexer.index.fileBytes);
+  try {
+    const watermark = await indexer.save(temporary);
+    const { bytes, checksum } = await fileChecksum(temporary);
+    failPoint("index-half-written", () => fs.truncateSync(temporary, bytes >> 1));
+    await fs.promises.rename(temporary, `${directory}/${file}`);
+    failPoint("index-before-manifest");
+    return { file, kind, bytes, checksum, watermark };
+  } catch (error) {
+    await fs.promises.rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+async function assertRoom(directory: string, bytes: number): Promise<void> {
+  const { bavail, bsize } = await fs.promises.statfs(directory);
+  if (bytes <= bavail * bsize * FREE_SHARE_MAX) return;
+  throw new VstoreError("FULL", `an index of about ${bytes} bytes would take most of the free disk space`);
+}
+
+/** The index that the manifest names, or undefined when there is none or it is not whole. */
+export async function loadIndex(
+  directory: string,
+  saved: SavedIndex | null,
+  kind: VectorIndexKind,
+  source: VectorSource,
+  warn: (message: string, details?: object) => void,
+): Promise<VectorIndex | undefined> {
+  if (saved === null) return undefined;
+  const path = `${directory}/${saved.file}`;
+  try {
+    await verify(path, saved, kind.name);
+    return await kind.load(source, path);
+  } catch (error) {
+    warn("the saved index cannot be used and is built again", { file: path, reason: String(error) });
+    return undefined;
+  }
+}
+
+async function verify(path: string, saved: SavedIndex, kind: string): Promise<void> {
+  if (saved.kind !== kind) throw new Error(`made by ${saved.kind}, this is ${kind}`);
+  const { bytes, checksum } = await fileChecksum(path);
+  if (bytes !== saved.bytes) throw new Error(`${bytes} bytes, expected ${saved.bytes}`);
+  if (checksum !== saved.checksum) {
+    throw new Error(`checksum ${checksumText(checksum)}, expected ${checksumText(saved.checksum)}`);
+  }
+}
+
+/** Size and CRC-32 of a file, durable from then on. */
+export async function fileChecksum(path: string): Promise<{ bytes: number; checksum: number }> {
+  const file = await fs.promises.open(path, "r");
+  try {
+    await file.datasync();
+    const rolling = new RollingChecksum();
+    for await (const chunk of file.createReadStream({ autoClose: false, highWaterMark: 1 << 20 })) {
+      rolling.extend(chunk);
+    }
+    return { bytes: rolling.bytes, checksum: rolling.value };
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * Moves slots from the tail into the index, in slot order, in the background. It alone changes the index, and
+ * never adds to it while it is being saved. Slots below `watermark` are in the index or dead; the tail is the rest.
+ */
+
+import { giveWay } from "../time-slice.ts";
+import type { VectorIndex, VectorIndexKind } from "./vector-index.ts";
+
+/** Tail slots that are left to exact search before indexing starts by itself. */
+export const TAIL_SLOTS_MAX = 1_000;
+/** Tail slots from which on indexing no longer gives way to requests: scanning the tail would cost them more. */
+const TAIL_SLOTS_URGENT = 10_000;
+export interface IndexerHooks {
+  /** How many slots the collection has now. */
+  slots(): number;
+  /** The goal was reached. */
+  idle(): Promise<void>;
+  /** Indexing in the background failed; it is not tried again before the next start or BUILD. */
+  failed(error: unknown): void;
+}
+
+export class Indexer {
+  readonly index: VectorIndex;
+  readonly #kind: VectorIndexKind;
+  readonly #hooks: IndexerHooks;
+  #watermark: number;
+  /** Slots below this one are to be indexed now. */
+  #goal = 0;
+  #work: Promise<void> | undefined;
+  /** Ends when nobody adds to the index or saves it. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #automatic = true;
+  /** Somebody waits for the goal. */
+  #urgent = false;
+  #closed = false;
+
+  constructor(kind: VectorIndexKind, index: VectorIndex, watermark: number, hooks: IndexerHooks) {
+    this.#kind = kind;
+    this.index = index;
+    this.#watermark = watermark;
+    this.#hooks = hooks;
+  }
+
+  get watermark(): number {
+    return this.#watermark;
+  }
+
+  get tailLength(): number {
+    return this.#hooks.slots() - this.#watermark;
+  }
+
+  /** To be called after slots were appended. */
+  noticeGrowth(): void {
+    if (this.#work !== undefined || !this.#automatic || this.tailLength <= TAIL_SLOTS_MAX) return;
+    this.#reachGoal().catch((error: unknown) => {
+      this.#automatic = false;
+      this.#hooks.failed(error);
+    });
+  }
+
+  /** Indexes every slot that exists now; resolves when that is done, or the indexer is closed. */
+  build(): Promise<void> {
+    this.#urgent = true;
+    return this.#reachGoal();
+  }
+
+  /** Writes the index to a file, between two batches; returns the watermark that the file stands for. */
+  save(path: string): Promise<number> {
+    return this.#exclusively(async () => {
+      await this.index.save(path);
+      return this.#watermark;
+    });
+  }
+
+  /** Stops after the batch that is being added. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#work?.catch(() => {});
+    await this.#turn;
+  }
+
+  #reachGoal(): Promise<void> {
+    this.#goal = this.#hooks.slots();
+    this.#work ??= this.#workOff();
+    return this.#work;
+  }
+
+  async #workOff(): Promise<void> {
+    try {
+      while (!this.#closed && (this.#watermark < this.#goal || this.tailLength > TAIL_SLOTS_MAX)) {
+        await this.#exclusively(() => this.#addBatch());
+        if (this.#kind.blocks && !this.#urgent && this.tailLength < TAIL_SLOTS_URGENT) await giveWay();
+      }
+    } finally {
+      // In the tick of the last look at the goal: whoever raises it from now on starts new work.
+      this.#work = undefined;
+      this.#urgent = false;
+    }
+    if (!this.#closed) await this.#hooks.idle();
+  }
+
+  async #addBatch(): Promise<void> {
+    const end = Math.min(this.#watermark + this.#kind.batchSlots, this.#hooks.slots());
+    await this.index.add(this.#watermark, end);
+    this.#watermark = end;
+  }
+
+  #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+}

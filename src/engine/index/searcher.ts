@@ -1,0 +1,71 @@
+/** What a search asks of the index, and until when the files that it reads have to stay open. */
+import { VstoreError } from "../../errors.ts";
+import { limits } from "../../limits.ts";
+import type { Bitmap } from "../slots/bitmap.ts";
+import type { Indexer } from "./indexer.ts";
+import type { Neighbour } from "./vector-index.ts";
+
+export interface SearchOptions {
+  /** Results wanted. */
+  readonly k: number;
+  /** Candidates kept by the index; the collection's ef without it. */
+  readonly ef?: number | undefined;
+  /** Look at every row instead of asking the index. */
+  readonly exact?: boolean | undefined;
+  /** Largest distance of a result. */
+  readonly within?: number | undefined;
+}
+
+export class Searcher {
+  readonly #indexer: Indexer;
+  readonly #ef: number;
+  readonly #allowed: () => Bitmap | undefined;
+  #underWay = 0;
+  #becameIdle: (() => void) | undefined;
+
+  /**
+   * @param ef of a search that names none
+   * @param allowed the slots that a search may find; all of them may be when it is undefined
+   */
+  constructor(indexer: Indexer, ef: number, allowed: () => Bitmap | undefined) {
+    this.#indexer = indexer;
+    this.#ef = ef;
+    this.#allowed = allowed;
+  }
+
+  /**
+   * The nearest of all live vectors: k of them whenever k exist (within the given distance).
+   *
+   * @param query shape (dimensions), checked by the caller
+   * @param describe what to answer of each; the files it reads are open while it runs
+   */
+  async search<T>(
+    query: Float32Array,
+    { k, ef = this.#ef, exact = false, within = Number.POSITIVE_INFINITY }: SearchOptions,
+    describe: (neighbour: Neighbour) => T,
+  ): Promise<T[]> {
+    assertCount(k);
+    const { index, watermark } = this.#indexer;
+    this.#underWay++;
+    try {
+      const question = { query, k, ef, exact, within, watermark, allowed: this.#allowed() };
+      return (await index.search(question)).map(describe);
+    } finally {
+      if (--this.#underWay === 0) this.#becameIdle?.();
+    }
+  }
+
+  /** Resolves once no search is under way. */
+  idle(): Promise<void> {
+    if (this.#underWay === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#becameIdle = resolve;
+    });
+  }
+}
+
+function assertCount(k: number): void {
+  if (Number.isInteger(k) && k >= limits.countMin && k <= limits.countMax) return;
+  const range = `from ${limits.countMin} to ${limits.countMax}`;
+  throw new VstoreError("ERR", `'k' must be an integer ${range}, got ${k}`);
+}

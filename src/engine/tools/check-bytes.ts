@@ -1,0 +1,86 @@
+/**
+ * Checks the files whose bytes have one checksum in the manifest: segments and the index. They are read, not mapped: a
+ * mapped file that shrinks kills the process.
+ */
+import * as fs from "node:fs";
+import { setImmediate } from "node:timers/promises";
+import { checksumText, RollingChecksum } from "../disk/checksum.ts";
+import { openFile } from "../disk/files.ts";
+import type { CountedIndex, CountedSegment } from "../disk/inventory.ts";
+import { SEGMENT_HEADER } from "../disk/layout.ts";
+import { verifyHeader } from "../disk/segment.ts";
+import type { Findings } from "./findings.ts";
+
+/** Bytes read at a time. */
+const CHUNK_BYTES = 1 << 20;
+
+/** Told of bytes that were read. */
+export type OnRead = (bytes: number) => void;
+
+export async function checkSegment(
+  path: string,
+  { shape, rows, bytes, checksum }: CountedSegment,
+  findings: Findings,
+  onRead: OnRead,
+): Promise<void> {
+  await withFile(path, shape.fileBytes, findings, async (descriptor, size) => {
+    const header = Buffer.alloc(Math.min(size, SEGMENT_HEADER.bytes));
+    fs.readSync(descriptor, header, 0, header.length, 0);
+    if (size >= SEGMENT_HEADER.bytes) await findings.attempt(() => verifyHeader(path, header, shape));
+    onRead(header.length);
+    const found = await checksumOf(descriptor, SEGMENT_HEADER.bytes, bytes, onRead);
+    if (size < bytes || found === checksum) return;
+    findings.add(SEGMENT_HEADER.bytes, mismatch(`the ${rows} rows from here on have`, found, checksum));
+  });
+}
+
+export async function checkIndex(
+  path: string,
+  { bytes, checksum }: CountedIndex,
+  findings: Findings,
+  onRead: OnRead,
+): Promise<void> {
+  await withFile(path, bytes, findings, async (descriptor, size) => {
+    const found = await checksumOf(descriptor, 0, bytes, onRead);
+    if (size === bytes && found !== checksum) findings.add(0, mismatch("the file has", found, checksum));
+  });
+}
+
+/** Opens the file, which should have `expected` bytes, for `check`. @throws {DamagedFileError} when there is none */
+async function withFile(
+  path: string,
+  expected: number,
+  findings: Findings,
+  check: (descriptor: number, size: number) => Promise<void>,
+): Promise<void> {
+  const descriptor = openFile(path);
+  try {
+    const { size } = fs.fstatSync(descriptor);
+    if (size !== expected) {
+      findings.add(Math.min(size, expected), `file of ${size} bytes, expected ${expected}`);
+    }
+    await check(descriptor, size);
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
+function mismatch(what: string, found: number, expected: number): string {
+  return `${what} checksum ${checksumText(found)}, expected ${checksumText(expected)}`;
+}
+
+/** CRC-32 of the bytes from `start` to `end`, or to the end of the file if that comes first. */
+async function checksumOf(descriptor: number, start: number, end: number, onRead: OnRead): Promise<number> {
+  const rolling = new RollingChecksum();
+  const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+  while (start + rolling.bytes < end) {
+    const at = start + rolling.bytes;
+    const length = fs.readSync(descriptor, chunk, 0, Math.min(chunk.length, end - at), at);
+    if (length === 0) break;
+    rolling.extend(chunk.subarray(0, length));
+    onRead(length);
+    // A turn of the event loop, for signals and the progress bar.
+    await setImmediate();
+  }
+  return rolling.value;
+}

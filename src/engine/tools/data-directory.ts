@@ -1,0 +1,52 @@
+/** What lies in a data directory, for those who only read it: Catalog is the one that serves it. */
+import * as fs from "node:fs";
+import { VstoreError } from "../../errors.ts";
+import {
+  BACKUP_FILE,
+  CONTROL_FILE,
+  collectionDirectory,
+  collectionOfDirectory,
+  isCollectionDirectory,
+  isLeftover,
+  LOCK_FILE,
+  TEMPORARY_SUFFIX,
+} from "../disk/names.ts";
+
+export interface DataDirectory {
+  /** Names of the collections' directories. */
+  readonly collections: readonly string[];
+  /** Entries that are named like a collection's directory, but as vstore never names one. */
+  readonly misnamed: readonly string[];
+  /** What a crash left; removed at the next start. */
+  readonly leftovers: readonly string[];
+}
+
+/** @throws {VstoreError} ERR when it is no data directory */
+export function listDataDirectory(directory: string): DataDirectory {
+  const entries = readEntries(directory);
+  const named = entries.filter(isCollectionDirectory);
+  const isMarked = [LOCK_FILE, CONTROL_FILE, BACKUP_FILE].some((file) => entries.includes(file));
+  if (!isMarked && named.length === 0) throw new VstoreError("ERR", `${directory} is no data directory`);
+  return {
+    collections: named.filter(isCanonical),
+    misnamed: named.filter((entry) => !isCanonical(entry)),
+    leftovers: entries.filter((entry) => isLeftover(entry) || entry.endsWith(TEMPORARY_SUFFIX)),
+  };
+}
+
+/** Sorted. @throws {VstoreError} ERR */
+function readEntries(directory: string): string[] {
+  try {
+    return fs.readdirSync(directory).sort();
+  } catch (error) {
+    throw new VstoreError("ERR", (error as Error).message, { cause: error });
+  }
+}
+
+function isCanonical(entry: string): boolean {
+  try {
+    return collectionDirectory(collectionOfDirectory(entry)!) === entry;
+  } catch {
+    return false; // an escape that is none
+  }
+}

@@ -1,0 +1,100 @@
+/** Checks everything that one collection's manifest counts, and changes nothing. */
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { type CountedFile, countedBytes, countedFiles } from "../disk/inventory.ts";
+import type { Manifest } from "../disk/manifest.ts";
+import { readCheckedManifest } from "../disk/manifest-check.ts";
+import { MANIFEST_FILE } from "../disk/names.ts";
+import { checkIndex, checkSegment, type OnRead } from "./check-bytes.ts";
+import { checkAttributes, checkKeys } from "./check-records.ts";
+import { type Damage, Findings } from "./findings.ts";
+
+export interface FileReport {
+  /** Path below the data directory. */
+  readonly file: string;
+  /** Bytes that count; undefined when nothing says how many. */
+  readonly bytes: number | undefined;
+  readonly damages: readonly Damage[];
+  /** True for an index: if it is damaged, the next start builds it again. */
+  readonly isRebuilt: boolean;
+}
+
+export interface CollectionReport {
+  /** Name of its directory. */
+  readonly directory: string;
+  /** Undefined when it cannot be read; no other file can be checked then. */
+  readonly manifest: Manifest | undefined;
+  readonly files: readonly FileReport[];
+  /** What a crash left beside the files that count: harmless, removed at the next start. */
+  readonly leftovers: readonly string[];
+}
+
+/** One collection, its manifest read and the rest still to be checked. */
+export class CollectionCheck {
+  readonly manifest: Manifest | undefined;
+  readonly #parent: string;
+  readonly #entry: string;
+  readonly #files: FileReport[];
+
+  private constructor(parent: string, entry: string, manifest: Manifest | undefined, report: FileReport) {
+    this.#parent = parent;
+    this.#entry = entry;
+    this.manifest = manifest;
+    this.#files = [report];
+  }
+
+  /** @param entry name of the collection's directory below `parent` */
+  static async begin(parent: string, entry: string): Promise<CollectionCheck> {
+    const file = `${entry}/${MANIFEST_FILE}`;
+    const findings = new Findings(file);
+    const manifest = await findings.attempt(() => readCheckedManifest(parent, entry));
+    const report = { file, bytes: undefined, damages: findings.damages, isRebuilt: false };
+    return new CollectionCheck(parent, entry, manifest, report);
+  }
+
+  /** Bytes that `run` is going to read, if all files are there. */
+  get bytes(): number {
+    return this.manifest === undefined ? 0 : countedBytes(this.manifest);
+  }
+
+  async run(onRead: OnRead): Promise<CollectionReport> {
+    const { manifest } = this;
+    for (const file of manifest === undefined ? [] : countedFiles(manifest)) {
+      this.#files.push(await this.#checkFile(file, manifest!, onRead));
+    }
+    const leftovers = manifest === undefined ? [] : this.#leftovers(manifest);
+    return { directory: this.#entry, manifest, files: this.#files, leftovers };
+  }
+
+  async #checkFile(counted: CountedFile, manifest: Manifest, onRead: OnRead): Promise<FileReport> {
+    const file = `${this.#entry}/${counted.file}`;
+    const findings = new Findings(file);
+    await findings.attempt(() => check(`${this.#parent}/${file}`, counted, manifest, findings, onRead));
+    return { file, bytes: counted.bytes, damages: findings.damages, isRebuilt: counted.kind === "index" };
+  }
+
+  #leftovers(manifest: Manifest): string[] {
+    const counted = [MANIFEST_FILE, ...countedFiles(manifest).map(({ file }) => file)];
+    const own = new Set(counted.map((file) => `${this.#entry}/${file}`));
+    const found = fs.readdirSync(`${this.#parent}/${this.#entry}`, { recursive: true, withFileTypes: true });
+    return found
+      .filter((entry) => !entry.isDirectory())
+      .map((entry) => path.relative(this.#parent, path.join(entry.parentPath, entry.name)))
+      .filter((file) => !own.has(file))
+      .sort();
+  }
+}
+
+async function check(
+  path: string,
+  file: CountedFile,
+  manifest: Manifest,
+  findings: Findings,
+  onRead: OnRead,
+): Promise<void> {
+  if (file.kind === "segment") return checkSegment(path, file, findings, onRead);
+  if (file.kind === "index") return checkIndex(path, file, findings, onRead);
+  if (file.kind === "keys") checkKeys(path, file, manifest, findings);
+  else checkAttributes(path, file, manifest, findings);
+  onRead(file.bytes);
+}

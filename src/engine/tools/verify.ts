@@ -1,0 +1,122 @@
+/**
+ * Checks a whole data directory, without changing a byte of it: what it holds, what of that is damaged, where. It goes on
+ * after each damage, and reports all of them.
+ */
+
+import { readControl } from "../disk/control-file.ts";
+import { DirectoryLock } from "../disk/lock.ts";
+import { BACKUP_FILE, CONTROL_FILE } from "../disk/names.ts";
+import { readBackupFile } from "./backup-file.ts";
+import { listDataDirectory } from "./data-directory.ts";
+import { type Damage, Findings } from "./findings.ts";
+import { CollectionCheck, type CollectionReport, type FileReport } from "./verify-collection.ts";
+
+/** How far a long piece of work is, in bytes; called first with nothing done, last with all. */
+export type OnProgress = (done: number, total: number) => void;
+
+export interface VerifyReport {
+  readonly directory: string;
+  readonly collections: readonly CollectionReport[];
+  /** Of the data directory itself. */
+  readonly files: readonly FileReport[];
+  /** What a crash left: harmless, removed at the next start. */
+  readonly leftovers: readonly string[];
+}
+
+/**
+ * Verifies a data directory that nobody uses, or a backup.
+ *
+ * @throws {VstoreError} LOCKED; ERR when it is no data directory
+ */
+export async function verify(directory: string, onProgress: OnProgress): Promise<VerifyReport> {
+  listDataDirectory(directory);
+  const lock = DirectoryLock.acquireShared(directory);
+  try {
+    return await verifyFiles(directory, onProgress);
+  } finally {
+    lock?.release();
+  }
+}
+
+/** The same, for one who knows that nobody writes. */
+export async function verifyFiles(directory: string, onProgress: OnProgress): Promise<VerifyReport> {
+  const { collections, misnamed, leftovers } = listDataDirectory(directory);
+  const checks: CollectionCheck[] = [];
+  for (const entry of collections) checks.push(await CollectionCheck.begin(directory, entry));
+  const meter = new Meter(
+    checks.reduce((sum, check) => sum + check.bytes, 0),
+    onProgress,
+  );
+  const reports: CollectionReport[] = [];
+  for (const check of checks) reports.push(await check.run((bytes) => meter.add(bytes)));
+  meter.finish();
+  const own = [
+    await checkControl(directory),
+    ...(await checkBackup(directory)),
+    ...misnamed.map(misnamedReport),
+  ];
+  return { directory, collections: reports, files: own, leftovers };
+}
+
+/** All that is damaged, in the order of the report. */
+export function damagesOf({ files, collections }: VerifyReport): Damage[] {
+  return [...files, ...collections.flatMap((each) => each.files)].flatMap(({ damages }) => damages);
+}
+
+/** Those that cost data: an index is only built again. */
+export function lossesOf({ files, collections }: VerifyReport): Damage[] {
+  return [...files, ...collections.flatMap((each) => each.files)]
+    .filter(({ isRebuilt }) => !isRebuilt)
+    .flatMap(({ damages }) => damages);
+}
+
+/** Bytes done of a total that is known before; what a damaged file lacked is made up for at the end. */
+export class Meter {
+  readonly #total: number;
+  readonly #onProgress: OnProgress;
+  #done = 0;
+
+  constructor(total: number, onProgress: OnProgress) {
+    this.#total = total;
+    this.#onProgress = onProgress;
+    onProgress(0, total);
+  }
+
+  add(bytes: number): void {
+    this.#done = Math.min(this.#done + bytes, this.#total);
+    if (this.#done < this.#total) this.#onProgress(this.#done, this.#total);
+  }
+
+  get done(): number {
+    return this.#done;
+  }
+
+  /** For work that is begun again. */
+  backTo(done: number): void {
+    this.#done = done;
+  }
+
+  finish(): void {
+    if (this.#total > 0) this.#onProgress(this.#total, this.#total);
+  }
+}
+
+/** A directory in which nothing was ever created has none. */
+async function checkControl(directory: string): Promise<FileReport> {
+  const findings = new Findings(CONTROL_FILE);
+  await findings.attempt(() => readControl(directory));
+  return { file: CONTROL_FILE, bytes: undefined, damages: findings.damages, isRebuilt: false };
+}
+
+/** Of a backup: whether it still has everything. */
+async function checkBackup(directory: string): Promise<FileReport[]> {
+  const findings = new Findings(BACKUP_FILE);
+  const content = await findings.attempt(() => readBackupFile(directory));
+  if (content === undefined && findings.isWhole) return [];
+  return [{ file: BACKUP_FILE, bytes: undefined, damages: findings.damages, isRebuilt: false }];
+}
+
+function misnamedReport(entry: string): FileReport {
+  const damage = { file: entry, offset: 0, what: "no name that vstore gives to a directory" };
+  return { file: entry, bytes: undefined, damages: [damage], isRebuilt: false };
+}

@@ -1,0 +1,107 @@
+/** Requests as stream entries, and the names of the streams; no Redis. */
+import { describe, expect, test } from "vitest";
+import {
+  bullPrefix,
+  controlStream,
+  errorsStream,
+  isOwnKey,
+  logStream,
+  queriesStream,
+  tagOf,
+} from "../../src/bridge/redis/keys.ts";
+import { decodeEntry } from "../../src/bridge/requests/request.ts";
+import { laterId, nextId } from "../../src/engine/log-id.ts";
+
+function decode(...fields: (string | Buffer)[]) {
+  return decodeEntry(
+    "vstore:{c}:log",
+    "7-1",
+    fields.map((field) => Buffer.from(field)),
+  );
+}
+
+describe("a request", () => {
+  test("of a client that the module has blocked", () => {
+    const request = decode("cmd", "INSERT", "client", "12", "0", "c", "1", "key");
+    expect(request).toMatchObject({ stream: "vstore:{c}:log", id: "7-1", name: "INSERT", fault: undefined });
+    expect(request.waiter).toEqual({ kind: "client" });
+    expect(request.args.map(String)).toEqual(["c", "key"]);
+  });
+
+  test("of a stream client names the stream that wants the answer", () => {
+    const request = decode("cmd", "CARD", "reply", "answers", "0", "c");
+    expect(request.waiter).toEqual({ kind: "stream", key: Buffer.from("answers") });
+    expect(request.args.map(String)).toEqual(["c"]);
+  });
+
+  test("that nobody waits for has its arguments right after the command", () => {
+    const request = decode("cmd", "DEL", "0", "c", "1", "key");
+    expect(request.waiter).toEqual({ kind: "nobody" });
+    expect(request.args.map(String)).toEqual(["c", "key"]);
+  });
+
+  test("keeps every byte of its arguments", () => {
+    const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
+    expect(decode("cmd", "INSERT", "0", bytes).args[0]).toEqual(bytes);
+  });
+
+  test("counts the bytes of its entry", () => {
+    expect(decode("cmd", "DEL", "0", "abc").bytes).toBe(3 + 3 + 1 + 3);
+  });
+
+  test.each([
+    ["without a command", ["0", "c"], "'cmd'"],
+    ["without anything", [], "'cmd'"],
+    ["with a gap in its arguments", ["cmd", "DEL", "0", "c", "2", "key"], "'0', '1'"],
+    ["with an unknown field", ["cmd", "DEL", "0", "c", "color", "red"], "'0', '1'"],
+  ])("%s has a fault that says so", (_, fields, message) => {
+    expect(decode(...fields).fault).toContain(message);
+  });
+
+  test("with a fault still says who waits for it", () => {
+    expect(decode("cmd", "DEL", "client", "5", "9", "x").waiter).toEqual({ kind: "client" });
+  });
+
+  test.each([controlStream, logStream("c"), queriesStream("c"), errorsStream("c"), "vstore:leader"])(
+    "must not have its answer written to %s",
+    (key) => {
+      const request = decode("cmd", "CARD", "reply", key, "0", "c");
+      expect(request.fault).toContain("own keys");
+      expect(request.waiter).toEqual({ kind: "nobody" });
+    },
+  );
+});
+
+describe("the names of streams", () => {
+  test.each([
+    ["docs", "{docs}"],
+    ["{tenant}docs", "{tenant}docs"],
+    ["a{b}c", "a{b}c"],
+    ["a{}b", "{a{}b}"],
+    ["{open", "{{open}"],
+    ["close}", "{close}}"],
+    ["}{x", "{}{x}"],
+  ])("the tag of %s is %s", (collection, tag) => {
+    expect(tagOf(collection)).toBe(tag);
+  });
+
+  test("own keys are recognised, others are not", () => {
+    expect(isOwnKey(`${bullPrefix}:vstore-checkpoint:id`)).toBe(true);
+    expect(isOwnKey(logStream("a\nb"))).toBe(true);
+    expect(isOwnKey("vstore:answers:7")).toBe(false);
+    expect(isOwnKey("answers:log")).toBe(false);
+  });
+});
+
+describe("ids", () => {
+  test("the next id carries over into the milliseconds", () => {
+    expect(nextId("5-9")).toBe("5-10");
+    expect(nextId("5-18446744073709551615")).toBe("6-0");
+    expect(nextId("9007199254740993-1")).toBe("9007199254740993-2");
+  });
+
+  test("the later of two ids", () => {
+    expect(laterId("5-9", "5-10")).toBe("5-10");
+    expect(laterId("10-0", "9-99")).toBe("10-0");
+  });
+});

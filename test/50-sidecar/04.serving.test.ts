@@ -1,0 +1,228 @@
+/** The sidecar on a real redis-server: requests of ordinary clients, transactions, scripts and stream clients. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { Redis } from "ioredis";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { startVstore, type Vstore } from "../../harness/sidecar.ts";
+
+let vstore: Vstore;
+let redis: Redis;
+let collection: string;
+let collections = 0;
+
+const blob = (...values: number[]) => Buffer.from(new Float32Array(values).buffer);
+const insert = (key: string, ...values: number[]) =>
+  redis.call("VSTORE.INSERT", collection, key, "FP32", blob(...values));
+const streamOf = (kind: string) => `vstore:{${collection}}:${kind}`;
+
+beforeAll(async () => {
+  vstore = await startVstore();
+  redis = new Redis(vstore.url, { protocol: 2 });
+});
+
+afterAll(async () => {
+  redis?.disconnect();
+  await vstore?.stop();
+});
+
+beforeEach(async () => {
+  collection = `c${++collections}`;
+  await redis.call("VSTORE.CREATE", collection, "DIM", 2, "METRIC", "L2");
+});
+
+async function until<T>(read: () => Promise<T>, accepts: (value: T) => boolean): Promise<T> {
+  for (const deadline = Date.now() + 10_000; ; await sleep(20)) {
+    const value = await read();
+    if (accepts(value) || Date.now() > deadline) return value;
+  }
+}
+
+test("what was inserted is found", async () => {
+  expect(await insert("a", 1, 0)).toBe(1);
+  expect(await insert("a", 0, 1)).toBe(0);
+  expect(await insert("b", 5, 5)).toBe(1);
+  const found = await redis.call("VSTORE.SEARCH", collection, "FP32", blob(0, 1), "COUNT", 2);
+  expect(found).toEqual(["a", "b"]);
+});
+
+test("a search sees every write that was sent before it, from other connections too", async () => {
+  const other = redis.duplicate();
+  for (let i = 0; i < 200; i++) {
+    await insert(`k${i}`, i, i);
+    const found = await other.call("VSTORE.SEARCH", collection, "FP32", blob(i, i), "COUNT", 1);
+    expect(found).toEqual([`k${i}`]);
+  }
+  other.disconnect();
+});
+
+test("pipelined writes are applied in order", async () => {
+  const pipeline = redis.pipeline();
+  for (let i = 0; i < 5_000; i++) {
+    pipeline.call("VSTORE.INSERT", collection, `k${i % 100}`, "FP32", blob(i, 0));
+  }
+  await pipeline.exec();
+  expect(await redis.call("VSTORE.CARD", collection)).toBe(100);
+  expect(await redis.call("VSTORE.GET", collection, "k99")).toEqual(["4999", "0"]);
+});
+
+test("a transaction writes to Redis and to vstore at once", async () => {
+  const results = await redis
+    .multi()
+    .hset("doc:1", "title", "one")
+    .call("VSTORE.INSERT", collection, "doc:1", "FP32", blob(1, 2))
+    .exec();
+  expect(results![1]![1]).toMatch(/^QUEUED \d+-\d+$/);
+  expect(await redis.call("VSTORE.GET", collection, "doc:1")).toEqual(["1", "2"]);
+});
+
+test("a search sees what transactions queued before it, however much that is", async () => {
+  const multi = redis.multi();
+  for (let i = 0; i < 3_000; i++) multi.call("VSTORE.INSERT", collection, `k${i}`, "FP32", blob(i, 0));
+  await multi.exec();
+  const found = await redis.call("VSTORE.SEARCH", collection, "FP32", blob(2_999, 0), "COUNT", 1);
+  expect(found).toEqual(["k2999"]);
+});
+
+test("a write in a transaction that is refused is reported in the errors stream", async () => {
+  await redis
+    .multi()
+    .call("VSTORE.INSERT", collection, "a", "FP32", blob(1, 2, 3))
+    .exec();
+  const read = () => redis.xrange(streamOf("errors"), "-", "+");
+  const [[, fields]] = (await until(read, (entries) => entries.length > 0)) as [[string, string[]]];
+  expect(fields).toEqual(["req", expect.stringMatching(/^\d+-\d+$/), "cmd", "INSERT", "error", fields[5]]);
+  expect(fields[5]).toMatch(/^ERR /);
+});
+
+test("a stream client gets its answer in the stream it names, which expires", async () => {
+  const answers = `answers:${collection}`;
+  const id = await redis.xadd(
+    streamOf("log"),
+    "*",
+    "cmd",
+    "INSERT",
+    "reply",
+    answers,
+    "0",
+    collection,
+    "1",
+    "a",
+    "2",
+    "FP32",
+    "3",
+    blob(1, 2),
+  );
+  const read = () => redis.xrange(answers, "-", "+");
+  const [[, fields]] = (await until(read, (entries) => entries.length > 0)) as [[string, string[]]];
+  expect(fields).toEqual(["req", id, "ok", ":1\r\n"]);
+  expect(await redis.pttl(answers)).toBeGreaterThan(50_000);
+  expect(await redis.call("VSTORE.CARD", collection)).toBe(1);
+});
+
+test("a stream client's question leaves nothing behind in the queries stream", async () => {
+  const answers = `answers:${collection}`;
+  await redis.xadd(streamOf("queries"), "*", "cmd", "CARD", "reply", answers, "0", collection);
+  await until(
+    () => redis.xlen(answers),
+    (length) => length === 1,
+  );
+  expect(
+    await until(
+      () => redis.xlen(streamOf("queries")),
+      (length) => length === 0,
+    ),
+  ).toBe(0);
+});
+
+test("an answer is never written over a key that is no stream", async () => {
+  await redis.set("precious", "value");
+  await redis.xadd(streamOf("queries"), "*", "cmd", "CARD", "reply", "precious", "0", collection);
+  await until(
+    () => redis.xlen(streamOf("queries")),
+    (length) => length === 0,
+  );
+  expect(await redis.get("precious")).toBe("value");
+  expect(await redis.pttl("precious")).toBe(-1);
+});
+
+test.each([
+  ["without a command", ["0", "x"]],
+  ["of an unknown command", ["cmd", "NONSENSE", "0", "x"]],
+  ["that is no write", ["cmd", "SEARCH", "0", "x"]],
+  ["for another collection", ["cmd", "DEL", "0", "another", "1", "key"]],
+])("an entry %s does not stop the log", async (_, fields) => {
+  await redis.xadd(streamOf("log"), "*", ...fields);
+  expect(await insert("a", 1, 2)).toBe(1);
+  const errors = await until(
+    () => redis.xlen(streamOf("errors")),
+    (length) => length > 0,
+  );
+  expect(errors).toBe(1);
+});
+
+test("a write in the queries stream is refused", async () => {
+  const answers = `answers:${collection}`;
+  await redis.xadd(streamOf("queries"), "*", "cmd", "DEL", "reply", answers, "0", collection, "1", "a");
+  const read = () => redis.xrange(answers, "-", "+");
+  const [[, fields]] = (await until(read, (entries) => entries.length > 0)) as [[string, string[]]];
+  expect(fields.slice(2)).toEqual(["err", expect.stringContaining("does not belong in")]);
+});
+
+test("a checkpoint trims the log up to what it covers and no further", async () => {
+  await insert("a", 1, 2);
+  await redis.call("VSTORE.CHECKPOINT", collection);
+  const isShorter = (length: number) => length === 0;
+  expect(await until(() => redis.xlen(streamOf("log")), isShorter)).toBe(0);
+  await insert("b", 3, 4);
+  await sleep(2_500);
+  expect(await redis.xlen(streamOf("log"))).toBe(1);
+});
+
+test("every collection has a checkpoint schedule in BullMQ, until it is dropped", async () => {
+  const schedules = () => redis.zrange("vstore:bull:vstore-checkpoint:repeat", "0", "-1");
+  expect(await until(schedules, (names) => names.includes(collection))).toContain(collection);
+  await redis.call("VSTORE.DROP", collection);
+  expect(await until(schedules, (names) => !names.includes(collection))).not.toContain(collection);
+});
+
+test("dropping a collection removes everything that Redis held of it", async () => {
+  await insert("a", 1, 2);
+  await redis.call("VSTORE.DROP", collection);
+  expect(await redis.exists(streamOf("log"), streamOf("queries"), streamOf("errors"))).toBe(0);
+  expect(await redis.hexists("vstore:collections", collection)).toBe(0);
+  await expect(insert("a", 1, 2)).rejects.toThrow("NOCOLLECTION");
+});
+
+test("a dropped collection may be created again, and is empty", async () => {
+  await insert("a", 1, 2);
+  await redis.call("VSTORE.DROP", collection);
+  await redis.call("VSTORE.CREATE", collection, "DIM", 3);
+  expect(await redis.call("VSTORE.CARD", collection)).toBe(0);
+});
+
+test("when the log key vanishes, a write is told to try again, and then works", async () => {
+  await insert("a", 1, 2);
+  await redis.del(streamOf("log"));
+  await expect(insert("b", 3, 4)).rejects.toThrow("TRYAGAIN");
+  expect(await insert("b", 3, 4)).toBe(1);
+  expect(await redis.call("VSTORE.CARD", collection)).toBe(2);
+});
+
+test("nothing that was answered stays in the control and queries streams", async () => {
+  await redis.call("VSTORE.LIST");
+  await redis.call("VSTORE.CARD", collection);
+  await redis.call("VSTORE.CARD", "unknown").catch(() => {});
+  const left = async () => (await redis.xlen("vstore:control")) + (await redis.xlen(streamOf("queries")));
+  expect(await until(left, (length) => length === 0)).toBe(0);
+});
+
+test("the questions of many connections at once are all answered", async () => {
+  for (let i = 0; i < 20; i++) await insert(`k${i}`, i, 1);
+  const clients = Array.from({ length: 20 }, () => redis.duplicate());
+  const ask = async (client: Redis, key: string) => {
+    for (let i = 0; i < 50; i++) {
+      expect(await client.call("VSTORE.SEARCH", collection, "KEY", key, "COUNT", 1)).toEqual([key]);
+    }
+  };
+  await Promise.all(clients.map((client, i) => ask(client, `k${i}`)));
+  for (const client of clients) client.disconnect();
+});

@@ -1,0 +1,113 @@
+/** Settings: where they come from, and what refuses to start. */
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { readSettings, type SettingName, SettingsError } from "../../src/cli/settings.ts";
+
+const read = (flags: Partial<Record<SettingName, string>> = {}, environment: NodeJS.ProcessEnv = {}) =>
+  readSettings((name) => flags[name], environment);
+
+describe("a setting", () => {
+  test("has a default", () => {
+    expect(read()).toMatchObject({
+      port: 6_379,
+      data_dir: "./data",
+      checkpoint_interval_ms: 30_000,
+      checkpoint_log_bytes: 128 * 1024 * 1024,
+    });
+    expect(read().redis_url).toBeUndefined();
+    expect(read().redis_server).toBeUndefined();
+    expect(read().ingest_jobs_per_second).toBeUndefined();
+  });
+
+  test("comes from its flag before its environment variable", () => {
+    expect(read({}, { VSTORE_PORT: "7000" }).port).toBe(7_000);
+    expect(read({ port: "7001" }, { VSTORE_PORT: "7000" }).port).toBe(7_001);
+  });
+
+  test.each([
+    ["port", "0", "1 to 65535"],
+    ["port", "65536", "1 to 65535"],
+    ["port", "6379x", "1 to 65535"],
+    ["port", "", "1 to 65535"],
+    ["port", "1e3", "1 to 65535"],
+    ["checkpoint_interval_ms", "999", "1000 to 3600000"],
+    ["checkpoint_interval_ms", "3600001", "1000 to 3600000"],
+    ["checkpoint_log_bytes", "1048575", "1048576 to"],
+    ["busy_poll_us", "10001", "0 to 10000"],
+    ["busy_poll_us", "-1", "0 to 10000"],
+    ["ingest_concurrency", "0", "1 to 64"],
+    ["ingest_concurrency", "65", "1 to 64"],
+    ["ingest_jobs_per_second", "0", "1 to 100000"],
+    ["ingest_batch_items", "10001", "1 to 10000"],
+    ["ingest_job_items", "1000001", "1 to 1000000"],
+    ["ingest_job_bytes", "1023", "1024 to"],
+    ["redis_url", "http://127.0.0.1", "redis://"],
+    ["redis_url", "127.0.0.1:6379", "redis://"],
+    ["log_level", "loud", "info"],
+    ["data_dir", "", "1 character"],
+    ["redis_server", "", "1 character"],
+  ] as const)("%s may not be %j: allowed is %s", (name, value, allowed) => {
+    const flag = `--${name.replaceAll("_", "-")}`;
+    expect(() => read({ [name]: value })).toThrow(SettingsError);
+    expect(() => read({ [name]: value })).toThrow(allowed);
+    expect(() => read({ [name]: value })).toThrow(flag);
+  });
+
+  test.each([
+    ["port", "1"],
+    ["port", "65535"],
+    ["checkpoint_interval_ms", "1000"],
+    ["checkpoint_interval_ms", "3600000"],
+    ["checkpoint_log_bytes", "1048576"],
+    ["ingest_concurrency", "64"],
+    ["ingest_jobs_per_second", "1"],
+    ["ingest_batch_items", "10000"],
+    ["ingest_job_items", "1000000"],
+    ["ingest_job_bytes", "1024"],
+  ] as const)("%s may be %s", (name, value) => {
+    expect(read({ [name]: value })[name]).toBe(Number(value));
+  });
+
+  test("that is unknown is named, with those there are; every fault at once", () => {
+    const environment = { VSTORE_PROT: "1", VSTORE_LOG_LEVEL: "loud" };
+    expect(() => read({}, environment)).toThrow(/VSTORE_PROT is no setting; there are .*VSTORE_PORT/);
+    expect(() => read({}, environment)).toThrow(/VSTORE_LOG_LEVEL/);
+  });
+});
+
+describe("the program", () => {
+  const program = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
+  const run = (args: string[], env: NodeJS.ProcessEnv = {}) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], {
+      env,
+      encoding: "utf8",
+    });
+    return { status, stdout, stderr };
+  };
+
+  test.each([
+    [["serve", "--port", "0"], {}, "--port must be a whole number from 1 to 65535"],
+    [["serve", "--prot", "1"], {}, "unknown option '--prot'"],
+    [["serve"], { VSTORE_PORT: "none" }, "VSTORE_PORT must be a whole number"],
+    [["serve"], { VSTORE_COLOR: "red" }, "VSTORE_COLOR is no setting"],
+    [["sreve"], {}, "unknown command 'sreve'"],
+  ])("%j with %j refuses to start", (args, env, message) => {
+    const result = run(args, env);
+    expect(result).toMatchObject({ status: 2, stdout: "" });
+    expect(result.stderr).toContain(message);
+  });
+
+  test("tells its version, its commands and its settings", () => {
+    expect(run(["--version"])).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/),
+    });
+    expect(run(["--help"]).stdout).toContain("serve");
+    const help = run(["serve", "--help"]);
+    expect(help.status).toBe(0);
+    expect(help.stdout.replaceAll(/\s+/g, " ")).toContain(
+      "VSTORE_CHECKPOINT_INTERVAL_MS; 1000 to 3600000 ms; default 30000",
+    );
+  });
+});

@@ -1,0 +1,50 @@
+/** The programs of examples/: run, and held to what they print; the README shows some of them. */
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { startVstore, type Vstore } from "../../harness/sidecar.ts";
+
+const run = promisify(execFile);
+const root = new URL("../..", import.meta.url);
+const text = (path: string) => readFileSync(new URL(path, root), "utf8");
+
+let vstore: Vstore;
+beforeAll(async () => {
+  vstore = await startVstore();
+});
+afterAll(() => vstore.stop());
+
+const runExample = (path: string, program: string) =>
+  run(program, [path], { cwd: root.pathname, env: { ...process.env, REDIS_URL: vstore.redis.url } });
+
+test.each([
+  ["examples/search.mjs", process.execPath],
+  ["examples/search.py", "/usr/bin/python3"],
+])("the README shows %s and what it prints", async (path, program) => {
+  const { stdout } = await runExample(path, program);
+  expect(text("README.md")).toContain(text(path).trimEnd());
+  expect(text("README.md")).toContain(stdout.trimEnd());
+});
+
+test("a BullMQ producer reads the result of its job", async () => {
+  const { stdout } = await runExample("examples/ingest.mjs", process.execPath);
+  expect(stdout).toBe(`{
+  inserted: 2,
+  updated: 0,
+  failedCount: 1,
+  failed: [ { index: 2, reason: "ERR 'vector' must have 3 elements, got 2" } ]
+}
+`);
+});
+
+test("a stream producer in Python gets its answers, and what was refused is in the errors stream", async () => {
+  const { stdout } = await runExample("examples/stream.py", "/usr/bin/python3");
+  expect(stdout.replaceAll(/'\d+-\d+'/g, "id").split("\n")).toEqual([
+    "{'req': id, 'ok': ':1\\r\\n'}",
+    `{'req': id, 'err': "-ERR 'vector' must be 12 bytes (3 x float32), got 8\\r\\n"}`,
+    "INSERT ERR 'vector' must be 12 bytes (3 x float32), got 4",
+    "[['0.875', '0.0625', '0.375'], ['0', '0.625', '0.5']]",
+    "",
+  ]);
+});

@@ -1,0 +1,38 @@
+/** Crash after crash, and nothing that was acknowledged is lost. `make torture` does the same for longer. */
+import { readdirSync, readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { testSeed } from "../../harness/random.ts";
+import { failPoints } from "../../src/engine/fail-point.ts";
+import { crashKinds } from "../torture/crashes.ts";
+import { describeTorture } from "../torture/report.ts";
+import { Torture } from "../torture/torture.ts";
+
+const CYCLES = 200;
+/** A second each, on two free cores. */
+const TEST_MS_MAX = 15 * 60_000;
+
+test(
+  `${CYCLES} crashes lose no acknowledged write`,
+  async () => {
+    const report = await Torture.run(testSeed(), CYCLES);
+    console.log(describeTorture(report));
+    expect(report.counts.acknowledged).toBeGreaterThan(10 * CYCLES);
+    expect(report.counts.valuesChecked).toBeGreaterThan(100 * CYCLES);
+    for (const kind of crashKinds) expect(report.crashes.get(kind) ?? 0, kind).toBeGreaterThan(0);
+    const met = failPoints.filter((name) => report.crashes.has(name));
+    expect(met.length).toBeGreaterThan(failPoints.length / 2);
+  },
+  TEST_MS_MAX,
+);
+
+test("every fail point is one place in the code", () => {
+  const root = new URL("../../src/", import.meta.url).pathname;
+  const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) =>
+    file.endsWith(".ts"),
+  );
+  const sources = files.map((file) => readFileSync(`${root}${file}`, "utf8"));
+  const places = sources.flatMap((source) =>
+    [...source.matchAll(/\bfailPoint\("([^"]+)"/g)].map(([, name]) => name),
+  );
+  expect(places.sort()).toEqual([...failPoints].sort());
+});
