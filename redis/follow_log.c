@@ -23,8 +23,9 @@ static bool append(RedisModuleCtx *ctx, const Follow *follow, const VstoreComman
                    RedisModuleString **arguments, int count) {
     /* An entry in a new log would hide that the old one is lost. */
     if (!RedisModule_KeyExists(ctx, follow->log) || stream_is_full(ctx, follow->log)) return false;
-    RequestId request = {.stream = follow->log};
-    if (stream_append(ctx, &request, command, 0, arguments, count) != NULL) return false;
+    const Request request = {.command = command, .arguments = arguments, .count = count};
+    RequestId entry = {.stream = follow->log};
+    if (stream_append(ctx, &entry, &request) != NULL) return false;
     stream_has_grown(follow->log, arguments, count);
     follow_log_counters.entries++;
     return true;

@@ -75,23 +75,23 @@ static int on_answered(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) 
     return REDISMODULE_OK;
 }
 
-static void wait_for_answer(RedisModuleCtx *ctx, const RequestId *request, const VstoreCommand *command) {
+static void wait_for_answer(RedisModuleCtx *ctx, const RequestId *entry, const VstoreCommand *command) {
     Pending *pending = RedisModule_Calloc(1, sizeof(*pending));
-    pending->request = *request;
+    pending->request = *entry;
     pending->command = command;
     pending->timeout_ms = command->long_running ? request_wait_timeout_ms : request_timeout_ms;
     pending->expired = on_deadline;
     /* No timeout of Redis' own: see pending.h. */
     pending->client = RedisModule_BlockClient(ctx, on_answered, on_unblocked, pending_free, 0);
     RedisModule_SetDisconnectCallback(pending->client, on_disconnected);
-    RedisModule_RetainString(ctx, request->stream);
+    RedisModule_RetainString(ctx, entry->stream);
     pending_add(ctx, pending);
 }
 
-static int reply_queued(RedisModuleCtx *ctx, const RequestId *request) {
+static int reply_queued(RedisModuleCtx *ctx, const RequestId *entry) {
     char queued[64];
-    snprintf(queued, sizeof(queued), "QUEUED %llu-%llu", (unsigned long long)request->id.ms,
-             (unsigned long long)request->id.seq);
+    snprintf(queued, sizeof(queued), "QUEUED %llu-%llu", (unsigned long long)entry->id.ms,
+             (unsigned long long)entry->id.seq);
     return RedisModule_ReplyWithSimpleString(ctx, queued);
 }
 
@@ -102,39 +102,42 @@ static int reply_cannot_wait(RedisModuleCtx *ctx, const VstoreCommand *command) 
     return RedisModule_ReplyWithError(ctx, error);
 }
 
-static bool fits_payload(RedisModuleString **arguments, int count) {
+static bool fits_payload(const Request *request) {
     size_t total = 0;
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < request->count; i++) {
         size_t length;
-        RedisModule_StringPtrLen(arguments[i], &length);
+        RedisModule_StringPtrLen(request->arguments[i], &length);
         total += length;
     }
     return total <= command_payload_bytes_max;
 }
 
+static bool waits(const Request *request) {
+    return request->client != 0;
+}
+
 /*
- * Whether the log will do for now. In MULTI and scripts nobody waits for the sidecar, and a refusal would leave half of a
- * transaction behind: Redis takes nothing back.
+ * Whether the log will do for now. In MULTI and scripts no client waits for the sidecar, and a refusal would leave half
+ * of a transaction behind: Redis takes nothing back.
  */
-static bool can_be_deferred(RedisModuleCtx *ctx, int flags, const VstoreCommand *command,
-                            RedisModuleString **arguments, int count) {
-    if (command->route != ROUTE_LOG || count == 0 || flags & REDISMODULE_CTX_FLAGS_SLAVE) return false;
-    RedisModuleString *log = stream_of_log(ctx, arguments[0]);
+static bool can_be_deferred(RedisModuleCtx *ctx, int flags, const Request *request) {
+    if (request->command->route != ROUTE_LOG || request->count == 0 || flags & REDISMODULE_CTX_FLAGS_SLAVE)
+        return false;
+    RedisModuleString *log = stream_of_log(ctx, request->arguments[0]);
     bool exists = RedisModule_KeyExists(ctx, log);
     RedisModule_FreeString(ctx, log);
     return exists;
 }
 
 /* NULL, or the error that refuses the request before anything is appended. */
-static const char *refusal(RedisModuleCtx *ctx, int flags, const VstoreCommand *command, RedisModuleString **arguments,
-                           int count, bool can_wait) {
+static const char *refusal(RedisModuleCtx *ctx, int flags, const Request *request) {
     const char *missing = attachment_missing(ctx, flags);
-    if (missing != NULL && (can_wait || !can_be_deferred(ctx, flags, command, arguments, count))) {
+    if (missing != NULL && (waits(request) || !can_be_deferred(ctx, flags, request))) {
         request_counters.refused_down++;
         return missing;
     }
-    if (!fits_payload(arguments, count)) return "LIMIT the arguments of one command may have 64 MiB together";
-    if (can_wait && pending_count() >= PENDING_MAX) {
+    if (!fits_payload(request)) return "LIMIT the arguments of one command must not exceed 64 MiB in total";
+    if (waits(request) && pending_count() >= PENDING_MAX) {
         request_counters.refused_busy++;
         return "BUSY " NUMBER_AS_TEXT(PENDING_MAX) " requests are waiting for the vstore sidecar already";
     }
@@ -142,46 +145,46 @@ static const char *refusal(RedisModuleCtx *ctx, int flags, const VstoreCommand *
 }
 
 /* NULL, or the error that says why the request was not appended. */
-static const char *append(RedisModuleCtx *ctx, RequestId *request, const VstoreCommand *command,
-                          unsigned long long client, RedisModuleString **arguments, int count) {
-    if (stream_is_full(ctx, request->stream)) {
+static const char *append(RedisModuleCtx *ctx, RequestId *entry, const Request *request) {
+    if (stream_is_full(ctx, entry->stream)) {
         request_counters.refused_busy++;
         return "BUSY the vstore sidecar is behind: the stream of these requests has reached vstore.log-max-bytes";
     }
-    const char *error = stream_append(ctx, request, command, client, arguments, count);
-    if (error == NULL) stream_has_grown(request->stream, arguments, count);
+    const char *error = stream_append(ctx, entry, request);
+    if (error == NULL) stream_has_grown(entry->stream, request->arguments, request->count);
     return error;
 }
 
 /* Appends first and blocks then: a request that cannot be appended is answered at once. */
-static int submit(RedisModuleCtx *ctx, const VstoreCommand *command, RedisModuleString **arguments, int count,
-                  bool can_wait) {
+static int submit(RedisModuleCtx *ctx, const Request *request) {
     follow_events_flush(ctx);
-    RedisModuleString *collection = command->has_collection && count > 0 ? arguments[0] : NULL;
-    RequestId request = {.stream = stream_of_request(ctx, command, collection)};
-    unsigned long long client = can_wait ? RedisModule_GetClientId(ctx) : 0;
-    const char *error = append(ctx, &request, command, client, arguments, count);
+    RequestId entry = {.stream = stream_of_request(ctx, request)};
+    const char *error = append(ctx, &entry, request);
     if (error != NULL) {
         RedisModule_ReplyWithError(ctx, error);
     } else {
-        request_counters.requests[command->route]++;
-        if (can_wait)
-            wait_for_answer(ctx, &request, command);
+        request_counters.requests[request->command->route]++;
+        if (waits(request))
+            wait_for_answer(ctx, &entry, request->command);
         else
-            reply_queued(ctx, &request);
+            reply_queued(ctx, &entry);
     }
-    RedisModule_FreeString(ctx, request.stream);
+    RedisModule_FreeString(ctx, entry.stream);
     return REDISMODULE_OK;
 }
 
 int request_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
-    const VstoreCommand *command = command_find(RedisModule_StringPtrLen(argv[0], NULL) + strlen("VSTORE."));
     int flags = RedisModule_GetContextFlags(ctx);
-    bool can_wait = !(flags & NO_BLOCKING);
-    const char *refused = refusal(ctx, flags, command, argv + 1, argc - 1, can_wait);
+    const Request request = {
+        .command = command_find(RedisModule_StringPtrLen(argv[0], NULL) + strlen("VSTORE.")),
+        .arguments = argv + 1,
+        .count = argc - 1,
+        .client = flags & NO_BLOCKING ? 0 : RedisModule_GetClientId(ctx),
+    };
+    const char *refused = refusal(ctx, flags, &request);
     if (refused != NULL) return RedisModule_ReplyWithError(ctx, refused);
-    if (!can_wait && !command->writes) return reply_cannot_wait(ctx, command);
-    return submit(ctx, command, argv + 1, argc - 1, can_wait);
+    if (!waits(&request) && !request.command->writes) return reply_cannot_wait(ctx, request.command);
+    return submit(ctx, &request);
 }
 
 /* Hands `bytes` to the client that waits for the request. Returns whether it got its answer. */

@@ -39,8 +39,10 @@ RedisModuleString *stream_of_log(RedisModuleCtx *ctx, RedisModuleString *collect
     return collection_stream(ctx, collection, ":log");
 }
 
-RedisModuleString *stream_of_request(RedisModuleCtx *ctx, const VstoreCommand *command, RedisModuleString *collection) {
-    if (command->route != ROUTE_CONTROL && collection != NULL) {
+RedisModuleString *stream_of_request(RedisModuleCtx *ctx, const Request *request) {
+    const VstoreCommand *command = request->command;
+    if (command->route != ROUTE_CONTROL && command->has_collection && request->count > 0) {
+        RedisModuleString *collection = request->arguments[0];
         RedisModuleString *log = stream_of_log(ctx, collection);
         bool exists = RedisModule_KeyExists(ctx, log);
         if (exists && command->route == ROUTE_LOG) return log;
@@ -75,19 +77,19 @@ void streams_close(void) {
 }
 
 /* The fields of an entry, names and values in turn, each with a reference of its own. Returns how many strings. */
-static int build_fields(RedisModuleString **fields, const VstoreCommand *command, unsigned long long client,
-                        RedisModuleString **arguments, int count) {
+static int build_fields(RedisModuleString **fields, const Request *request) {
+    const char *name = request->command->name;
     int n = 0;
     fields[n++] = RedisModule_CreateString(NULL, "cmd", 3);
-    fields[n++] = RedisModule_CreateString(NULL, command->name, strlen(command->name));
-    if (client != 0) {
+    fields[n++] = RedisModule_CreateString(NULL, name, strlen(name));
+    if (request->client != 0) {
         fields[n++] = RedisModule_CreateString(NULL, "client", 6);
-        fields[n++] = RedisModule_CreateStringFromLongLong(NULL, (long long)client);
+        fields[n++] = RedisModule_CreateStringFromLongLong(NULL, (long long)request->client);
     }
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < request->count; i++) {
         fields[n++] = position_name(i);
-        fields[n++] = arguments[i];
-        RedisModule_RetainString(NULL, arguments[i]);
+        fields[n++] = request->arguments[i];
+        RedisModule_RetainString(NULL, request->arguments[i]);
     }
     return n;
 }
@@ -115,20 +117,19 @@ static const char *add_entry(RedisModuleKey *key, RedisModuleStreamID *id, Redis
     return NULL;
 }
 
-static void replicate(RedisModuleCtx *ctx, const RequestId *request, RedisModuleString **fields, int n) {
+static void replicate(RedisModuleCtx *ctx, const RequestId *entry, RedisModuleString **fields, int n) {
     char id[48];
-    snprintf(id, sizeof(id), "%llu-%llu", (unsigned long long)request->id.ms, (unsigned long long)request->id.seq);
-    RedisModule_Replicate(ctx, "XADD", "scv", request->stream, id, fields, (size_t)n);
+    snprintf(id, sizeof(id), "%llu-%llu", (unsigned long long)entry->id.ms, (unsigned long long)entry->id.seq);
+    RedisModule_Replicate(ctx, "XADD", "scv", entry->stream, id, fields, (size_t)n);
 }
 
-const char *stream_append(RedisModuleCtx *ctx, RequestId *request, const VstoreCommand *command,
-                          unsigned long long client, RedisModuleString **arguments, int count) {
-    RedisModuleString **fields = RedisModule_Alloc(sizeof(*fields) * 2 * (size_t)(count + 2));
-    int n = build_fields(fields, command, client, arguments, count);
-    RedisModuleKey *key = RedisModule_OpenKey(ctx, request->stream, REDISMODULE_READ | REDISMODULE_WRITE);
-    const char *error = add_entry(key, &request->id, fields, n);
+const char *stream_append(RedisModuleCtx *ctx, RequestId *entry, const Request *request) {
+    RedisModuleString **fields = RedisModule_Alloc(sizeof(*fields) * 2 * (size_t)(request->count + 2));
+    int n = build_fields(fields, request);
+    RedisModuleKey *key = RedisModule_OpenKey(ctx, entry->stream, REDISMODULE_READ | REDISMODULE_WRITE);
+    const char *error = add_entry(key, &entry->id, fields, n);
     RedisModule_CloseKey(key);
-    if (error == NULL && command->writes) replicate(ctx, request, fields, n);
+    if (error == NULL && request->command->writes) replicate(ctx, entry, fields, n);
     for (int i = 0; i < n; i++) RedisModule_FreeString(NULL, fields[i]);
     RedisModule_Free(fields);
     return error;

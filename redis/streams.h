@@ -13,18 +13,25 @@ typedef struct {
     RedisModuleStreamID id;
 } RequestId;
 
-/* The stream that carries a request; `collection` is NULL when it names none. The caller frees it. */
-RedisModuleString *stream_of_request(RedisModuleCtx *ctx, const VstoreCommand *command, RedisModuleString *collection);
+/* What a client, or a followed key, asks of the sidecar. */
+typedef struct {
+    const VstoreCommand *command;
+    RedisModuleString **arguments; /* without the command's name */
+    int count;
+    unsigned long long client; /* the id of the client that waits for the answer; 0: none waits */
+} Request;
+
+/* The stream that carries a request. The caller frees it. */
+RedisModuleString *stream_of_request(RedisModuleCtx *ctx, const Request *request);
 
 /* The write-ahead log of the collection, whether it exists or not. The caller frees it. */
 RedisModuleString *stream_of_log(RedisModuleCtx *ctx, RedisModuleString *collection);
 
 /*
- * Appends a request to `request->stream` and sets `request->id`; a write is also propagated. `client` is the id of the
- * client that will wait, 0 for none. Returns NULL, or the error to reply when nothing was appended.
+ * Appends a request to `entry->stream` and sets `entry->id`; a write is also propagated. Returns NULL, or the error to
+ * reply when nothing was appended.
  */
-const char *stream_append(RedisModuleCtx *ctx, RequestId *request, const VstoreCommand *command,
-                          unsigned long long client, RedisModuleString **arguments, int count);
+const char *stream_append(RedisModuleCtx *ctx, RequestId *entry, const Request *request);
 
 /* Deletes the entry of a read, here only: replicas and the AOF never heard of it. */
 void stream_delete(RedisModuleCtx *ctx, const RequestId *request);

@@ -239,7 +239,7 @@ describe("the payload of one command", () => {
   test("one byte more is refused by Redis and not appended", async () => {
     const appended = await redis.xlen("vstore:{wide}:log");
     const message = await refusal("MINSERT", ...request(limits.payloadBytesMax + 1));
-    expect(message).toBe("LIMIT the arguments of one command may have 64 MiB together");
+    expect(message).toBe("LIMIT the arguments of one command must not exceed 64 MiB in total");
     expect(await redis.xlen("vstore:{wide}:log")).toBe(appended);
     expect(await ask("CARD", "wide")).toBe(0);
   });
