@@ -8,24 +8,61 @@ namespace {
 
 uint32_t uint32At(const Napi::CallbackInfo& info, size_t i) { return info[i].As<Napi::Number>().Uint32Value(); }
 
-GraphOptions optionsOf(const Napi::CallbackInfo& info) {
-  return {uint32At(info, 0), static_cast<Metric>(uint32At(info, 1)),
-          static_cast<Quantization>(uint32At(info, 2)), uint32At(info, 3), uint32At(info, 4)};
+/** Members of an object that JavaScript gave, by name. A missing one, or one of another type, is refused. */
+class Members {
+ public:
+  explicit Members(const Napi::Value& value) : object_(value.As<Napi::Object>()) {
+    if (!value.IsObject()) throw Napi::TypeError::New(value.Env(), "expected an object of options");
+  }
+
+  uint32_t integer(const char* name) const { return number(name).Uint32Value(); }
+  double real(const char* name) const { return number(name).DoubleValue(); }
+  bool boolean(const char* name) const {
+    const Napi::Value value = object_.Get(name);
+    if (!value.IsBoolean()) refuse(name, "a boolean");
+    return value.As<Napi::Boolean>().Value();
+  }
+  /** Nothing where it is undefined. */
+  std::optional<std::vector<uint8_t>> bytes(const char* name) const {
+    const Napi::Value value = object_.Get(name);
+    if (value.IsUndefined()) return std::nullopt;
+    if (!value.IsTypedArray()) refuse(name, "a Uint8Array");
+    const auto array = value.As<Napi::Uint8Array>();
+    return std::vector<uint8_t>(array.Data(), array.Data() + array.ByteLength());
+  }
+
+ private:
+  Napi::Number number(const char* name) const {
+    const Napi::Value value = object_.Get(name);
+    if (!value.IsNumber()) refuse(name, "a number");
+    return value.As<Napi::Number>();
+  }
+  [[noreturn]] void refuse(const char* name, const char* expected) const {
+    throw Napi::TypeError::New(object_.Env(), std::string("'") + name + "' must be " + expected);
+  }
+
+  const Napi::Object object_;
+};
+
+GraphOptions graphOptionsOf(const Members& given) {
+  GraphOptions options;
+  options.dimensions = given.integer("dimensions");
+  options.metric = static_cast<Metric>(given.integer("metric"));
+  options.quantization = static_cast<Quantization>(given.integer("quantization"));
+  options.M = given.integer("M");
+  options.efConstruction = given.integer("efConstruction");
+  return options;
 }
 
-/** Arguments 1 to 8 of search. */
-SearchOptions searchOptionsOf(const Napi::CallbackInfo& info) {
-  SearchOptions options{uint32At(info, 1),
-                        uint32At(info, 2),
-                        info[3].As<Napi::Boolean>().Value(),
-                        info[4].As<Napi::Number>().DoubleValue(),
-                        uint32At(info, 5),
-                        uint32At(info, 6),
-                        std::nullopt};
-  if (info[8].IsTypedArray()) {
-    const auto bitmap = info[8].As<Napi::Uint8Array>();
-    options.allowed.emplace(bitmap.Data(), bitmap.Data() + bitmap.ByteLength());
-  }
+SearchOptions searchOptionsOf(const Members& given) {
+  SearchOptions options;
+  options.k = given.integer("k");
+  options.ef = given.integer("ef");
+  options.exact = given.boolean("exact");
+  options.within = given.real("within");
+  options.slots = given.integer("slots");
+  options.watermark = given.integer("watermark");
+  options.allowed = given.bytes("allowed");
   return options;
 }
 
@@ -147,7 +184,7 @@ NativeGraph::NativeGraph(const Napi::CallbackInfo& info)
     : ObjectWrap(info),
       environment_(*info.Env().GetInstanceData<std::shared_ptr<Environment>>()),
       stopped_(std::make_shared<std::atomic<bool>>(false)),
-      graph_(std::make_shared<Graph>(optionsOf(info))),
+      graph_(std::make_shared<Graph>(graphOptionsOf(Members(info[0])))),
       rows_(std::make_shared<Rows>(graph_->options.dimensions)) {
   environment_->watch(stopped_.get());
 }
@@ -186,7 +223,8 @@ Napi::Value NativeGraph::add(const Napi::CallbackInfo& info) {
 
 Napi::Value NativeGraph::search(const Napi::CallbackInfo& info) {
   const auto queries = info[0].As<Napi::Float32Array>();
-  SearchOptions options = searchOptionsOf(info);
+  const Members given(info[1]);
+  SearchOptions options = searchOptionsOf(given);
   const size_t k = options.k;
   const size_t count = queries.ElementLength() / graph_->options.dimensions;
   const auto search = std::make_shared<Search>(graph_, rows_, std::move(options), queries.Data(), count);
@@ -196,7 +234,7 @@ Napi::Value NativeGraph::search(const Napi::CallbackInfo& info) {
     environment->finished(work);
   };
   const Napi::Promise promise = environment_->begin(work);
-  const bool together = info[7].As<Napi::Boolean>().Value();
+  const bool together = given.boolean("together");
   const auto wanted = [together, environment = environment_.get(), settled = environment_->settled()] {
     return !together || environment->hasDeliveries() || environment->settled() != settled;
   };

@@ -48,22 +48,22 @@ export interface GraphSearchResults {
   readonly distances: Float64Array;
 }
 
+/** The addon reads every member by its name: none may be missing, but `allowed` may be undefined. */
+type AddonSearchOptions = Required<Omit<GraphSearchOptions, "allowed">> & {
+  readonly allowed: Uint8Array | undefined;
+};
+
+interface AddonGraphOptions extends Omit<GraphOptions, "metric" | "quantization"> {
+  readonly metric: number;
+  readonly quantization: number;
+}
+
 interface AddonGraph {
   addSegment(rows: Float32Array): void;
   setLive(slot: number): void;
   kill(slot: number): void;
   add(from: number, to: number): Promise<void>;
-  search(
-    queries: Float32Array,
-    k: number,
-    ef: number,
-    exact: boolean,
-    within: number,
-    slots: number,
-    watermark: number,
-    together: boolean,
-    allowed: Uint8Array | undefined,
-  ): Promise<GraphSearchResults>;
+  search(queries: Float32Array, options: AddonSearchOptions): Promise<GraphSearchResults>;
   save(path: string): Promise<void>;
   load(path: string): Promise<void>;
   length(): number;
@@ -73,13 +73,7 @@ interface AddonGraph {
 }
 
 interface Addon {
-  Graph: new (
-    dimensions: number,
-    metric: number,
-    quantization: number,
-    M: number,
-    efConstruction: number,
-  ) => AddonGraph;
+  Graph: new (options: AddonGraphOptions) => AddonGraph;
   /** Those this CPU can run; the first is plain C++, the last is used. */
   kernelNames(): string[];
   /** All results of the set of kernels of that index, for components from -1 to 1. */
@@ -111,13 +105,14 @@ export class NativeGraph {
   constructor(options: GraphOptions) {
     checkOptions(options);
     this.options = options;
-    this.#graph = new (loadAddon().Graph)(
-      options.dimensions,
-      METRIC[options.metric],
-      QUANTIZATION[options.quantization],
-      options.M,
-      options.efConstruction,
-    );
+    const { dimensions, metric, M, efConstruction, quantization } = options;
+    this.#graph = new (loadAddon().Graph)({
+      dimensions,
+      metric: METRIC[metric],
+      quantization: QUANTIZATION[quantization],
+      M,
+      efConstruction,
+    });
   }
 
   /**
@@ -198,28 +193,8 @@ export class NativeGraph {
    */
   async search(queries: Float32Array, options: GraphSearchOptions): Promise<GraphSearchResults> {
     const graph = this.#open;
-    const {
-      k,
-      ef,
-      exact = false,
-      within = Number.POSITIVE_INFINITY,
-      slots,
-      watermark,
-      together = true,
-      allowed,
-    } = options;
     checkVectors("queries", queries, this.options.dimensions);
-    checkInteger("k", k, limits.countMin, limits.countMax);
-    checkInteger("ef", ef, limits.efMin, limits.efMax);
-    checkInteger("slots", slots, 0, this.#rows);
-    checkInteger("watermark", watermark, 0, slots);
-    if (typeof exact !== "boolean") throw new TypeError("'exact' must be a boolean");
-    if (typeof together !== "boolean") throw new TypeError("'together' must be a boolean");
-    if (typeof within !== "number" || Number.isNaN(within)) throw new TypeError("'within' must be a number");
-    if (allowed !== undefined && !(allowed instanceof Uint8Array)) {
-      throw new TypeError("'allowed' must be a Uint8Array");
-    }
-    return graph.search(queries, k, ef, exact, within, slots, watermark, together, allowed);
+    return graph.search(queries, checkedSearch(options, this.#rows));
   }
 
   /** Writes the graph to a file. Nothing can be added meanwhile; all else goes on. What a failure leaves stays there. */
@@ -254,6 +229,23 @@ function checkOptions({ dimensions, metric, M, efConstruction, quantization }: G
   checkInteger("efConstruction", efConstruction, limits.efConstructionMin, limits.efConstructionMax);
   checkName("metric", metric, METRIC);
   checkName("quantization", quantization, QUANTIZATION);
+}
+
+/** With its defaults filled in. */
+function checkedSearch(given: GraphSearchOptions, rows: number): AddonSearchOptions {
+  const { exact = false, within = Number.POSITIVE_INFINITY, together = true, allowed } = given;
+  const { k, ef, slots, watermark } = given;
+  checkInteger("k", k, limits.countMin, limits.countMax);
+  checkInteger("ef", ef, limits.efMin, limits.efMax);
+  checkInteger("slots", slots, 0, rows);
+  checkInteger("watermark", watermark, 0, slots);
+  if (typeof exact !== "boolean") throw new TypeError("'exact' must be a boolean");
+  if (typeof together !== "boolean") throw new TypeError("'together' must be a boolean");
+  if (typeof within !== "number" || Number.isNaN(within)) throw new TypeError("'within' must be a number");
+  if (allowed !== undefined && !(allowed instanceof Uint8Array)) {
+    throw new TypeError("'allowed' must be a Uint8Array");
+  }
+  return { k, ef, exact, within, slots, watermark, together, allowed };
 }
 
 function checkName(argument: string, name: unknown, known: object): void {
