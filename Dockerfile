@@ -4,10 +4,11 @@ WORKDIR /vstore
 COPY package.json package-lock.json binding.gyp ./
 COPY native native
 RUN npm ci
-COPY tsconfig.json tsconfig.build.json ./
+COPY tsconfig.json tsconfig.build.json tsconfig.client.json ./
 COPY src src
+COPY client client
 COPY redis redis
-RUN npx tsc -p tsconfig.build.json && make -C redis && npm prune --omit=dev
+RUN npm run build && make -C redis && npm prune --omit=dev
 
 FROM redis:7.4-bookworm AS redis
 COPY --from=build /vstore/redis/vstore.so /usr/local/lib/vstore.so

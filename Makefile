@@ -8,7 +8,7 @@
 PORT ?= 6379
 DATA_DIR ?= ./data
 
-SOURCES := $(shell find src -name '*.ts')
+SOURCES := $(shell find src client -name '*.ts')
 # npm writes this file itself at the end of an installation.
 PACKAGES := node_modules/.package-lock.json
 # The index as an addon. Without a C++ compiler there is none, and the portable index is used.
@@ -43,8 +43,8 @@ clean: ## remove what was built; data/ stays
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
 
-dist/cli.js: $(PACKAGES) $(SOURCES) tsconfig.json tsconfig.build.json
-	npx tsc -p tsconfig.build.json
+dist/cli.js: $(PACKAGES) $(SOURCES) tsconfig.json tsconfig.build.json tsconfig.client.json
+	npm run --silent build
 	@touch $@
 
 $(PACKAGES): package-lock.json

@@ -1,4 +1,4 @@
-/** src/client-types.ts: what a TypeScript client sends and gets. */
+/** client/commands.ts: what a TypeScript client sends and gets. */
 import type { Command } from "../../src/commands/command.ts";
 import { type ArgumentNode, syntaxLine } from "../../src/commands/grammar/syntax.ts";
 

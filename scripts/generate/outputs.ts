@@ -20,7 +20,7 @@ export function renderAll(root: string): Output[] {
   const outputs = [
     { path: join(root, "redis/commands.h"), content: renderCTable(all) },
     { path: join(root, "docs/commands.md"), content: renderCommandPage(all) },
-    { path: join(root, "src/client-types.ts"), content: renderClientTypes(all) },
+    { path: join(root, "client/commands.ts"), content: renderClientTypes(all) },
   ];
   const readme = join(root, "README.md");
   if (!existsSync(readme)) return outputs;

@@ -33,14 +33,14 @@ export function execute(
   args: readonly Uint8Array[],
   onApplied?: (outcome: Outcome) => void,
 ): Outcome | Promise<Outcome> {
-  const settle = (last: LastStep): Outcome => {
+  const finish = (last: LastStep): Outcome => {
     const outcome = attempt(context, name, last);
     onApplied?.(outcome);
     return outcome;
   };
-  const refuse = (error: unknown): Outcome => settle(() => raise(error));
+  const refuse = (error: unknown): Outcome => finish(() => raise(error));
   const started = start(context, name, args);
-  return started instanceof Promise ? started.then(settle, refuse) : settle(started);
+  return started instanceof Promise ? started.then(finish, refuse) : finish(started);
 }
 
 /** All of a request that may wait. What is wrong with it already is the last step's error. */

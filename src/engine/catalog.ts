@@ -21,7 +21,8 @@ import {
   isLeftover,
 } from "./disk/names.ts";
 import { failPoint } from "./fail-point.ts";
-import { createFiles, type Warn } from "./generation/recovery.ts";
+import type { Warn } from "./generation/parts.ts";
+import { createFiles } from "./generation/recovery.ts";
 import { assertAvailable, type IndexChoice } from "./index/kinds.ts";
 import { compareIds } from "./log-id.ts";
 import type { CollectionOptions } from "./options.ts";
@@ -92,18 +93,21 @@ export class Catalog {
     return this.#control.adopt(storeId);
   }
 
-  /** @throws {VstoreError} DAMAGED */
+  /** Whether a collection of this name exists, damaged or not. */
+  has(name: string): boolean {
+    return this.#collections.has(name) || this.#damaged.has(name);
+  }
+
+  /** The collection, if it exists and is not damaged. */
   find(name: string): Collection | undefined {
-    const damage = this.#damaged.get(name);
-    if (damage !== undefined) throw damage;
     return this.#collections.get(name);
   }
 
   /** @throws {VstoreError} NOCOLLECTION, DAMAGED */
   get(name: string): Collection {
     const collection = this.find(name);
-    if (collection === undefined) throw new VstoreError("NOCOLLECTION", `no collection '${name}'`);
-    return collection;
+    if (collection !== undefined) return collection;
+    throw this.#damaged.get(name) ?? new VstoreError("NOCOLLECTION", `no collection '${name}'`);
   }
 
   /** All names, sorted; damaged collections too. */
@@ -123,7 +127,7 @@ export class Catalog {
    * @throws {VstoreError} COLLECTIONEXISTS, LIMIT, FULL
    */
   async create(name: string, options: CollectionOptions, id: string): Promise<Collection> {
-    const existing = this.find(name);
+    const existing = this.has(name) ? this.get(name) : undefined;
     if (existing !== undefined && compareIds(existing.createdId, id) >= 0) return existing;
     if (existing !== undefined) {
       throw new VstoreError("COLLECTIONEXISTS", `collection '${name}' exists already`);
@@ -148,8 +152,7 @@ export class Catalog {
    * @throws {VstoreError} NOCOLLECTION
    */
   async drop(name: string, id: string): Promise<void> {
-    const collection = this.#collections.get(name);
-    if (collection === undefined && !this.#damaged.has(name)) this.get(name);
+    const collection = this.has(name) ? this.find(name) : this.get(name);
     if (collection !== undefined && compareIds(collection.createdId, id) >= 0) return;
     // First of all nothing may be writing to the files under a name that is about to be somebody else's.
     this.#collections.delete(name);

@@ -11,11 +11,12 @@ import type { CheckpointReport } from "./generation/checkpoint.ts";
 import type { Generation } from "./generation/generation.ts";
 import { Generations } from "./generation/generations.ts";
 import { Lifetimes } from "./generation/lifetimes.ts";
-import { openFiles, type Parts, type Warn } from "./generation/recovery.ts";
+import type { Parts, Warn } from "./generation/parts.ts";
+import { openFiles } from "./generation/recovery.ts";
 import type { IndexChoice } from "./index/kinds.ts";
 import type { SearchOptions } from "./index/searcher.ts";
 import { assertKey, assertLength, assertVector, encodeAttributes, rowsOf } from "./input.ts";
-import { millisecondsOf } from "./log-id.ts";
+import { laterId, millisecondsOf } from "./log-id.ts";
 import type { CollectionOptions } from "./options.ts";
 import { attributesBytes } from "./slots/attributes.ts";
 import { NONE } from "./slots/key-table.ts";
@@ -77,6 +78,11 @@ export class Collection {
   /** Log id of the CREATE. */
   get createdId(): string {
     return this.#generations.manifest.createdId;
+  }
+
+  /** Id of the last log entry that the collection has seen; at first that of its CREATE. */
+  get position(): string {
+    return laterId(this.appliedId, this.createdId);
   }
 
   /** Log id that the last checkpoint covers. */
@@ -236,7 +242,7 @@ export class Collection {
    */
   async search(query: Float32Array, options: SearchOptions & { withAttributes?: boolean }): Promise<Hit[]> {
     assertVector(query, this.options, "vector");
-    if (this.lifetimes.expiring > 0) await this.lifetimes.settle();
+    if (this.lifetimes.expiring > 0) await this.lifetimes.hideExpired();
     const { searcher, parts } = this.#generation;
     return searcher.search(query, options, ({ slot, distance }) => ({
       key: parts.keys.table.keyOf(slot),

@@ -333,7 +333,7 @@ test("many keys that expire in one moment are hidden in slices", async () => {
   vi.setSystemTime(START + 10);
   let turns = 0;
   const timer = setInterval(() => turns++, 0);
-  await store.lifetimes.settle();
+  await store.lifetimes.hideExpired();
   clearInterval(timer);
   expect(turns).toBeGreaterThan(3);
   expect([store.length, store.lifetimes.expired]).toEqual([0, count]);

@@ -1,10 +1,12 @@
 /** CREATE, LIST, DROP, BUILD, CHECKPOINT and INFO: what is said of collections as a whole. */
+
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { collectionDirectory } from "../../src/engine/disk/names.ts";
 import { limits } from "../../src/limits.ts";
-import { blob, eachTestOnStore } from "../harness/command-store.ts";
+import { eachTestOnStore } from "../harness/command-store.ts";
+import { fp32 } from "../harness/fp32.ts";
 
 const store = eachTestOnStore();
 const { run } = store;
@@ -84,12 +86,12 @@ describe("CREATE, LIST and DROP", () => {
 
 describe("BUILD, CHECKPOINT and INFO", () => {
   beforeEach(async () => {
-    await run("MINSERT", "c", 2, "a", "b", "FP32", blob(1, 2, 3, 4));
+    await run("MINSERT", "c", 2, "a", "b", "FP32", fp32(1, 2, 3, 4));
   });
 
   test("BUILD says what it does, or with WAIT what it did", async () => {
     expect(await run("BUILD", "c")).toMatch(/^\+OK indexing \d+ slots in the background$/);
-    await run("INSERT", "c", "d", "FP32", blob(1, 2));
+    await run("INSERT", "c", "d", "FP32", fp32(1, 2));
     expect(await run("BUILD", "c", "WAIT")).toMatch(/^\+OK \d+ slots added to the index$/);
     expect(store.catalog.get("c").tailLength).toBe(0);
     expect(await run("BUILD", "c", "WAIT")).toBe("+OK 0 slots added to the index");

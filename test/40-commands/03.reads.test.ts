@@ -1,17 +1,19 @@
 /** GET, MGET, SCAN and SEARCH: the shape of each reply, and the limits. */
+
 import { beforeEach, describe, expect, test } from "vitest";
 import { limits } from "../../src/limits.ts";
-import { blob, eachTestOnStore, type Word } from "../harness/command-store.ts";
+import { eachTestOnStore, type Word } from "../harness/command-store.ts";
+import { fp32 } from "../harness/fp32.ts";
 
 const store = eachTestOnStore();
 const { run, start } = store;
 
 describe("GET and MGET", () => {
   test("doubles, or the bytes, or nil", async () => {
-    await run("INSERT", "c", "a", "FP32", blob(0.1, -2));
+    await run("INSERT", "c", "a", "FP32", fp32(0.1, -2));
     expect(await run("GET", "c", "a")).toBe("*2 ,0.10000000149011612 ,-2");
     const { bytes } = await start("GET", "c", "a", "RAW");
-    expect(bytes.equals(Buffer.concat([Buffer.from("$8\r\n"), blob(0.1, -2), Buffer.from("\r\n")]))).toBe(
+    expect(bytes.equals(Buffer.concat([Buffer.from("$8\r\n"), fp32(0.1, -2), Buffer.from("\r\n")]))).toBe(
       true,
     );
     expect(await run("GET", "c", "nobody")).toBe("_");
@@ -35,7 +37,7 @@ describe("SCAN", () => {
   }
 
   beforeEach(async () => {
-    for (const [i, key] of keys.entries()) await run("INSERT", "c", key, "FP32", blob(i, i));
+    for (const [i, key] of keys.entries()) await run("INSERT", "c", key, "FP32", fp32(i, i));
   });
 
   test("answers the next cursor and some keys", async () => {
@@ -78,7 +80,7 @@ describe("SEARCH", () => {
       "near",
       "mid",
       "FP32",
-      blob(9, 0, 1, 0, 3, 4),
+      fp32(9, 0, 1, 0, 3, 4),
       "SETATTR",
       '{"n":1}',
       "",
@@ -87,13 +89,13 @@ describe("SEARCH", () => {
   });
 
   test("nearest first, as keys", async () => {
-    expect(await run("SEARCH", "c", "FP32", blob(0, 0))).toBe("*3 $4 near $3 mid $3 far");
+    expect(await run("SEARCH", "c", "FP32", fp32(0, 0))).toBe("*3 $4 near $3 mid $3 far");
     expect(await run("SEARCH", "c", "VALUES", 2, 9, 0, "COUNT", 1)).toBe("*1 $3 far");
     expect(await run("SEARCH", "c", "KEY", "mid", "COUNT", 2)).toBe("*2 $3 mid $4 near");
   });
 
   test("with distances, attributes or both", async () => {
-    const query = ["c", "FP32", blob(0, 0), "COUNT", 3] as const;
+    const query = ["c", "FP32", fp32(0, 0), "COUNT", 3] as const;
     expect(await run("SEARCH", ...query, "WITHDISTANCES")).toBe("%3 $4 near ,1 $3 mid ,5 $3 far ,9");
     expect(await run("SEARCH", ...query, "WITHATTRS")).toBe('%3 $4 near _ $3 mid $2 {} $3 far $7 {"n":1}');
     expect(await run("SEARCH", ...query, "WITHATTRS", "WITHDISTANCES")).toBe(
@@ -102,20 +104,20 @@ describe("SEARCH", () => {
   });
 
   test("EXACT, EF and WITHIN", async () => {
-    expect(await run("SEARCH", "c", "FP32", blob(0, 0), "EXACT", "WITHIN", 5)).toBe("*2 $4 near $3 mid");
-    expect(await run("SEARCH", "c", "FP32", blob(0, 0), "WITHIN", 4.9, "EF", 10)).toBe("*1 $4 near");
-    expect(await run("SEARCH", "c", "FP32", blob(0, 0), "WITHIN", -1)).toBe("*0");
+    expect(await run("SEARCH", "c", "FP32", fp32(0, 0), "EXACT", "WITHIN", 5)).toBe("*2 $4 near $3 mid");
+    expect(await run("SEARCH", "c", "FP32", fp32(0, 0), "WITHIN", 4.9, "EF", 10)).toBe("*1 $4 near");
+    expect(await run("SEARCH", "c", "FP32", fp32(0, 0), "WITHIN", -1)).toBe("*0");
   });
 
   test("the same before and after BUILD", async () => {
-    const query = ["c", "FP32", blob(1, 1), "WITHDISTANCES"] as const;
+    const query = ["c", "FP32", fp32(1, 1), "WITHDISTANCES"] as const;
     const before = await run("SEARCH", ...query);
     await run("BUILD", "c", "WAIT");
     expect(await run("SEARCH", ...query)).toBe(before);
   });
 
   test("COUNT and EF have limits", async () => {
-    const search = (...words: Word[]) => run("SEARCH", "c", "FP32", blob(0, 0), ...words);
+    const search = (...words: Word[]) => run("SEARCH", "c", "FP32", fp32(0, 0), ...words);
     expect(await search("COUNT", limits.countMax, "EF", limits.efMax)).toBe("*3 $4 near $3 mid $3 far");
     expect(await search("COUNT", limits.countMin, "EF", limits.efMin)).toBe("*1 $4 near");
     expect(await search("COUNT", limits.countMax + 1)).toMatch(/^-ERR 'COUNT' must be .* got 10001$/);

@@ -1,14 +1,16 @@
 /** Requests that are wrong: each error, and that what is refused changes nothing. */
+
 import { describe, expect, test } from "vitest";
 import { execute } from "../../src/commands/execute.ts";
 import type { Catalog } from "../../src/engine/catalog.ts";
-import { blob, eachTestOnStore, type Word } from "../harness/command-store.ts";
+import { eachTestOnStore, type Word } from "../harness/command-store.ts";
+import { fp32 } from "../harness/fp32.ts";
 
 const store = eachTestOnStore();
 const { run, start, state } = store;
 
 describe("a request that is wrong", () => {
-  const vector = ["FP32", blob(1, 2)] as const;
+  const vector = ["FP32", fp32(1, 2)] as const;
   const unknown = "-NOCOLLECTION ";
 
   test.each<[string, Word[]]>([
@@ -41,10 +43,10 @@ describe("a request that is wrong", () => {
     ["INSERT", ["c", "k", "FP32", Buffer.alloc(7)], "-ERR 'vector' must be 8 bytes (2 x float32), got 7"],
     ["INSERT", ["c", "k", "FP32", Buffer.alloc(9)], "-ERR 'vector' must be 8 bytes (2 x float32), got 9"],
     ["INSERT", ["c", "k", "VALUES", 3, 1, 2, 3], "-ERR 'vector' must be 2 numbers, got 3"],
-    ["INSERT", ["c", "k", "FP32", blob(1, Number.NaN)], "-ERR 'vector' must be finite, component 2 is NaN"],
+    ["INSERT", ["c", "k", "FP32", fp32(1, Number.NaN)], "-ERR 'vector' must be finite, component 2 is NaN"],
     [
       "INSERT",
-      ["c", "k", "FP32", blob(Number.POSITIVE_INFINITY, 1)],
+      ["c", "k", "FP32", fp32(Number.POSITIVE_INFINITY, 1)],
       "-ERR 'vector' must be finite, component 1 is Infinity",
     ],
     ["INSERT", ["c", "k", "VALUES", 2, "1e39", 1], "-ERR 'vector' must be finite, component 1 is Infinity"],
@@ -62,8 +64,8 @@ describe("a request that is wrong", () => {
       "-ERR 'SETATTR' must be 1 JSON texts, got 2",
     ],
     ["MINSERT", ["c", 1, "a", ...vector, "SETATTR", "[]"], /^-ERR 'SETATTR' must be a JSON object/],
-    ["SEARCH", ["c", "FP32", blob(1, Number.NaN)], "-ERR 'vector' must be finite, component 2 is NaN"],
-    ["SEARCH", ["c", "FP32", blob(1)], "-ERR 'vector' must be 8 bytes (2 x float32), got 4"],
+    ["SEARCH", ["c", "FP32", fp32(1, Number.NaN)], "-ERR 'vector' must be finite, component 2 is NaN"],
+    ["SEARCH", ["c", "FP32", fp32(1)], "-ERR 'vector' must be 8 bytes (2 x float32), got 4"],
     ["SEARCH", ["c", ...vector, "WITHVALUES"], "-ERR 'WITHVALUES' needs a Redis to read the values from"],
     ["SEARCH", ["c", ...vector, "FIELDS", "a"], "-ERR 'FIELDS' needs 'WITHVALUES'"],
     ["SEARCH", ["c", "k"], "-ERR 'query' must begin with FP32, VALUES or KEY, got 'k'"],
@@ -81,10 +83,10 @@ describe("a request that is wrong", () => {
 
   test("a zero vector has no direction", async () => {
     await run("CREATE", "angles", "DIM", 2);
-    expect(await run("INSERT", "angles", "k", "FP32", blob(0, 0))).toMatch(/^-ERR 'vector'.*zero/);
-    expect(await run("SEARCH", "angles", "FP32", blob(0, 0))).toMatch(/^-ERR 'vector'.*zero/);
+    expect(await run("INSERT", "angles", "k", "FP32", fp32(0, 0))).toMatch(/^-ERR 'vector'.*zero/);
+    expect(await run("SEARCH", "angles", "FP32", fp32(0, 0))).toMatch(/^-ERR 'vector'.*zero/);
     expect(await run("CARD", "angles")).toBe(":0");
-    expect(await run("INSERT", "c", "k", "FP32", blob(0, 0))).toBe(":1");
+    expect(await run("INSERT", "c", "k", "FP32", fp32(0, 0))).toBe(":1");
   });
 
   test("is marked as applied like any other", async () => {

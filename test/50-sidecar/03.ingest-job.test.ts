@@ -1,10 +1,12 @@
 /** Jobs of the ingest queue, before anything is sent: what is taken, what is refused and why, what becomes of the order. */
+
 import { describe, expect, test } from "vitest";
 import { generator, testSeed } from "../../harness/random.ts";
 import { toBatches } from "../../src/bridge/ingest/batches.ts";
 import { checkItem } from "../../src/bridge/ingest/item.ts";
 import { MalformedJob, readJob } from "../../src/bridge/ingest/job.ts";
 import { limits } from "../../src/limits.ts";
+import { fp32 } from "../harness/fp32.ts";
 import { base64 } from "../harness/ingest-queue.ts";
 
 const jobLimits = { jobItems: 3, jobBytes: 200 };
@@ -143,7 +145,7 @@ describe("batches", () => {
     const items = Array.from({ length: 5 }, (_, i) => item(`k${i}`, i));
     const batches = toBatches(items, 2);
     expect(batches.map((each) => each.items)).toEqual([2, 2, 1]);
-    expect(batches[0]!.args).toEqual([2, "k0", "k1", "FP32", Buffer.from(new Float32Array([0, 1]).buffer)]);
+    expect(batches[0]!.args).toEqual([2, "k0", "k1", "FP32", fp32(0, 1)]);
   });
 
   test("are bounded in bytes too", () => {

@@ -1,17 +1,19 @@
 /** The sidecar on a real redis-server: requests of ordinary clients, transactions, scripts and stream clients. */
+
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { startVstore, type Vstore } from "../../harness/sidecar.ts";
+import { fp32 } from "../harness/fp32.ts";
+import { until } from "../harness/serving.ts";
 
 let vstore: Vstore;
 let redis: Redis;
 let collection: string;
 let collections = 0;
 
-const blob = (...values: number[]) => Buffer.from(new Float32Array(values).buffer);
 const insert = (key: string, ...values: number[]) =>
-  redis.call("VSTORE.INSERT", collection, key, "FP32", blob(...values));
+  redis.call("VSTORE.INSERT", collection, key, "FP32", fp32(...values));
 const streamOf = (kind: string) => `vstore:{${collection}}:${kind}`;
 
 beforeAll(async () => {
@@ -29,18 +31,11 @@ beforeEach(async () => {
   await redis.call("VSTORE.CREATE", collection, "DIM", 2, "METRIC", "L2");
 });
 
-async function until<T>(read: () => Promise<T>, accepts: (value: T) => boolean): Promise<T> {
-  for (const deadline = Date.now() + 10_000; ; await sleep(20)) {
-    const value = await read();
-    if (accepts(value) || Date.now() > deadline) return value;
-  }
-}
-
 test("what was inserted is found", async () => {
   expect(await insert("a", 1, 0)).toBe(1);
   expect(await insert("a", 0, 1)).toBe(0);
   expect(await insert("b", 5, 5)).toBe(1);
-  const found = await redis.call("VSTORE.SEARCH", collection, "FP32", blob(0, 1), "COUNT", 2);
+  const found = await redis.call("VSTORE.SEARCH", collection, "FP32", fp32(0, 1), "COUNT", 2);
   expect(found).toEqual(["a", "b"]);
 });
 
@@ -48,7 +43,7 @@ test("a search sees every write that was sent before it, from other connections 
   const other = redis.duplicate();
   for (let i = 0; i < 200; i++) {
     await insert(`k${i}`, i, i);
-    const found = await other.call("VSTORE.SEARCH", collection, "FP32", blob(i, i), "COUNT", 1);
+    const found = await other.call("VSTORE.SEARCH", collection, "FP32", fp32(i, i), "COUNT", 1);
     expect(found).toEqual([`k${i}`]);
   }
   other.disconnect();
@@ -57,7 +52,7 @@ test("a search sees every write that was sent before it, from other connections 
 test("pipelined writes are applied in order", async () => {
   const pipeline = redis.pipeline();
   for (let i = 0; i < 5_000; i++) {
-    pipeline.call("VSTORE.INSERT", collection, `k${i % 100}`, "FP32", blob(i, 0));
+    pipeline.call("VSTORE.INSERT", collection, `k${i % 100}`, "FP32", fp32(i, 0));
   }
   await pipeline.exec();
   expect(await redis.call("VSTORE.CARD", collection)).toBe(100);
@@ -68,7 +63,7 @@ test("a transaction writes to Redis and to vstore at once", async () => {
   const results = await redis
     .multi()
     .hset("doc:1", "title", "one")
-    .call("VSTORE.INSERT", collection, "doc:1", "FP32", blob(1, 2))
+    .call("VSTORE.INSERT", collection, "doc:1", "FP32", fp32(1, 2))
     .exec();
   expect(results![1]![1]).toMatch(/^QUEUED \d+-\d+$/);
   expect(await redis.call("VSTORE.GET", collection, "doc:1")).toEqual(["1", "2"]);
@@ -76,16 +71,16 @@ test("a transaction writes to Redis and to vstore at once", async () => {
 
 test("a search sees what transactions queued before it, however much that is", async () => {
   const multi = redis.multi();
-  for (let i = 0; i < 3_000; i++) multi.call("VSTORE.INSERT", collection, `k${i}`, "FP32", blob(i, 0));
+  for (let i = 0; i < 3_000; i++) multi.call("VSTORE.INSERT", collection, `k${i}`, "FP32", fp32(i, 0));
   await multi.exec();
-  const found = await redis.call("VSTORE.SEARCH", collection, "FP32", blob(2_999, 0), "COUNT", 1);
+  const found = await redis.call("VSTORE.SEARCH", collection, "FP32", fp32(2_999, 0), "COUNT", 1);
   expect(found).toEqual(["k2999"]);
 });
 
 test("a write in a transaction that is refused is reported in the errors stream", async () => {
   await redis
     .multi()
-    .call("VSTORE.INSERT", collection, "a", "FP32", blob(1, 2, 3))
+    .call("VSTORE.INSERT", collection, "a", "FP32", fp32(1, 2, 3))
     .exec();
   const read = () => redis.xrange(streamOf("errors"), "-", "+");
   const [[, fields]] = (await until(read, (entries) => entries.length > 0)) as [[string, string[]]];
@@ -109,7 +104,7 @@ test("a stream client gets its answer in the stream it names, which expires", as
     "2",
     "FP32",
     "3",
-    blob(1, 2),
+    fp32(1, 2),
   );
   const read = () => redis.xrange(answers, "-", "+");
   const [[, fields]] = (await until(read, (entries) => entries.length > 0)) as [[string, string[]]];

@@ -1,10 +1,12 @@
 /** What is left after the sidecar, Redis, or Redis' memory is gone. */
+
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { afterEach, expect, test } from "vitest";
 import { freePort, type RedisServer, startRedis } from "../../harness/redis-server.ts";
 import { type SidecarProcess, startSidecar } from "../../harness/sidecar.ts";
 import { temporaryDirectory } from "../harness/directory.ts";
+import { fp32 } from "../harness/fp32.ts";
 
 let server: RedisServer | undefined;
 let sidecars: SidecarProcess[] = [];
@@ -39,7 +41,7 @@ function connect(url: string): Redis {
   return client;
 }
 
-const blob = (value: number) => Buffer.from(new Float32Array([value, 1]).buffer);
+const blob = (value: number) => fp32(value, 1);
 const insert = (i: number) => redis.call("VSTORE.INSERT", "c", `k${i}`, "FP32", blob(i));
 
 async function createAndFill(count: number): Promise<void> {

@@ -1,8 +1,10 @@
 /** When checkpoints are made without being asked for: on schedule, and early when a log has grown. */
+
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { afterEach, expect, test } from "vitest";
 import { startVstore, type Vstore } from "../../harness/sidecar.ts";
+import { fp32Of } from "../harness/fp32.ts";
 
 let vstore: Vstore | undefined;
 let redis: Redis;
@@ -20,7 +22,7 @@ async function start(env: Record<string, string>): Promise<void> {
 
 /** Vectors of 1 KiB each. */
 async function insert(count: number): Promise<void> {
-  const blob = Buffer.from(new Float32Array(256).fill(1).buffer);
+  const blob = fp32Of(new Float32Array(256).fill(1));
   for (let i = 0; i < count; i++) await redis.call("VSTORE.INSERT", "c", `k${i}`, "FP32", blob);
 }
 

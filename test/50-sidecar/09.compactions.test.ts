@@ -1,4 +1,5 @@
 /** The schedule of compactions, on the running program, and when one is due. */
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,6 +15,7 @@ import type { Collection } from "../../src/engine/collection.ts";
 import { resolveOptions } from "../../src/engine/options.ts";
 import { createLog } from "../../src/log.ts";
 import { temporaryDirectory } from "../harness/directory.ts";
+import { fp32Of } from "../harness/fp32.ts";
 import { connectClient, until } from "../harness/serving.ts";
 
 const DIMENSIONS = 64;
@@ -48,7 +50,7 @@ async function info(): Promise<Record<string, string>> {
 /** Every key again, its vector filled with `value`. */
 async function rewrite(value: number): Promise<void> {
   const keys = Array.from({ length: KEYS }, (_, i) => `key:${i}`);
-  const vectors = Buffer.from(new Float32Array(KEYS * DIMENSIONS).fill(value).buffer);
+  const vectors = fp32Of(new Float32Array(KEYS * DIMENSIONS).fill(value));
   await redis.call("VSTORE.MINSERT", "c", KEYS, ...keys, "FP32", vectors);
 }
 
@@ -56,7 +58,7 @@ test("a collection with too many dead slots is compacted by itself, and serves m
   await redis.call("VSTORE.CREATE", "c", "DIM", DIMENSIONS, "METRIC", "L2");
   for (let round = 1; round <= 4; round++) await rewrite(round);
   expect(Number((await info()).slots)).toBe(4 * KEYS);
-  const query = Buffer.from(new Float32Array(DIMENSIONS).fill(4).buffer);
+  const query = fp32Of(new Float32Array(DIMENSIONS).fill(4));
   while ((await info()).dead_slots !== "0") {
     const found = (await redis.call(
       "VSTORE.SEARCH",

@@ -183,7 +183,7 @@ async function churn(random: Random): Promise<number> {
 }
 
 /** All that expires has expired, and the log has told everything. */
-async function settle(): Promise<void> {
+async function untilAllApplied(): Promise<void> {
   await sleep(EXPIRY_MS_MAX);
   for (const each of ["c", "p"]) await untilInStep(redis, each);
 }
@@ -205,7 +205,7 @@ test("the vectors are those of the keys that are left", { timeout: 300_000 }, as
   const random = generator(testSeed());
   await start();
   const evicted = await churn(random);
-  await settle();
+  await untilAllApplied();
   const hashes = await wantedHashes();
   await expectVectors("c", hashes);
   expect(evicted).toBeGreaterThan(KEYS / 100);
@@ -217,7 +217,7 @@ test("the vectors are those of the keys that are left", { timeout: 300_000 }, as
 
   const looks = looksOf(sidecar);
   await changeMany(CHANGES / 2, random);
-  await settle();
+  await untilAllApplied();
   await expectVectors("c", await wantedHashes());
   await expectVectors("p", await wantedPlain());
   expect([looksOf(sidecar), await statistic("vstore", "followed_lost")]).toEqual([looks, lost]);

@@ -1,9 +1,11 @@
 /** vstore.log-max-bytes: a sidecar that stalls or falls behind does not fill Redis. */
+
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { expect, onTestFinished, test } from "vitest";
 import { type RedisOptions, type RedisServer, startRedis } from "../../harness/redis-server.ts";
 import { startVstore } from "../../harness/sidecar.ts";
+import { fp32Of } from "../harness/fp32.ts";
 import { PlayedSidecar } from "../harness/played-sidecar.ts";
 import { RespClient } from "../harness/resp.ts";
 import { connectClient, served, until } from "../harness/serving.ts";
@@ -151,7 +153,7 @@ test("vstore.log-max-bytes takes its bounds and has its default", async () => {
 });
 
 /** 64 vectors of 1 KiB each. */
-const batch = Buffer.from(new Float32Array(64 * 256).fill(0.5).buffer);
+const batch = fp32Of(new Float32Array(64 * 256).fill(0.5));
 const minsert = (redis: Redis, name: string) =>
   redis.call(
     "VSTORE.MINSERT",

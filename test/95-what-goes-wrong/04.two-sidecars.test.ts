@@ -1,17 +1,18 @@
 /** One Redis, two sidecars: one serves, and who has lost the lease has no connection to do harm on. */
+
 import { cpSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import type { SidecarProcess } from "../../harness/sidecar.ts";
 import { temporaryDirectory } from "../harness/directory.ts";
+import { fp32 } from "../harness/fp32.ts";
 import { RespClient } from "../harness/resp.ts";
 import { served, until } from "../harness/serving.ts";
 import { eachTestOnStage } from "../harness/stage.ts";
 
 const stage = eachTestOnStage({ appendonly: "everysec" });
 
-const insert = (i: number) =>
-  served(stage.redis, "VSTORE.INSERT", "c", `k${i}`, "FP32", Buffer.from(new Float32Array([i, 1]).buffer));
+const insert = (i: number) => served(stage.redis, "VSTORE.INSERT", "c", `k${i}`, "FP32", fp32(i, 1));
 
 /** The address of the leader's writing connection, as MONITOR shows it. */
 async function writerAddress(): Promise<string> {

@@ -1,10 +1,12 @@
 /** A data directory on a disk of a few MiB, and data directories that cannot be used at all. */
+
 import { chmodSync, chownSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { temporaryDirectory } from "../harness/directory.ts";
 import { fillUp, MIB, mountDisk, mountFault, resizeDisk } from "../harness/disk.ts";
+import { fp32Of } from "../harness/fp32.ts";
 import { served } from "../harness/serving.ts";
 import { eachTestOnStage, NO_CHECKPOINTS } from "../harness/stage.ts";
 
@@ -17,7 +19,7 @@ const stage = eachTestOnStage({ appendonly: "everysec" });
 const start = (dataDir: string, checkpointIntervalMs = INTERVAL_MS, through: string[] = []) =>
   stage.join({ dataDir, checkpointIntervalMs, through });
 
-const vector = (i: number) => Buffer.from(new Float32Array(DIMENSIONS).fill(i).buffer);
+const vector = (i: number) => fp32Of(new Float32Array(DIMENSIONS).fill(i));
 const create = (name = "c") => stage.redis.call("VSTORE.CREATE", name, "DIM", DIMENSIONS, "METRIC", "L2");
 const insert = (i: number) => stage.redis.call("VSTORE.INSERT", "c", `k${i}`, "FP32", vector(i));
 

@@ -1,4 +1,5 @@
 /** What may happen to the keys in Redis behind the sidecar's back. The files have what was applied; nothing of it goes. */
+
 import { copyFileSync, cpSync } from "node:fs";
 import { join as joinPath } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -7,6 +8,7 @@ import { afterEach, expect, test } from "vitest";
 import { type RedisOptions, type RedisServer, startRedis } from "../../harness/redis-server.ts";
 import { type SidecarProcess, startSidecar } from "../../harness/sidecar.ts";
 import { temporaryDirectory } from "../harness/directory.ts";
+import { fp32 } from "../harness/fp32.ts";
 import { connectClient, served, until } from "../harness/serving.ts";
 
 const log = "vstore:{c}:log";
@@ -40,7 +42,7 @@ async function start(count: number, options: RedisOptions = {}): Promise<void> {
   for (let i = 0; i < count; i++) await insert(i);
 }
 
-const vector = (i: number) => Buffer.from(new Float32Array([i, 1]).buffer);
+const vector = (i: number) => fp32(i, 1);
 const insert = (i: number) => served(redis, "VSTORE.INSERT", "c", `k${i}`, "FP32", vector(i));
 
 async function expectAll(count: number): Promise<void> {

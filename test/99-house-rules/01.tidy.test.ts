@@ -8,6 +8,10 @@ import { describe, expect, test } from "vitest";
 
 const FUNCTION_LINES_MAX = 46;
 const FILE_LINES_MAX = 400;
+const FOLDER_FILES_MAX = 16;
+
+/** Files that a program or a package begins with; every other one is imported by some file. */
+const entries = ["src/cli.ts", "src/index.ts", "src/bridge/ingest/thread.ts"];
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -30,7 +34,7 @@ const confined: Record<string, (file: string) => boolean> = {
 const sources = typescriptFiles("src");
 const everything = [
   ...sources,
-  ...["test", "harness", "bench", "scripts", "examples"].flatMap(typescriptFiles),
+  ...["client", "test", "harness", "bench", "scripts", "examples"].flatMap(typescriptFiles),
 ];
 
 function typescriptFiles(directory: string): string[] {
@@ -62,10 +66,29 @@ function layerOf(file: string): Layer {
 /** Imports of `file` that point to a layer further out. */
 function upwardImports(file: string): string[] {
   const own = layers.indexOf(layerOf(file));
+  return targets(file).filter((target) => layers.indexOf(layerOf(target)) < own);
+}
+
+/** The files of this repository that `file` imports. */
+function targets(file: string): string[] {
   return imports(file)
     .filter((imported) => imported.startsWith("."))
-    .map((imported) => relative(root, resolve(root, dirname(file), imported)))
-    .filter((target) => layers.indexOf(layerOf(target)) < own);
+    .map((imported) => relative(root, resolve(root, dirname(file), imported)));
+}
+
+/** Chains of imports that lead back to where they began, each as one text. */
+function circles(files: readonly string[]): string[] {
+  const found: string[] = [];
+  const done = new Set<string>();
+  const visit = (file: string, path: readonly string[]): void => {
+    const at = path.indexOf(file);
+    if (at >= 0) found.push([...path.slice(at), file].join(" → "));
+    if (at >= 0 || done.has(file)) return;
+    for (const target of targets(file)) visit(target, [...path, file]);
+    done.add(file);
+  };
+  for (const file of files) visit(file, []);
+  return found;
 }
 
 function strayPackages(file: string): string[] {
@@ -120,6 +143,15 @@ describe("imports", () => {
     expect(offenders(sources, strayPackages)).toEqual([]);
   });
 
+  test("lead in no circle", () => {
+    expect(circles(sources)).toEqual([]);
+  });
+
+  test("reach every file of src/, from a program or from the package", () => {
+    const imported = new Set(sources.flatMap(targets));
+    expect(sources.filter((file) => !imported.has(file))).toEqual(entries);
+  });
+
   test("carry the extension of the file they mean", () => {
     const bare = (file: string) =>
       imports(file).filter((name) => name.startsWith(".") && !name.endsWith(".ts"));
@@ -130,6 +162,12 @@ describe("imports", () => {
 describe("sources", () => {
   test(`no function has more than ${FUNCTION_LINES_MAX} lines`, () => {
     expect(offenders(sources, longFunctions)).toEqual([]);
+  });
+
+  test(`no folder has more than ${FOLDER_FILES_MAX} files`, () => {
+    const folders = [...new Set(sources.map(dirname))];
+    const count = (folder: string) => sources.filter((file) => dirname(file) === folder).length;
+    expect(folders.filter((folder) => count(folder) > FOLDER_FILES_MAX)).toEqual([]);
   });
 
   test(`no file has more than ${FILE_LINES_MAX} lines`, () => {

@@ -2,16 +2,16 @@
  * Commands from argument bytes to reply bytes, on a real store in a directory of its own that has collection "c" of two dimensions under
  * L2. Replies are written as their RESP3 lines, one space for each line end.
  */
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect } from "vitest";
 import { execute, type Outcome } from "../../src/commands/execute.ts";
 import { Catalog } from "../../src/engine/catalog.ts";
+import { fp32 } from "./fp32.ts";
 
 export type Word = string | number | Uint8Array;
-
-export const blob = (...components: number[]): Buffer => Buffer.from(new Float32Array(components).buffer);
 
 export class CommandStore {
   directory!: string;
@@ -62,7 +62,7 @@ export class CommandStore {
   state = async (): Promise<string[]> => {
     const { run } = this;
     const keys = await run("SCAN", "c", 0, "COUNT", 1000);
-    const vectors = await run("SEARCH", "c", "FP32", blob(0, 0), "COUNT", 1000, "WITHDISTANCES", "WITHATTRS");
+    const vectors = await run("SEARCH", "c", "FP32", fp32(0, 0), "COUNT", 1000, "WITHDISTANCES", "WITHATTRS");
     return [await run("LIST"), await run("CARD", "c"), keys, vectors];
   };
 }

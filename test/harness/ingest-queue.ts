@@ -1,5 +1,7 @@
 /** The ingest queue as a producer sees it: BullMQ's own Queue. */
+
 import { Queue } from "bullmq";
+import { fp32 } from "./fp32.ts";
 import { until } from "./serving.ts";
 
 export interface IngestReturn {
@@ -30,5 +32,4 @@ export async function ingest(queue: Queue, data: unknown, options = {}): Promise
 }
 
 /** What a producer sends as a vector. */
-export const base64 = (...components: number[]): string =>
-  Buffer.from(new Float32Array(components).buffer).toString("base64");
+export const base64 = (...components: number[]): string => fp32(...components).toString("base64");

@@ -13,7 +13,6 @@ import type { Follow } from "../../engine/options.ts";
 import type { Logger } from "../../log.ts";
 import { followsKey, syncedKey } from "../redis/keys.ts";
 import { runScript } from "../redis/script.ts";
-import { usable } from "../requests/sources.ts";
 import { Resync, synced } from "./resync.ts";
 
 /** Between two looks at all keys of one collection: what made the first one futile (a full disk) may need time to pass. */
@@ -57,7 +56,7 @@ export class Follows {
 
   /** For VSTORE.INFO of one collection. */
   facts(name: string | undefined): Record<string, string | number> {
-    const collection = name === undefined ? undefined : usable(this.#catalog, name);
+    const collection = name === undefined ? undefined : this.#catalog.find(name);
     if (collection?.options.follow === undefined) return {};
     const { prefix, hash } = collection.options.follow;
     const running = this.#running?.collection === collection ? this.#running : undefined;
@@ -71,9 +70,9 @@ export class Follows {
 
   /** What a damaged collection follows nobody can tell; its keys go on into its log. */
   #isToStay(name: string): boolean {
-    const collection = usable(this.#catalog, name);
+    const collection = this.#catalog.find(name);
     if (collection !== undefined) return collection.options.follow !== undefined;
-    return this.#catalog.names().includes(name);
+    return this.#catalog.has(name);
   }
 
   async #lookAfter(following: readonly Collection[]): Promise<void> {

@@ -9,10 +9,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import type { Collection } from "../../engine/collection.ts";
+import { codeOf } from "../redis/error-code.ts";
 import { lastId } from "../redis/key-state.ts";
 import { logStream, syncedKey } from "../redis/keys.ts";
 import { runScript } from "../redis/script.ts";
-import { positionOf } from "../requests/sources.ts";
 
 export const synced = "synced";
 const running = "running";
@@ -64,7 +64,7 @@ export class Resync {
     const log = logStream(this.collection.name);
     const end = await lastId(this.#redis, log);
     if (end === undefined) throw new Error(`${log} is missing`);
-    const isThereMore = () => this.#redis.xrange(log, `(${positionOf(this.collection)}`, end, "COUNT", 1);
+    const isThereMore = () => this.#redis.xrange(log, `(${this.collection.position}`, end, "COUNT", 1);
     while ((await isThereMore()).length > 0) await this.#pause();
   }
 
@@ -102,7 +102,7 @@ export class Resync {
         await this.#redis.call("VSTORE.RESYNC", this.collection.name, which, ...keys);
         return;
       } catch (error) {
-        if (!(error as Error).message.startsWith("BUSY")) throw error;
+        if (codeOf(error) !== "BUSY") throw error;
         await this.#pause();
       }
     }

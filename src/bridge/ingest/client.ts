@@ -5,9 +5,10 @@
  * through this are idempotent.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { type Redis, ReplyError } from "ioredis";
+import type { Redis } from "ioredis";
 import type { Logger } from "../../log.ts";
 import { connect } from "../redis/connection.ts";
+import { codeOf } from "../redis/error-code.ts";
 
 /** Refusals that say nothing about the request: the module's own, and those of a Redis that cannot write just now. */
 const passingCodes = new Set([
@@ -81,5 +82,6 @@ export class IngestClient {
 
 /** What is no answer at all is a connection that was lost. */
 function passes(error: Error): boolean {
-  return !(error instanceof ReplyError) || passingCodes.has(error.message.split(" ", 1)[0]!);
+  const code = codeOf(error);
+  return code === undefined || passingCodes.has(code);
 }

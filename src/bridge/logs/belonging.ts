@@ -11,7 +11,6 @@ import { compareIds } from "../../engine/log-id.ts";
 import { assertType, lastId } from "../redis/key-state.ts";
 import { collectionsKey, followsKey, logStream, storeKey, syncedKey } from "../redis/keys.ts";
 import { runScript } from "../redis/script.ts";
-import { positionOf, usable } from "../requests/sources.ts";
 
 /**
  * Names the collections that Redis still has and the files have dropped.
@@ -25,9 +24,9 @@ export async function checkFiles(redis: Redis, catalog: Catalog): Promise<string
   const known = new Set(catalog.names());
   const dropped: string[] = [];
   for (const [name, begin] of Object.entries(await redis.hgetall(collectionsKey))) {
-    const collection = usable(catalog, name);
-    if (collection !== undefined && compareIds(positionOf(collection), begin) < 0) {
-      throw notCovered(name, begin, `end at ${positionOf(collection)}`);
+    const collection = catalog.find(name);
+    if (collection !== undefined && compareIds(collection.position, begin) < 0) {
+      throw notCovered(name, begin, `end at ${collection.position}`);
     }
     if (known.has(name)) continue;
     if (!isPaired || !(await wasDropped(redis, catalog, name, begin)))

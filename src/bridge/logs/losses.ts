@@ -5,7 +5,6 @@
  */
 import type { Collection } from "../../engine/collection.ts";
 import type { Logger } from "../../log.ts";
-import { positionOf } from "../requests/sources.ts";
 
 export class LogLosses {
   readonly #log: Logger;
@@ -18,7 +17,7 @@ export class LogLosses {
   /** @param last last id of the log that Redis has; undefined when it has none */
   report(collection: Collection, last: string | undefined): void {
     const { name, createdId } = collection;
-    const end = positionOf(collection);
+    const end = collection.position;
     if (last === undefined && end === createdId) return; // a new one
     this.#byCollection.set(name, (this.#byCollection.get(name) ?? 0) + 1);
     const details = { collection: name, log_ends_at: last ?? "nothing", files_end_at: end };

@@ -18,7 +18,6 @@ import {
   syncedKey,
 } from "../redis/keys.ts";
 import { runScript } from "../redis/script.ts";
-import { positionOf, usable } from "../requests/sources.ts";
 import { checkFiles, pair } from "./belonging.ts";
 import type { LogLosses } from "./losses.ts";
 
@@ -49,8 +48,7 @@ export async function restoreLogs(redis: Redis, catalog: Catalog, losses: LogLos
 export async function endsOfDamaged(redis: Redis, catalog: Catalog): Promise<Map<string, string>> {
   const ends = new Map<string, string>();
   for (const name of catalog.names()) {
-    if (usable(catalog, name) === undefined)
-      ends.set(name, (await lastId(redis, logStream(name))) ?? FIRST_ID);
+    if (catalog.find(name) === undefined) ends.set(name, (await lastId(redis, logStream(name))) ?? FIRST_ID);
   }
   return ends;
 }
@@ -70,7 +68,7 @@ export async function alignLog(redis: Redis, collection: Collection, losses: Log
   const moved = await align(
     redis,
     stream,
-    () => positionOf(collection),
+    () => collection.position,
     async (last) => {
       losses.report(collection, last);
       await redis.hdel(syncedKey, name); // what happened to its keys may have been in what is lost
@@ -96,7 +94,7 @@ export async function alignLog(redis: Redis, collection: Collection, losses: Log
  */
 async function hasSeen(redis: Redis, collection: Collection): Promise<boolean> {
   const { name } = collection;
-  const position = positionOf(collection);
+  const position = collection.position;
   if ((await redis.hget(collectionsKey, name)) === position) return true;
   return (await redis.xrange(logStream(name), position, position)).length > 0;
 }

@@ -13,10 +13,10 @@ export function pollBusily(arrival: Promise<unknown>, us: number): void {
   if (!hasCoreToSpare) return;
   const end = performance.now() + us / 1000;
   let arrived = false;
-  const settle = () => {
+  const markArrived = () => {
     arrived = true;
   };
-  arrival.then(settle, settle);
+  arrival.then(markArrived, markArrived);
   const turn = () => {
     if (!arrived && performance.now() < end) setImmediate(turn);
   };

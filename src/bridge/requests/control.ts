@@ -16,7 +16,6 @@ import { alignLog, expectDrop, forgetCollection, restoreLogs } from "../logs/rec
 import { type Answers, refusal } from "./answers.ts";
 import type { Request } from "./request.ts";
 import { namedCollection } from "./routing.ts";
-import { usable } from "./sources.ts";
 
 /** How often the logs are looked for. */
 const watchMs = 1_000;
@@ -57,7 +56,7 @@ export class Control {
 
   /** Gives a collection whose log has vanished its log back. */
   async restoreLog(name: string | undefined): Promise<void> {
-    const collection = name === undefined ? undefined : usable(this.#catalog, name);
+    const collection = name === undefined ? undefined : this.#catalog.find(name);
     if (collection !== undefined) await alignLog(this.#redis, collection, this.#losses);
   }
 
@@ -73,7 +72,7 @@ export class Control {
   }
 
   async #run(request: Request, collection: string): Promise<Outcome> {
-    const isUsable = usable(this.#catalog, collection) !== undefined;
+    const isUsable = this.#catalog.find(collection) !== undefined;
     if (isUsable && commands.get(request.name)?.route === "log") return logWasMissing(collection);
     if (request.name === "DROP" && this.#exists(collection)) await expectDrop(this.#redis, collection);
     const outcome = await this.#execute(request);
@@ -96,7 +95,7 @@ export class Control {
 
   /** Damaged ones exist too. */
   #exists(collection: string): boolean {
-    return this.#catalog.names().includes(collection);
+    return this.#catalog.has(collection);
   }
 }
 

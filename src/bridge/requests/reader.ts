@@ -6,6 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { compareIds } from "../../engine/log-id.ts";
 import type { Obstructions } from "../logs/obstructions.ts";
+import { codeOf } from "../redis/error-code.ts";
 import { decodeEntry, type Request } from "./request.ts";
 import type { Source, Sources } from "./sources.ts";
 
@@ -61,7 +62,7 @@ export class Reader {
     try {
       return (await this.#redis.callBuffer("XREAD", ...args)) as RawReply;
     } catch (error) {
-      if (!String(error).includes("WRONGTYPE")) throw error;
+      if (codeOf(error) !== "WRONGTYPE") throw error;
       await this.#obstructions.find(all.map(({ stream }) => stream));
       return this.#xread(count, waits);
     }

@@ -11,6 +11,7 @@ import type { RedisValue } from "../../commands/command.ts";
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import { connect } from "../redis/connection.ts";
+import { codeOf } from "../redis/error-code.ts";
 import { Limiter } from "./limiter.ts";
 
 /** Searches whose values are being read: what they hold in memory at most is so many times valuesBytesMax. */
@@ -95,10 +96,10 @@ function decode(value: RawValue, fields: readonly Uint8Array[]): RedisValue {
 
 /** An answer of Redis is an error with its code in front; anything else says that there was none. */
 function asRefusal(error: Error, redis: Redis | undefined): VstoreError {
-  if (error.message.startsWith("LIMIT")) {
+  if (codeOf(error) === "LIMIT") {
     const what = `the values of the results are more than ${limits.valuesBytesMax} bytes`;
     return new VstoreError("LIMIT", `${what}; ask for fewer results, or for FIELDS of them`);
   }
-  const isAnswer = redis?.status === "ready" && error.name === "ReplyError";
+  const isAnswer = redis?.status === "ready" && codeOf(error) !== undefined;
   return new VstoreError(isAnswer ? "ERR" : "TRYAGAIN", `the values could not be read: ${error.message}`);
 }

@@ -3,8 +3,7 @@
  * every collection. Written by the reader (positions) and by the loop (`follow`, when collections come and go).
  */
 import type { Catalog } from "../../engine/catalog.ts";
-import type { Collection } from "../../engine/collection.ts";
-import { FIRST_ID, laterId } from "../../engine/log-id.ts";
+import { FIRST_ID } from "../../engine/log-id.ts";
 import { controlStream, logStream, queriesStream } from "../redis/keys.ts";
 
 export interface Source {
@@ -33,8 +32,7 @@ export class Sources {
     const wanted = [source("control", controlStream, "", FIRST_ID)];
     for (const name of this.#catalog.names()) {
       // A log goes on where the files end. What is still in the other streams was not answered yet.
-      const collection = usable(this.#catalog, name);
-      const position = collection ? positionOf(collection) : this.#endsOfDamaged.get(name);
+      const position = this.#catalog.find(name)?.position ?? this.#endsOfDamaged.get(name);
       wanted.push(source("log", logStream(name), name, position ?? FIRST_ID));
       wanted.push(source("queries", queriesStream(name), name, FIRST_ID));
     }
@@ -48,16 +46,6 @@ export class Sources {
   all(): Source[] {
     return [...this.#byStream.values()];
   }
-}
-
-/** Id of the last log entry that the collection has seen; at first that of its CREATE. */
-export function positionOf(collection: Collection): string {
-  return laterId(collection.appliedId, collection.createdId);
-}
-
-/** Undefined for a collection that does not exist or is damaged. */
-export function usable(catalog: Catalog, name: string): Collection | undefined {
-  return catalog.collections().find((each) => each.name === name);
 }
 
 function source(kind: Source["kind"], stream: string, collection: string, last: string): Source {

@@ -13,7 +13,7 @@ import { type Answers, refusal } from "./answers.ts";
 import type { Delivery } from "./reader.ts";
 import type { Request } from "./request.ts";
 import { faultOf } from "./routing.ts";
-import { positionOf, type Source, usable } from "./sources.ts";
+import type { Source } from "./sources.ts";
 
 export class Writes {
   readonly #catalog: Catalog;
@@ -39,9 +39,9 @@ export class Writes {
    * @throws {VstoreError} FULL, when there is no room for a write that may have been acknowledged
    */
   async apply({ source, requests }: Delivery, replays: boolean): Promise<void> {
-    const collection = usable(this.#catalog, source.collection);
+    const collection = this.#catalog.find(source.collection);
     for (const request of requests) {
-      if (collection !== undefined && compareIds(request.id, positionOf(collection)) <= 0) continue;
+      if (collection !== undefined && compareIds(request.id, collection.position) <= 0) continue;
       failPoint("write-before-apply");
       const started = this.#applyOne(source, collection, request, replays);
       failPoint("write-before-answer");

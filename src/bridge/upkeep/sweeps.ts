@@ -61,7 +61,7 @@ export class Sweeps {
   }
 
   async #ask({ name, lifetimes }: Collection): Promise<void> {
-    await lifetimes.settle();
+    await lifetimes.hideExpired();
     const entries = Math.min(Math.ceil(lifetimes.expired / sweepKeysMax), entriesMax);
     for (let i = 0; i < entries; i++) {
       // A log that was dropped, or has vanished, must not come into being again by this.

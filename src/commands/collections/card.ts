@@ -13,7 +13,7 @@ export const card = define({
   replyType: "number",
   async run({ catalog }, input) {
     const target = catalog.get(input.collection);
-    await target.lifetimes.settle();
+    await target.lifetimes.hideExpired();
     return target.length;
   },
 });

@@ -14,7 +14,7 @@ export const info = define({
   replyType: "Map<string, Text | number>",
   async run({ catalog, logFacts }, { collection: name }) {
     const wanted = name === undefined ? catalog.collections() : [catalog.get(name)];
-    for (const each of wanted) await each.lifetimes.settle();
+    for (const each of wanted) await each.lifetimes.hideExpired();
     const stats = name === undefined ? catalog.stats() : catalog.get(name).stats();
     const facts = { ...stats, ...logFacts?.(name) };
     return new Map(Object.entries(facts).map(([name, fact]) => [name, toReply(fact)]));

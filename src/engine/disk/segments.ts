@@ -126,7 +126,7 @@ export class Segments {
   }
 
   /** Waits for a segment that is being filled. */
-  async settle(): Promise<void> {
+  async grown(): Promise<void> {
     await this.#growth?.catch(() => {});
   }
 

@@ -10,7 +10,7 @@ import type { Segments } from "../disk/segments.ts";
 import { failPoint } from "../fail-point.ts";
 import { saveIndex } from "../index/index-file.ts";
 import type { Generation } from "./generation.ts";
-import type { Parts } from "./recovery.ts";
+import type { Parts } from "./parts.ts";
 
 /** The index is saved when its watermark has risen by this share, and by this many slots, since it last was. */
 const INDEX_GROWTH_MIN = { share: 0.2, slots: 1_000 } as const;
@@ -69,7 +69,7 @@ export class Checkpointer {
   }
 
   /** Waits for what is under way. */
-  async settle(): Promise<void> {
+  async idle(): Promise<void> {
     await this.#saving;
     await this.#turn;
   }

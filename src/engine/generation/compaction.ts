@@ -18,7 +18,8 @@ import { NONE } from "../slots/key-table.ts";
 import { DEADLINE_RECORD_BYTES, putBytes, REMOVE_BYTES } from "../slots/keys.ts";
 import { TimeSlice } from "../time-slice.ts";
 import type { Generation } from "./generation.ts";
-import { createEmptyFiles, openGeneration, type Parts, type Warn } from "./recovery.ts";
+import type { Parts, Warn } from "./parts.ts";
+import { createEmptyFiles, openGeneration } from "./recovery.ts";
 
 /** Slots that may be left for the switch itself, which holds everything else up. */
 const REST_SLOTS_MAX = 500;

@@ -8,7 +8,7 @@ import { Searcher } from "../index/searcher.ts";
 import { attributesBytes } from "../slots/attributes.ts";
 import { Expiry } from "../slots/expiry.ts";
 import { NONE } from "../slots/key-table.ts";
-import type { Parts } from "./recovery.ts";
+import type { Parts } from "./parts.ts";
 
 export interface GenerationHooks {
   /** Every slot that existed when the index was last asked to grow is in it. */
@@ -123,7 +123,7 @@ export class Generation {
     await this.indexer.close();
     await this.searcher.idle();
     this.indexer.index.close();
-    await segments.settle();
+    await segments.grown();
     segments.close();
     keys.log.close();
     attributes.log.close();

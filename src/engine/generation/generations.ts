@@ -9,7 +9,8 @@ import { failPoint } from "../fail-point.ts";
 import { Checkpointer, type CheckpointReport } from "./checkpoint.ts";
 import { Compaction } from "./compaction.ts";
 import { Generation } from "./generation.ts";
-import { type Parts, removeOtherGenerations, type Warn } from "./recovery.ts";
+import type { Parts, Warn } from "./parts.ts";
+import { removeOtherGenerations } from "./recovery.ts";
 
 export interface GenerationsHooks {
   /** Id of the last log entry that was run. */
@@ -76,7 +77,7 @@ export class Generations {
 
   async abandon(): Promise<void> {
     await this.#stop();
-    await this.#checkpointer.settle();
+    await this.#checkpointer.idle();
     await this.#current.close();
   }
 

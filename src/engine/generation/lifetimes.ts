@@ -78,11 +78,11 @@ export class Lifetimes {
   }
 
   /** After it, what is read of all keys together need not look for those that have expired: there may be millions. */
-  async settle(): Promise<void> {
+  async hideExpired(): Promise<void> {
     if (this.expiring === 0) return;
-    for (let settled: Generation | undefined; settled !== this.#generation(); ) {
-      settled = this.#generation();
-      await settled.expiry.settle();
+    for (let done: Generation | undefined; done !== this.#generation(); ) {
+      done = this.#generation();
+      await done.expiry.hideExpired();
     }
   }
 }

@@ -17,32 +17,12 @@ import {
 import { removeSegmentsFrom, Segments } from "../disk/segments.ts";
 import { loadIndex } from "../index/index-file.ts";
 import { type IndexChoice, indexKind } from "../index/kinds.ts";
-import type { VectorIndex, VectorIndexKind } from "../index/vector-index.ts";
+import type { VectorIndexKind } from "../index/vector-index.ts";
 import type { CollectionOptions } from "../options.ts";
 import { Attributes } from "../slots/attributes.ts";
 import { Bitmap } from "../slots/bitmap.ts";
 import { Keys } from "../slots/keys.ts";
-
-/** Everything a collection keeps in files and rebuilds from them. */
-export interface Parts {
-  /** Of the collection: where the manifest is. */
-  readonly directory: string;
-  /** Of this generation: where everything else is. */
-  readonly files: string;
-  /** The manifest that the files were read from. */
-  readonly manifest: Manifest;
-  readonly segments: Segments;
-  readonly keys: Keys;
-  readonly attributes: Attributes;
-  /** Slots that are alive. */
-  readonly live: Bitmap;
-  readonly indexKind: VectorIndexKind;
-  readonly index: VectorIndex;
-  /** Slots below it are in the index or dead. */
-  readonly watermark: number;
-}
-
-export type Warn = (message: string, details?: object) => void;
+import type { Parts, Warn } from "./parts.ts";
 
 /** Writes the files of an empty collection into an empty directory. */
 export async function createFiles(

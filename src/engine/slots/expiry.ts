@@ -99,7 +99,7 @@ export class Expiry {
    * Hides what has expired by now, in slices: a million keys may expire in the same moment. What is read of all slots
    * together is then at hand.
    */
-  async settle(): Promise<void> {
+  async hideExpired(): Promise<void> {
     const slice = new TimeSlice();
     while (this.#hide(BATCH_SLOTS)) if (slice.spent) await slice.pause();
   }

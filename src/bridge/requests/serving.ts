@@ -1,0 +1,79 @@
+/** The way of a request through the sidecar, put together: from the streams to the loop, and from there to the outbox. */
+import type { Catalog } from "../../engine/catalog.ts";
+import type { Collection } from "../../engine/collection.ts";
+import type { Logger } from "../../log.ts";
+import type { Follows } from "../follow/follows.ts";
+import type { LogLosses } from "../logs/losses.ts";
+import { Obstructions } from "../logs/obstructions.ts";
+import { endsOfDamaged } from "../logs/reconcile.ts";
+import type { Session } from "../session/session.ts";
+import { Answers } from "./answers.ts";
+import { Control } from "./control.ts";
+import { Loop } from "./loop.ts";
+import type { Outbox } from "./outbox.ts";
+import { Reader } from "./reader.ts";
+import { Values } from "./redis-values.ts";
+import type { Request } from "./request.ts";
+import { Sources } from "./sources.ts";
+import { Writes } from "./writes.ts";
+
+export interface ServingParts {
+  readonly session: Session;
+  readonly catalog: Catalog;
+  readonly losses: LogLosses;
+  readonly follows: Follows;
+  readonly outbox: Outbox;
+  readonly url: string;
+  /** How long the next request is polled for before the process sleeps, in microseconds. */
+  readonly busyPollUs: number;
+  readonly log: Logger;
+  /** Throws when another sidecar may be serving by now. */
+  readonly assertLeader: () => void;
+  /** Hears the size of every log entry that was applied. */
+  readonly onApplied: (collection: Collection, bytes: number) => void;
+  /** Called when collections came or went. */
+  readonly onCatalogChange: () => void;
+}
+
+export async function createLoop(parts: ServingParts): Promise<Loop> {
+  const { session, catalog, losses, follows, outbox, log } = parts;
+  const { writer, reader } = session;
+  const sources = new Sources(catalog, await endsOfDamaged(writer, catalog));
+  const obstructions = new Obstructions(reader, log);
+  const answers = new Answers(outbox);
+  const context = contextOf(parts, obstructions);
+  return new Loop({
+    reader: new Reader(reader, sources, obstructions),
+    writes: new Writes(catalog, answers, context, parts.onApplied),
+    control: new Control(writer, catalog, answers, context, losses, follows),
+    answers,
+    outbox,
+    busyPollUs: parts.busyPollUs,
+    context,
+    assertLeader: parts.assertLeader,
+    onCatalogChange: () => {
+      sources.follow();
+      parts.onCatalogChange();
+    },
+  });
+}
+
+/** What a command is given beside its arguments. */
+function contextOf(parts: ServingParts, obstructions: Obstructions) {
+  const { session, catalog, losses, follows, url, log } = parts;
+  const values = new Values(url, session.signal);
+  const database = session.writer.options.db ?? 0;
+  return ({ id }: Request) => ({
+    catalog,
+    id,
+    database,
+    logFacts: (name?: string) => ({
+      ...losses.facts(name),
+      ...obstructions.facts(name),
+      ...follows.facts(name),
+    }),
+    values: values.read.bind(values),
+    onUnexpectedError: (error: unknown, command: string) =>
+      log.error({ err: error, command }, "unexpected error"),
+  });
+}

@@ -1,0 +1,115 @@
+/**
+ * What the leader does beside serving: checkpoints, trimming, compactions and the removal of expired keys. Serving works
+ * without it, as on a follower: then nothing is trimmed, and the files are its own affair.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import type { Catalog } from "../../engine/catalog.ts";
+import type { Collection } from "../../engine/collection.ts";
+import type { Logger } from "../../log.ts";
+import { connect } from "../redis/connection.ts";
+import type { Heartbeat } from "../session/heartbeat.ts";
+import type { Session } from "../session/session.ts";
+import { Checkpointer } from "./checkpointer.ts";
+import { Compactions } from "./compactions.ts";
+import { Schedule } from "./schedule.ts";
+import { Sweeps } from "./sweeps.ts";
+import { Trimmer } from "./trimmer.ts";
+
+/** BullMQ's own shutdown may hang when its connections have died. */
+const stopMsMax = 2_000;
+
+export interface UpkeepOptions {
+  readonly url: string;
+  readonly checkpointIntervalMs: number;
+  /** Bytes of log applied since the last checkpoint that bring the next one forward. */
+  readonly checkpointLogBytes: number;
+  readonly log: Logger;
+}
+
+export class Upkeep {
+  readonly #session: Session;
+  readonly #catalog: Catalog;
+  readonly #options: UpkeepOptions;
+  readonly #trimmer: Trimmer;
+  readonly #checkpointer: Checkpointer;
+  #schedule: Schedule | undefined;
+  #compactions: Compactions | undefined;
+  #sweeps: Sweeps | undefined;
+  #starting: Promise<void> = Promise.resolve();
+
+  constructor(session: Session, catalog: Catalog, options: UpkeepOptions) {
+    this.#session = session;
+    this.#catalog = catalog;
+    this.#options = options;
+    this.#trimmer = new Trimmer(session.writer, catalog);
+    this.#checkpointer = new Checkpointer(catalog, {
+      logBytesMax: options.checkpointLogBytes,
+      intervalMs: options.checkpointIntervalMs,
+      log: options.log,
+      afterwards: () => this.#trimmer.trim(),
+    });
+  }
+
+  /** What is due by time and not by a job, so that it happens without BullMQ too. */
+  beatWith(heartbeat: Heartbeat): void {
+    heartbeat.everyBeat(() => this.#trimmer.trim());
+    heartbeat.everyBeat(() => this.#checkpointer.catchUp());
+    heartbeat.everyBeat(async () => this.#sweeps?.follow());
+  }
+
+  /** Counts log bytes that were applied; many of them bring the next checkpoint forward. */
+  count(collection: Collection, bytes: number): void {
+    this.#checkpointer.count(collection, bytes);
+  }
+
+  /** Starts the jobs in the background: clients are served meanwhile, and without them. */
+  start(): void {
+    this.#starting = this.#start();
+  }
+
+  /** Makes the schedules follow the collections that exist now. */
+  followCatalog(): void {
+    this.#schedule?.follow(this.#names());
+  }
+
+  /** Resolves when the jobs have stopped, or after a named time. */
+  async stop(): Promise<void> {
+    const stopped = this.#starting.then(() => this.#stopJobs());
+    await Promise.race([stopped, delay(stopMsMax, undefined, { ref: false })]);
+  }
+
+  async #start(): Promise<void> {
+    const { url, checkpointIntervalMs, log } = this.#options;
+    try {
+      const redis = await connect(url, "vstore-bullmq", {
+        enableOfflineQueue: true,
+        socketTimeout: undefined,
+      });
+      this.#compactions = new Compactions(redis, this.#catalog, log);
+      this.#sweeps = new Sweeps(redis, this.#session.writer, this.#catalog, log);
+      const run = (collection: string) => this.#checkpointAndTidy(collection);
+      this.#schedule = new Schedule(redis, checkpointIntervalMs, run, log);
+      await this.#schedule.start(this.#names());
+    } catch (error) {
+      if (!this.#session.signal.aborted)
+        log.warn({ error: (error as Error).message }, "no checkpoint schedule");
+    }
+  }
+
+  /** The schedule last: the connection that all of them use goes with it. */
+  async #stopJobs(): Promise<void> {
+    await Promise.all([this.#compactions?.stop(), this.#sweeps?.stop()]);
+    await this.#schedule?.stop();
+  }
+
+  /** Dead slots are counted when the files are safe anyway. */
+  async #checkpointAndTidy(name: string): Promise<void> {
+    await this.#checkpointer.checkpoint(name);
+    const collection = this.#catalog.find(name);
+    if (collection !== undefined) await this.#compactions?.offer(collection);
+  }
+
+  #names(): string[] {
+    return this.#catalog.collections().map((each) => each.name);
+  }
+}

@@ -1,0 +1,28 @@
+/** What one generation of a collection consists of: the files that recovery opens and all else works on. */
+import type { Manifest } from "../disk/manifest.ts";
+import type { Segments } from "../disk/segments.ts";
+import type { VectorIndex, VectorIndexKind } from "../index/vector-index.ts";
+import type { Attributes } from "../slots/attributes.ts";
+import type { Bitmap } from "../slots/bitmap.ts";
+import type { Keys } from "../slots/keys.ts";
+
+/** Everything a collection keeps in files and rebuilds from them. */
+export interface Parts {
+  /** Of the collection: where the manifest is. */
+  readonly directory: string;
+  /** Of this generation: where everything else is. */
+  readonly files: string;
+  /** The manifest that the files were read from. */
+  readonly manifest: Manifest;
+  readonly segments: Segments;
+  readonly keys: Keys;
+  readonly attributes: Attributes;
+  /** Slots that are alive. */
+  readonly live: Bitmap;
+  readonly indexKind: VectorIndexKind;
+  readonly index: VectorIndex;
+  /** Slots below it are in the index or dead. */
+  readonly watermark: number;
+}
+
+export type Warn = (message: string, details?: object) => void;
