@@ -11,18 +11,18 @@ DATA_DIR ?= ./data
 SOURCES := $(shell find src client -name '*.ts')
 # npm writes this file itself at the end of an installation.
 PACKAGES := node_modules/.package-lock.json
-# The index as an addon. Without a C++ compiler there is none, and the portable index is used.
+# The index, and locks and mappings of files. Without a C++ compiler there is none, and what is portable is used.
 ADDON := build/Release/vstore.node
 ADDON_SOURCES := binding.gyp $(wildcard native/*.cc native/*.h)
 # Without VSTORE_REDIS_URL vstore starts a Redis of its own, so one has to be installed.
 REDIS := $(if $(VSTORE_REDIS_URL),,redis)
 
-.PHONY: run test torture build bench clean help redis newer-server module
+.PHONY: run test torture build bench clean help redis newer-server nodes module
 
 run: build $(REDIS) ## start the store and load the sample
 	@exec scripts/foreground.sh node dist/cli.js serve --sample --port $(PORT) --data-dir "$(DATA_DIR)"
 
-test: build redis newer-server ## run every test
+test: build redis newer-server nodes ## run every test
 	npx vitest run
 
 # CYCLES, MUTATIONS and SEED are optional: 1,000, 1,000,000 and a random one. FROM is the first mutation's number:
@@ -51,9 +51,10 @@ $(PACKAGES): package-lock.json
 	npm ci
 	@touch $@
 
-# npm ci makes it too; this is for whoever changes its sources.
+# npm ci makes it too; this is for a change of its sources. What the compiler says is shown when it fails.
 $(ADDON): $(ADDON_SOURCES) | $(PACKAGES)
-	npm run --silent install
+	@echo "building the addon"
+	@output=$$(npm run --silent build:addon 2>&1) || { echo "$$output"; echo "the addon is not built; vstore does without where it can"; }
 
 module:
 	@$(MAKE) --no-print-directory -C redis
@@ -63,3 +64,6 @@ redis:
 
 newer-server: redis
 	@scripts/ensure-newer-server.sh
+
+nodes:
+	@scripts/ensure-nodes.sh

@@ -4,6 +4,7 @@
       "target_name": "vstore",
       "sources": [
         "native/addon.cc",
+        "native/files.cc",
         "native/native_graph.cc",
         "native/environment.cc",
         "native/search.cc",

@@ -20,6 +20,8 @@ export interface SidecarOptions {
   args?: string[];
   /** A program, and its arguments, that runs the rest of its command line in its own place, such as setpriv. */
   through?: string[];
+  /** The Node that runs it; without it the one of the tests. */
+  node?: string;
   /** Added to an environment without any VSTORE_ variable. */
   env?: Record<string, string>;
 }
@@ -111,12 +113,13 @@ export function startSidecar({
   dataDir,
   args = [],
   through = [],
+  node = process.execPath,
   env = {},
 }: SidecarOptions = {}): SidecarProcess {
   if (!existsSync(programPath)) throw new Error(`${programPath} is missing: run make build`);
   const directory = dataDir ?? mkdtempSync(join(tmpdir(), "vstore-data-"));
   const redis = redisUrl === undefined ? [] : ["--redis-url", redisUrl];
-  const serve = [process.execPath, programPath, "serve", "--data-dir", directory, ...redis, ...args];
+  const serve = [node, programPath, "serve", "--data-dir", directory, ...redis, ...args];
   const [command, ...rest] = [...through, ...serve];
   const child = spawn(command!, rest, {
     stdio: ["ignore", "pipe", "pipe"],

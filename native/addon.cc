@@ -1,4 +1,5 @@
-/** What JavaScript sees: the graph's class, and the kernels for the tests that compare them. */
+/** What JavaScript sees: locks and mappings of files, the graph's class, and the kernels for the tests that compare them. */
+#include "files.h"
 #include "kernel_results.h"
 #include "native_graph.h"
 
@@ -24,6 +25,8 @@ Napi::Value runKernels(const Napi::CallbackInfo& info) {
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new std::shared_ptr<Environment>(std::make_shared<Environment>(env)));
   exports["Graph"] = NativeGraph::define(env);
+  exports["lockFile"] = Napi::Function::New<lockFile>(env);
+  exports["mapFile"] = Napi::Function::New<mapFile>(env);
   exports["kernelNames"] = Napi::Function::New<kernelNames>(env);
   exports["runKernels"] = Napi::Function::New<runKernels>(env);
   return exports;

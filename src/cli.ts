@@ -8,6 +8,7 @@ import { Command, CommanderError } from "commander";
 import { runBackup } from "./cli/backup.ts";
 import { exitCodeOf, exitCodes, tool } from "./cli/exit.ts";
 import { runInspect } from "./cli/inspect.ts";
+import { runModule } from "./cli/module.ts";
 import { runRestore } from "./cli/restore.ts";
 import { runServe } from "./cli/serve.ts";
 import { describeSetting, flagOf, settingNames } from "./cli/settings.ts";
@@ -21,6 +22,11 @@ async function main(): Promise<void> {
   addServe(program);
   addReaders(program);
   addCopiers(program);
+  program
+    .command("module")
+    .description("show where the Redis module is and how to load it; builds it first if need be")
+    .option("--print-path", "print the path and nothing else")
+    .action(tool(runModule));
   await program.parseAsync();
 }
 

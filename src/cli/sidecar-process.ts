@@ -5,8 +5,9 @@
 import { randomUUID } from "node:crypto";
 import { EmbeddedRedis } from "../bridge/redis/embedded-redis.ts";
 import { Sidecar } from "../bridge/sidecar.ts";
+import { remedy } from "../engine/addon.ts";
 import { Catalog } from "../engine/catalog.ts";
-import type { IndexChoice } from "../engine/index/kinds.ts";
+import { type IndexChoice, isNativeBuilt } from "../engine/index/kinds.ts";
 import type { Logger } from "../log.ts";
 import type { Settings } from "./settings.ts";
 
@@ -21,6 +22,9 @@ export interface ServeOptions {
 
 export async function serve(options: ServeOptions): Promise<void> {
   const { settings, log } = options;
+  if (settings.index === "auto" && !isNativeBuilt()) {
+    log.warn(`the native index is not built, so the slower portable one is used: ${remedy()}`);
+  }
   const files = new Files(settings.data_dir, settings.index, log);
   try {
     if (settings.redis_url === undefined) await serveOwnRedis(options, files);

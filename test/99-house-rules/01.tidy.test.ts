@@ -27,6 +27,7 @@ const confined: Record<string, (file: string) => boolean> = {
   ioredis: (file) => file.startsWith("src/bridge/"),
   bullmq: (file) => file.startsWith("src/bridge/"),
   "mmap-io": (file) => file === "src/engine/disk/mapping.ts",
+  "node-gyp-build": (file) => file === "src/engine/addon.ts",
   "hnswlib-node": (file) => file === "src/engine/index/hnswlib.ts",
   commander: (file) => file === "src/cli.ts",
 };

@@ -5,14 +5,15 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { access, mkdir, readFile, realpath } from "node:fs/promises";
+import { mkdir, readFile, realpath } from "node:fs/promises";
 import { connect as connectSocket } from "node:net";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import type { Logger } from "../../log.ts";
 import { connect } from "./connection.ts";
-import { hasModule, infoField, modulePath } from "./server.ts";
+import { ensureModule } from "./module-file.ts";
+import { hasModule, infoField } from "./server.ts";
 
 const host = "127.0.0.1";
 /** The first of them that is installed. */
@@ -66,8 +67,7 @@ export class EmbeddedRedis {
   }
 
   async #start(): Promise<number> {
-    await access(modulePath).catch(() => fail(`${modulePath} is missing; run 'make build'`));
-    const child = await this.#spawn();
+    const child = await this.#spawn(await ensureModule(this.#log));
     const isUp = await becomesTrue(
       async () => hasExited(child) || (await isListening(this.#port)),
       startMsMax,
@@ -77,9 +77,9 @@ export class EmbeddedRedis {
     return child.pid!;
   }
 
-  async #spawn(): Promise<ChildProcess> {
+  async #spawn(module: string): Promise<ChildProcess> {
     for (const program of this.#programs) {
-      const child = spawn(program, this.#arguments(), { stdio: "ignore", detached: true });
+      const child = spawn(program, this.#arguments(module), { stdio: "ignore", detached: true });
       const fault = await once(child, "spawn").then(
         () => undefined,
         (error: NodeJS.ErrnoException) => error,
@@ -91,13 +91,13 @@ export class EmbeddedRedis {
     return fail(`not found: ${tried}; install Redis 7.0 or Valkey 7.2, or newer, or set --redis-server`);
   }
 
-  #arguments(): string[] {
+  #arguments(module: string): string[] {
     return [
       ["--port", String(this.#port), "--bind", host, "--dir", this.#directory],
       // A client that asks and does not read must not fill the memory; one answer has at most 256 MiB.
       ["--client-output-buffer-limit", "normal 512mb 256mb 60"],
       ["--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction"],
-      ["--logfile", path.join(this.#directory, "redis.log"), "--loadmodule", modulePath],
+      ["--logfile", path.join(this.#directory, "redis.log"), "--loadmodule", module],
     ].flat();
   }
 

@@ -1,11 +1,7 @@
 /** What a Redis server must be before the sidecar works with it. */
-import { fileURLToPath } from "node:url";
 import type { Redis } from "ioredis";
 
 const majorVersionMin = 7;
-
-/** The module as `make build` leaves it, below the package's root. */
-export const modulePath = fileURLToPath(new URL("../../../redis/vstore.so", import.meta.url));
 
 /** @throws Error that says what to do, when the server is too old or has no vstore module. */
 export async function checkServer(redis: Redis): Promise<void> {
@@ -15,7 +11,7 @@ export async function checkServer(redis: Redis): Promise<void> {
   }
   if (!(await hasModule(redis))) {
     throw new Error(
-      `the Redis server has not loaded the vstore module; start it with --loadmodule ${modulePath} (a file on its own machine)`,
+      "the Redis server has not loaded the vstore module; `vstore module` builds it and says how to load it",
     );
   }
 }

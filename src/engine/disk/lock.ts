@@ -1,7 +1,8 @@
 /** One process per data directory: an exclusive flock, which the kernel releases however the process ends. */
+import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
-import { flockSync } from "fs-ext";
 import { VstoreError } from "../../errors.ts";
+import { findAddon, notBuilt } from "../addon.ts";
 import { ignoreFull, writeSync } from "./files.ts";
 import { LOCK_FILE } from "./names.ts";
 
@@ -14,7 +15,7 @@ export class DirectoryLock {
 
   /** @throws {VstoreError} LOCKED, with the holder's process id */
   static acquire(directory: string): DirectoryLock {
-    const descriptor = openLocked(directory, "a+", "exnb");
+    const descriptor = openLocked(directory, "a+");
     notePid(descriptor);
     return new DirectoryLock(descriptor);
   }
@@ -28,7 +29,7 @@ export class DirectoryLock {
   static acquireShared(directory: string): DirectoryLock | undefined {
     const path = `${directory}/${LOCK_FILE}`;
     if (!fs.existsSync(path)) return undefined;
-    return new DirectoryLock(openLocked(directory, "r", "shnb"));
+    return new DirectoryLock(openLocked(directory, "r"));
   }
 
   release(): void {
@@ -46,16 +47,36 @@ function notePid(descriptor: number): void {
   }
 }
 
-function openLocked(directory: string, flags: "a+" | "r", how: "exnb" | "shnb"): number {
+/** To write means to be alone, to read means that nobody writes. */
+function openLocked(directory: string, flags: "a+" | "r"): number {
   const path = `${directory}/${LOCK_FILE}`;
   const descriptor = fs.openSync(path, flags);
   try {
-    flockSync(descriptor, how);
-    return descriptor;
-  } catch (error) {
-    fs.closeSync(descriptor);
-    if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
+    if (lockFile(descriptor, flags === "a+")) return descriptor;
     const holder = fs.readFileSync(path, "utf8").trim();
     throw new VstoreError("LOCKED", `${directory} is in use by process ${holder}`);
+  } catch (error) {
+    fs.closeSync(descriptor);
+    throw error;
   }
 }
+
+type LockFile = (descriptor: number, exclusive: boolean) => boolean;
+
+/** False when another process has the lock. */
+const lockFile: LockFile = (descriptor, exclusive) =>
+  (findAddon<{ lockFile: LockFile }>()?.lockFile ?? portableLockFile)(descriptor, exclusive);
+
+/**
+ * By the program flock, where the addon is not built. It locks the open file that it inherits, and the lock is that
+ * file's: it outlives the program and ends with this process.
+ *
+ * @throws {VstoreError} ERR where there is no such program
+ */
+export const portableLockFile: LockFile = (descriptor, exclusive) => {
+  const inherited = 3;
+  const how = [exclusive ? "-x" : "-s", "-n", String(inherited)];
+  const { status, error } = spawnSync("flock", how, { stdio: ["ignore", "ignore", "ignore", descriptor] });
+  if (error !== undefined || (status !== 0 && status !== 1)) throw notBuilt("what locks a directory");
+  return status === 0;
+};

@@ -1,6 +1,7 @@
 /**
- * Memory-mapped files. The only file that knows mmap-io: the npm package of that name does not compile on
- * Node 20, so package.json takes the maintained fork under it.
+ * Memory-mapped files: by the addon, or by mmap-io where the addon is not built. The only file that knows mmap-io. The npm
+ * package of that name does not compile on Node 20, so package.json takes the maintained fork under it; that one does not
+ * compile on Node 24, so it is an optional dependency.
  *
  * A mapping lives until the garbage collector has found its buffer and every view on it unreachable: a slice
  * handed to a user stays valid after the collection is closed, even after its file is deleted.
@@ -8,19 +9,41 @@
 import { createRequire } from "node:module";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import { findAddon, notBuilt } from "../addon.ts";
 
-// Its types declare a default export; at run time the module is that object itself.
-const mmap = createRequire(import.meta.url)("mmap-io") as typeof import("mmap-io")["default"];
+type MapFile = (descriptor: number, bytes: number) => Buffer;
 
-/** The first `bytes` of the open file, readable and writable, shared with the file. */
-export function mapFile(descriptor: number, bytes: number): Buffer {
+let chosen: MapFile | undefined;
+
+/**
+ * The first `bytes` of the open file, readable and writable, shared with the file.
+ *
+ * @throws {VstoreError} ERR where nothing that maps files is built
+ */
+export const mapFile: MapFile = (descriptor, bytes) => {
+  chosen ??= findAddon<{ mapFile: MapFile }>()?.mapFile ?? portableMapFile();
+  return chosen(descriptor, bytes);
+};
+
+/** What mmap-io does. @throws {VstoreError} ERR where it is not built */
+export function portableMapFile(): MapFile {
+  const mmap = requireMmapIo();
   // 3 is PROT_READ | PROT_WRITE; the package's types know the number, not the expression.
-  return mmap.map(bytes, 3, mmap.MAP_SHARED, descriptor);
+  return (descriptor, bytes) => mmap.map(bytes, 3, mmap.MAP_SHARED, descriptor);
+}
+
+/** Its types declare a default export; at run time the module is that object itself. */
+function requireMmapIo(): typeof import("mmap-io")["default"] {
+  try {
+    return createRequire(import.meta.url)("mmap-io");
+  } catch {
+    throw notBuilt("what maps files into memory");
+  }
 }
 
 /**
- * Unmaps what nothing refers to any more, so that the disk space of deleted files returns. mmap-io leaves that to the
- * garbage collector, which does not know how much hangs on a small object, so it is asked.
+ * Unmaps what nothing refers to any more, so that the disk space of deleted files returns. The garbage collector does not
+ * know how much hangs on a small object, so it is asked.
  */
 export function releaseMappings(): void {
   setFlagsFromString("--expose-gc");

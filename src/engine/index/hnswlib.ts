@@ -4,13 +4,12 @@
  */
 import { createRequire } from "node:module";
 import type { HierarchicalNSW } from "hnswlib-node";
+import { notBuilt } from "../addon.ts";
 import { COMPONENT_BYTES } from "../disk/layout.ts";
 import type { CollectionOptions, Metric } from "../options.ts";
 import { Bitmap } from "../slots/bitmap.ts";
 import { TimeSlice } from "../time-slice.ts";
 import type { VectorSource } from "./vector-index.ts";
-
-const hnswlib = createRequire(import.meta.url)("hnswlib-node") as typeof import("hnswlib-node");
 
 /** Nodes the graph has room for at first; it doubles when they are used up. */
 const CAPACITY_MIN = 1024;
@@ -20,7 +19,16 @@ const LEVEL_SEED = 100;
 const SPACE = { COSINE: "cosine", L2: "l2", IP: "ip" } as const satisfies Record<Metric, string>;
 
 const emptyGraph = ({ metric, dimensions }: CollectionOptions) =>
-  new hnswlib.HierarchicalNSW(SPACE[metric], dimensions);
+  new (requireHnswlib().HierarchicalNSW)(SPACE[metric], dimensions);
+
+/** Only when it is needed: it is compiled too, and may not be there. @throws {VstoreError} ERR then */
+export function requireHnswlib(): typeof import("hnswlib-node") {
+  try {
+    return createRequire(import.meta.url)("hnswlib-node");
+  } catch {
+    throw notBuilt("the index, native or portable,");
+  }
+}
 
 export class HnswlibGraph {
   readonly #graph: HierarchicalNSW;

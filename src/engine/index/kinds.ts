@@ -1,6 +1,8 @@
 /** Which implementation of the index a collection gets. */
-import { VstoreError } from "../../errors.ts";
+import { findAddon } from "../addon.ts";
+import { portableMapFile } from "../disk/mapping.ts";
 import type { CollectionOptions } from "../options.ts";
+import { requireHnswlib } from "./hnswlib.ts";
 import { nativeKind } from "./native.ts";
 import { loadAddon } from "./native-addon.ts";
 import { portableKind } from "./portable.ts";
@@ -10,29 +12,17 @@ import type { VectorIndexKind } from "./vector-index.ts";
 export const indexChoices = ["auto", "native", "portable"] as const;
 export type IndexChoice = (typeof indexChoices)[number];
 
-/** @throws {VstoreError} ERR when the native index is asked for and was not built */
+/** @throws {VstoreError} ERR, with what to do, when nothing of what is asked for is built */
 export function assertAvailable(choice: IndexChoice): void {
-  if (choice !== "native" || isNativeBuilt()) return;
-  throw new VstoreError("ERR", "the native index was not built: `npm run install` says why");
+  if (choice === "native") loadAddon();
+  if (choice !== "portable" && isNativeBuilt()) return;
+  requireHnswlib();
+  if (!isNativeBuilt()) portableMapFile();
 }
+
+export const isNativeBuilt = (): boolean => findAddon() !== undefined;
 
 export function indexKind(options: CollectionOptions, choice: IndexChoice): VectorIndexKind {
   assertAvailable(choice);
   return choice !== "portable" && isNativeBuilt() ? nativeKind(options) : portableKind(options);
-}
-
-let isBuilt: boolean | undefined;
-
-function isNativeBuilt(): boolean {
-  isBuilt ??= canLoad();
-  return isBuilt;
-}
-
-function canLoad(): boolean {
-  try {
-    loadAddon();
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -1,13 +1,13 @@
 /**
  * The native graph: HNSW over int8, f16 or f32 codes on all cores, with exact distances from the mapped rows. The only
- * file that loads the addon of native/, and the one that checks what it is given: the addon trusts its arguments.
+ * file that uses the graph of the addon, and the one that checks what it is given: the addon trusts its arguments.
  *
  * A search answers as of the moment it was called. The calling thread takes part in
  * short searches for about a millisecond; all else happens on other threads, and the methods return at once.
  */
-import { createRequire } from "node:module";
-import { markAsUntransferable } from "node:worker_threads";
+import * as workerThreads from "node:worker_threads";
 import { limits } from "../../limits.ts";
+import { findAddon, notBuilt } from "../addon.ts";
 import type { Metric, Quantization } from "../options.ts";
 
 export interface GraphOptions {
@@ -84,12 +84,11 @@ interface Addon {
 const METRIC = { COSINE: 1, L2: 2, IP: 3 } as const satisfies Record<Metric, number>;
 const QUANTIZATION = { INT8: 1, F16: 2, F32: 3 } as const satisfies Record<Quantization, number>;
 
-/** From src/engine/index and from dist/engine/index alike. */
-const ADDON = "../../../build/Release/vstore.node";
-
-/** @throws when the addon was not built: there was no compiler at installation */
+/** @throws {VstoreError} ERR when it is not built */
 export function loadAddon(): Addon {
-  return createRequire(import.meta.url)(ADDON) as Addon;
+  const addon = findAddon<Addon>();
+  if (addon === undefined) throw notBuilt("the native index");
+  return addon;
 }
 
 export class NativeGraph {
@@ -155,7 +154,7 @@ export class NativeGraph {
       throw new TypeError("'rows' must be on an ArrayBuffer of fixed length");
     }
     if (firstSlot !== this.#rows) throw new RangeError(`'firstSlot' must be ${this.#rows}, got ${firstSlot}`);
-    markAsUntransferable(rows.buffer);
+    keepInPlace(rows.buffer);
     graph.addSegment(rows);
     this.#rows += rows.length / this.options.dimensions;
   }
@@ -221,6 +220,15 @@ export class NativeGraph {
     if (this.#closed) throw new Error("the graph was closed");
     return this.#graph;
   }
+}
+
+/**
+ * Node 22 marks mapped memory by itself. Marked again, Node 24 could not take it back at the end of a worker, and would
+ * abort the process.
+ */
+function keepInPlace(buffer: ArrayBuffer): void {
+  const { isMarkedAsUntransferable } = workerThreads as { isMarkedAsUntransferable?: (o: object) => boolean };
+  if (isMarkedAsUntransferable?.(buffer) !== true) workerThreads.markAsUntransferable(buffer);
 }
 
 function checkOptions({ dimensions, metric, M, efConstruction, quantization }: GraphOptions): void {

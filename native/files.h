@@ -1,0 +1,13 @@
+/** What Node's own file system has not: an advisory lock on an open file, and a file mapped into memory. */
+#pragma once
+#include <napi.h>
+
+namespace vstore {
+
+/** lockFile(descriptor, exclusive): whether the lock was free. Throws what flock says. */
+Napi::Value lockFile(const Napi::CallbackInfo& info);
+
+/** mapFile(descriptor, bytes): a Buffer, shared with the file, that is unmapped when JavaScript drops it. */
+Napi::Value mapFile(const Napi::CallbackInfo& info);
+
+}  // namespace vstore
