@@ -4,6 +4,7 @@ import struct
 import redis
 
 client = redis.Redis.from_url(os.environ.get("REDIS_URL", "redis://127.0.0.1:6379"), decode_responses=True)
+ANSWERS = "vstore:reply:tones"  # answers go to streams of this prefix only
 client.execute_command("VSTORE.CREATE", "tones", "DIM", 3, "METRIC", "L2", "NX")
 
 
@@ -26,8 +27,8 @@ def answer(stream, request):
 
 
 insert("ruby", 0.875, 0.0625, 0.375)  # does not wait
-print(answer("tones:answers", insert("jade", 0, 0.625, 0.5, reply="tones:answers")))
-print(answer("tones:answers", insert("mist", 0.75, 0.75, reply="tones:answers")))
+print(answer(ANSWERS, insert("jade", 0, 0.625, 0.5, reply=ANSWERS)))
+print(answer(ANSWERS, insert("mist", 0.75, 0.75, reply=ANSWERS)))
 
 insert("fog", 0.5)  # nobody waits for the refusal: it is in the errors stream
 (_, [(_, refused)]), = client.xread({"vstore:{tones}:errors": "0"}, block=5000)

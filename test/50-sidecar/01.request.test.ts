@@ -1,10 +1,9 @@
 /** Requests as stream entries, and the names of the streams; no Redis. */
 import { describe, expect, test } from "vitest";
 import {
-  bullPrefix,
   controlStream,
   errorsStream,
-  isOwnKey,
+  isReplyStream,
   logStream,
   queriesStream,
   tagOf,
@@ -29,8 +28,8 @@ describe("a request", () => {
   });
 
   test("of a stream client names the stream that wants the answer", () => {
-    const request = decode("cmd", "CARD", "reply", "answers", "0", "c");
-    expect(request.waiter).toEqual({ kind: "stream", key: Buffer.from("answers") });
+    const request = decode("cmd", "CARD", "reply", "vstore:reply:a", "0", "c");
+    expect(request.waiter).toEqual({ kind: "stream", key: Buffer.from("vstore:reply:a") });
     expect(request.args.map(String)).toEqual(["c"]);
   });
 
@@ -62,14 +61,14 @@ describe("a request", () => {
     expect(decode("cmd", "DEL", "client", "5", "9", "x").waiter).toEqual({ kind: "client" });
   });
 
-  test.each([controlStream, logStream("c"), queriesStream("c"), errorsStream("c"), "vstore:leader"])(
-    "must not have its answer written to %s",
-    (key) => {
-      const request = decode("cmd", "CARD", "reply", key, "0", "c");
-      expect(request.fault).toContain("own keys");
-      expect(request.waiter).toEqual({ kind: "nobody" });
-    },
-  );
+  test.each([
+    ...[controlStream, logStream("c"), queriesStream("c"), errorsStream("c"), "vstore:leader"],
+    ...["orders", "answers:7", "vstore:reply", logStream("reply:{a}"), queriesStream("reply:{a}"), ""],
+  ])("must not have its answer written to '%s'", (key) => {
+    const request = decode("cmd", "CARD", "reply", key, "0", "c");
+    expect(request.fault).toBe("'reply' must name a stream that begins with vstore:reply:");
+    expect(request.waiter).toEqual({ kind: "nobody" });
+  });
 });
 
 describe("the names of streams", () => {
@@ -85,11 +84,11 @@ describe("the names of streams", () => {
     expect(tagOf(collection)).toBe(tag);
   });
 
-  test("own keys are recognised, others are not", () => {
-    expect(isOwnKey(`${bullPrefix}:vstore-checkpoint:id`)).toBe(true);
-    expect(isOwnKey(logStream("a\nb"))).toBe(true);
-    expect(isOwnKey("vstore:answers:7")).toBe(false);
-    expect(isOwnKey("answers:log")).toBe(false);
+  test("answers go to streams of their own prefix", () => {
+    expect(isReplyStream("vstore:reply:7")).toBe(true);
+    expect(isReplyStream("vstore:reply:a\nb")).toBe(true);
+    expect(isReplyStream("vstore:answers:7")).toBe(false);
+    expect(isReplyStream("x:vstore:reply:7")).toBe(false);
   });
 });
 

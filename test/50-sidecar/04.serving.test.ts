@@ -89,7 +89,7 @@ test("a write in a transaction that is refused is reported in the errors stream"
 });
 
 test("a stream client gets its answer in the stream it names, which expires", async () => {
-  const answers = `answers:${collection}`;
+  const answers = `vstore:reply:${collection}`;
   const id = await redis.xadd(
     streamOf("log"),
     "*",
@@ -114,7 +114,7 @@ test("a stream client gets its answer in the stream it names, which expires", as
 });
 
 test("a stream client's question leaves nothing behind in the queries stream", async () => {
-  const answers = `answers:${collection}`;
+  const answers = `vstore:reply:${collection}`;
   await redis.xadd(streamOf("queries"), "*", "cmd", "CARD", "reply", answers, "0", collection);
   await until(
     () => redis.xlen(answers),
@@ -129,14 +129,37 @@ test("a stream client's question leaves nothing behind in the queries stream", a
 });
 
 test("an answer is never written over a key that is no stream", async () => {
-  await redis.set("precious", "value");
-  await redis.xadd(streamOf("queries"), "*", "cmd", "CARD", "reply", "precious", "0", collection);
+  const key = `vstore:reply:${collection}`;
+  await redis.set(key, "value");
+  await redis.xadd(streamOf("queries"), "*", "cmd", "CARD", "reply", key, "0", collection);
   await until(
     () => redis.xlen(streamOf("queries")),
     (length) => length === 0,
   );
-  expect(await redis.get("precious")).toBe("value");
-  expect(await redis.pttl("precious")).toBe(-1);
+  expect(await redis.get(key)).toBe("value");
+  expect(await redis.pttl(key)).toBe(-1);
+});
+
+test("a stream of an application is neither written to, trimmed nor given an expiry by an entry that names it", async () => {
+  const pipeline = redis.pipeline();
+  for (let i = 0; i < 5_000; i++) pipeline.xadd("orders", "*", "order", i);
+  await pipeline.exec();
+  for (const stream of ["log", "queries"])
+    await redis.xadd(streamOf(stream), "*", "cmd", "CARD", "reply", "orders", "0", collection);
+  await redis.xadd("vstore:control", "*", "cmd", "LIST", "reply", "orders");
+  expect(await insert("a", 1, 2)).toBe(1);
+  const [[, fields]] = (await until(
+    () => redis.xrange(streamOf("errors"), "-", "+"),
+    (entries) => entries.length > 0,
+  )) as [[string, string[]]];
+  expect(fields.at(-1)).toBe("ERR 'reply' must name a stream that begins with vstore:reply:");
+  for (const stream of [streamOf("queries"), "vstore:control"])
+    await until(
+      () => redis.xlen(stream),
+      (length) => length === 0,
+    );
+  expect(await redis.xlen("orders")).toBe(5_000);
+  expect(await redis.pttl("orders")).toBe(-1);
 });
 
 test.each([
@@ -155,7 +178,7 @@ test.each([
 });
 
 test("a write in the queries stream is refused", async () => {
-  const answers = `answers:${collection}`;
+  const answers = `vstore:reply:${collection}`;
   await redis.xadd(streamOf("queries"), "*", "cmd", "DEL", "reply", answers, "0", collection, "1", "a");
   const read = () => redis.xrange(answers, "-", "+");
   const [[, fields]] = (await until(read, (entries) => entries.length > 0)) as [[string, string[]]];

@@ -8,6 +8,7 @@ import redis
 
 LOG = "vstore:{docs}:log"
 ERRORS = "vstore:{docs}:errors"
+ANSWERS = "vstore:reply:docs"
 ERRORS_MAX = 1_000  # entries; Redis trims whole nodes of 100
 PATIENCE_MS = 10_000
 
@@ -45,8 +46,9 @@ NOT_READ = {
     "arguments with a gap": {"cmd": "DEL", "0": "docs", "2": "a"},
     "arguments in another order": {"cmd": "DEL", "1": "a", "0": "docs"},
     "a field of another name": {"cmd": "DEL", "key": "a"},
-    "a reply that comes last": {"cmd": "DEL", "0": "docs", "1": "a", "reply": "answers"},
+    "a reply that comes last": {"cmd": "DEL", "0": "docs", "1": "a", "reply": ANSWERS},
     "a reply that is a key of vstore's own": {"cmd": "DEL", "reply": LOG, "0": "docs", "1": "a"},
+    "a reply to a key of an application": {"cmd": "DEL", "reply": "orders", "0": "docs", "1": "a"},
     "bytes": {b"\xff\x00": b"\xff\xfe"},
 }
 REFUSED = {
@@ -69,15 +71,15 @@ class StreamProducer(unittest.TestCase):
 
     def tearDown(self):
         client.execute_command("VSTORE.DROP", "docs")
-        client.delete("answers")
+        client.delete(ANSWERS)
 
     def assert_log_goes_on(self):
-        answer = wait_for("answers", insert("next", 1, 2, reply="answers"))
+        answer = wait_for(ANSWERS, insert("next", 1, 2, reply=ANSWERS))
         self.assertIn(answer[b"ok"], (b":1\r\n", b":0\r\n"))
 
     def test_insert_with_and_without_reply(self):
         insert("a", 1, 2)
-        self.assertEqual(wait_for("answers", insert("b", 3, 4, reply="answers"))[b"ok"], b":1\r\n")
+        self.assertEqual(wait_for(ANSWERS, insert("b", 3, 4, reply=ANSWERS))[b"ok"], b":1\r\n")
         vectors = client.execute_command("VSTORE.MGET", "docs", "a", "b")
         self.assertEqual(vectors, [[b"1", b"2"], [b"3", b"4"]])
         self.assertEqual(client.xlen(ERRORS), 0)
@@ -101,8 +103,8 @@ class StreamProducer(unittest.TestCase):
     def test_entries_that_are_refused_with_reply(self):
         for what, fields in REFUSED.items():
             with self.subTest(what):
-                with_reply = {"cmd": fields["cmd"], "reply": "answers", **fields}
-                answer = wait_for("answers", client.xadd(LOG, with_reply))
+                with_reply = {"cmd": fields["cmd"], "reply": ANSWERS, **fields}
+                answer = wait_for(ANSWERS, client.xadd(LOG, with_reply))
                 self.assertTrue(answer[b"err"].startswith(b"-ERR "), answer)
                 self.assert_log_goes_on()
         self.assertEqual(client.xlen(ERRORS), 0)

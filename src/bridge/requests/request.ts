@@ -4,7 +4,7 @@
  * Stream clients write entries too, so nothing here may be trusted to be well-formed. A malformed entry still
  * becomes a request, with its `fault`, because whoever waits for it has to be told.
  */
-import { isOwnKey } from "../redis/keys.ts";
+import { isReplyStream, replyPrefix } from "../redis/keys.ts";
 
 /** Who wants the answer: a client the module has blocked, a stream, or nobody. */
 export type Waiter =
@@ -45,7 +45,7 @@ export function decodeEntry(stream: string, id: string, fields: readonly Buffer[
     id,
     name,
     args: args ?? [],
-    waiter: replyIsOwnKey(waiter) ? nobody : waiter,
+    waiter: isElsewhere(waiter) ? nobody : waiter,
     bytes,
     fault,
   };
@@ -70,12 +70,13 @@ function decodeArguments(fields: readonly Buffer[], start: number): Buffer[] | u
 function faultOf(name: string, waiter: Waiter, args: Buffer[] | undefined): string | undefined {
   if (name === "") return `the first field of a request must be 'cmd', of 1 to ${nameBytesMax} bytes`;
   if (args === undefined) return "the arguments of a request must be the fields '0', '1', … in order";
-  if (replyIsOwnKey(waiter)) return "'reply' must not name one of vstore's own keys";
+  if (isElsewhere(waiter)) return `'reply' must name a stream that begins with ${replyPrefix}`;
   return undefined;
 }
 
-function replyIsOwnKey(waiter: Waiter): boolean {
-  return waiter.kind === "stream" && isOwnKey(waiter.key.toString("latin1"));
+/** An answer must not go to a key of the application, nor to one of vstore's own. */
+function isElsewhere(waiter: Waiter): boolean {
+  return waiter.kind === "stream" && !isReplyStream(waiter.key.toString("latin1"));
 }
 
 function fieldIs(fields: readonly Buffer[], at: number, name: string): boolean {
