@@ -10,6 +10,7 @@ const indexTests = ["test/20-store/*.test.ts", "test/50-sidecar/*.{serving,crash
 const newerServerTests = [
   "test/60-module/*.{multi-scripts,commands,lifecycle}.test.ts",
   "test/80-keys-and-queues/*.{follow,follow-hash,follow-losses,follow-order}.test.ts",
+  "test/95-what-goes-wrong/*.paused-writes.test.ts",
 ];
 /** There where the installed redis-server has none: scripts/ensure-newer-server.sh. */
 const newerServer = fileURLToPath(new URL(".cache/valkey/usr/bin/valkey-server", import.meta.url));

@@ -25,7 +25,7 @@ typedef struct {
 static Change *changes;
 static size_t change_count, change_capacity;
 static bool is_flushing;
-/* Redis drops the keys that have expired as it loads a snapshot, and tells nobody. */
+/* A master drops the keys that have expired as it loads a snapshot of its own, and tells nobody. */
 static bool loads_snapshot;
 
 static bool is_one_of(const char *event, const char *const *names) {
@@ -125,6 +125,19 @@ static void on_follows(RedisModuleCtx *ctx, const char *event) {
         follow_table_load(ctx);
 }
 
+/*
+ * Whether what the module writes about the event will reach replicas and the AOF. While writes are paused no client and no expiry
+ * changes anything, but for the transaction that sent CLIENT PAUSE, which is not over yet.
+ */
+static bool may_write(int flags) {
+    return !RedisModule_AvoidReplicaTraffic() || flags & REDISMODULE_CTX_FLAGS_MULTI;
+}
+
+static void lose(const RedisModuleString *key, bool ended) {
+    for (size_t i = 0; i < follow_table_count(); i++)
+        if (concerns(follow_table_at(i), key, ended)) follow_log_lost_unwritten(follow_table_at(i));
+}
+
 static int on_event(RedisModuleCtx *ctx, int type, const char *event, RedisModuleString *key) {
     if (RedisModule_GetSelectedDb(ctx) != FOLLOWED_DATABASE) return REDISMODULE_OK;
     bool is_follows = is_key(key, FOLLOWS_KEY);
@@ -138,15 +151,19 @@ static int on_event(RedisModuleCtx *ctx, int type, const char *event, RedisModul
     if (type == REDISMODULE_NOTIFY_HASH && strcmp(event, "hset") != 0 && !RedisModule_KeyExists(ctx, key))
         return REDISMODULE_OK;
     if (is_noted(key, ended)) return REDISMODULE_OK;
-    note_change(key, ended);
-    flush_soon(ctx);
+    if (may_write(flags)) {
+        note_change(key, ended);
+        flush_soon(ctx);
+    } else {
+        lose(key, ended);
+    }
     return REDISMODULE_OK;
 }
 
-static void lose_all(RedisModuleCtx *ctx, void *data) {
-    (void)data;
+/* What has happened to the keys unnoticed, nobody knows. To a replica nothing does: its master tells it all. */
+static void lose_all(RedisModuleCtx *ctx) {
     if (RedisModule_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_SLAVE) return;
-    for (size_t i = 0; i < follow_table_count(); i++) follow_log_lost(ctx, follow_table_at(i));
+    for (size_t i = 0; i < follow_table_count(); i++) follow_log_lost_unwritten(follow_table_at(i));
 }
 
 static void on_loading(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t phase, void *data) {
@@ -154,8 +171,7 @@ static void on_loading(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t pha
     if (phase == REDISMODULE_SUBEVENT_LOADING_RDB_START) loads_snapshot = true;
     if (phase != REDISMODULE_SUBEVENT_LOADING_ENDED && phase != REDISMODULE_SUBEVENT_LOADING_FAILED) return;
     follow_table_load(ctx);
-    /* Not here: what a command changes right after loading would not be propagated. */
-    if (loads_snapshot) RedisModule_CreateTimer(ctx, 0, lose_all, NULL);
+    if (loads_snapshot) lose_all(ctx);
     loads_snapshot = false;
 }
 
@@ -171,14 +187,16 @@ int follow_events_open(RedisModuleCtx *ctx) {
         RedisModule_SubscribeToServerEvent(ctx, loading, on_loading) != REDISMODULE_OK ||
         RedisModule_SubscribeToServerEvent(ctx, replica_loading, on_replica_loading) != REDISMODULE_OK)
         return REDISMODULE_ERR;
+    follow_log_open();
     follow_table_load(ctx);
-    /* Loaded into a Redis that has data already: what happened to the keys without the module, nobody knows. */
-    if (follow_table_count() > 0) RedisModule_CreateTimer(ctx, 0, lose_all, NULL);
+    /* Loaded into a Redis that has data already. */
+    lose_all(ctx);
     return REDISMODULE_OK;
 }
 
 void follow_events_close(void) {
     follow_table_clear();
+    follow_log_close();
     RedisModule_Free(changes);
     changes = NULL;
     change_count = change_capacity = 0;

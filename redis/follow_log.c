@@ -10,6 +10,9 @@
 
 FollowLogCounters follow_log_counters;
 
+/* Collections that are out of step, of which Redis has still to be told. */
+static RedisModuleDict *untold;
+
 /* No client can send it, so it is not in the generated table. */
 static const VstoreCommand followed_command = {.name = "FOLLOWED", .route = ROUTE_LOG, .writes = true};
 
@@ -89,10 +92,42 @@ bool follow_log_changed(RedisModuleCtx *ctx, const Follow *follow, RedisModuleSt
     return done;
 }
 
-void follow_log_lost(RedisModuleCtx *ctx, const Follow *follow) {
-    RedisModuleCallReply *reply = RedisModule_Call(ctx, "HDEL", "!cs", SYNCED_KEY, follow->collection);
+void follow_log_open(void) {
+    untold = RedisModule_CreateDict(NULL);
+}
+
+void follow_log_close(void) {
+    RedisModule_FreeDict(NULL, untold);
+}
+
+static void forget_synced(RedisModuleCtx *ctx, RedisModuleString *collection) {
+    RedisModuleCallReply *reply = RedisModule_Call(ctx, "HDEL", "!cs", SYNCED_KEY, collection);
     if (reply != NULL) RedisModule_FreeCallReply(reply);
+}
+
+void follow_log_lost(RedisModuleCtx *ctx, const Follow *follow) {
+    forget_synced(ctx, follow->collection);
     follow_log_counters.losses++;
+}
+
+void follow_log_lost_unwritten(const Follow *follow) {
+    RedisModule_DictSet(untold, follow->collection, untold);
+    follow_log_counters.losses++;
+}
+
+/* Returns of how many collections Redis has been told now. */
+static long long tell_losses(RedisModuleCtx *ctx) {
+    RedisModuleString *collection;
+    RedisModuleDictIter *all = RedisModule_DictIteratorStartC(untold, "^", NULL, 0);
+    while ((collection = RedisModule_DictNext(ctx, all, NULL)) != NULL) {
+        forget_synced(ctx, collection);
+        RedisModule_FreeString(ctx, collection);
+    }
+    RedisModule_DictIteratorStop(all);
+    long long count = (long long)RedisModule_DictSize(untold);
+    follow_log_close();
+    follow_log_open();
+    return count;
 }
 
 /* Returns whether the log says what it should about the key. */
@@ -103,6 +138,9 @@ static bool resync_key(RedisModuleCtx *ctx, const Follow *follow, RedisModuleStr
 }
 
 int resync_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    if (RedisModule_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_SLAVE)
+        return RedisModule_ReplyWithError(ctx, "READONLY followed keys are looked at on a master and this Redis is a replica");
+    if (argc == 1) return RedisModule_ReplyWithLongLong(ctx, tell_losses(ctx));
     if (argc < 4) return RedisModule_WrongArity(ctx);
     const char *which = RedisModule_StringPtrLen(argv[2], NULL);
     bool all = strcasecmp(which, "ALL") == 0;

@@ -54,6 +54,7 @@ typedef int (*RedisModuleConfigApplyFunc)(RedisModuleCtx *ctx, void *data, Redis
 #define REDISMODULE_WRITE (1 << 1)
 #define REDISMODULE_OPEN_KEY_NOTOUCH (1 << 16) /* leaves the key's age for eviction as it is */
 
+#define REDISMODULE_KEYTYPE_EMPTY 0
 #define REDISMODULE_KEYTYPE_HASH 3
 #define REDISMODULE_HASH_NONE 0
 #define REDISMODULE_REPLY_ARRAY 3
@@ -223,6 +224,7 @@ typedef struct {
     X(int, ReplyWithArray, (RedisModuleCtx *, long))                                                                   \
     X(int, ReplyWithMap, (RedisModuleCtx *, long))                                                                     \
     X(int, ReplyWithSet, (RedisModuleCtx *, long))                                                                     \
+    X(int, AvoidReplicaTraffic, (void))                                                                                \
     X(int, GetContextFlags, (RedisModuleCtx *))                                                                        \
     X(int, GetSelectedDb, (RedisModuleCtx *))                                                                          \
     X(int, SelectDb, (RedisModuleCtx *, int database))                                                                 \
@@ -264,6 +266,8 @@ typedef struct {
     X(int, DictSetC, (RedisModuleDict *, void *key, size_t length, void *value))                                       \
     X(int, DictDelC, (RedisModuleDict *, void *key, size_t length, void *old_value))                                   \
     X(void *, DictGetC, (RedisModuleDict *, void *key, size_t length, int *missing))                                   \
+    X(int, DictSet, (RedisModuleDict *, RedisModuleString *key, void *value))                                          \
+    X(RedisModuleString *, DictNext, (RedisModuleCtx *, RedisModuleDictIter *, void **value))                          \
     X(RedisModuleDictIter *, DictIteratorStartC, (RedisModuleDict *, const char *op, void *key, size_t length))        \
     X(void *, DictNextC, (RedisModuleDictIter *, size_t *length, void **value))                                        \
     X(void, DictIteratorStop, (RedisModuleDictIter *))

@@ -33,12 +33,16 @@ void stream_memory_close(void) {
 }
 
 /* SAMPLES 0: all nodes count. A sample would take a few large requests among many small ones for small ones too. */
-static void measure(RedisModuleCtx *ctx, RedisModuleString *stream, Account *account) {
-    uint64_t start = RedisModule_MonotonicMicroseconds();
+long long stream_memory(RedisModuleCtx *ctx, RedisModuleString *stream) {
     RedisModuleCallReply *reply = RedisModule_Call(ctx, "MEMORY", "cscl", "USAGE", stream, "SAMPLES", 0LL);
     long long bytes = reply == NULL ? 0 : RedisModule_CallReplyInteger(reply);
     if (reply != NULL) RedisModule_FreeCallReply(reply);
-    account->bytes = bytes > 0 ? bytes : 0; /* no integer: there is no such stream yet */
+    return bytes > 0 ? bytes : 0; /* no integer: there is no such stream */
+}
+
+static void measure(RedisModuleCtx *ctx, RedisModuleString *stream, Account *account) {
+    uint64_t start = RedisModule_MonotonicMicroseconds();
+    account->bytes = stream_memory(ctx, stream);
     account->measured_at = RedisModule_MonotonicMicroseconds();
     account->measuring_us = account->measured_at - start;
 }

@@ -18,6 +18,9 @@ extern long long stream_bytes_max;
 void stream_memory_open(void);
 void stream_memory_close(void);
 
+/* What it takes now, 0 when there is none. Sees one that has expired and that Redis has not deleted yet, too. */
+long long stream_memory(RedisModuleCtx *ctx, RedisModuleString *stream);
+
 /* Whether the stream has reached the limit. Below it one more request is welcome, whatever its size. */
 bool stream_is_full(RedisModuleCtx *ctx, RedisModuleString *stream);
 

@@ -101,10 +101,11 @@ static int register_command(RedisModuleCtx *ctx, const VstoreCommand *command) {
 
 /*
  * The sidecar's own commands name no keys, so that one VSTORE.REPLY can serve many collections; "admin" lets the ACLs
- * keep everybody else from them. They work in a full memory, and are never propagated.
+ * keep everybody else from them. They work in a full memory, and are never propagated. VSTORE.RESYNC alone propagates what it
+ * appends, so it is "write": a replica refuses it, and it waits while writes are paused.
  */
-static int register_admin_command(RedisModuleCtx *ctx, const char *name, RedisModuleCmdFunc run) {
-    if (RedisModule_CreateCommand(ctx, name, run, "admin deny-script", 0, 0, 0) != REDISMODULE_OK)
+static int register_admin_command(RedisModuleCtx *ctx, const char *name, const char *flags, RedisModuleCmdFunc run) {
+    if (RedisModule_CreateCommand(ctx, name, run, flags, 0, 0, 0) != REDISMODULE_OK)
         return REDISMODULE_ERR;
     categorize(RedisModule_GetCommand(ctx, name), "admin dangerous");
     return REDISMODULE_OK;
@@ -114,10 +115,11 @@ static int register_commands(RedisModuleCtx *ctx) {
     if (RedisModule_AddACLCategory != NULL) RedisModule_AddACLCategory(ctx, MODULE_NAME);
     for (const VstoreCommand *command = command_table; command->name != NULL; command++)
         if (register_command(ctx, command) != REDISMODULE_OK) return REDISMODULE_ERR;
-    if (register_admin_command(ctx, "VSTORE.LEAD", lead_command) != REDISMODULE_OK) return REDISMODULE_ERR;
-    if (register_admin_command(ctx, "VSTORE.ATTACH", attach_command) != REDISMODULE_OK) return REDISMODULE_ERR;
-    if (register_admin_command(ctx, "VSTORE.RESYNC", resync_command) != REDISMODULE_OK) return REDISMODULE_ERR;
-    return register_admin_command(ctx, "VSTORE.REPLY", reply_command);
+    if (register_admin_command(ctx, "VSTORE.LEAD", "admin deny-script", lead_command) != REDISMODULE_OK ||
+        register_admin_command(ctx, "VSTORE.ATTACH", "admin deny-script", attach_command) != REDISMODULE_OK ||
+        register_admin_command(ctx, "VSTORE.RESYNC", "write admin deny-script", resync_command) != REDISMODULE_OK)
+        return REDISMODULE_ERR;
+    return register_admin_command(ctx, "VSTORE.REPLY", "admin deny-script", reply_command);
 }
 
 static long long get_setting(const char *name, void *data) {

@@ -76,6 +76,7 @@ export class Follows {
   }
 
   async #lookAfter(following: readonly Collection[]): Promise<void> {
+    await this.#redis.call("VSTORE.RESYNC"); // what the module could not write down when it was lost
     const states = await this.#redis.hmget(syncedKey, ...following.map(({ name }) => name));
     if (this.#running !== undefined) return;
     const next = following.find((each, at) => states[at] !== synced && this.#hasRested(each));
