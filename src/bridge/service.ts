@@ -14,6 +14,7 @@ import { Outbox } from "./requests/outbox.ts";
 import { createLoop } from "./requests/serving.ts";
 import type { Heartbeat } from "./session/heartbeat.ts";
 import type { Session } from "./session/session.ts";
+import type { UnexpectedErrors } from "./session/unexpected-errors.ts";
 import { Upkeep, type UpkeepOptions } from "./upkeep/upkeep.ts";
 
 /** Time for the last answers once a stop was asked for. */
@@ -23,6 +24,7 @@ export interface ServiceOptions extends UpkeepOptions {
   /** How long the next request is polled for before the process sleeps, in microseconds. */
   readonly busyPollUs: number;
   readonly ingest: IngestSettings;
+  readonly errors: UnexpectedErrors;
 }
 
 export class Service {
@@ -106,6 +108,7 @@ export class Service {
       url: this.#options.url,
       busyPollUs: this.#options.busyPollUs,
       log: this.#options.log,
+      errors: this.#options.errors,
       assertLeader: () => this.#heartbeat.assertLeader(),
       onApplied: (collection, bytes) => this.#upkeep.count(collection, bytes),
       onCatalogChange: () => this.#upkeep.followCatalog(),

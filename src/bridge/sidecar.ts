@@ -62,6 +62,7 @@ export class Sidecar {
     const session = await Session.open(this.#options.url);
     const end = () => session.end(new Error("stopped"));
     this.#stop.addEventListener("abort", end);
+    this.#options.errors.watch((reason) => session.end(reason));
     try {
       const lease = await this.#takeLease(session);
       if (lease === undefined) return;
@@ -82,6 +83,7 @@ export class Sidecar {
       throw session.signal.aborted ? session.signal.reason : error;
     } finally {
       this.#stop.removeEventListener("abort", end);
+      this.#options.errors.watch(undefined);
       session.end(new Error("the session is over"));
     }
   }

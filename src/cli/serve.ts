@@ -2,16 +2,22 @@
 
 import { loadSample } from "../bridge/client/sample.ts";
 import { publicUrl } from "../bridge/redis/connection.ts";
+import { UnexpectedErrors } from "../bridge/session/unexpected-errors.ts";
 import { createLog } from "../log.ts";
 import { exitCodes } from "./exit.ts";
 import { progress } from "./progress.ts";
+import { catchStrayErrors } from "./safety-net.ts";
 import { readSettings } from "./settings.ts";
 import { serve } from "./sidecar-process.ts";
 
 export async function runServe(flags: Record<string, unknown>): Promise<void> {
   const settings = readSettings((name) => flags[camelCase(name)], process.env);
   const log = createLog(settings.log_level);
-  const stop = stopSignal();
+  const stopping = new AbortController();
+  stopOnSignals(stopping);
+  const stop = stopping.signal;
+  const errors = new UnexpectedErrors(log);
+  catchStrayErrors(errors, () => stopping.abort());
   let isAnnounced = false;
   const onServing = (url: string) => {
     if (isAnnounced) return;
@@ -22,9 +28,9 @@ export async function runServe(flags: Record<string, unknown>): Promise<void> {
       if (!stop.aborted) log.error(`the sample could not be loaded: ${error.message}`);
     });
   };
-  await serve({ settings, log, onServing, stop });
+  await serve({ settings, log, errors, onServing, stop });
   // Everything is saved and told. A BullMQ connection that died with an earlier session must not keep the process.
-  process.exit(exitCodes.done);
+  process.exit(process.exitCode ?? exitCodes.done);
 }
 
 async function announce(url: string, withSample: boolean): Promise<void> {
@@ -33,15 +39,13 @@ async function announce(url: string, withSample: boolean): Promise<void> {
   if (withSample) console.log(invitation(url));
 }
 
-/** Aborted by SIGINT, SIGTERM, or a terminal that goes away; a second signal ends the process at once. */
-function stopSignal(): AbortSignal {
-  const stop = new AbortController();
+/** At SIGINT, SIGTERM, or when the terminal goes away; a second signal ends the process at once. */
+function stopOnSignals(stop: AbortController): void {
   const onSignal = () => {
     if (stop.signal.aborted) process.exit(exitCodes.failed);
     stop.abort();
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, onSignal);
-  return stop.signal;
 }
 
 function invitation(url: string): string {

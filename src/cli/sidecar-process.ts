@@ -4,6 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { EmbeddedRedis } from "../bridge/redis/embedded-redis.ts";
+import type { UnexpectedErrors } from "../bridge/session/unexpected-errors.ts";
 import { Sidecar } from "../bridge/sidecar.ts";
 import { remedy } from "../engine/addon.ts";
 import { Catalog } from "../engine/catalog.ts";
@@ -14,6 +15,7 @@ import type { Settings } from "./settings.ts";
 export interface ServeOptions {
   readonly settings: Settings;
   readonly log: Logger;
+  readonly errors: UnexpectedErrors;
   /** Called with the Redis URL each time that clients are served (again). */
   readonly onServing: (url: string) => void;
   /** Ends it in order: last answers, checkpoint, Redis. */
@@ -54,7 +56,7 @@ async function serveOwnRedis(options: ServeOptions, files: Files): Promise<void>
 }
 
 async function runSidecar(
-  { settings, log, onServing, stop }: ServeOptions,
+  { settings, log, errors, onServing, stop }: ServeOptions,
   files: Files,
   { url, sidecarId }: { url: string; sidecarId: string },
   beforeConnect = async () => {},
@@ -74,6 +76,7 @@ async function runSidecar(
         jobBytes: settings.ingest_job_bytes,
       },
       log,
+      errors,
       catalog: () => files.open(),
       beforeConnect,
       onServing: () => onServing(url),

@@ -52,9 +52,13 @@ export class Ingestion {
   }
 
   async #runOnce(): Promise<void> {
-    const thread = new Worker(program, { workerData: this.#options });
-    this.#thread = thread;
-    thread.on("error", (error) => this.#log.error({ error: error.message }, "ingestion failed"));
-    await once(thread, "exit").catch(() => {});
+    try {
+      const thread = new Worker(program, { workerData: this.#options });
+      this.#thread = thread;
+      thread.on("error", (error) => this.#log.error({ error: error.message }, "ingestion failed"));
+      await once(thread, "exit").catch(() => {});
+    } catch (error) {
+      this.#log.error({ error: (error as Error).message }, "ingestion could not be started");
+    }
   }
 }

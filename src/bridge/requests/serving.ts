@@ -7,6 +7,7 @@ import type { LogLosses } from "../logs/losses.ts";
 import { Obstructions } from "../logs/obstructions.ts";
 import { endsOfDamaged } from "../logs/reconcile.ts";
 import type { Session } from "../session/session.ts";
+import type { UnexpectedErrors } from "../session/unexpected-errors.ts";
 import { Answers } from "./answers.ts";
 import { Control } from "./control.ts";
 import { Loop } from "./loop.ts";
@@ -27,6 +28,7 @@ export interface ServingParts {
   /** How long the next request is polled for before the process sleeps, in microseconds. */
   readonly busyPollUs: number;
   readonly log: Logger;
+  readonly errors: UnexpectedErrors;
   /** Throws when another sidecar may be serving by now. */
   readonly assertLeader: () => void;
   /** Hears the size of every log entry that was applied. */
@@ -60,7 +62,7 @@ export async function createLoop(parts: ServingParts): Promise<Loop> {
 
 /** What a command is given beside its arguments. */
 function contextOf(parts: ServingParts, obstructions: Obstructions) {
-  const { session, catalog, losses, follows, url, log } = parts;
+  const { session, catalog, losses, follows, url, errors } = parts;
   const values = new Values(url, session.signal);
   const database = session.writer.options.db ?? 0;
   return ({ id }: Request) => ({
@@ -71,9 +73,9 @@ function contextOf(parts: ServingParts, obstructions: Obstructions) {
       ...losses.facts(name),
       ...obstructions.facts(name),
       ...follows.facts(name),
+      ...(name === undefined && { unexpected_errors: errors.count }),
     }),
     values: values.read.bind(values),
-    onUnexpectedError: (error: unknown, command: string) =>
-      log.error({ err: error, command }, "unexpected error"),
+    onUnexpectedError: (error: unknown, command: string) => errors.report(error, { command }),
   });
 }

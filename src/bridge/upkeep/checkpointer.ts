@@ -53,18 +53,19 @@ export class Checkpointer {
     }
   }
 
+  /** Never rejects, so that one that fails takes no other with it. */
   checkpoint(name: string): Promise<void> {
     this.#last = this.#last.then(() => this.#checkpoint(name));
     return this.#last;
   }
 
   async #checkpoint(name: string): Promise<void> {
-    const collection = this.#catalog.find(name);
-    if (collection === undefined) return;
     const { log, afterwards } = this.#options;
-    this.#applied.set(collection, 0);
-    this.#began.set(collection, performance.now());
     try {
+      const collection = this.#catalog.find(name);
+      if (collection === undefined) return;
+      this.#applied.set(collection, 0);
+      this.#began.set(collection, performance.now());
       const { changed, ...details } = await collection.checkpoint();
       if (changed) log.info({ collection: name, ...details }, "checkpoint");
       await afterwards().catch(() => {}); // a lost connection ends the session, and that is logged
