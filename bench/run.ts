@@ -11,6 +11,7 @@ const workloads = [
   "ingest-queue",
   "insert-single",
   "roundtrip",
+  "client",
   "follow-hset",
   "key-load",
   "index-load",

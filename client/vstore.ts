@@ -1,0 +1,111 @@
+/**
+ * The client: every command of vstore as a method, over the connection that the application has already. On top of the
+ * generated methods it iterates over SCAN, and sends concurrent calls together when it is told to.
+ */
+import { type Attributes, type Name, type Schemas, untilAborted } from "./base.ts";
+import { Batches } from "./batches.ts";
+import { Commands, type InsertOptions, type ScanPageOptions } from "./commands.ts";
+import type { Connection, Reply, Text, Word } from "./connection.ts";
+import { ArgumentError, LimitError } from "./errors.ts";
+import { readNumber, readNumberOrNull } from "./replies.ts";
+import { after, type CallOptions, fp32, oneOf, text, type Vector } from "./words.ts";
+
+export interface VstoreOptions {
+  /**
+   * Sends what is called within one turn of the event loop in one command: inserts without `condition`, `ex` and `px` as
+   * MINSERT. Any other call has them sent first, so that it sees what was inserted before it. Default: false.
+   */
+  readonly batch?: boolean;
+}
+
+interface Insertion {
+  readonly collection: string;
+  readonly key: Word;
+  readonly vector: Buffer;
+  readonly attributes: string | undefined;
+}
+
+/**
+ * @example
+ * interface Film { title: string; year: number }
+ * const vstore = new Vstore<{ films: Film }>(new Redis());
+ * await vstore.create("films", { dim: 384, nx: true });
+ * await vstore.insert("films", "film:1", embedding, { attributes: { title: "Alien", year: 1979 } });
+ * for (const { key, distance, attributes } of await vstore.search("films", query, { withAttrs: true })) {
+ *   console.log(key, distance, attributes?.title);
+ * }
+ */
+export class Vstore<S extends Schemas<S> = Record<string, Attributes>> extends Commands<S> {
+  readonly #insertions: Batches<Insertion, number | null | undefined> | undefined;
+
+  constructor(redis: Connection, { batch = false }: VstoreOptions = {}) {
+    super(redis);
+    if (!batch) return;
+    this.#insertions = new Batches({
+      ordered: true,
+      sendAll: (items) => this.#insertAll(items),
+      sendOne: (item) => this.#insertOne(item),
+      concernsOne: (error) => error instanceof ArgumentError || error instanceof LimitError,
+    });
+  }
+
+  /**
+   * Inserts a vector under a key, or replaces the key's vector.
+   *
+   * @returns 1 for a new key, 0 for an updated one; null when `condition` refused it; undefined when it was batched with
+   *   others, as MINSERT tells of no single key
+   */
+  override insert<C extends Name<S>>(
+    collection: C,
+    key: Text,
+    vector: Vector,
+    options: InsertOptions<S[C]> = {},
+  ): Promise<number | null | undefined> {
+    const { condition, ex, px, attributes, signal } = options;
+    if (this.#insertions === undefined || condition !== undefined || ex !== undefined || px !== undefined)
+      return super.insert(collection, key, vector, options);
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const json = attributes && JSON.stringify(attributes);
+    const item = { collection, key: text(key), vector: fp32(vector), attributes: json };
+    // Only vectors of one length, and only such as all have attributes, or none, fit into one command.
+    const group = `${item.vector.length} ${json !== undefined} ${collection}`;
+    const bytes = item.vector.length + (json?.length ?? 0);
+    const inserted = this.#insertions.add(group, item, bytes);
+    return signal === undefined ? inserted : untilAborted(inserted, signal);
+  }
+
+  /** All keys of a collection, each once unless it is moved meanwhile: `for await (const key of vstore.scan("docs"))`. */
+  async *scan<C extends Name<S>>(collection: C, options: ScanPageOptions = {}): AsyncGenerator<string, void> {
+    let cursor = "0";
+    do {
+      const page = await this.scanPage(collection, cursor, options);
+      yield* page.keys;
+      cursor = page.cursor;
+    } while (cursor !== "0");
+  }
+
+  protected override call<T>(
+    words: readonly [string, ...Word[]],
+    options: CallOptions,
+    read: (reply: Reply) => T,
+  ): Promise<T> {
+    this.#insertions?.flush();
+    return super.call(words, options, read);
+  }
+
+  async #insertAll(items: readonly Insertion[]): Promise<undefined[]> {
+    const { collection } = items[0]!;
+    const keys = items.map(({ key }) => key);
+    const vectors = Buffer.concat(items.map(({ vector }) => vector));
+    const attributes = items.flatMap((item) => oneOf(item.attributes));
+    const setAttributes = attributes.length > 0 ? ["SETATTR", ...attributes] : [];
+    const words: Word[] = [collection, String(keys.length), ...keys, "FP32", vectors, ...setAttributes];
+    await super.call(["MINSERT", ...words], {}, readNumber);
+    return items.map(() => undefined);
+  }
+
+  #insertOne({ collection, key, vector, attributes }: Insertion): Promise<number | null> {
+    const words = [collection, key, "FP32", vector, ...after("SETATTR", attributes)];
+    return super.call(["INSERT", ...words], {}, readNumberOrNull);
+  }
+}

@@ -1,0 +1,71 @@
+/** What a command's arguments are in TypeScript, and the words that are sent for them. */
+import type { Text, Word } from "./connection.ts";
+
+/** Finite numbers; a Float32Array is sent as it is, others are rounded to float32. Copied when the method is called. */
+export type Vector = Float32Array | readonly number[];
+/** A vector, or the key whose vector is meant. */
+export type Query = Vector | { readonly key: Text };
+
+/** What every method takes beside its arguments. */
+export interface CallOptions {
+  /**
+   * Rejects the promise with its reason. A command that has been sent already still takes place; its reply is ignored.
+   */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export function text(value: Text): Word {
+  return typeof value === "string" ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+}
+
+/** Little-endian float32, a copy: the caller may use its array again. */
+export function fp32(vector: Vector): Buffer {
+  return Buffer.copyBytesFrom(vector instanceof Float32Array ? vector : Float32Array.from(vector));
+}
+
+export function queryWords(query: Query): Word[] {
+  return "key" in query ? ["KEY", text(query.key)] : ["FP32", fp32(query)];
+}
+
+/** `[count, ...values]`, for a list whose length stands before it. */
+export function counted(values: readonly Text[]): Word[] {
+  return [String(values.length), ...values.map(text)];
+}
+
+/** A token and its value, or nothing. */
+export function after(token: string, value: Text | number | undefined): Word[] {
+  if (value === undefined) return [];
+  return [token, typeof value === "number" ? String(value) : text(value)];
+}
+
+/** A token and its values, or nothing. */
+export function afterAll(token: string, values: readonly Text[] | undefined): Word[] {
+  return values === undefined ? [] : [token, ...values.map(text)];
+}
+
+export function flag(token: string, isGiven: boolean | undefined): Word[] {
+  return isGiven ? [token] : [];
+}
+
+/** One of several tokens, or nothing. */
+export function oneOf(token: string | undefined): Word[] {
+  return token === undefined ? [] : [token];
+}
+
+/** What is in the block, after its token, or nothing. */
+export function block<T>(token: string, value: T | undefined, inner: (value: T) => Word[]): Word[] {
+  return value === undefined ? [] : [token, ...inner(value)];
+}
+
+/** No attributes are the empty text. */
+export function jsonText(value: object | null): string {
+  return value === null ? "" : JSON.stringify(value);
+}
+
+export function json(token: string, value: object | undefined): Word[] {
+  return value === undefined ? [] : [token, JSON.stringify(value)];
+}
+
+export function jsonOfAll(token: string, values: readonly object[] | undefined): Word[] {
+  return values === undefined ? [] : [token, ...values.map((value) => JSON.stringify(value))];
+}
