@@ -8,7 +8,7 @@ import type { UnexpectedErrors } from "../bridge/session/unexpected-errors.ts";
 import { Sidecar } from "../bridge/sidecar.ts";
 import { remedy } from "../engine/addon.ts";
 import { Catalog } from "../engine/catalog.ts";
-import { type IndexChoice, isNativeBuilt } from "../engine/index/kinds.ts";
+import { assertAvailable, type IndexChoice, isNativeBuilt } from "../engine/index/kinds.ts";
 import type { Logger } from "../log.ts";
 import type { Settings } from "./settings.ts";
 
@@ -24,6 +24,7 @@ export interface ServeOptions {
 
 export async function serve(options: ServeOptions): Promise<void> {
   const { settings, log } = options;
+  assertAvailable(settings.index);
   if (settings.index === "auto" && !isNativeBuilt()) {
     log.warn(`the native index is not built, so the slower portable one is used: ${remedy()}`);
   }
