@@ -33,7 +33,7 @@ function keyCount(text = "0"): number {
 
 function asText({ directory, manifest, files, keys, faults }: InspectedCollection): string {
   return [
-    manifest === undefined ? directory : manifest.name,
+    manifest?.name || directory,
     ...(manifest === undefined ? [] : table(facts(manifest, directory)).map(indent)),
     ...table(files.map(fileRow)).map(indent),
     ...table(keys.map(keyRow)).map(indent),

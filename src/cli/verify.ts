@@ -1,4 +1,5 @@
 /** `vstore verify <data-dir>`: is everything that counts whole? */
+import type { Manifest } from "../engine/disk/manifest.ts";
 import { damageText } from "../engine/tools/findings.ts";
 import { damagesOf, lossesOf, type VerifyReport, verify } from "../engine/tools/verify.ts";
 import type { CollectionReport, FileReport } from "../engine/tools/verify-collection.ts";
@@ -25,13 +26,21 @@ function collectionLines({ directory, manifest, files, leftovers }: CollectionRe
   const title =
     manifest === undefined
       ? `${directory}: its manifest cannot be read, so nothing else of it was checked`
-      : `${manifest.name}: ${counted(manifest.live, "vector")}, log covered up to ${logId(manifest.appliedId)}`;
+      : summary(manifest);
   return [
     title,
     ...table(files.flatMap(fileRows)).map(indent),
     ...leftovers.map(leftoverLine).map(indent),
     "",
   ];
+}
+
+/** The one collection of a library's store has no name, and no log that its files cover. */
+function summary({ name, live, appliedId }: Manifest): string {
+  const vectors = counted(live, "vector");
+  return name === ""
+    ? `store of the library: ${vectors}`
+    : `${name}: ${vectors}, log covered up to ${logId(appliedId)}`;
 }
 
 function fileRows({ file, bytes: size, damages, isRebuilt }: FileReport): string[][] {

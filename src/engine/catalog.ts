@@ -8,6 +8,7 @@ import { VstoreError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { Collection } from "./collection.ts";
 import { ControlFile } from "./disk/control-file.ts";
+import { directoryKind } from "./disk/directory-kind.ts";
 import { rethrow, syncDirectory } from "./disk/files.ts";
 import { DirectoryLock } from "./disk/lock.ts";
 import { readManifest } from "./disk/manifest.ts";
@@ -61,6 +62,9 @@ export class Catalog {
   static async open(directory: string, warn: Warn = () => {}, index: IndexChoice = "auto"): Promise<Catalog> {
     assertAvailable(index);
     fs.mkdirSync(directory, { recursive: true });
+    if (directoryKind(fs.readdirSync(directory)) === "store") {
+      throw new VstoreError("ERR", `${directory} is a store of the library, no data directory`);
+    }
     const lock = DirectoryLock.acquire(directory);
     try {
       const control = await ControlFile.open(directory);

@@ -56,3 +56,12 @@ export function encodeAttributes(json: string | undefined): Uint8Array | undefin
     `'attributes' must be at most ${attributesBytesMax} bytes, got ${text.length}`,
   );
 }
+
+export function isJsonObject(json: string): boolean {
+  try {
+    const value: unknown = JSON.parse(json);
+    return typeof value === "object" && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
+}

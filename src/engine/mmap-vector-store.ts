@@ -1,28 +1,66 @@
 /**
- * The engine as a library: one collection in one directory, used by one process, without Redis. There is no
- * write-ahead log here, so what was written since the last `checkpoint` is lost in a crash; what `checkpoint` covered is not.
+ * The engine as a library: one collection in one directory, used by one process, without Redis. There is no write-ahead log
+ * here: what was written since the last `checkpoint` or `close` is lost when the process ends. docs/library.md says more.
  */
 import * as fs from "node:fs";
 import { VstoreError } from "../errors.ts";
 import { Collection, type InsertOptions } from "./collection.ts";
+import { directoryKind } from "./disk/directory-kind.ts";
 import { DirectoryLock } from "./disk/lock.ts";
-import { MANIFEST_FILE } from "./disk/names.ts";
+import { LOCK_FILE, MANIFEST_FILE } from "./disk/names.ts";
 import type { Warn } from "./generation/parts.ts";
 import { createFiles } from "./generation/recovery.ts";
-import type { IndexChoice } from "./index/kinds.ts";
+import { assertAvailable, type IndexChoice } from "./index/kinds.ts";
 import type { SearchOptions } from "./index/searcher.ts";
+import {
+  assertFloats,
+  assertJson,
+  assertKeys,
+  assertMode,
+  assertOptions,
+  assertText,
+  bytesOf,
+  type Key,
+  type Known,
+} from "./library-arguments.ts";
 import { FIRST_ID } from "./log-id.ts";
 import { type CollectionOptions, type Metric, resolveOptions } from "./options.ts";
 
-/** A key as text (stored as UTF-8) or as bytes. */
-export type Key = string | Uint8Array;
+export type { Key } from "./library-arguments.ts";
+
+export type StoreInsertOptions = Omit<InsertOptions, "deadline">;
+
+export interface StoreSearchOptions extends SearchOptions {
+  /** Results carry the attributes of their keys. */
+  readonly withAttributes?: boolean;
+}
 
 export interface SearchResult {
   /** The key as text; use `keyBytes` when keys are not UTF-8. */
   readonly key: string;
   readonly keyBytes: Uint8Array;
   readonly distance: number;
+  /** JSON text; only when asked for, and undefined when the key has none. */
+  readonly attributes?: string | undefined;
 }
+
+const CREATE_OPTIONS: Known<CollectionOptions> = {
+  dimensions: true,
+  metric: true,
+  M: true,
+  efConstruction: true,
+  ef: true,
+  quantization: true,
+  follow: true,
+};
+const INSERT_OPTIONS: Known<StoreInsertOptions> = { mode: true, attributes: true };
+const SEARCH_OPTIONS: Known<StoreSearchOptions> = {
+  k: true,
+  ef: true,
+  exact: true,
+  within: true,
+  withAttributes: true,
+};
 
 export class MmapVectorStore {
   readonly #collection: Collection;
@@ -54,10 +92,14 @@ export class MmapVectorStore {
     warn: Warn = () => {},
     index: IndexChoice = "auto",
   ): Promise<MmapVectorStore> {
+    assertText("directory", directory);
+    assertOptions(options, CREATE_OPTIONS);
+    assertAvailable(index);
+    const isThere = assertUsable(directory, options);
     fs.mkdirSync(directory, { recursive: true });
     const lock = DirectoryLock.acquire(directory);
     try {
-      await createUnlessThere(directory, options);
+      if (!isThere) await create(directory, options);
       const collection = await Collection.open(directory, warn, index);
       assertSame(collection.options, options);
       return new MmapVectorStore(collection, lock);
@@ -86,7 +128,11 @@ export class MmapVectorStore {
    * @returns true: a new key, false: an updated one, null: refused by `options.mode`
    * @throws {VstoreError} ERR, FULL; nothing has changed then
    */
-  insert(key: Key, vector: Float32Array, options?: Omit<InsertOptions, "deadline">): boolean | null {
+  insert(key: Key, vector: Float32Array, options: StoreInsertOptions = {}): boolean | null {
+    assertFloats("vector", vector);
+    assertOptions(options, INSERT_OPTIONS);
+    assertMode(options.mode);
+    if (options.attributes !== undefined) assertJson(options.attributes);
     return this.#open().insert(bytesOf(key), vector, options);
   }
 
@@ -97,6 +143,8 @@ export class MmapVectorStore {
    * @throws {VstoreError} ERR, FULL; nothing has changed then
    */
   insertBatch(keys: readonly Key[], vectors: Float32Array): number {
+    assertKeys(keys);
+    assertFloats("vectors", vectors);
     return this.#open().insertBatch(keys.map(bytesOf), vectors);
   }
 
@@ -111,6 +159,22 @@ export class MmapVectorStore {
    */
   getSlice(key: Key): Float32Array | undefined {
     return this.#open().get(bytesOf(key));
+  }
+
+  /** The key's JSON text; undefined when it has none, or there is no such key. */
+  getAttributes(key: Key): string | undefined {
+    return this.#open().getAttributes(bytesOf(key));
+  }
+
+  /**
+   * Replaces the key's attributes, which are the JSON text of an object; "" removes them.
+   *
+   * @returns false when there is no such key
+   * @throws {VstoreError} ERR, FULL; nothing has changed then
+   */
+  setAttributes(key: Key, json: string): boolean {
+    assertJson(json);
+    return this.#open().setAttributes(bytesOf(key), json);
   }
 
   has(key: Key): boolean {
@@ -139,9 +203,16 @@ export class MmapVectorStore {
    * @param query shape (dimensions)
    * @throws {VstoreError} ERR
    */
-  async search(query: Float32Array, options: SearchOptions): Promise<SearchResult[]> {
+  async search(query: Float32Array, options: StoreSearchOptions): Promise<SearchResult[]> {
+    assertFloats("query", query);
+    assertOptions(options, SEARCH_OPTIONS);
     const hits = await this.#open().search(query, options);
-    return hits.map(({ key, distance }) => ({ key: textOf(key), keyBytes: key, distance }));
+    return hits.map(({ key, distance, attributes }) => ({
+      key: textOf(key),
+      keyBytes: key,
+      distance,
+      ...(options.withAttributes && { attributes }),
+    }));
   }
 
   /** Puts every vector into the index now. Searches see all vectors with or without it. */
@@ -175,17 +246,27 @@ const KEYS_PER_PAGE = 1_000;
 /** The one collection of a store needs no name. */
 const NAME = "";
 
-async function createUnlessThere(directory: string, options: Partial<CollectionOptions>): Promise<void> {
-  if (fs.existsSync(`${directory}/${MANIFEST_FILE}`)) return;
-  if (options.dimensions === undefined) {
-    throw new VstoreError("ERR", `'dimensions' is required: there is no store in ${directory}`);
+/** Before anything is made: whether there is a store, and if there is none, whether one can be made of the options. */
+function assertUsable(directory: string, options: Partial<CollectionOptions>): boolean {
+  if (fs.existsSync(`${directory}/${MANIFEST_FILE}`)) return true;
+  const entries = fs.existsSync(directory) ? fs.readdirSync(directory) : [];
+  if (directoryKind(entries) === "data" && entries.some((entry) => entry !== LOCK_FILE)) {
+    throw new VstoreError("ERR", `${directory} is the data directory of a sidecar, no store of the library`);
   }
-  await createFiles(
-    directory,
-    NAME,
-    resolveOptions({ ...options, dimensions: options.dimensions }),
-    FIRST_ID,
-  );
+  resolveGiven(directory, options);
+  return false;
+}
+
+function resolveGiven(directory: string, options: Partial<CollectionOptions>): CollectionOptions {
+  const { dimensions } = options;
+  if (dimensions !== undefined) return resolveOptions({ ...options, dimensions });
+  throw new VstoreError("ERR", `'dimensions' is required: there is no store in ${directory}`);
+}
+
+async function create(directory: string, options: Partial<CollectionOptions>): Promise<void> {
+  // Another process may have made it while the lock was waited for.
+  if (fs.existsSync(`${directory}/${MANIFEST_FILE}`)) return;
+  await createFiles(directory, NAME, resolveGiven(directory, options), FIRST_ID);
 }
 
 function assertSame(actual: CollectionOptions, given: Partial<CollectionOptions>): void {
@@ -197,6 +278,5 @@ function assertSame(actual: CollectionOptions, given: Partial<CollectionOptions>
   }
 }
 
-const bytesOf = (key: Key): Uint8Array => (typeof key === "string" ? Buffer.from(key) : key);
 const textOf = (key: Uint8Array): string =>
   Buffer.from(key.buffer, key.byteOffset, key.length).toString("utf8");

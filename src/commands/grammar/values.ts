@@ -4,6 +4,7 @@
  * documentation. See arguments.ts for the other half.
  */
 import { z } from "zod";
+import { isJsonObject } from "../../engine/input.ts";
 import { limits } from "../../limits.ts";
 import { latin1 } from "./bytes.ts";
 import { readDouble, readInteger } from "./numbers.ts";
@@ -104,14 +105,5 @@ function decodeUtf8(encoded: Uint8Array): string | undefined {
     return utf8.decode(encoded);
   } catch {
     return undefined;
-  }
-}
-
-function isJsonObject(json: string): boolean {
-  try {
-    const value: unknown = JSON.parse(json);
-    return typeof value === "object" && value !== null && !Array.isArray(value);
-  } catch {
-    return false;
   }
 }

@@ -10,7 +10,7 @@ import { quantizations } from "../options.ts";
 import { countedSegments } from "./inventory.ts";
 import { LOG_HEADER } from "./layout.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
-import { collectionDirectory, isIndexFile, MANIFEST_FILE } from "./names.ts";
+import { collectionOfDirectory, isIndexFile, MANIFEST_FILE } from "./names.ts";
 
 const logId = z.string().regex(ID_PATTERN);
 const slots = z.int().min(0).max(limits.slotsMax);
@@ -51,12 +51,17 @@ const schema = z.object({
 /**
  * The manifest of the collection whose directory is `<parent>/<entry>`.
  *
+ * @param name of the collection; that of a library's store is "" whatever its directory is called
  * @throws {DamagedFileError}
  */
-export async function readCheckedManifest(parent: string, entry: string): Promise<Manifest> {
+export async function readCheckedManifest(
+  parent: string,
+  entry: string,
+  name = collectionOfDirectory(entry),
+): Promise<Manifest> {
   const directory = `${parent}/${entry}`;
   const manifest = await readManifest(directory);
-  const fault = shapeFault(manifest) ?? nameFault(manifest, entry) ?? countFault(manifest);
+  const fault = shapeFault(manifest) ?? nameFault(manifest, name) ?? countFault(manifest);
   if (fault !== undefined) throw new DamagedFileError(`${directory}/${MANIFEST_FILE}`, 0, fault);
   return manifest;
 }
@@ -66,8 +71,8 @@ function shapeFault(manifest: Manifest): string | undefined {
   return issue && `'${issue.path.join(".")}': ${issue.message}`;
 }
 
-function nameFault({ name }: Manifest, entry: string): string | undefined {
-  return collectionDirectory(name) === entry ? undefined : `the manifest of another collection, '${name}'`;
+function nameFault({ name }: Manifest, expected: string | undefined): string | undefined {
+  return name === expected ? undefined : `the manifest of another collection, '${name}'`;
 }
 
 /** Every segment but the last is full, and together they have as many rows as there are slots. */

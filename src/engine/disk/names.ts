@@ -21,6 +21,7 @@ const DROPPED_PREFIX = "dropped-";
 const SAFE = /[a-z0-9_.-]/;
 
 export const segmentFile = (number: number): string => `segment-${String(number).padStart(6, "0")}.vec`;
+export const isSegmentFile = (name: string): boolean => /^segment-\d{6}\.vec$/.test(name);
 export const indexFile = (number: number): string => `index-${number}.hnsw`;
 /**
  * Where the files of a generation are: those of the first in the collection's directory itself, those of each compaction

@@ -12,15 +12,18 @@ import { LOCK_FILE, PARTIAL_SUFFIX } from "../disk/names.ts";
 /**
  * Fills `target`, which must not exist or be empty; all of it is durable when this resolves.
  *
+ * @param source where it comes from; the target must not be inside
  * @param fill makes everything durable that it puts into the directory it is given
  * @throws {VstoreError} ERR when there is something; LOCKED when another process builds the same
  */
 export async function buildAside<Result>(
+  source: string,
   target: string,
   fill: (partial: string) => Promise<Result>,
 ): Promise<Result> {
   const absolute = path.resolve(target);
   assertVacant(absolute);
+  assertOutside(source, absolute);
   const partial = absolute + PARTIAL_SUFFIX;
   fs.mkdirSync(partial, { recursive: true });
   const lock = DirectoryLock.acquire(partial);
@@ -48,6 +51,19 @@ function assertVacant(target: string): void {
   if (stat.dev !== fs.statSync(path.dirname(target)).dev) {
     throw new VstoreError("ERR", `${target} is a mount point; name a directory below it`);
   }
+}
+
+/** A copy inside its source would be part of what is copied next time, and go with it. */
+function assertOutside(source: string, target: string): void {
+  const inside = path.relative(fs.realpathSync(source), realPathOf(target));
+  if (inside.split(path.sep)[0] === ".." || path.isAbsolute(inside)) return;
+  throw new VstoreError("ERR", `${target} is inside ${source}; name a directory outside of it`);
+}
+
+/** Of what may not exist yet: as far up as it does. */
+function realPathOf(absolute: string): string {
+  if (fs.existsSync(absolute)) return fs.realpathSync(absolute);
+  return path.join(realPathOf(path.dirname(absolute)), path.basename(absolute));
 }
 
 function clear(directory: string): void {

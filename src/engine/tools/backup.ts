@@ -32,7 +32,7 @@ export type CopyReport = readonly Manifest[];
  */
 export async function backup(directory: string, target: string, onProgress: OnProgress): Promise<CopyReport> {
   listDataDirectory(directory);
-  return buildAside(target, async (partial) => {
+  return buildAside(directory, target, async (partial) => {
     // Before the collections: a control entry that it covers must be reflected in them, not the other way round.
     await copyControl(directory, partial);
     const reports = await copyCollections(directory, partial, true, onProgress);

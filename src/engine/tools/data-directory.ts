@@ -1,14 +1,12 @@
 /** What lies in a data directory, for those who only read it: Catalog is the one that serves it. */
 import * as fs from "node:fs";
 import { VstoreError } from "../../errors.ts";
+import { directoryKind } from "../disk/directory-kind.ts";
 import {
-  BACKUP_FILE,
-  CONTROL_FILE,
   collectionDirectory,
   collectionOfDirectory,
   isCollectionDirectory,
   isLeftover,
-  LOCK_FILE,
   TEMPORARY_SUFFIX,
 } from "../disk/names.ts";
 
@@ -24,15 +22,23 @@ export interface DataDirectory {
 /** @throws {VstoreError} ERR when it is no data directory */
 export function listDataDirectory(directory: string): DataDirectory {
   const entries = readEntries(directory);
+  const kind = directoryKind(entries);
+  if (kind === "store") {
+    const advice = "copy it as a whole after its close()";
+    throw new VstoreError("ERR", `${directory} is a store of the library, no data directory: ${advice}`);
+  }
+  if (kind === "neither") throw new VstoreError("ERR", `${directory} is no data directory`);
   const named = entries.filter(isCollectionDirectory);
-  const isMarked = [LOCK_FILE, CONTROL_FILE, BACKUP_FILE].some((file) => entries.includes(file));
-  if (!isMarked && named.length === 0) throw new VstoreError("ERR", `${directory} is no data directory`);
   return {
     collections: named.filter(isCanonical),
     misnamed: named.filter((entry) => !isCanonical(entry)),
     leftovers: entries.filter((entry) => isLeftover(entry) || entry.endsWith(TEMPORARY_SUFFIX)),
   };
 }
+
+/** Whether a MmapVectorStore lives there. @throws {VstoreError} ERR when it cannot be read */
+export const isLibraryStore = (directory: string): boolean =>
+  directoryKind(readEntries(directory)) === "store";
 
 /** Sorted. @throws {VstoreError} ERR */
 function readEntries(directory: string): string[] {

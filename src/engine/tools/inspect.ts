@@ -3,6 +3,7 @@
  * while a sidecar serves; what it says of a collection then is the state of the last checkpoint.
  */
 import * as fs from "node:fs";
+import * as path from "node:path";
 import { limits } from "../../limits.ts";
 import { openFile } from "../disk/files.ts";
 import { type CountedFile, type CountedLog, countedFiles, countedSegments } from "../disk/inventory.ts";
@@ -11,7 +12,7 @@ import type { Manifest } from "../disk/manifest.ts";
 import { readCheckedManifest } from "../disk/manifest-check.ts";
 import { MANIFEST_FILE } from "../disk/names.ts";
 import type { LogRecord } from "../disk/record-log.ts";
-import { listDataDirectory } from "./data-directory.ts";
+import { isLibraryStore, listDataDirectory } from "./data-directory.ts";
 import { damageText, Findings } from "./findings.ts";
 import { KeyReplay } from "./key-replay.ts";
 import { type RecordVisitor, scanRecords } from "./scan-records.ts";
@@ -51,9 +52,13 @@ export interface InspectedCollection {
 
 /**
  * @param keys how many of each collection's keys to show, oldest vector first
- * @throws {VstoreError} ERR when it is no data directory
+ * @throws {VstoreError} ERR when it is neither a data directory nor a store of the library
  */
 export async function inspect(directory: string, keys: number): Promise<InspectedCollection[]> {
+  if (isLibraryStore(directory)) {
+    const { dir, base } = path.parse(path.resolve(directory));
+    return [await inspectCollection(dir, base, keys, "")];
+  }
   const found: InspectedCollection[] = [];
   for (const entry of listDataDirectory(directory).collections) {
     found.push(await inspectCollection(directory, entry, keys));
@@ -61,10 +66,15 @@ export async function inspect(directory: string, keys: number): Promise<Inspecte
   return found;
 }
 
-async function inspectCollection(parent: string, entry: string, count: number): Promise<InspectedCollection> {
+async function inspectCollection(
+  parent: string,
+  entry: string,
+  count: number,
+  name?: string,
+): Promise<InspectedCollection> {
   const directory = `${parent}/${entry}`;
   const findings = new Findings(`${entry}/${MANIFEST_FILE}`);
-  const manifest = await findings.attempt(() => readCheckedManifest(parent, entry));
+  const manifest = await findings.attempt(() => readCheckedManifest(parent, entry, name));
   const files = manifest === undefined ? [] : countedFiles(manifest).map((file) => describe(directory, file));
   const contents = new Findings(entry);
   const keys =

@@ -19,7 +19,7 @@ export async function restore(backup: string, target: string, onProgress: OnProg
     if ((await readBackupFile(backup)) === undefined) {
       throw new VstoreError("ERR", `${backup} is no whole backup: it has no BACKUP.json`);
     }
-    return await buildAside(target, async (partial) => {
+    return await buildAside(backup, target, async (partial) => {
       await copyControl(backup, partial);
       const reports = await copyCollections(backup, partial, false, onProgress);
       return reports.map((report) => report.manifest!);

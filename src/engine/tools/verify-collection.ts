@@ -4,7 +4,7 @@ import * as path from "node:path";
 import { type CountedFile, countedBytes, countedFiles } from "../disk/inventory.ts";
 import type { Manifest } from "../disk/manifest.ts";
 import { readCheckedManifest } from "../disk/manifest-check.ts";
-import { MANIFEST_FILE } from "../disk/names.ts";
+import { LOCK_FILE, MANIFEST_FILE } from "../disk/names.ts";
 import { checkIndex, checkSegment, type OnRead } from "./check-bytes.ts";
 import { checkAttributes, checkKeys } from "./check-records.ts";
 import { type Damage, Findings } from "./findings.ts";
@@ -43,11 +43,14 @@ export class CollectionCheck {
     this.#files = [report];
   }
 
-  /** @param entry name of the collection's directory below `parent` */
-  static async begin(parent: string, entry: string): Promise<CollectionCheck> {
+  /**
+   * @param entry name of the collection's directory below `parent`
+   * @param name as readCheckedManifest has it
+   */
+  static async begin(parent: string, entry: string, name?: string): Promise<CollectionCheck> {
     const file = `${entry}/${MANIFEST_FILE}`;
     const findings = new Findings(file);
-    const manifest = await findings.attempt(() => readCheckedManifest(parent, entry));
+    const manifest = await findings.attempt(() => readCheckedManifest(parent, entry, name));
     const report = { file, bytes: undefined, damages: findings.damages, isRebuilt: false };
     return new CollectionCheck(parent, entry, manifest, report);
   }
@@ -74,7 +77,7 @@ export class CollectionCheck {
   }
 
   #leftovers(manifest: Manifest): string[] {
-    const counted = [MANIFEST_FILE, ...countedFiles(manifest).map(({ file }) => file)];
+    const counted = [MANIFEST_FILE, LOCK_FILE, ...countedFiles(manifest).map(({ file }) => file)];
     const own = new Set(counted.map((file) => `${this.#entry}/${file}`));
     const found = fs.readdirSync(`${this.#parent}/${this.#entry}`, { recursive: true, withFileTypes: true });
     return found

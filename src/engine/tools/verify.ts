@@ -3,11 +3,12 @@
  * after each damage, and reports all of them.
  */
 
+import * as path from "node:path";
 import { readControl } from "../disk/control-file.ts";
 import { DirectoryLock } from "../disk/lock.ts";
 import { BACKUP_FILE, CONTROL_FILE } from "../disk/names.ts";
 import { readBackupFile } from "./backup-file.ts";
-import { listDataDirectory } from "./data-directory.ts";
+import { isLibraryStore, listDataDirectory } from "./data-directory.ts";
 import { type Damage, Findings } from "./findings.ts";
 import { CollectionCheck, type CollectionReport, type FileReport } from "./verify-collection.ts";
 
@@ -24,18 +25,28 @@ export interface VerifyReport {
 }
 
 /**
- * Verifies a data directory that nobody uses, or a backup.
+ * Verifies a data directory that nobody uses, a backup, or a store of the library, which is one collection without a name.
  *
- * @throws {VstoreError} LOCKED; ERR when it is no data directory
+ * @throws {VstoreError} LOCKED; ERR when it is none of them
  */
 export async function verify(directory: string, onProgress: OnProgress): Promise<VerifyReport> {
-  listDataDirectory(directory);
+  const isStore = isLibraryStore(directory);
+  if (!isStore) listDataDirectory(directory);
   const lock = DirectoryLock.acquireShared(directory);
   try {
-    return await verifyFiles(directory, onProgress);
+    return await (isStore ? verifyStore : verifyFiles)(directory, onProgress);
   } finally {
     lock?.release();
   }
+}
+
+async function verifyStore(directory: string, onProgress: OnProgress): Promise<VerifyReport> {
+  const { dir, base } = path.parse(path.resolve(directory));
+  const check = await CollectionCheck.begin(dir, base, "");
+  const meter = new Meter(check.bytes, onProgress);
+  const report = await check.run((bytes) => meter.add(bytes));
+  meter.finish();
+  return { directory, collections: [report], files: [], leftovers: [] };
 }
 
 /** The same, for one who knows that nobody writes. */
