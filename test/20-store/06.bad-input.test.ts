@@ -55,7 +55,9 @@ test.each<[string, (store: MmapVectorStore) => unknown, RegExp]>([
 test("the limits themselves are accepted", async () => {
   const store = await opened({ metric: "L2" });
   expect(
-    store.insert("k".repeat(limits.keyBytesMax), good, { attributes: "{}".padEnd(limits.attributesBytesMax) }),
+    store.insert("k".repeat(limits.keyBytesMax), good, {
+      attributes: "{}".padEnd(limits.attributesBytesMax),
+    }),
   ).toBe(true);
   expect(store.insert(new Uint8Array([0]), new Float32Array(3))).toBe(true);
   expect(store.insert("\0 \r\n", new Float32Array([3.4e38, -3.4e38, 1e-45]))).toBe(true);
