@@ -1,6 +1,7 @@
 /* The entries of follow_log.h. */
 #include "follow_log.h"
 #include "command_table.h"
+#include "leadership.h"
 #include "stream_memory.h"
 #include "streams.h"
 #include <string.h>
@@ -142,6 +143,7 @@ int resync_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
         return RedisModule_ReplyWithError(ctx, "READONLY followed keys are looked at on a master and this Redis is a replica");
     if (argc == 1) return RedisModule_ReplyWithLongLong(ctx, tell_losses(ctx));
     if (argc < 4) return RedisModule_WrongArity(ctx);
+    if (!leadership_is_callers(ctx)) return reply_not_leader(ctx);
     const char *which = RedisModule_StringPtrLen(argv[2], NULL);
     bool all = strcasecmp(which, "ALL") == 0;
     if (!all && strcasecmp(which, "GONE") != 0)

@@ -1,15 +1,43 @@
 /*
- * VSTORE.LEAD <lease>: the first thing that a sidecar says on its writing connection once it holds the lease.
+ * Which sidecar leads: only one may answer, trim and attach.
  *
- * It closes the connection of whoever led before. A sidecar that was paused, or cut off, and does not know yet that its
- * lease has gone to somebody else then cannot trim a log, delete an entry or answer a client any more: its commands
- * have no connection to arrive on. No clock but Redis' own is trusted for that, and no key that may be evicted or flushed.
+ * VSTORE.LEAD <protocol> <sidecar id> <ttl ms> gives the lease to the connection that sends it, unless another sidecar
+ * holds it, and closes the connection of the holder before. So a sidecar that was paused or cut off, and does not know
+ * that it has been succeeded, has no connection to do harm on; with ttl 0 it gives the lease up. VSTORE.RENEW <lease>
+ * <ttl ms> extends it, from any connection that knows it.
+ *
+ * The lease lives in this process, by its monotonic clock: no key expires, can be evicted, or is written at every beat.
+ * The key vstore:leader only records whose it is, so that after a restart, or on a new primary, that sidecar has one
+ * lease's time to come back first.
  */
 #ifndef VSTORE_LEADERSHIP_H
 #define VSTORE_LEADERSHIP_H
 
 #include "module_api.h"
+#include <stdbool.h>
+
+#define PROTOCOL_VERSION 2
 
 int lead_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+int renew_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* Whether the command comes over the connection that leads. What a sidecar alone may do asks this first. */
+bool leadership_is_callers(RedisModuleCtx *ctx);
+int reply_not_leader(RedisModuleCtx *ctx);
+
+/* Whether these bytes are the last lease that was given; `is_live` whether it must hold still. */
+bool leadership_is_lease(const RedisModuleString *lease, bool is_live);
+
+/* Id of the sidecar that took the lease last, "" before the first. */
+const char *leadership_sidecar(void);
+
+/* Returns REDISMODULE_OK when changes of the role will be heard of. */
+int leadership_open(RedisModuleCtx *ctx);
+int leadership_register_settings(RedisModuleCtx *ctx);
+void leadership_close(void);
+
+/* Parses milliseconds from 0 to an hour. */
+bool leadership_parse_ttl(const RedisModuleString *text, long long *ttl_ms);
+#define TTL_FAULT "ERR 'ttl' must be 0 to 3600000 milliseconds"
 
 #endif

@@ -25,6 +25,7 @@ typedef struct RedisModuleDict RedisModuleDict;
 typedef struct RedisModuleDictIter RedisModuleDictIter;
 typedef struct RedisModuleCallReply RedisModuleCallReply;
 typedef struct RedisModuleInfoCtx RedisModuleInfoCtx;
+typedef struct RedisModuleUser RedisModuleUser;
 typedef uint64_t RedisModuleTimerID;
 
 typedef struct {
@@ -47,6 +48,9 @@ typedef void (*RedisModuleInfoFunc)(RedisModuleInfoCtx *ctx, int for_crash_repor
 typedef long long (*RedisModuleConfigGetNumericFunc)(const char *name, void *data);
 typedef int (*RedisModuleConfigSetNumericFunc)(const char *name, long long value, void *data,
                                                RedisModuleString **error);
+typedef RedisModuleString *(*RedisModuleConfigGetStringFunc)(const char *name, void *data);
+typedef int (*RedisModuleConfigSetStringFunc)(const char *name, RedisModuleString *value, void *data,
+                                              RedisModuleString **error);
 typedef int (*RedisModuleConfigApplyFunc)(RedisModuleCtx *ctx, void *data, RedisModuleString **error);
 
 /* OpenKey() modes */
@@ -57,6 +61,8 @@ typedef int (*RedisModuleConfigApplyFunc)(RedisModuleCtx *ctx, void *data, Redis
 #define REDISMODULE_KEYTYPE_EMPTY 0
 #define REDISMODULE_KEYTYPE_HASH 3
 #define REDISMODULE_HASH_NONE 0
+#define REDISMODULE_REPLY_STRING 0
+#define REDISMODULE_REPLY_INTEGER 2
 #define REDISMODULE_REPLY_ARRAY 3
 
 #define REDISMODULE_STREAM_ADD_AUTOID (1 << 0)
@@ -80,6 +86,8 @@ typedef int (*RedisModuleConfigApplyFunc)(RedisModuleCtx *ctx, void *data, Redis
 #define REDISMODULE_NOTIFY_EVICTED (1 << 9)
 
 /* SubscribeToServerEvent() */
+#define REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED 0
+#define REDISMODULE_EVENT_REPLROLECHANGED_NOW_REPLICA 1
 #define REDISMODULE_EVENT_LOADING 3
 #define REDISMODULE_SUBEVENT_LOADING_RDB_START 0
 #define REDISMODULE_SUBEVENT_LOADING_ENDED 3
@@ -192,6 +200,9 @@ typedef struct {
     X(int, RegisterNumericConfig, (RedisModuleCtx *, const char *name, long long standard, unsigned flags,             \
                                    long long min, long long max, RedisModuleConfigGetNumericFunc,                      \
                                    RedisModuleConfigSetNumericFunc, RedisModuleConfigApplyFunc, void *data))           \
+    X(int, RegisterStringConfig, (RedisModuleCtx *, const char *name, const char *standard, unsigned flags,            \
+                                  RedisModuleConfigGetStringFunc, RedisModuleConfigSetStringFunc,                      \
+                                  RedisModuleConfigApplyFunc, void *data))                                             \
     X(int, LoadConfigs, (RedisModuleCtx *))                                                                            \
     X(int, RegisterInfoFunc, (RedisModuleCtx *, RedisModuleInfoFunc))                                                  \
     X(int, InfoAddSection, (RedisModuleInfoCtx *, const char *name))                                                   \
@@ -229,6 +240,13 @@ typedef struct {
     X(int, GetSelectedDb, (RedisModuleCtx *))                                                                          \
     X(int, SelectDb, (RedisModuleCtx *, int database))                                                                 \
     X(unsigned long long, GetClientId, (RedisModuleCtx *))                                                             \
+    X(int, GetClientInfoById, (void *info, uint64_t client))                                                           \
+    X(RedisModuleString *, GetCurrentUserName, (RedisModuleCtx *))                                                     \
+    X(RedisModuleUser *, GetModuleUserFromUserName, (RedisModuleString *))                                             \
+    X(void, FreeModuleUser, (RedisModuleUser *))                                                                       \
+    X(int, ACLCheckKeyPermissions, (RedisModuleUser *, RedisModuleString *key, int flags))                             \
+    X(int, ACLCheckCommandPermissions, (RedisModuleUser *, RedisModuleString **argv, int argc))                        \
+    X(void, GetRandomHexChars, (char *digits, size_t count))                                                           \
     X(long long, Milliseconds, (void))                                                                                 \
     X(uint64_t, MonotonicMicroseconds, (void))                                                                         \
     X(int, KeyExists, (RedisModuleCtx *, RedisModuleString *))                                                         \

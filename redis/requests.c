@@ -6,6 +6,7 @@
 #include "attachment.h"
 #include "command_table.h"
 #include "follow_events.h"
+#include "leadership.h"
 #include "pending.h"
 #include "reply.h"
 #include "resp3.h"
@@ -212,6 +213,7 @@ static bool is_whole(RedisModuleString *bytes) {
 
 int reply_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     if (argc < 4 || (argc - 1) % 3 != 0) return RedisModule_WrongArity(ctx);
+    if (!leadership_is_callers(ctx)) return reply_not_leader(ctx);
     long long answered = 0, malformed = 0;
     for (int i = 1; i < argc; i += 3) {
         RequestId request = {.stream = argv[i]};

@@ -3,9 +3,10 @@
  * with what the sidecar sends back. It holds no vectors and no state that must survive; what travels is described in
  * src/bridge/PROTOCOL.md.
  *
- * This file registers everything with Redis. A request itself passes through requests.c (its life), streams.c (where
- * it is appended; stream_memory.c whether there is room), pending.c (who waits for it), resp3.c and reply.c (its answer).
- * Keys that are followed: follow_events.h (what happens to them), follow_table.c (which they are), follow_log.c (what the log is told).
+ * This file registers everything with Redis. A request itself passes through requests.c (its life), streams.c (where it
+ * is appended; stream_memory.c whether there is room), pending.c (who waits for it), resp3.c and reply.c (its answer).
+ * Keys that are followed: follow_events.h (what happens to them), follow_table.c (which they are), follow_log.c (what
+ * the log is told).
  */
 #include "attachment.h"
 #include "command_table.h"
@@ -101,8 +102,9 @@ static int register_command(RedisModuleCtx *ctx, const VstoreCommand *command) {
 
 /*
  * The sidecar's own commands name no keys, so that one VSTORE.REPLY can serve many collections; "admin" lets the ACLs
- * keep everybody else from them. They work in a full memory, and are never propagated. VSTORE.RESYNC alone propagates what it
- * appends, so it is "write": a replica refuses it, and it waits while writes are paused.
+ * keep everybody else from them. They work in a full memory. VSTORE.LEAD and VSTORE.RESYNC propagate what they write,
+ * so they are "write": a replica refuses them, and they wait while writes are paused. What keeps a lease, attaches and
+ * answers does not wait.
  */
 static int register_admin_command(RedisModuleCtx *ctx, const char *name, const char *flags, RedisModuleCmdFunc run) {
     if (RedisModule_CreateCommand(ctx, name, run, flags, 0, 0, 0) != REDISMODULE_OK)
@@ -115,7 +117,8 @@ static int register_commands(RedisModuleCtx *ctx) {
     if (RedisModule_AddACLCategory != NULL) RedisModule_AddACLCategory(ctx, MODULE_NAME);
     for (const VstoreCommand *command = command_table; command->name != NULL; command++)
         if (register_command(ctx, command) != REDISMODULE_OK) return REDISMODULE_ERR;
-    if (register_admin_command(ctx, "VSTORE.LEAD", "admin deny-script", lead_command) != REDISMODULE_OK ||
+    if (register_admin_command(ctx, "VSTORE.LEAD", "write admin deny-script", lead_command) != REDISMODULE_OK ||
+        register_admin_command(ctx, "VSTORE.RENEW", "admin deny-script", renew_command) != REDISMODULE_OK ||
         register_admin_command(ctx, "VSTORE.ATTACH", "admin deny-script", attach_command) != REDISMODULE_OK ||
         register_admin_command(ctx, "VSTORE.RESYNC", "write admin deny-script", resync_command) != REDISMODULE_OK)
         return REDISMODULE_ERR;
@@ -147,7 +150,7 @@ static int register_log_limit(RedisModuleCtx *ctx) {
 static int register_settings(RedisModuleCtx *ctx) {
     if (register_timeout(ctx, "timeout", TIMEOUT_MS_DEFAULT, &request_timeout_ms) != REDISMODULE_OK ||
         register_timeout(ctx, "wait-timeout", WAIT_TIMEOUT_MS_DEFAULT, &request_wait_timeout_ms) != REDISMODULE_OK ||
-        register_log_limit(ctx) != REDISMODULE_OK)
+        register_log_limit(ctx) != REDISMODULE_OK || leadership_register_settings(ctx) != REDISMODULE_OK)
         return REDISMODULE_ERR;
     return RedisModule_LoadConfigs(ctx);
 }
@@ -158,7 +161,7 @@ static void add_info(RedisModuleInfoCtx *info, int for_crash_report) {
     const RequestCounters *counters = &request_counters;
     RedisModule_InfoAddSection(info, "");
     RedisModule_InfoAddFieldLongLong(info, "attached", attachment_is_live());
-    RedisModule_InfoAddFieldCString(info, "sidecar", attachment_sidecar());
+    RedisModule_InfoAddFieldCString(info, "sidecar", leadership_sidecar());
     RedisModule_InfoAddFieldLongLong(info, "protocol", PROTOCOL_VERSION);
     RedisModule_InfoAddFieldLongLong(info, "last_attach_ms_ago", attachment_age_ms());
     RedisModule_InfoAddFieldLongLong(info, "pending", pending_count());
@@ -192,6 +195,7 @@ __attribute__((visibility("default"))) int RedisModule_OnLoad(RedisModuleCtx *ct
         return REDISMODULE_ERR;
     pending_open();
     stream_memory_open();
+    if (leadership_open(ctx) != REDISMODULE_OK) return REDISMODULE_ERR;
     return follow_events_open(ctx);
 }
 
@@ -201,6 +205,7 @@ __attribute__((visibility("default"))) int RedisModule_OnUnload(RedisModuleCtx *
     pending_close();
     stream_memory_close();
     follow_events_close();
+    leadership_close();
     streams_close();
     return REDISMODULE_OK;
 }

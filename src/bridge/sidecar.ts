@@ -35,6 +35,8 @@ export class Sidecar {
   readonly #stop: AbortSignal;
   readonly #losses: LogLosses;
   #lastReport = "";
+  /** Of this session or the one before; empty before the first. */
+  #lastLease = "";
   #backOffMs = backOffMsMin;
 
   constructor(options: SidecarOptions, stop: AbortSignal) {
@@ -67,7 +69,8 @@ export class Sidecar {
       const lease = await this.#takeLease(session);
       if (lease === undefined) return;
       try {
-        const heartbeat = new Heartbeat(session, lease, this.#options.sidecarId);
+        this.#lastLease = lease.text;
+        const heartbeat = new Heartbeat(session, lease);
         heartbeat.start(); // opening the files may take longer than the lease lasts
         const service = new Service(session, heartbeat, await this.#openFiles(), this.#losses, this.#options);
         await service.start();
@@ -79,7 +82,7 @@ export class Sidecar {
       }
     } catch (error) {
       // Where an earlier session is attached still, clients would wait for answers that nobody gives.
-      await detach(session.writer, this.#options.sidecarId).catch(() => {});
+      await detach(session.writer, this.#lastLease).catch(() => {});
       throw session.signal.aborted ? session.signal.reason : error;
     } finally {
       this.#stop.removeEventListener("abort", end);

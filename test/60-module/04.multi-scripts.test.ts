@@ -91,7 +91,7 @@ test("a function writes without waiting", async () => {
 });
 
 test("without a sidecar a write of a collection that has a log is part of the transaction all the same", async () => {
-  await sidecar.redis.call("VSTORE.ATTACH", "1", "played", "0");
+  await sidecar.detach();
   await client.send("MULTI");
   await client.send("HSET", "doc:1", "title", "one");
   await client.send("VSTORE.DEL", "docs", "doc:1");
@@ -102,11 +102,11 @@ test("without a sidecar a write of a collection that has a log is part of the tr
   const down = "-VSTOREDOWN no vstore sidecar is attached\r\n";
   expect(reply).toBe(`*4\r\n:1\r\n+QUEUED ${id}\r\n${down}${down}`);
   expect(await client.send("VSTORE.DEL", "docs", "doc:1")).toBe(down);
-  await sidecar.redis.call("VSTORE.ATTACH", "1", "played", "3600000");
+  await sidecar.attach();
 });
 
 test("a script cannot play the sidecar", async () => {
-  for (const call of ["'VSTORE.ATTACH', '1', 'x', '1000'", "'VSTORE.REPLY', 'a', '1-1', ':1'"])
+  for (const call of ["'VSTORE.LEAD', '2', 'x', '1000'", "'VSTORE.REPLY', 'a', '1-1', ':1'"])
     expect(await client.send("EVAL", `return redis.pcall(${call})`, "0")).toContain(
       "not allowed from script",
     );

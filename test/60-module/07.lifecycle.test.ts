@@ -45,7 +45,7 @@ test("the module can be unloaded and loaded again", async () => {
     expect(await client.send("MODULE", "UNLOAD", "vstore")).toBe("+OK\r\n");
     expect(await client.send("VSTORE.LIST")).toMatch(/^-ERR unknown command/);
     expect(await client.send("MODULE", "LOAD", modulePath)).toBe("+OK\r\n");
-    await sidecar.redis.call("VSTORE.ATTACH", "1", "played", "60000");
+    await sidecar.attach();
     await write();
   }
 });

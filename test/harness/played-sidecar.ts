@@ -15,6 +15,7 @@ export interface Request {
 export class PlayedSidecar {
   readonly redis: Redis;
   readonly #reader: Redis;
+  #lease = "";
   readonly #lastIds = new Map<string, string>();
 
   private constructor(port: number) {
@@ -25,8 +26,18 @@ export class PlayedSidecar {
   /** Connects and attaches for an hour, so that no heartbeat runs beside a test. */
   static async attach(port: number): Promise<PlayedSidecar> {
     const sidecar = new PlayedSidecar(port);
-    await sidecar.redis.call("VSTORE.ATTACH", "1", "played", "3600000");
+    await sidecar.attach();
     return sidecar;
+  }
+
+  /** Takes the lease and attaches, also after the module was loaded anew. */
+  async attach(): Promise<void> {
+    this.#lease = (await this.redis.call("VSTORE.LEAD", "2", "played", "3600000")) as string;
+    await this.redis.call("VSTORE.ATTACH", this.#lease, "3600000");
+  }
+
+  async detach(): Promise<void> {
+    await this.redis.call("VSTORE.ATTACH", this.#lease, "0");
   }
 
   /** Makes a collection exist as far as the module can tell: its log is there, and empty. */

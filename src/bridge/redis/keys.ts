@@ -14,7 +14,10 @@ export const followsKey = "vstore:follows";
 export const syncedKey = "vstore:synced";
 /** BullMQ's keys begin with this. */
 export const bullPrefix = "vstore:bull";
-/** Streams for the answers to stream clients begin with this, so that no key of an application is written, trimmed or expired. */
+/**
+ * Streams for the answers to stream clients begin with this, so that no key of an application is written, trimmed or
+ * expired.
+ */
 export const replyPrefix = "vstore:reply:";
 
 export const logStream = (collection: string) => `vstore:${tagOf(collection)}:log`;
@@ -32,7 +35,10 @@ function hasHashTag(name: string): boolean {
   return open >= 0 && name.indexOf("}", open + 1) > open + 1;
 }
 
-/** Whether a stream client may have its answers there. A log may begin with the prefix too: that of the collection `reply:{a}`. */
+/**
+ * Whether a stream client may have its answers there. A log may begin with the prefix too: that of the collection
+ * `reply:{a}`.
+ */
 export function isReplyStream(key: string): boolean {
   return key.startsWith(replyPrefix) && !/:(log|queries|errors)$/s.test(key);
 }

@@ -7,22 +7,19 @@ import type { Redis } from "ioredis";
 import { type Lease, leaseMs } from "./lease.ts";
 import type { Session } from "./session.ts";
 
-const protocolVersion = 1;
 const beatMs = 1_000;
 const attachMs = 5_000;
 
 export class Heartbeat {
   readonly #session: Session;
   readonly #lease: Lease;
-  readonly #sidecarId: string;
   #attached = false;
   /** Done at every beat, after the lease was confirmed. */
   readonly #tasks: (() => Promise<void>)[] = [];
 
-  constructor(session: Session, lease: Lease, sidecarId: string) {
+  constructor(session: Session, lease: Lease) {
     this.#session = session;
     this.#lease = lease;
-    this.#sidecarId = sidecarId;
   }
 
   /** Beats until the session ends. */
@@ -30,7 +27,7 @@ export class Heartbeat {
     void this.#run();
   }
 
-  /** @throws Error when somebody else may lead by now */
+  /** @throws Error when another sidecar may lead by now */
   assertLeader(): void {
     this.#lease.assertHeld();
   }
@@ -42,7 +39,7 @@ export class Heartbeat {
 
   async detach(): Promise<void> {
     this.#attached = false;
-    await detach(this.#session.writer, this.#sidecarId);
+    await detach(this.#session.writer, this.#lease.text);
   }
 
   everyBeat(task: () => Promise<void>): void {
@@ -62,27 +59,31 @@ export class Heartbeat {
   }
 
   async #beat(): Promise<void> {
-    if (!(await within(leaseMs - beatMs, this.#lease.renew()))) throw new Error("the lease was lost");
+    await within(leaseMs - beatMs, this.#lease.renew());
     if (this.#attached) await this.#sendAttach();
     for (const task of this.#tasks) await task();
   }
 
   async #sendAttach(): Promise<void> {
-    await this.#session.writer.call("VSTORE.ATTACH", protocolVersion, this.#sidecarId, attachMs);
+    await this.#session.writer.call("VSTORE.ATTACH", this.#lease.text, attachMs);
   }
 }
 
-/** From now on clients hear at once that nobody serves them, unless another sidecar does. */
-export async function detach(redis: Redis, sidecarId: string): Promise<void> {
-  await redis.call("VSTORE.ATTACH", protocolVersion, sidecarId, 0);
+/** From now on clients hear at once that nobody serves them. Refused once another sidecar has taken over. */
+export async function detach(redis: Redis, lease: string): Promise<void> {
+  await redis.call("VSTORE.ATTACH", lease, 0);
 }
 
-/** The promise's value, or undefined when it takes longer than `ms`. */
-async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
+/** @throws Error when the promise takes longer than `ms` */
+async function within(ms: number, promise: Promise<void>): Promise<void> {
   const timer = new AbortController();
+  const limit = delay(ms, undefined, { signal: timer.signal }).then(() => {
+    throw new Error(`the lease could not be renewed within ${ms} ms`);
+  });
   try {
-    return await Promise.race([promise, delay(ms, undefined, { signal: timer.signal })]);
+    await Promise.race([promise, limit]);
   } finally {
     timer.abort();
+    limit.catch(() => {});
   }
 }

@@ -1,73 +1,60 @@
 /**
- * The lease of the one sidecar that may write: a key that expires unless its holder renews it. Its value carries
- * an epoch that no other holder ever had, so that a holder that was away too long cannot mistake its successor's
- * lease, or a later one of its own, for the one it lost. Taking it closes the connection of the holder before
- * (VSTORE.LEAD), so that whatever that one still sends goes nowhere.
+ * The lease of the one sidecar that may serve. The module keeps it, by its own monotonic clock, and closes the
+ * connection of the holder before; what the sidecar holds is a text that only the two of them know. It is renewed by a
+ * command that writes nothing, so neither paused writes nor a full memory nor an eviction end it.
  */
+import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { assertType } from "../redis/key-state.ts";
 import { epochKey, leaderKey } from "../redis/keys.ts";
-import { runScript } from "../redis/script.ts";
 
 export const leaseMs = 5_000;
-
-/** The lease of our own last session, which is over, is taken at once; and what never expires is nobody's lease. */
-const takeScript = `
-local holder = redis.call('GET', KEYS[1])
-local own = ARGV[1] .. ':'
-local expires = redis.call('PTTL', KEYS[1]) >= 0
-if holder and expires and string.sub(holder, 1, #own) ~= own then return false end
-if not tonumber(redis.call('GET', KEYS[2]) or 0) then
-  return redis.error_reply('ERR ' .. KEYS[2] .. ' should be a number and is a text; delete or rename that key')
-end
-local value = own .. redis.call('INCR', KEYS[2])
-redis.call('SET', KEYS[1], value, 'PX', ARGV[2])
-return value`;
-
-const renewScript = `
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])`;
-
-const releaseScript = `
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('DEL', KEYS[1])`;
+const protocolVersion = 2;
+/** How long the end of a lease is waited for: it is a write, and writes may be paused. */
+const releaseMsMax = 1_000;
 
 export class Lease {
+  /** What proves to the module who sends VSTORE.RENEW and VSTORE.ATTACH, on whatever connection. */
+  readonly text: string;
   readonly #redis: Redis;
-  readonly #value: string;
+  readonly #sidecarId: string;
   /** By the monotonic clock, which goes on while the process is stopped. */
   #heldUntil: number;
 
-  private constructor(redis: Redis, value: string, heldUntil: number) {
+  private constructor(redis: Redis, sidecarId: string, text: string, heldUntil: number) {
     this.#redis = redis;
-    this.#value = value;
+    this.#sidecarId = sidecarId;
+    this.text = text;
     this.#heldUntil = heldUntil;
   }
 
-  /** Undefined while another sidecar holds it. */
+  /**
+   * Makes the connection the one that leads, and the only one that may answer. Undefined while another sidecar holds
+   * the lease.
+   *
+   * @throws Error that says why this sidecar may not lead
+   */
   static async take(redis: Redis, sidecarId: string): Promise<Lease | undefined> {
     await assertType(redis, "string", leaderKey, epochKey);
     const asked = performance.now();
-    const value = await runScript(redis, takeScript, [leaderKey, epochKey], sidecarId, leaseMs);
-    if (typeof value !== "string") return undefined;
-    await redis.call("VSTORE.LEAD", value);
-    return new Lease(redis, value, asked + leaseMs);
+    const text = await redis.call("VSTORE.LEAD", protocolVersion, sidecarId, leaseMs);
+    return typeof text === "string" ? new Lease(redis, sidecarId, text, asked + leaseMs) : undefined;
   }
 
-  /** False once it is not ours any more. */
-  async renew(): Promise<boolean> {
+  /** @throws Error when it is not ours any more */
+  async renew(): Promise<void> {
     const asked = performance.now();
-    const renewed = (await this.#redis.eval(renewScript, 1, leaderKey, this.#value, leaseMs)) === 1;
-    if (renewed) this.#heldUntil = asked + leaseMs;
-    return renewed;
+    await this.#redis.call("VSTORE.RENEW", this.text, leaseMs);
+    this.#heldUntil = asked + leaseMs;
   }
 
-  /** @throws Error when somebody else may hold it by now */
+  /** @throws Error when another sidecar may hold it by now */
   assertHeld(): void {
     if (performance.now() >= this.#heldUntil) throw new Error("the lease ran out");
   }
 
   async release(): Promise<void> {
-    await this.#redis.eval(releaseScript, 1, leaderKey, this.#value);
+    const released = this.#redis.call("VSTORE.LEAD", protocolVersion, this.#sidecarId, 0);
+    await Promise.race([released, delay(releaseMsMax, undefined, { ref: false })]);
   }
 }

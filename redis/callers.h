@@ -1,0 +1,19 @@
+/*
+ * Who sends a command, and what the ACL lets that user do beyond the command's own key.
+ *
+ * Redis checks a command's name and its keys before the module sees it. What the module does for a caller beyond that
+ * (taking the lead, reading the values of other keys, following a prefix) it asks for here, under the caller's name.
+ */
+#ifndef VSTORE_CALLERS_H
+#define VSTORE_CALLERS_H
+
+#include "module_api.h"
+#include <stdbool.h>
+
+/* Name of the user that sends the command; NULL when it comes from no client. The caller frees it. */
+RedisModuleString *caller_name(RedisModuleCtx *ctx);
+
+/* Whether the user may read and change the key. */
+bool caller_may_change(RedisModuleString *user, RedisModuleString *key);
+
+#endif
