@@ -6,6 +6,7 @@
 const VstoreCommand *const command_table = vstore_commands;
 const size_t command_payload_bytes_max = VSTORE_PAYLOAD_BYTES_MAX;
 const size_t key_bytes_max = VSTORE_KEY_BYTES_MAX;
+const size_t attributes_bytes_max = VSTORE_ATTRIBUTES_BYTES_MAX;
 
 const VstoreCommand *command_find(const char *name) {
     for (const VstoreCommand *command = vstore_commands; command->name != NULL; command++)

@@ -6,6 +6,7 @@
 
 #define VSTORE_PAYLOAD_BYTES_MAX 67108864
 #define VSTORE_KEY_BYTES_MAX 1024
+#define VSTORE_ATTRIBUTES_BYTES_MAX 65536
 
 static RedisModuleCommandArg create_arguments[] = {
     {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},

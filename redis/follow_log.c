@@ -47,6 +47,16 @@ static RedisModuleString *hash_value(RedisModuleKey *hash, RedisModuleString *fi
     return value;
 }
 
+/* An attribute that alone is more than all may be is passed on only so far that the sidecar sees that. Takes `value`. */
+static RedisModuleString *limit_attribute(RedisModuleString *value) {
+    size_t length;
+    const char *bytes = RedisModule_StringPtrLen(value, &length);
+    if (length <= attributes_bytes_max) return value;
+    RedisModuleString *part = RedisModule_CreateString(NULL, bytes, attributes_bytes_max + 1);
+    RedisModule_FreeString(NULL, value);
+    return part;
+}
+
 /* The value of the vector's field, then name and value of each attribute that is there. Returns how many strings. */
 static int read_hash(RedisModuleKey *hash, const Follow *follow, RedisModuleString **strings) {
     int n = 0;
@@ -57,13 +67,14 @@ static int read_hash(RedisModuleKey *hash, const Follow *follow, RedisModuleStri
         if (i > 0) {
             RedisModule_RetainString(NULL, follow->fields[i]);
             strings[n++] = follow->fields[i];
+            value = limit_attribute(value);
         }
         strings[n++] = value;
     }
     return n;
 }
 
-/* What is too large for a command becomes a vector without components, which the sidecar refuses with a reason. */
+/* What is too large for a command, its vector then, becomes one without components, which the sidecar refuses with a reason. */
 static void limit_payload(RedisModuleString **strings, int *count) {
     size_t total = 0;
     for (int i = 0; i < *count; i++) total += length_of(strings[i]);

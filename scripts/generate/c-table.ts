@@ -27,6 +27,7 @@ export function renderCTable(commands: readonly Command[]): string {
     "",
     `#define VSTORE_PAYLOAD_BYTES_MAX ${limits.payloadBytesMax}`,
     `#define VSTORE_KEY_BYTES_MAX ${limits.keyBytesMax}`,
+    `#define VSTORE_ATTRIBUTES_BYTES_MAX ${limits.attributesBytesMax}`,
     "",
     ...commands.filter(hasArguments).map(argumentArray),
     "static const VstoreCommand vstore_commands[] = {",

@@ -156,15 +156,6 @@ describe("a hash with a bad vector", () => {
     expect(await vectorOf(key)).toEqual(["5", "6"]);
   });
 
-  test("or attributes of more than 64 KiB: the same", async () => {
-    const key = await follow("text");
-    await redis.hset(key, "v", fp32(1, 2), "text", "x".repeat(65_536 - '{"text":""}'.length));
-    await untilVectors(redis, name, [key]);
-    await redis.hset(key, "text", "x".repeat(65_536));
-    await untilVectors(redis, name, []);
-    expect((await errors())[0]).toContain("'attributes' must be at most 65536 bytes");
-  });
-
   test("or a key of more than 1,024 bytes: the same, and its end is no news", async () => {
     await follow();
     const key = `${name}:`.padEnd(1_024, "x");
@@ -181,6 +172,51 @@ describe("a hash with a bad vector", () => {
     await redis.hset(key, "v", Buffer.alloc(64 * 1024 * 1024 + 1));
     await until(errors, (all) => all.length === 1);
     expect(await redis.memory("USAGE", `vstore:{${name}}:log`)).toBeLessThan(100_000);
+    await redis.del(key);
+  });
+});
+
+describe("a hash with bad attributes keeps its vector, has none of them, and is reported", () => {
+  const inside = "x".repeat(65_536 - '{"text":""}'.length);
+
+  test.each<[string, string | Buffer, string]>([
+    ["more than 64 KiB of JSON", `${inside}x`, "they must be at most 65536 bytes of JSON"],
+    ["an attribute of more than 64 KiB", "x".repeat(70_000), "they must be at most 65536 bytes of JSON"],
+    [
+      "more than 64 KiB because of what JSON escapes",
+      '"'.repeat(40_000),
+      "they must be at most 65536 bytes of JSON",
+    ],
+    ["not UTF-8", Buffer.from([0x61, 0xff]), "'text' must be valid UTF-8"],
+  ])("(%s)", async (_, text, reason) => {
+    const key = await follow("text", "other");
+    await redis.hset(key, "v", fp32(1, 2), "text", "short", "other", "x");
+    await redis.hset(key, "text", text);
+    await until(errors, (all) => all.length > 0);
+    expect(await errors()).toEqual([`ERR the hash '${key}' has no usable attributes: ${reason}`]);
+    expect(await vectorOf(key)).toEqual(["1", "2"]);
+    expect(await attributesOf(key)).toBe(null);
+    await redis.hset(key, "v", fp32(3, 4));
+    expect(await vectorOf(key)).toEqual(["3", "4"]);
+    await redis.hset(key, "text", "short");
+    expect(await attributesOf(key)).toEqual({ text: "short", other: "x" });
+  });
+
+  test("just inside: they are kept", async () => {
+    const key = await follow("text");
+    await redis.hset(key, "v", fp32(1, 2), "text", inside);
+    expect(await attributesOf(key)).toEqual({ text: inside });
+    await redis.hset(key, "text", "é \u{1F600} \ufffd \ufeff");
+    expect(await attributesOf(key)).toEqual({ text: "é \u{1F600} \ufffd \ufeff" });
+    expect(await errors()).toEqual([]);
+  });
+
+  test("(of more than 64 MiB): and the log stays small", { timeout: 120_000 }, async () => {
+    const key = await follow("text");
+    await redis.hset(key, "v", fp32(1, 2), "text", Buffer.alloc(64 * 1024 * 1024 + 1));
+    await until(errors, (all) => all.length === 1);
+    expect(await vectorOf(key)).toEqual(["1", "2"]);
+    expect(await redis.memory("USAGE", `vstore:{${name}}:log`, "SAMPLES", 0)).toBeLessThan(200_000);
     await redis.del(key);
   });
 });

@@ -100,7 +100,8 @@ function refuse(context: z.RefinementCtx, message: string): never {
   return z.NEVER;
 }
 
-function decodeUtf8(encoded: Uint8Array): string | undefined {
+/** Undefined where the bytes are no UTF-8. */
+export function decodeUtf8(encoded: Uint8Array): string | undefined {
   try {
     return utf8.decode(encoded);
   } catch {

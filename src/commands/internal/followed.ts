@@ -1,14 +1,16 @@
 /**
  * FOLLOWED, an entry that the module appends to the log of a collection that follows hashes: what one of them holds now.
- * A hash that is no good loses its vector, as the old one is not its vector any more; the reason is the entry's error.
+ * A hash whose vector is no good loses it, as the old one is not its vector any more; one whose attributes are no good keeps
+ * the vector and loses all attributes. The reason is the entry's error.
  */
 import type { Collection } from "../../engine/collection.ts";
 import { VstoreError } from "../../errors.ts";
+import { limits } from "../../limits.ts";
 import { define } from "../command.ts";
 import { collection, key, many, optional, sequence, value, vectorBlob } from "../grammar/arguments.ts";
 import { echo } from "../grammar/bytes.ts";
 import { timeOf } from "../grammar/deadline.ts";
-import { blob } from "../grammar/values.ts";
+import { blob, decodeUtf8 } from "../grammar/values.ts";
 import { toBlob, toVector } from "../grammar/vector.ts";
 
 type Attributes = readonly Uint8Array[];
@@ -34,24 +36,24 @@ export const followed = define({
   run({ catalog, id }, input) {
     const target = catalog.get(input.collection);
     const time = timeOf(id);
+    const attributes = read(input.attributes ?? []);
     try {
-      takeOver(target, input.key, input.blob, input.attributes ?? [], time);
+      takeOver(target, input.key, input.blob, attributes.json, time);
     } catch (error) {
       throw refused(target, input.key, error, time);
     }
+    if (attributes.fault !== undefined)
+      throw new VstoreError(
+        "ERR",
+        `the hash ${echo(input.key)} has no usable attributes: ${attributes.fault}`,
+      );
     return 1;
   },
 });
 
 /** What is equal is not written again: a counter beside the vector must not fill the index with dead slots. */
-function takeOver(
-  target: Collection,
-  key: Uint8Array,
-  fp32: Uint8Array,
-  pairs: Attributes,
-  time: number,
-): void {
-  const attributes = target.options.follow?.hash?.attributes.length ? toJson(pairs) : undefined;
+function takeOver(target: Collection, key: Uint8Array, fp32: Uint8Array, json: string, time: number): void {
+  const attributes = target.options.follow?.hash?.attributes.length ? json : undefined;
   if (!hasVector(target, key, fp32, time)) {
     target.insert(key, toVector({ fp32 }, target.options.dimensions), { attributes }, time);
   } else if (attributes !== undefined && attributes !== (target.getAttributes(key, time) ?? "")) {
@@ -64,11 +66,17 @@ function hasVector(target: Collection, key: Uint8Array, fp32: Uint8Array, time: 
   return current !== undefined && Buffer.compare(toBlob(current), fp32) === 0;
 }
 
-/** A hash's values are text, whatever they look like. */
-function toJson(pairs: Attributes): string {
-  const texts = pairs.map((bytes) => Buffer.from(bytes).toString());
+/** A hash's values are text, whatever they look like. No attributes at all where they cannot be kept as they are. */
+function read(pairs: Attributes): { json: string; fault?: string } {
+  const tooLarge = { json: "", fault: `they must be at most ${limits.attributesBytesMax} bytes of JSON` };
+  const bytes = pairs.reduce((sum, each) => sum + each.length, 0);
+  if (bytes > limits.attributesBytesMax) return tooLarge;
+  const texts = pairs.map(decodeUtf8);
+  const odd = texts.indexOf(undefined);
+  if (odd >= 0) return { json: "", fault: `${echo(pairs[odd - (odd % 2)]!)} must be valid UTF-8` };
   const members = texts.flatMap((name, at) => (at % 2 === 0 ? [[name, texts[at + 1] ?? ""]] : []));
-  return members.length === 0 ? "" : JSON.stringify(Object.fromEntries(members));
+  const json = members.length === 0 ? "" : JSON.stringify(Object.fromEntries(members));
+  return Buffer.byteLength(json) > limits.attributesBytesMax ? tooLarge : { json };
 }
 
 function refused(target: Collection, key: Uint8Array, error: unknown, time: number): unknown {
