@@ -13,6 +13,7 @@ const workloads = [
   "roundtrip",
   "client",
   "follow-hset",
+  "follow-many",
   "key-load",
   "index-load",
   "search-while-building",

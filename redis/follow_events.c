@@ -46,19 +46,14 @@ static bool is_key(const RedisModuleString *key, const char *name) {
     return length == strlen(name) && memcmp(bytes, name, length) == 0;
 }
 
-static bool is_log_of(const Follow *follow, const RedisModuleString *key) {
-    return RedisModule_StringCompare(follow->log, key) == 0;
-}
-
-static bool concerns(const Follow *follow, const RedisModuleString *key, bool ended) {
-    if (follow_covers(follow, key)) return ended || follow->field_count > 0;
-    return ended && is_log_of(follow, key);
+static bool concerns(const Follow *follow, bool ended) {
+    return ended || follow->field_count > 0;
 }
 
 static bool concerns_any(const RedisModuleString *key, bool ended) {
-    for (size_t i = 0; i < follow_table_count(); i++)
-        if (concerns(follow_table_at(i), key, ended)) return true;
-    return false;
+    for (const Follow *each = follow_table_covering(key); each != NULL; each = each->wider)
+        if (concerns(each, ended)) return true;
+    return ended && follow_table_of_log(key) != NULL;
 }
 
 /* What one script does to one key again and again is told once: the key is looked at when the script has ended. */
@@ -81,10 +76,16 @@ static void note_change(const RedisModuleString *key, bool ended) {
     changes[change_count++] = (Change){RedisModule_CreateString(NULL, bytes, length), ended};
 }
 
-static bool pass_on(RedisModuleCtx *ctx, const Follow *follow, const Change *change) {
-    if (!follow_covers(follow, change->key)) return false; /* it was the log itself that has gone */
-    if (follow->field_count > 0) return follow_log_changed(ctx, follow, change->key);
-    return follow_log_gone(ctx, follow, change->key);
+static bool pass_on(RedisModuleCtx *ctx, const Follow *follow, RedisModuleString *key) {
+    if (follow->field_count > 0) return follow_log_changed(ctx, follow, key);
+    return follow_log_gone(ctx, follow, key);
+}
+
+static void flush_change(RedisModuleCtx *ctx, const Change *change) {
+    for (const Follow *each = follow_table_covering(change->key); each != NULL; each = each->wider)
+        if (concerns(each, change->ended) && !pass_on(ctx, each, change->key)) follow_log_lost(ctx, each);
+    const Follow *logs = change->ended ? follow_table_of_log(change->key) : NULL;
+    if (logs != NULL) follow_log_lost(ctx, logs); /* it was the log itself that has gone */
 }
 
 void follow_events_flush(RedisModuleCtx *ctx) {
@@ -93,11 +94,8 @@ void follow_events_flush(RedisModuleCtx *ctx) {
     RedisModule_SelectDb(ctx, FOLLOWED_DATABASE);
     is_flushing = true;
     for (size_t at = 0; at < change_count; at++) {
-        Change change = changes[at];
-        for (size_t i = 0; i < follow_table_count(); i++) {
-            const Follow *follow = follow_table_at(i);
-            if (concerns(follow, change.key, change.ended) && !pass_on(ctx, follow, &change)) follow_log_lost(ctx, follow);
-        }
+        Change change = changes[at]; /* the list may move */
+        flush_change(ctx, &change);
         RedisModule_FreeString(NULL, change.key);
     }
     change_count = 0;
@@ -134,8 +132,10 @@ static bool may_write(int flags) {
 }
 
 static void lose(const RedisModuleString *key, bool ended) {
-    for (size_t i = 0; i < follow_table_count(); i++)
-        if (concerns(follow_table_at(i), key, ended)) follow_log_lost_unwritten(follow_table_at(i));
+    for (const Follow *each = follow_table_covering(key); each != NULL; each = each->wider)
+        if (concerns(each, ended)) follow_log_lost_unwritten(each);
+    const Follow *logs = ended ? follow_table_of_log(key) : NULL;
+    if (logs != NULL) follow_log_lost_unwritten(logs);
 }
 
 static int on_event(RedisModuleCtx *ctx, int type, const char *event, RedisModuleString *key) {

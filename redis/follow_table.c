@@ -1,12 +1,14 @@
 /* The table of follow_table.h. Only follow_table_load() and follow_table_clear() write it. */
 #include "follow_table.h"
 #include "streams.h"
+#include <stdlib.h>
 #include <string.h>
 
 #define LENGTH_DIGITS_MAX 6
 
-static Follow *follows;
+static Follow *follows; /* sorted by prefix, as memcmp() does */
 static size_t count;
+static RedisModuleDict *by_log; /* a log's name → its Follow */
 
 static void release(Follow *follow) {
     if (follow->collection != NULL) RedisModule_FreeString(NULL, follow->collection);
@@ -19,7 +21,9 @@ static void release(Follow *follow) {
 void follow_table_clear(void) {
     for (size_t i = 0; i < count; i++) release(&follows[i]);
     RedisModule_Free(follows);
+    if (by_log != NULL) RedisModule_FreeDict(NULL, by_log);
     follows = NULL;
+    by_log = NULL;
     count = 0;
 }
 
@@ -69,6 +73,26 @@ static void add_follow(RedisModuleCtx *ctx, RedisModuleCallReply *name, RedisMod
     count++;
 }
 
+static int by_prefix(const void *a, const void *b) {
+    return RedisModule_StringCompare(((const Follow *)a)->prefix, ((const Follow *)b)->prefix);
+}
+
+/* Of each follow the nearest one before it whose prefix its own begins with, or has too. */
+static void link_wider(void) {
+    for (size_t i = 1; i < count; i++) {
+        const Follow *wider = &follows[i - 1];
+        while (wider != NULL && !follow_covers(wider, follows[i].prefix)) wider = wider->wider;
+        follows[i].wider = wider;
+    }
+}
+
+static void index_follows(void) {
+    qsort(follows, count, sizeof(*follows), by_prefix);
+    link_wider();
+    by_log = RedisModule_CreateDict(NULL);
+    for (size_t i = 0; i < count; i++) RedisModule_DictSet(by_log, follows[i].log, &follows[i]);
+}
+
 void follow_table_load(RedisModuleCtx *ctx) {
     follow_table_clear();
     RedisModuleCallReply *all = RedisModule_Call(ctx, "HGETALL", "c", FOLLOWS_KEY);
@@ -78,6 +102,7 @@ void follow_table_load(RedisModuleCtx *ctx) {
         follows = RedisModule_Calloc(size / 2 + 1, sizeof(*follows));
         for (size_t i = 0; i + 1 < size; i += 2)
             add_follow(ctx, RedisModule_CallReplyArrayElement(all, i), RedisModule_CallReplyArrayElement(all, i + 1));
+        index_follows();
     }
     RedisModule_FreeCallReply(all);
 }
@@ -94,6 +119,30 @@ const Follow *follow_table_find(const RedisModuleString *collection) {
     for (size_t i = 0; i < count; i++)
         if (RedisModule_StringCompare(follows[i].collection, collection) == 0) return &follows[i];
     return NULL;
+}
+
+/* How many follows have a prefix that is not behind the key. */
+static size_t count_up_to(const RedisModuleString *key) {
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (RedisModule_StringCompare(follows[middle].prefix, key) <= 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+const Follow *follow_table_covering(const RedisModuleString *key) {
+    size_t candidates = count_up_to(key);
+    const Follow *follow = candidates == 0 ? NULL : &follows[candidates - 1];
+    while (follow != NULL && !follow_covers(follow, key)) follow = follow->wider;
+    return follow;
+}
+
+const Follow *follow_table_of_log(const RedisModuleString *key) {
+    return by_log == NULL ? NULL : RedisModule_DictGet(by_log, (RedisModuleString *)key, NULL);
 }
 
 bool follow_covers(const Follow *follow, const RedisModuleString *key) {

@@ -284,6 +284,7 @@ typedef struct {
     X(int, DictSetC, (RedisModuleDict *, void *key, size_t length, void *value))                                       \
     X(int, DictDelC, (RedisModuleDict *, void *key, size_t length, void *old_value))                                   \
     X(void *, DictGetC, (RedisModuleDict *, void *key, size_t length, int *missing))                                   \
+    X(void *, DictGet, (RedisModuleDict *, RedisModuleString *key, int *missing))                                      \
     X(int, DictSet, (RedisModuleDict *, RedisModuleString *key, void *value))                                          \
     X(RedisModuleString *, DictNext, (RedisModuleCtx *, RedisModuleDictIter *, void **value))                          \
     X(RedisModuleDictIter *, DictIteratorStartC, (RedisModuleDict *, const char *op, void *key, size_t length))        \

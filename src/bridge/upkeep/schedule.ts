@@ -25,12 +25,16 @@ export class Schedule {
     this.#jobs = new JobQueue(redis, queueName, (job) => run(job.collection!), log);
   }
 
-  /** Forgets the schedules of collections that were dropped while no sidecar was there. */
+  /** Forgets the schedules of collections that were dropped while no sidecar was there, and ids that no collection has. */
   async start(collections: readonly string[]): Promise<void> {
-    for (const { key } of await this.#jobs.queue.getJobSchedulers()) this.#scheduled.add(collectionOf(key));
+    for (const { key } of await this.#jobs.queue.getJobSchedulers()) {
+      const name = collectionOf(key);
+      if (name === undefined) await this.#attempt(() => this.#jobs.queue.removeJobScheduler(key));
+      else this.#scheduled.add(name);
+    }
     this.follow(collections);
     // The interval may have been changed since the others were scheduled.
-    for (const name of collections) await this.#schedule(name);
+    for (const name of collections) await this.#attempt(() => this.#schedule(name));
   }
 
   /** Makes the set of schedules equal to the set of collections. */
@@ -47,10 +51,16 @@ export class Schedule {
 
   async #follow(wanted: ReadonlySet<string>): Promise<void> {
     for (const name of [...this.#scheduled].filter((each) => !wanted.has(each))) {
-      await this.#jobs.queue.removeJobScheduler(idOf(name));
+      await this.#attempt(() => this.#jobs.queue.removeJobScheduler(idOf(name)));
       this.#scheduled.delete(name);
     }
-    for (const name of [...wanted].filter((each) => !this.#scheduled.has(each))) await this.#schedule(name);
+    for (const name of [...wanted].filter((each) => !this.#scheduled.has(each)))
+      await this.#attempt(() => this.#schedule(name));
+  }
+
+  /** What is broken of one schedule must not keep the others from being made. */
+  async #attempt(change: () => Promise<unknown>): Promise<void> {
+    await change().catch((error) => this.#jobs.complain(error));
   }
 
   async #schedule(collection: string): Promise<void> {
@@ -63,4 +73,12 @@ export class Schedule {
 
 /** BullMQ gives colons a meaning of their own. */
 const idOf = (collection: string): string => encodeURIComponent(collection);
-const collectionOf = (id: string): string => decodeURIComponent(id);
+
+/** Undefined for an id that is not of ours. */
+function collectionOf(id: string): string | undefined {
+  try {
+    return decodeURIComponent(id);
+  } catch {
+    return undefined;
+  }
+}
