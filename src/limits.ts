@@ -23,6 +23,11 @@ export const limits = {
   /** Bytes of the values that one SEARCH WITHVALUES returns, and fields of a hash that it names. */
   valuesBytesMax: 64 * 1024 * 1024,
   fieldsMax: 256,
+  /** Bytes of one FILTER expression, its operands and operators, how deep they nest, and elements of one tuple in it. */
+  filterBytesMax: 65_536,
+  filterNodesMax: 4_096,
+  filterDepthMax: 256,
+  filterElementsMax: 16_384,
   /** Candidates an HNSW search keeps (ef), and the collection's default for it. */
   efMin: 1,
   efMax: 10_000,

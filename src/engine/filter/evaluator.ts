@@ -1,0 +1,51 @@
+/** A tree to a function of the values of its fields. Every operand is evaluated, as none has an effect. */
+import type { Binary, Node } from "./parser.ts";
+import { areEqual, isIn, isTrue, power, toNumber, type Value } from "./value.ts";
+
+/** What the expression's field of that number is; null where an optional one is missing. */
+export type FieldReader = (field: number) => Value;
+export type Evaluator = (read: FieldReader) => Value;
+
+const ARITHMETIC: Readonly<Partial<Record<Binary, (a: number, b: number) => number>>> = {
+  "+": (a, b) => a + b,
+  "-": (a, b) => a - b,
+  "*": (a, b) => a * b,
+  "/": (a, b) => a / b,
+  "%": (a, b) => a % b,
+  "**": power,
+  "<": (a, b) => Number(a < b),
+  "<=": (a, b) => Number(a <= b),
+  ">": (a, b) => Number(a > b),
+  ">=": (a, b) => Number(a >= b),
+};
+
+/** @param numberOf the number by which a field is read */
+export function compile(node: Node, numberOf: (field: Node & { kind: "field" }) => number): Evaluator {
+  switch (node.kind) {
+    case "constant":
+      return () => node.value;
+    case "field": {
+      const field = numberOf(node);
+      return (read) => read(field);
+    }
+    case "binary":
+      return binary(node.operator, compile(node.left, numberOf), compile(node.right, numberOf));
+    case "not": {
+      const operand = compile(node.operands[0]!, numberOf);
+      return (read) => Number(!isTrue(operand(read)));
+    }
+    default: {
+      const operands = node.operands.map((operand) => compile(operand, numberOf));
+      if (node.kind === "and") return (read) => Number(operands.every((operand) => isTrue(operand(read))));
+      return (read) => Number(operands.some((operand) => isTrue(operand(read))));
+    }
+  }
+}
+
+function binary(operator: Binary, left: Evaluator, right: Evaluator): Evaluator {
+  const arithmetic = ARITHMETIC[operator];
+  if (arithmetic !== undefined) return (read) => arithmetic(toNumber(left(read)), toNumber(right(read)));
+  if (operator === "in") return (read) => Number(isIn(left(read), right(read)));
+  if (operator === "==") return (read) => Number(areEqual(left(read), right(read)));
+  return (read) => Number(!areEqual(left(read), right(read)));
+}
