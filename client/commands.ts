@@ -93,6 +93,8 @@ export interface SearchOptions extends CallOptions {
   readonly exact?: boolean | undefined;
   /** A finite number. */
   readonly within?: number | undefined;
+  /** An expression of the attributes, valid UTF-8 of at most 65536 bytes; see filters.md. */
+  readonly filter?: Text | undefined;
   /** With the attributes of each key. */
   readonly withAttrs?: boolean | undefined;
   /** With what the Redis key of that name holds, if it is a string or a hash. */
@@ -324,7 +326,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   /**
    * Returns the nearest vectors, nearest first.
    *
-   * `VSTORE.SEARCH collection <FP32 blob | VALUES count component [component ...] | KEY key> [COUNT count] [EF ef] [EXACT] [WITHIN distance] [WITHDISTANCES] [WITHATTRS] [WITHVALUES] [FIELDS field [field ...]]`
+   * `VSTORE.SEARCH collection <FP32 blob | VALUES count component [component ...] | KEY key> [COUNT count] [EF ef] [EXACT] [WITHIN distance] [FILTER expression] [WITHDISTANCES] [WITHATTRS] [WITHVALUES] [FIELDS field [field ...]]`
    */
   search<C extends Name<S>>(collection: C, query: Query, options: SearchOptions = {}): Promise<Hit<S[C]>[]> {
     return this.call(
@@ -337,6 +339,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
         ...after("EF", options.ef),
         ...flag("EXACT", options.exact),
         ...after("WITHIN", options.within),
+        ...after("FILTER", options.filter),
         ...flag("WITHATTRS", options.withAttrs),
         ...flag("WITHVALUES", options.withValues),
         ...afterAll("FIELDS", options.fields),

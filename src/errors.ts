@@ -7,7 +7,7 @@ export const errorCodes = {
   NOCOLLECTION: "no collection of that name exists",
   COLLECTIONEXISTS: "a collection of that name exists already",
   NOKEY: "the collection has no such key",
-  UNSUPPORTED: "an option that is documented but not built yet",
+  UNSUPPORTED: "an option that is planned and not built; there is none today",
   LIMIT: "a named limit would be exceeded",
   FULL: "the disk has no room for the write",
   DAMAGED: "a file of the data directory is not what was written",

@@ -28,6 +28,16 @@ export const limits = {
   filterNodesMax: 4_096,
   filterDepthMax: 256,
   filterElementsMax: 16_384,
+  /**
+   * What the columns of attributes of one collection hold: fields, how deep those lie in objects, distinct values of one
+   * field (two bytes each slot, with nothing and not kept), characters of one value, and bytes of all values' text. A filter
+   * reads what is beyond them from the JSON.
+   */
+  columnFieldsMax: 64,
+  columnDepthMax: 8,
+  columnValuesMax: 65_534,
+  columnValueLengthMax: 256,
+  columnTextBytesMax: 32 * 1024 * 1024,
   /** Candidates an HNSW search keeps (ef), and the collection's default for it. */
   efMin: 1,
   efMax: 10_000,

@@ -7,6 +7,8 @@
  * asks. Without a log it is now.
  */
 
+import type { Expression } from "./filter/expression.ts";
+import { expressionOf } from "./filter/expressions.ts";
 import type { CheckpointReport } from "./generation/checkpoint.ts";
 import type { Generation } from "./generation/generation.ts";
 import { Generations } from "./generation/generations.ts";
@@ -14,7 +16,7 @@ import { Lifetimes } from "./generation/lifetimes.ts";
 import type { Parts, Warn } from "./generation/parts.ts";
 import { openFiles } from "./generation/recovery.ts";
 import type { IndexChoice } from "./index/kinds.ts";
-import type { SearchOptions } from "./index/searcher.ts";
+import type { SearchOptions as IndexSearchOptions } from "./index/searcher.ts";
 import { assertKey, assertLength, assertVector, encodeAttributes, rowsOf } from "./input.ts";
 import { laterId, millisecondsOf } from "./log-id.ts";
 import type { CollectionOptions } from "./options.ts";
@@ -40,6 +42,11 @@ export interface InsertOptions {
   readonly attributes?: string | undefined;
   /** When the key expires, in ms since 1970; without it, or with 0, never. */
   readonly deadline?: number | undefined;
+}
+
+export interface SearchOptions extends Omit<IndexSearchOptions, "filter"> {
+  /** Only keys whose attributes this is true of, see docs/filters.md. */
+  readonly filter?: string | undefined;
 }
 
 export class Collection {
@@ -242,9 +249,10 @@ export class Collection {
    */
   async search(query: Float32Array, options: SearchOptions & { withAttributes?: boolean }): Promise<Hit[]> {
     assertVector(query, this.options, "vector");
-    if (this.lifetimes.expiring > 0) await this.lifetimes.hideExpired();
+    const filter = options.filter === undefined ? undefined : expressionOf(options.filter);
+    if (filter !== undefined || this.lifetimes.expiring > 0) await this.#settle(filter);
     const { searcher, parts } = this.#generation;
-    return searcher.search(query, options, ({ slot, distance }) => ({
+    return searcher.search(query, { ...options, filter }, ({ slot, distance }) => ({
       key: parts.keys.table.keyOf(slot),
       distance,
       attributes: options.withAttributes ? textOf(parts.attributes.get(slot)) : undefined,
@@ -320,6 +328,15 @@ export class Collection {
   /** Lets go of the files without saving anything: for a collection that is dropped. */
   abandon(): Promise<void> {
     return this.#generations.abandon();
+  }
+
+  /** After it, what is read of all slots together is at hand. */
+  async #settle(filter: Expression | undefined): Promise<void> {
+    await this.lifetimes.hideExpired();
+    for (let settled: Generation | undefined; filter !== undefined && settled !== this.#generation; ) {
+      settled = this.#generation;
+      await settled.filters.prepare(filter);
+    }
   }
 
   get #generation(): Generation {

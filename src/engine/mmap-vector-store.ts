@@ -4,14 +4,13 @@
  */
 import * as fs from "node:fs";
 import { VstoreError } from "../errors.ts";
-import { Collection, type InsertOptions } from "./collection.ts";
+import { Collection, type InsertOptions, type SearchOptions } from "./collection.ts";
 import { directoryKind } from "./disk/directory-kind.ts";
 import { DirectoryLock } from "./disk/lock.ts";
 import { LOCK_FILE, MANIFEST_FILE } from "./disk/names.ts";
 import type { Warn } from "./generation/parts.ts";
 import { createFiles } from "./generation/recovery.ts";
 import { assertAvailable, type IndexChoice } from "./index/kinds.ts";
-import type { SearchOptions } from "./index/searcher.ts";
 import {
   assertFloats,
   assertJson,
@@ -59,6 +58,7 @@ const SEARCH_OPTIONS: Known<StoreSearchOptions> = {
   ef: true,
   exact: true,
   within: true,
+  filter: true,
   withAttributes: true,
 };
 

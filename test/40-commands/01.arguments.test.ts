@@ -223,12 +223,6 @@ describe("options", () => {
   ])("%s %j is refused", (name, words, message) => {
     expect(refusal(name, ...words)).toBe(message);
   });
-
-  test("FILTER is for later", () => {
-    expect(refusal("SEARCH", "c", "KEY", "k", "FILTER", ".a")).toBe(
-      "UNSUPPORTED 'FILTER' is not supported yet",
-    );
-  });
 });
 
 describe("ranges of CREATE", () => {

@@ -273,7 +273,15 @@ describe("attributes", () => {
 
 describe("an option", () => {
   refuses([
-    [["SEARCH", "c", ...vector, "FILTER", ".n > 1"], "UNSUPPORTED 'FILTER' is not supported yet"],
+    [
+      ["SEARCH", "c", ...vector, "FILTER", ".n >"],
+      "ERR syntax error in FILTER expression at position 4: expected a value on each side of '>', got \">\"",
+    ],
+    [
+      ["SEARCH", "c", ...vector, "FILTER", Buffer.from([0xff])],
+      "ERR 'FILTER' must be valid UTF-8, got '\\xff'",
+    ],
+    [["SEARCH", "c", ...vector, "FILTER"], "ERR 'FILTER' needs a value after it"],
     [["CREATE", "x", "DIM", "2", "QUANT", "INT4"], "ERR 'QUANT' must be INT8, F16 or F32, got 'INT4'"],
     [["INSERT", "c", "k", ...vector, "KEEPTTL"], "ERR unknown option 'KEEPTTL'"],
     [["INSERT", "c", "k", ...vector, "NX", "XX"], "ERR 'NX' or 'XX' may be given only once"],

@@ -221,10 +221,7 @@ function isAtOneOf(cursor: Cursor, tokens: readonly string[]): boolean {
 }
 
 /** Any of the options, in any order, each at most once, to the end of the request. */
-export function options<S extends TokenShape>(
-  shape: S,
-  planned: readonly string[] = [],
-): Arguments<SomeOf<S>> {
+export function options<S extends TokenShape>(shape: S): Arguments<SomeOf<S>> {
   const members = Object.entries(shape);
   return {
     nodes: members.flatMap(([, member]) => member.nodes.map(asOptional)),
@@ -232,7 +229,7 @@ export function options<S extends TokenShape>(
       const chosen: Record<string, unknown> = {};
       while (cursor.left > 0) {
         const found = members.find(([, member]) => isAtOneOf(cursor, member.tokens));
-        if (!found) throw unknownOption(cursor, planned);
+        if (!found) throw new VstoreError("ERR", `unknown option ${echo(cursor.peek()!)}`);
         const [name, member] = found;
         if (name in chosen) throw new VstoreError("ERR", `${quoted(member.tokens)} may be given only once`);
         chosen[name] = member.parse(cursor);
@@ -244,16 +241,4 @@ export function options<S extends TokenShape>(
 
 function quoted(tokens: readonly string[]): string {
   return alternatives(tokens.map((token) => `'${token}'`));
-}
-
-/** `planned` options have their place in the grammar but are not built yet; no documentation shows them. */
-function unknownOption(cursor: Cursor, planned: readonly string[]): VstoreError {
-  const later = planned.find((token) => cursor.isAt(token));
-  if (later !== undefined) return unsupported(later);
-  return new VstoreError("ERR", `unknown option ${echo(cursor.peek()!)}`);
-}
-
-/** The answer to something that the grammar has room for and nobody built yet. */
-export function unsupported(what: string): VstoreError {
-  return new VstoreError("UNSUPPORTED", `'${what}' is not supported yet`);
 }

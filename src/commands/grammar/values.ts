@@ -82,6 +82,15 @@ export const hashField: Value<string> = bytes
   .refine((field) => field.length <= limits.followFieldBytesMax, fieldPhrase)
   .describe(`the name of a field, ${fieldPhrase}`);
 
+const filterPhrase = "valid UTF-8";
+
+/** The text of a filter expression; whether it is one is the engine's to say. */
+export const filterText: Value<string> = bytes
+  .transform((text, context) => decodeUtf8(text) ?? refuse(context, filterPhrase))
+  .describe(
+    `an expression of the attributes, ${filterPhrase} of at most ${limits.filterBytesMax} bytes; see filters.md`,
+  );
+
 const attributesPhrase = "a JSON object (or nothing, to remove it)";
 const attributesSize = `at most ${limits.attributesBytesMax} bytes of JSON`;
 

@@ -19,6 +19,7 @@ import {
   value,
 } from "../grammar/arguments.ts";
 import { echo } from "../grammar/bytes.ts";
+import { filter } from "../grammar/filter.ts";
 import { blob, double } from "../grammar/values.ts";
 import { toVector, type VectorInput, vectorForms } from "../grammar/vector.ts";
 import { Double, type Reply } from "../wire/reply.ts";
@@ -26,30 +27,27 @@ import { Double, type Reply } from "../wire/reply.ts";
 export const search = define({
   name: "SEARCH",
   summary: "Returns the nearest vectors, nearest first.",
-  complexity: "O(log N) with the index, O(N) with EXACT, N being the vectors of the collection",
+  complexity:
+    "O(log N) with the index, O(N) with EXACT and for a FILTER that was not asked for lately, N being the vectors of the " +
+    "collection",
   route: "queries",
   args: sequence({
     collection,
     query: oneOf("query", { ...vectorForms, key: afterToken("KEY", key) }),
-    options: options(
-      {
-        k: afterToken("COUNT", integerValue("count", limits.countMin, limits.countMax), limits.countDefault),
-        ef: afterToken("EF", integerValue("ef", limits.efMin, limits.efMax), "that of the collection"),
-        exact: flag("EXACT", "compares with every vector instead of asking the index"),
-        within: afterToken("WITHIN", value("distance", "double", double())),
-        withDistances: flag("WITHDISTANCES", "with the distance of each key"),
-        withAttributes: flag("WITHATTRS", "with the attributes of each key"),
-        withValues: flag(
-          "WITHVALUES",
-          "with what the Redis key of that name holds, if it is a string or a hash",
-        ),
-        fields: afterToken(
-          "FIELDS",
-          many(value("field", "string", blob("of hashes, only these; comes last"))),
-        ),
-      },
-      ["FILTER"],
-    ),
+    options: options({
+      k: afterToken("COUNT", integerValue("count", limits.countMin, limits.countMax), limits.countDefault),
+      ef: afterToken("EF", integerValue("ef", limits.efMin, limits.efMax), "that of the collection"),
+      exact: flag("EXACT", "compares with every vector instead of asking the index"),
+      within: afterToken("WITHIN", value("distance", "double", double())),
+      filter,
+      withDistances: flag("WITHDISTANCES", "with the distance of each key"),
+      withAttributes: flag("WITHATTRS", "with the attributes of each key"),
+      withValues: flag(
+        "WITHVALUES",
+        "with what the Redis key of that name holds, if it is a string or a hash",
+      ),
+      fields: afterToken("FIELDS", many(value("field", "string", blob("of hashes, only these; comes last")))),
+    }),
   }),
   reply:
     "array of keys; WITHDISTANCES: map of key to distance; WITHATTRS: map of key to JSON or nil; WITHVALUES: map of key to " +

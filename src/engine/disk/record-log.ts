@@ -12,6 +12,8 @@ import { FORMAT_VERSION, LOG_HEADER, RECORD_HEADER } from "./layout.ts";
 
 /** Bytes gathered before they are written; a single larger record gets a chunk of its own. */
 const CHUNK_BYTES = 1 << 20;
+/** Bytes that `view` reads at once: its callers go through the log in order, mostly. */
+const VIEW_BYTES = 1 << 16;
 
 export interface LogRecord {
   readonly kind: number;
@@ -36,6 +38,9 @@ export class RecordLog {
   /** File offset of the chunk's first byte, and how many of its bytes are used. */
   #chunkStart: number;
   #chunkUsed = 0;
+  /** What `view` read last, from file offset #viewStart on. */
+  #view = Buffer.alloc(0);
+  #viewStart = 0;
 
   private constructor(path: string, descriptor: number) {
     this.path = path;
@@ -123,6 +128,20 @@ export class RecordLog {
       fs.readSync(this.#descriptor, bytes, 0, length, offset);
     }
     return bytes;
+  }
+
+  /** The same, without a copy: valid until the next call. */
+  view(offset: number, length: number): Buffer {
+    if (offset >= this.#chunkStart) {
+      return this.#chunk.subarray(offset - this.#chunkStart, offset - this.#chunkStart + length);
+    }
+    if (offset < this.#viewStart || offset + length > this.#viewStart + this.#view.length) {
+      const bytes = Math.min(Math.max(length, VIEW_BYTES), this.#chunkStart - offset);
+      this.#view = Buffer.allocUnsafe(bytes);
+      fs.readSync(this.#descriptor, this.#view, 0, bytes, offset);
+      this.#viewStart = offset;
+    }
+    return this.#view.subarray(offset - this.#viewStart, offset - this.#viewStart + length);
   }
 
   /**

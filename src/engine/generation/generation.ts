@@ -3,9 +3,12 @@
  * attributes is one of the few methods here; the caller has checked its input.
  */
 
+import type { Expression } from "../filter/expression.ts";
+import { Filters } from "../filter/filters.ts";
 import { Indexer } from "../index/indexer.ts";
 import { Searcher } from "../index/searcher.ts";
 import { attributesBytes } from "../slots/attributes.ts";
+import type { Bitmap } from "../slots/bitmap.ts";
 import { Expiry } from "../slots/expiry.ts";
 import { NONE } from "../slots/key-table.ts";
 import type { Parts } from "./parts.ts";
@@ -24,6 +27,7 @@ export class Generation {
   readonly indexer: Indexer;
   readonly expiry: Expiry;
   readonly searcher: Searcher;
+  readonly filters: Filters;
   /** Told of every slot that died, or got other attributes or another deadline. */
   watcher: ((slot: number) => void) | undefined;
 
@@ -36,9 +40,24 @@ export class Generation {
       failed: hooks.failed,
     });
     this.expiry = new Expiry(parts.keys.deadlines, hooks.now);
-    this.searcher = new Searcher(this.indexer, manifest.options.ef, () =>
-      this.expiry.allowed(segments.length),
-    );
+    this.filters = new Filters({
+      attributes: parts.attributes,
+      live: parts.live,
+      slots: () => segments.length,
+    });
+    if (segments.length > 0 && parts.attributes.isUsed) this.filters.changed(0, segments.length);
+    this.searcher = new Searcher(this.indexer, manifest.options.ef, (filter) => this.allowed(filter));
+  }
+
+  /**
+   * What a read may find as of now: all slots that match, but those that have expired. Undefined when it may find all. Wait
+   * for `filters.prepare` before.
+   */
+  allowed(filter: Expression | undefined): Bitmap | undefined {
+    const unexpired = this.expiry.allowed(this.parts.segments.length);
+    if (filter === undefined) return unexpired;
+    const matches = this.filters.matches(filter);
+    return unexpired === undefined ? matches.snapshot() : matches.bitmap.intersection(unexpired);
   }
 
   /** The slot of the key, or NONE. */
@@ -81,7 +100,10 @@ export class Generation {
     live.add(slot);
     this.indexer.index.born(slot);
     const kept = text ?? (previous === NONE ? undefined : attributes.get(previous));
-    if (kept !== undefined && kept.length > 0) attributes.set(slot, kept);
+    if (kept !== undefined && kept.length > 0) {
+      attributes.set(slot, kept);
+      this.filters.changed(slot);
+    }
     if (previous !== NONE) this.#kill(previous);
     if (deadline !== 0) this.setDeadline(slot, deadline);
   }
@@ -101,6 +123,7 @@ export class Generation {
   /** Replaces the attributes of a slot; empty removes them. */
   setAttributes(slot: number, text: Uint8Array): void {
     this.parts.attributes.set(slot, text);
+    this.filters.changed(slot);
     this.watcher?.(slot);
   }
 
@@ -120,6 +143,7 @@ export class Generation {
   /** Lets go of the files once nobody reads them any more. Slices handed out stay valid. */
   async close(): Promise<void> {
     const { segments, keys, attributes } = this.parts;
+    this.filters.close();
     await this.indexer.close();
     await this.searcher.idle();
     this.indexer.index.close();
@@ -132,6 +156,7 @@ export class Generation {
   #kill(slot: number): void {
     this.parts.live.delete(slot);
     this.expiry.forget(slot);
+    this.filters.died(slot);
     this.indexer.index.died(slot);
     this.watcher?.(slot);
   }

@@ -110,8 +110,9 @@ class NativeIndex implements VectorIndex {
   }
 
   /** Which slots there are is looked at when the search begins, as is which of them are alive. */
-  #optionsOf({ k, ef, exact, within, watermark, allowed }: Question): GraphSearchOptions {
+  #optionsOf({ k, ef, exact, within, watermark, filter, ...question }: Question): GraphSearchOptions {
     const slots = this.#source.segments.length;
+    const allowed = question.allowed(filter);
     const options = { k, ef: Math.max(ef, k), exact, within, watermark, slots };
     return allowed === undefined ? options : { ...options, allowed: allowed.bytes(slots) };
   }
@@ -119,7 +120,7 @@ class NativeIndex implements VectorIndex {
 
 function areAlike({ question: a }: Asked, { question: b }: Asked): boolean {
   return (
-    a.k === b.k && a.ef === b.ef && a.exact === b.exact && a.within === b.within && a.allowed === b.allowed
+    a.k === b.k && a.ef === b.ef && a.exact === b.exact && a.within === b.within && a.filter === b.filter
   );
 }
 

@@ -81,10 +81,11 @@ class PortableIndex implements VectorIndex {
   }
 
   async search(question: Question): Promise<readonly Neighbour[]> {
-    const view = new View(this.#source, question.allowed);
+    const allowed = question.allowed(question.filter);
+    const view = new View(this.#source, allowed);
     this.#views.add(view);
     try {
-      return await this.#nearest(question, view);
+      return await this.#nearest(question, view, allowed);
     } finally {
       this.#views.delete(view);
     }
@@ -96,11 +97,11 @@ class PortableIndex implements VectorIndex {
 
   close(): void {} // the garbage collector's
 
-  async #nearest(question: Question, view: View): Promise<Neighbour[]> {
+  async #nearest(question: Question, view: View, allowed: Bitmap | undefined): Promise<Neighbour[]> {
     const { segments } = this.#source;
     const { within, watermark } = question;
     const distance = distanceTo(question.query, this.#metric);
-    const candidates = question.exact ? undefined : this.#candidates(question);
+    const candidates = question.exact ? undefined : this.#candidates(question, allowed);
     const nearest = new Nearest(Math.min(question.k, Math.max(view.slots, 1)));
     for (const slot of candidates ?? []) {
       // The scan below finds what the graph has taken over from the tail since the search began.
@@ -112,7 +113,7 @@ class PortableIndex implements VectorIndex {
   }
 
   /** From the graph; undefined when it finds fewer than k though more may be alive in it, or holds nothing. */
-  #candidates({ query, k, ef, allowed }: Question): readonly number[] | undefined {
+  #candidates({ query, k, ef }: Question, allowed: Bitmap | undefined): readonly number[] | undefined {
     if (this.#graph.live === 0) return undefined;
     const wanted = Math.min(k, this.#graph.live);
     const found = this.#graph.search(query, k, ef, allowed);

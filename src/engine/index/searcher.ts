@@ -1,10 +1,12 @@
 /** What a search asks of the index, and until when the files that it reads have to stay open. */
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
+import type { Expression } from "../filter/expression.ts";
 import type { Bitmap } from "../slots/bitmap.ts";
 import type { Indexer } from "./indexer.ts";
 import type { Neighbour } from "./vector-index.ts";
 
+/** As a search of the index takes it: what a caller writes as text is an expression by then. */
 export interface SearchOptions {
   /** Results wanted. */
   readonly k: number;
@@ -14,20 +16,22 @@ export interface SearchOptions {
   readonly exact?: boolean | undefined;
   /** Largest distance of a result. */
   readonly within?: number | undefined;
+  /** What is true of the attributes of a result. */
+  readonly filter?: Expression | undefined;
 }
 
 export class Searcher {
   readonly #indexer: Indexer;
   readonly #ef: number;
-  readonly #allowed: () => Bitmap | undefined;
+  readonly #allowed: (filter: Expression | undefined) => Bitmap | undefined;
   #underWay = 0;
   #becameIdle: (() => void) | undefined;
 
   /**
    * @param ef of a search that names none
-   * @param allowed the slots that a search may find; all of them may be when it is undefined
+   * @param allowed the slots that a search which begins now may find; all of them may be when it is undefined
    */
-  constructor(indexer: Indexer, ef: number, allowed: () => Bitmap | undefined) {
+  constructor(indexer: Indexer, ef: number, allowed: (filter: Expression | undefined) => Bitmap | undefined) {
     this.#indexer = indexer;
     this.#ef = ef;
     this.#allowed = allowed;
@@ -41,14 +45,14 @@ export class Searcher {
    */
   async search<T>(
     query: Float32Array,
-    { k, ef = this.#ef, exact = false, within = Number.POSITIVE_INFINITY }: SearchOptions,
+    { k, ef = this.#ef, exact = false, within = Number.POSITIVE_INFINITY, filter }: SearchOptions,
     describe: (neighbour: Neighbour) => T,
   ): Promise<T[]> {
     assertCount(k);
     const { index, watermark } = this.#indexer;
     this.#underWay++;
     try {
-      const question = { query, k, ef, exact, within, watermark, allowed: this.#allowed() };
+      const question = { query, k, ef, exact, within, watermark, filter, allowed: this.#allowed };
       return (await index.search(question)).map(describe);
     } finally {
       if (--this.#underWay === 0) this.#becameIdle?.();

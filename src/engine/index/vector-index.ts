@@ -1,6 +1,7 @@
 /** What a collection needs of an index of its vectors; one implementation per file beside this one. */
 
 import type { Segments } from "../disk/segments.ts";
+import type { Expression } from "../filter/expression.ts";
 import type { Bitmap } from "../slots/bitmap.ts";
 
 /** What an index reads of the collection it belongs to. */
@@ -23,8 +24,10 @@ export interface Question {
   readonly within: number;
   /** Slots below it are in the graph or dead; the rest is scanned. */
   readonly watermark: number;
-  /** Slots that may be found; those that are born later may not. All may without it. */
-  readonly allowed: Bitmap | undefined;
+  /** What is true of the attributes of a result. */
+  readonly filter: Expression | undefined;
+  /** The slots that a search with this filter may find that begins now; those that are born later may not. Undefined: all may. */
+  readonly allowed: (filter: Expression | undefined) => Bitmap | undefined;
 }
 
 export interface Neighbour {

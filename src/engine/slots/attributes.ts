@@ -47,11 +47,24 @@ export class Attributes {
     return new Attributes(directory, bytes, checksum, slots);
   }
 
+  /** False when no slot has ever had any. */
+  get isUsed(): boolean {
+    return this.#pages.length > 0;
+  }
+
   /** The slot's JSON text as UTF-8, or undefined. */
   get(slot: number): Buffer | undefined {
     const length = this.lengthOf(slot);
     if (length === 0) return undefined;
     return this.log.read(this.#pages[Math.floor(slot / PAGE_SLOTS)]!.offset[slot % PAGE_SLOTS]!, length);
+  }
+
+  /** The slot's text as JSON.parse gives it: an object, empty where the text is none; undefined when it has no text. */
+  parsed(slot: number): object | undefined {
+    const page = this.#pages[Math.floor(slot / PAGE_SLOTS)];
+    const length = page?.length[slot % PAGE_SLOTS] ?? 0;
+    if (length === 0) return undefined;
+    return parseObject(this.log.view(page!.offset[slot % PAGE_SLOTS]!, length).toString("utf8"));
   }
 
   /** Bytes of the slot's text; 0 when it has none. */
@@ -69,5 +82,15 @@ export class Attributes {
     this.#pages[number] ??= { offset: new Float64Array(PAGE_SLOTS), length: new Uint32Array(PAGE_SLOTS) };
     this.#pages[number].offset[slot % PAGE_SLOTS] = offset;
     this.#pages[number].length[slot % PAGE_SLOTS] = length;
+  }
+}
+
+/** Commands let only objects in; what a caller of the library wrote may be anything. */
+function parseObject(text: string): object {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : {};
+  } catch {
+    return {};
   }
 }

@@ -5,6 +5,8 @@ const WORDS_MIN = 32;
 export class Bitmap {
   /** Bits that are set. */
   count = 0;
+  /** Raised by every change. */
+  version = 0;
   #words = new Uint32Array(WORDS_MIN);
 
   /** The slots 0, 1, … `length - 1`. */
@@ -23,6 +25,11 @@ export class Bitmap {
     return new Uint8Array(buffer, 0, Math.min(Math.ceil(length / 8), byteLength));
   }
 
+  /** Bytes of memory. */
+  get byteLength(): number {
+    return this.#words.byteLength;
+  }
+
   has(slot: number): boolean {
     const word = this.#words[slot >>> 5];
     return word !== undefined && (word & (1 << (slot & 31))) !== 0;
@@ -33,12 +40,44 @@ export class Bitmap {
     if (slot >>> 5 >= this.#words.length) this.#grow(slot >>> 5);
     this.#words[slot >>> 5]! |= 1 << (slot & 31);
     this.count++;
+    this.version++;
   }
 
   delete(slot: number): void {
     if (!this.has(slot)) return;
     this.#words[slot >>> 5]! &= ~(1 << (slot & 31));
     this.count--;
+    this.version++;
+  }
+
+  /** Puts the slot in or takes it out. */
+  set(slot: number, isIn: boolean): void {
+    if (isIn) this.add(slot);
+    else this.delete(slot);
+  }
+
+  /** A copy, without the slots that `mask` does not have. */
+  intersection(mask?: Bitmap): Bitmap {
+    const copy = new Bitmap();
+    copy.#words = this.#words.slice();
+    copy.count = this.count;
+    if (mask === undefined) return copy;
+    copy.count = 0;
+    for (let word = 0; word < copy.#words.length; word++) {
+      const bits = copy.#words[word]! & (mask.#words[word] ?? 0);
+      copy.#words[word] = bits;
+      copy.count += bitsIn(bits);
+    }
+    return copy;
+  }
+
+  /** Its slots from `from` on, in order. */
+  *slots(from = 0): Generator<number> {
+    for (let word = from >>> 5; word < this.#words.length; word++) {
+      let bits = this.#words[word]!;
+      if (word === from >>> 5) bits &= -1 << (from & 31);
+      for (; bits !== 0; bits &= bits - 1) yield word * 32 + 31 - Math.clz32(bits & -bits);
+    }
   }
 
   #grow(word: number): void {
@@ -46,4 +85,11 @@ export class Bitmap {
     grown.set(this.#words);
     this.#words = grown;
   }
+}
+
+/** Bits that are set in a word (Warren 2012, section 5-1). */
+function bitsIn(word: number): number {
+  let bits = word - ((word >>> 1) & 0x5555_5555);
+  bits = (bits & 0x3333_3333) + ((bits >>> 2) & 0x3333_3333);
+  return Math.imul((bits + (bits >>> 4)) & 0x0f0f_0f0f, 0x0101_0101) >>> 24;
 }

@@ -1,0 +1,167 @@
+/**
+ * What filters need of one generation of a collection: columns that follow its attributes, and the slots that match the
+ * expressions asked for lately. A write only notes that its slot has changed. Columns take over what has changed in the
+ * background, or when a filter is asked for, and then each expression looks at what has changed since it last did: all in
+ * slices, so that no request waits for it.
+ */
+
+import { Columns } from "../slots/columns.ts";
+import { giveWay, TimeSlice } from "../time-slice.ts";
+import { ChangeLog, type Position } from "./change-log.ts";
+import type { Expression } from "./expression.ts";
+import { MatchSet, type MatchSource } from "./match-set.ts";
+
+/** Expressions whose matches are kept, and the bytes that those of one collection may take together. */
+const SETS_MAX = 64;
+const SET_BYTES_MAX = 64 * 1024 * 1024;
+/** Changed slots that are left to the next filter before the columns take them over by themselves. */
+const BEHIND_MAX = 1_000;
+/** Changed slots that may be looked at at once, without a slice in between. */
+const AT_ONCE_MAX = 64;
+/** Texts parsed between two looks at the clock. */
+const TEXTS_PER_STEP = 16;
+
+const START: Position = { range: 0, slots: 0 };
+
+export class Filters {
+  readonly columns: Columns;
+  readonly #source: MatchSource;
+  readonly #changes = new ChangeLog();
+  /** The least recently asked for comes first. */
+  readonly #sets = new Map<string, MatchSet>();
+  /** The columns have taken over everything before it. */
+  #taken: Position = START;
+  /** What they are taking over, and where they are when it ends. */
+  #takeover: { readonly steps: Iterator<void>; readonly end: Position } | undefined;
+  /** One filter is prepared after the other, so that together they take one slice of a turn. */
+  #turn: Promise<void> = Promise.resolve();
+  #inBackground = false;
+  #isClosed = false;
+
+  constructor(source: MatchSource, columns = new Columns()) {
+    this.columns = columns;
+    this.#source = source;
+  }
+
+  /** To be called after the attributes of the slots [from, to) were written. */
+  changed(from: number, to = from + 1): void {
+    this.#changes.add(from, to);
+    if (!this.#inBackground && this.#changes.slotsSince(this.#taken) > BEHIND_MAX) {
+      void this.#takeInBackground();
+    }
+  }
+
+  /** To be called after the slot died. */
+  died(slot: number): void {
+    for (const { bitmap } of this.#sets.values()) bitmap.delete(slot);
+  }
+
+  /** Brings the matches of an expression up to date but for a few slots; ends early once it is closed. */
+  prepare(expression: Expression): Promise<void> {
+    const turn = this.#turn.then(() => this.#bringUpToDate(this.#setOf(expression)));
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  /** The matches as of now. Without `prepare` before, that keeps the event loop. */
+  matches(expression: Expression): MatchSet {
+    const set = this.#setOf(expression);
+    const end = this.#changes.seal();
+    while (this.#step(set, end));
+    return set;
+  }
+
+  /** Bytes of memory, about: of the columns and of the matches. */
+  get bytes(): number {
+    return this.columns.bytes + this.#matchBytes;
+  }
+
+  /** Stops what is under way. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  get #matchBytes(): number {
+    return [...this.#sets.values()].reduce((sum, { bitmap }) => sum + bitmap.byteLength, 0);
+  }
+
+  #setOf(expression: Expression): MatchSet {
+    const { text } = expression;
+    const set = this.#sets.get(text) ?? new MatchSet(expression, this.#source, this.columns);
+    this.#sets.delete(text);
+    this.#sets.set(text, set);
+    for (const oldest of this.#sets.keys()) {
+      if (this.#sets.size === 1) break;
+      if (this.#sets.size <= SETS_MAX && this.#matchBytes <= SET_BYTES_MAX) break;
+      this.#sets.delete(oldest);
+    }
+    return set;
+  }
+
+  async #bringUpToDate(set: MatchSet): Promise<void> {
+    const slice = new TimeSlice();
+    while (!this.#isClosed && this.#isBehind(set)) {
+      const end = this.#changes.seal();
+      while (this.#step(set, end)) {
+        if (slice.spent) await slice.pause();
+        if (this.#isClosed) return;
+      }
+    }
+  }
+
+  #isBehind({ seen }: MatchSet): boolean {
+    if (seen === undefined) return true;
+    return this.#changes.slotsSince(seen.range < this.#taken.range ? seen : this.#taken) > AT_ONCE_MAX;
+  }
+
+  /** Does a little of what the matches need to be as of `end`; false when they are. */
+  #step(set: MatchSet, end: Position): boolean {
+    if (this.#taken.range < end.range) {
+      this.#take();
+      return true;
+    }
+    if (set.seen !== undefined && set.seen.range >= end.range) return false;
+    if (set.step(this.#changes, end)) return true;
+    this.#forget();
+    return false;
+  }
+
+  /** Has the columns take over a little of what has changed. */
+  #take(): void {
+    if (this.#takeover === undefined) {
+      const end = this.#changes.seal();
+      this.#takeover = { steps: this.#takeOver(this.#taken, end), end };
+    }
+    if (!this.#takeover.steps.next().done) return;
+    this.#taken = this.#takeover.end;
+    this.#takeover = undefined;
+    this.#forget();
+  }
+
+  *#takeOver(start: Position, end: Position): Generator<void> {
+    const { attributes } = this.#source;
+    let texts = 0;
+    for (const { from, to } of this.#changes.between(start, end)) {
+      for (let slot = from; slot < to; slot++) {
+        this.columns.set(slot, attributes.parsed(slot));
+        if (++texts % TEXTS_PER_STEP === 0) yield;
+      }
+    }
+  }
+
+  async #takeInBackground(): Promise<void> {
+    this.#inBackground = true;
+    while (!this.#isClosed && this.#changes.slotsSince(this.#taken) > 0) {
+      await giveWay();
+      const slice = new TimeSlice();
+      while (!slice.spent && !this.#isClosed && this.#taken.range < this.#changes.end.range) this.#take();
+    }
+    this.#inBackground = false;
+  }
+
+  #forget(): void {
+    let needed = this.#taken.range;
+    for (const set of this.#sets.values()) needed = Math.min(needed, set.needed);
+    this.#changes.forget(needed);
+  }
+}

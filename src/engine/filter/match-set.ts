@@ -1,0 +1,113 @@
+/** The slots that an expression is true of, brought up to date by what was written since it was last asked for. */
+import type { Attributes } from "../slots/attributes.ts";
+import { Bitmap } from "../slots/bitmap.ts";
+import type { Columns } from "../slots/columns.ts";
+import type { ChangeLog, Position, SlotRange } from "./change-log.ts";
+import type { Expression } from "./expression.ts";
+import { BLOCK_SLOTS, Scanner, UNSURE, YES } from "./scanner.ts";
+
+/** What the expression is evaluated on. */
+export interface MatchSource {
+  readonly attributes: Attributes;
+  /** Slots that are alive. */
+  readonly live: Bitmap;
+  /** How many slots there are. */
+  readonly slots: () => number;
+}
+
+/** What an evaluation took. */
+export interface MatchCost {
+  /** Slots looked at, and those of them whose JSON was read. */
+  slots: number;
+  fromJson: number;
+}
+
+export class MatchSet {
+  readonly expression: Expression;
+  /** The live slots that match. */
+  readonly bitmap = new Bitmap();
+  cost: MatchCost = { slots: 0, fromJson: 0 };
+  /** Everything before it was looked at; undefined when nothing was. */
+  #seen: Position | undefined;
+  readonly #source: MatchSource;
+  readonly #scanner: Scanner;
+  /** An evaluation that has begun, and what is seen when it ends. */
+  #evaluation: { readonly steps: Iterator<void>; readonly end: Position } | undefined;
+  #copy: { readonly bitmap: Bitmap; readonly version: number } | undefined;
+
+  constructor(expression: Expression, source: MatchSource, columns: Columns) {
+    this.expression = expression;
+    this.#source = source;
+    this.#scanner = new Scanner(expression, columns);
+  }
+
+  get seen(): Position | undefined {
+    return this.#seen;
+  }
+
+  /** Number of the first range of changes that it has to look at still. */
+  get needed(): number {
+    return this.#seen?.range ?? this.#evaluation?.end.range ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** A copy that does not change. */
+  snapshot(): Bitmap {
+    if (this.#copy?.version !== this.bitmap.version) {
+      this.#copy = { bitmap: this.bitmap.intersection(), version: this.bitmap.version };
+    }
+    return this.#copy.bitmap;
+  }
+
+  /**
+   * Looks at some of what has changed before `end`, which the columns have taken over.
+   *
+   * @returns false when nothing is left
+   */
+  step(changes: ChangeLog, end: Position): boolean {
+    this.#evaluation ??= this.#begin(changes, end);
+    if (!this.#evaluation.steps.next().done) return true;
+    this.#seen = this.#evaluation.end;
+    this.#evaluation = undefined;
+    return this.#seen.range < end.range;
+  }
+
+  #begin(changes: ChangeLog, end: Position): { steps: Iterator<void>; end: Position } {
+    const everything = [{ from: 0, to: this.#source.slots() }];
+    const ranges = this.#seen === undefined ? everything : changes.between(this.#seen, end);
+    if (ranges.length > 0) this.cost = { slots: 0, fromJson: 0 };
+    return { steps: this.#evaluate(ranges), end };
+  }
+
+  *#evaluate(ranges: readonly SlotRange[]): Generator<void> {
+    const verdicts = new Uint8Array(BLOCK_SLOTS);
+    for (const range of ranges) {
+      for (let from = range.from; from < range.to; ) {
+        const to = Math.min(from + BLOCK_SLOTS - (from % BLOCK_SLOTS), range.to);
+        this.#scanner.verdicts(from, to, verdicts);
+        yield* this.#settle(from, verdicts.subarray(0, to - from));
+        this.cost.slots += to - from;
+        from = to;
+      }
+    }
+  }
+
+  *#settle(from: number, verdicts: Uint8Array): Generator<void> {
+    const { live } = this.#source;
+    for (let i = 0; i < verdicts.length; i++) {
+      const slot = from + i;
+      if (verdicts[i] !== UNSURE) {
+        this.bitmap.set(slot, verdicts[i] === YES && live.has(slot));
+        continue;
+      }
+      this.bitmap.set(slot, live.has(slot) && this.#isTrueOfJson(slot));
+      yield;
+    }
+    yield;
+  }
+
+  #isTrueOfJson(slot: number): boolean {
+    this.cost.fromJson++;
+    const json = this.#source.attributes.parsed(slot);
+    return json !== undefined && this.expression.matches(json);
+  }
+}

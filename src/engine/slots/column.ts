@@ -1,0 +1,171 @@
+/**
+ * The values of one field by slot. Each slot has a code: nothing, a value that is not kept here (OPAQUE, so the JSON has
+ * to be asked), or the number of a value in the field's dictionary. Where numbers are many they are kept themselves,
+ * eight bytes each, and the code is looked at only where there is none.
+ */
+import { limits } from "../../limits.ts";
+import type { Value } from "../filter/value.ts";
+
+/** Slots of one page; pages come into being with the first value in them. */
+export const PAGE_SLOTS = 1 << 14;
+
+export const MISSING = 0;
+export const OPAQUE = 1;
+/** The code of the dictionary's first value. */
+const FIRST = 2;
+/** Codes that fit into a byte. */
+const BYTE_CODES = 256;
+/** Distinct numbers from which on they are kept themselves. */
+const DISTINCT_NUMBERS_MAX = 4_096;
+/** About what an entry of a dictionary takes besides its text. */
+const ENTRY_BYTES = 64;
+
+export type Codes = Uint8Array | Uint16Array;
+
+/** What all columns of a collection may spend on the texts of their dictionaries. */
+export interface Budget {
+  textBytes: number;
+}
+
+export class Column {
+  /** By page. A page without codes has none but MISSING. */
+  readonly codes: (Codes | undefined)[] = [];
+  /** By page, NaN where the code counts; undefined while the dictionary has all numbers. */
+  numbers: (Float64Array | undefined)[] | undefined;
+  /** By code. */
+  readonly values: (Value | undefined)[] = [undefined, undefined];
+  /** Raised when codes change their meaning. */
+  epoch = 0;
+  /** How often a slot was given a value that is not kept here. */
+  opaque = 0;
+  readonly #budget: Budget;
+  readonly #codeOf = new Map<number | string, number>();
+  #isWide = false;
+  #distinctNumbers = 0;
+  #textBytes = 0;
+
+  constructor(budget: Budget) {
+    this.#budget = budget;
+  }
+
+  /** Bytes of memory, about. */
+  get bytes(): number {
+    const pages = [...this.codes, ...(this.numbers ?? [])];
+    const inPages = pages.reduce((sum, page) => sum + (page?.byteLength ?? 0), 0);
+    return inPages + this.#textBytes + this.values.length * ENTRY_BYTES;
+  }
+
+  /** Distinct values that are kept. */
+  get distinct(): number {
+    return this.values.length - FIRST;
+  }
+
+  /** @param value undefined for none */
+  set(slot: number, value: Value | undefined): void {
+    const page = Math.floor(slot / PAGE_SLOTS);
+    const at = slot % PAGE_SLOTS;
+    if (typeof value === "number" && this.numbers !== undefined) {
+      this.#numbersOf(this.numbers, page)[at] = value;
+      return;
+    }
+    const numbers = this.numbers?.[page];
+    if (numbers !== undefined) numbers[at] = Number.NaN;
+    if (value === undefined && this.codes[page] === undefined) return;
+    const code = value === undefined ? MISSING : this.#encode(value);
+    // The dictionary may have given its numbers away just now.
+    if (code === undefined) this.set(slot, value);
+    else this.#codesOf(page)[at] = code;
+  }
+
+  /** The value in a slot: undefined for nothing, null for one that is not known here. */
+  get(slot: number): { readonly value: Value } | null | undefined {
+    const page = Math.floor(slot / PAGE_SLOTS);
+    const at = slot % PAGE_SLOTS;
+    const number = this.numbers?.[page]?.[at] ?? Number.NaN;
+    if (!Number.isNaN(number)) return { value: number };
+    const code = this.codes[page]?.[at] ?? MISSING;
+    if (code === MISSING) return undefined;
+    return code === OPAQUE ? null : { value: this.values[code]! };
+  }
+
+  /** The value's code, which it may get now; undefined when it is a number and numbers are kept themselves from now on. */
+  #encode(value: Value): number | undefined {
+    const key = keyOf(value);
+    if (key === undefined) return this.#refuse();
+    const known = this.#codeOf.get(key);
+    if (known !== undefined) return known;
+    const isNumber = typeof value === "number";
+    if (isNumber && this.#distinctNumbers >= DISTINCT_NUMBERS_MAX) {
+      this.#keepNumbers();
+      return undefined;
+    }
+    const bytes = isNumber ? 0 : 2 * String(key).length;
+    if (this.distinct >= limits.columnValuesMax || bytes > this.#budget.textBytes) return this.#refuse();
+    return this.#admit(key, value, bytes);
+  }
+
+  #admit(key: number | string, value: Value, bytes: number): number {
+    const code = this.values.push(value) - 1;
+    this.#codeOf.set(key, code);
+    this.#budget.textBytes -= bytes;
+    this.#textBytes += bytes;
+    if (typeof value === "number") this.#distinctNumbers++;
+    if (code === BYTE_CODES) this.#widen();
+    return code;
+  }
+
+  #refuse(): number {
+    this.opaque++;
+    return OPAQUE;
+  }
+
+  #widen(): void {
+    this.#isWide = true;
+    for (const [page, codes] of this.codes.entries()) this.codes[page] = codes && Uint16Array.from(codes);
+  }
+
+  /** Moves all numbers out of the dictionary. */
+  #keepNumbers(): void {
+    const old = this.values.splice(FIRST);
+    const kept = old.filter((value) => typeof value !== "number") as Value[];
+    const numbers: (Float64Array | undefined)[] = [];
+    this.#codeOf.clear();
+    for (const value of kept) this.#codeOf.set(keyOf(value)!, this.values.push(value) - 1);
+    const moved = old.map((value) =>
+      typeof value === "number" ? MISSING : this.#codeOf.get(keyOf(value!)!)!,
+    );
+    for (const [page, codes] of this.codes.entries()) {
+      if (codes === undefined) continue;
+      const own = this.#numbersOf(numbers, page);
+      for (let i = 0; i < PAGE_SLOTS; i++) {
+        const value = codes[i]! < FIRST ? undefined : old[codes[i]! - FIRST];
+        if (typeof value === "number") own[i] = value;
+        if (codes[i]! >= FIRST) codes[i] = moved[codes[i]! - FIRST]!;
+      }
+      if (codes.every((code) => code === MISSING)) this.codes[page] = undefined;
+    }
+    this.#distinctNumbers = 0;
+    this.numbers = numbers;
+    this.epoch++;
+  }
+
+  #codesOf(page: number): Codes {
+    this.codes[page] ??= this.#isWide ? new Uint16Array(PAGE_SLOTS) : new Uint8Array(PAGE_SLOTS);
+    return this.codes[page];
+  }
+
+  #numbersOf(numbers: (Float64Array | undefined)[], page: number): Float64Array {
+    numbers[page] ??= new Float64Array(PAGE_SLOTS).fill(Number.NaN);
+    return numbers[page];
+  }
+}
+
+const STRING = "s";
+const OTHER = "j";
+
+/** By what the dictionary knows a value; undefined when it does not take such a value: a long text, or -0. */
+function keyOf(value: Value): number | string | undefined {
+  if (typeof value === "number") return Object.is(value, -0) ? undefined : value;
+  const text = typeof value === "string" ? STRING + value : OTHER + JSON.stringify(value);
+  return text.length <= limits.columnValueLengthMax + 1 ? text : undefined;
+}
