@@ -206,6 +206,7 @@ export class MmapVectorStore {
   async search(query: Float32Array, options: StoreSearchOptions): Promise<SearchResult[]> {
     assertFloats("query", query);
     assertOptions(options, SEARCH_OPTIONS);
+    if (options.filter !== undefined) assertText("filter", options.filter);
     const hits = await this.#open().search(query, options);
     return hits.map(({ key, distance, attributes }) => ({
       key: textOf(key),
