@@ -1,8 +1,20 @@
 /* The table of pending.h: two dictionaries, as a client that goes away knows its handle and not its request. */
 #include "pending.h"
+#include <string.h>
 
-static RedisModuleDict *by_id;     /* ids are unique across streams; the stream's name is compared on top */
+static RedisModuleDict *by_id;     /* keyed by stream and id: two streams may give the same id */
 static RedisModuleDict *by_client; /* keyed by the handle's address */
+
+/* The id's bytes, then the stream's name. The caller frees it. */
+static void *key_of(const RequestId *request, size_t *length) {
+    size_t name_length;
+    const char *name = RedisModule_StringPtrLen(request->stream, &name_length);
+    char *key = RedisModule_Alloc(sizeof(request->id) + name_length);
+    memcpy(key, &request->id, sizeof(request->id));
+    memcpy(key + sizeof(request->id), name, name_length);
+    *length = sizeof(request->id) + name_length;
+    return key;
+}
 
 void pending_open(void) {
     by_id = RedisModule_CreateDict(NULL);
@@ -26,14 +38,18 @@ static void on_deadline(RedisModuleCtx *ctx, void *data) {
 
 void pending_add(RedisModuleCtx *ctx, Pending *pending) {
     pending->deadline = RedisModule_CreateTimer(ctx, pending->timeout_ms, on_deadline, pending);
-    RedisModule_DictSetC(by_id, &pending->request.id, sizeof(pending->request.id), pending);
+    size_t length;
+    void *key = key_of(&pending->request, &length);
+    RedisModule_DictSetC(by_id, key, length, pending);
+    RedisModule_Free(key);
     RedisModule_DictSetC(by_client, &pending->client, sizeof(pending->client), pending);
 }
 
 Pending *pending_of_request(const RequestId *request) {
-    RedisModuleStreamID id = request->id;
-    Pending *pending = RedisModule_DictGetC(by_id, &id, sizeof(id), NULL);
-    if (pending == NULL || RedisModule_StringCompare(pending->request.stream, request->stream) != 0) return NULL;
+    size_t length;
+    void *key = key_of(request, &length);
+    Pending *pending = RedisModule_DictGetC(by_id, key, length, NULL);
+    RedisModule_Free(key);
     return pending;
 }
 
@@ -43,7 +59,11 @@ Pending *pending_of_client(RedisModuleBlockedClient *client) {
 
 void pending_take(RedisModuleCtx *ctx, Pending *pending) {
     if (pending->deadline != 0) RedisModule_StopTimer(ctx, pending->deadline, NULL);
-    RedisModule_DictDelC(by_id, &pending->request.id, sizeof(pending->request.id), NULL);
+    size_t length;
+    void *key = key_of(&pending->request, &length);
+    /* A stream that was deleted may have given the id again, to somebody who waits still. */
+    if (RedisModule_DictGetC(by_id, key, length, NULL) == pending) RedisModule_DictDelC(by_id, key, length, NULL);
+    RedisModule_Free(key);
     RedisModule_DictDelC(by_client, &pending->client, sizeof(pending->client), NULL);
 }
 

@@ -9,9 +9,10 @@
 #define PREFIX "vstore:"
 #define QUERIES_SUFFIX ":queries"
 #define POSITION_NAMES 16
+#define HEAD_FIELDS 3 /* cmd, client, and at or after */
 
-/* The largest id given so far, in any stream: ids are unique across them and grow. Only add_entry() writes it. */
-static RedisModuleStreamID last_id;
+/* Ids given so far: the sequence numbers of the next ones, so that no two are equal. Only next_id() writes it. */
+static uint64_t ids_given;
 
 /* Whether Redis Cluster finds a hash tag in the name: `{`, then `}` with something in between. */
 static bool has_hash_tag(const char *name, size_t length) {
@@ -54,9 +55,11 @@ RedisModuleString *stream_of_request(RedisModuleCtx *ctx, const Request *request
 }
 
 static RedisModuleStreamID next_id(void) {
-    RedisModuleStreamID id = {.ms = (uint64_t)RedisModule_Milliseconds()};
-    if (id.ms <= last_id.ms) id = (RedisModuleStreamID){last_id.ms, last_id.seq + 1};
-    return id;
+    return (RedisModuleStreamID){.ms = (uint64_t)RedisModule_Milliseconds(), .seq = ++ids_given};
+}
+
+static RedisModuleString *id_as_string(RedisModuleStreamID id) {
+    return RedisModule_CreateStringPrintf(NULL, "%llu-%llu", (unsigned long long)id.ms, (unsigned long long)id.seq);
 }
 
 /* The names of the first arguments, which every entry has: made once. Only position_name() writes them. */
@@ -77,16 +80,43 @@ void streams_close(void) {
     }
 }
 
+/* The last entry of the log, or NULL where there is none. */
+static RedisModuleString *end_of_log(RedisModuleCtx *ctx, RedisModuleString *collection) {
+    RedisModuleString *log = stream_of_log(ctx, collection), *end = NULL;
+    RedisModuleKey *key = RedisModule_OpenKey(ctx, log, REDISMODULE_READ | REDISMODULE_OPEN_KEY_NOTOUCH);
+    RedisModuleStreamID id;
+    long fields;
+    if (RedisModule_StreamIteratorStart(key, REDISMODULE_STREAM_ITERATOR_REVERSE, NULL, NULL) == REDISMODULE_OK &&
+        RedisModule_StreamIteratorNextID(key, &id, &fields) == REDISMODULE_OK)
+        end = id_as_string(id);
+    RedisModule_CloseKey(key); /* stops the iterator too */
+    RedisModule_FreeString(ctx, log);
+    return end;
+}
+
+static int add_field(RedisModuleString **fields, int n, const char *name, RedisModuleString *value) {
+    fields[n] = RedisModule_CreateString(NULL, name, strlen(name));
+    fields[n + 1] = value;
+    return n + 2;
+}
+
+/* What a write is judged by, or which writes a read has to see: what does not follow from the entry's id. */
+static int add_moment(RedisModuleCtx *ctx, RedisModuleString **fields, int n, const Request *request) {
+    const VstoreCommand *command = request->command;
+    if (command->writes)
+        return add_field(fields, n, "at", RedisModule_CreateStringFromLongLong(NULL, RedisModule_Milliseconds()));
+    if (!command->has_collection || request->count == 0) return n;
+    RedisModuleString *end = end_of_log(ctx, request->arguments[0]);
+    return end == NULL ? n : add_field(fields, n, "after", end);
+}
+
 /* The fields of an entry, names and values in turn, each with a reference of its own. Returns how many strings. */
-static int build_fields(RedisModuleString **fields, const Request *request) {
+static int build_fields(RedisModuleCtx *ctx, RedisModuleString **fields, const Request *request) {
     const char *name = request->command->name;
-    int n = 0;
-    fields[n++] = RedisModule_CreateString(NULL, "cmd", 3);
-    fields[n++] = RedisModule_CreateString(NULL, name, strlen(name));
-    if (request->client != 0) {
-        fields[n++] = RedisModule_CreateString(NULL, "client", 6);
-        fields[n++] = RedisModule_CreateStringFromLongLong(NULL, (long long)request->client);
-    }
+    int n = add_field(fields, 0, "cmd", RedisModule_CreateString(NULL, name, strlen(name)));
+    if (request->client != 0)
+        n = add_field(fields, n, "client", RedisModule_CreateStringFromLongLong(NULL, (long long)request->client));
+    n = add_moment(ctx, fields, n, request);
     for (int i = 0; i < request->count; i++) {
         fields[n++] = position_name(i);
         fields[n++] = request->arguments[i];
@@ -104,8 +134,8 @@ static const char *append_error(int code) {
 }
 
 /*
- * Adds the entry under the next id of all streams. A stream that is ahead of it (an id given by somebody else, a clock
- * set back) continues with its own next id, which is then the largest of all.
+ * Adds the entry under an id of our clock's. A stream that is ahead of it (an id given by somebody else, a clock set back)
+ * goes on with its own next id: what one stream has been told says nothing about another.
  */
 static const char *add_entry(RedisModuleKey *key, RedisModuleStreamID *id, RedisModuleString **fields, int n) {
     *id = next_id();
@@ -113,15 +143,13 @@ static const char *add_entry(RedisModuleKey *key, RedisModuleStreamID *id, Redis
     int added = RedisModule_StreamAdd(key, 0, id, fields, n / 2);
     if (added != REDISMODULE_OK && errno == EDOM)
         added = RedisModule_StreamAdd(key, REDISMODULE_STREAM_ADD_AUTOID, id, fields, n / 2);
-    if (added != REDISMODULE_OK) return append_error(errno);
-    last_id = *id;
-    return NULL;
+    return added == REDISMODULE_OK ? NULL : append_error(errno);
 }
 
 static void replicate(RedisModuleCtx *ctx, const RequestId *entry, RedisModuleString **fields, int n) {
-    char id[48];
-    snprintf(id, sizeof(id), "%llu-%llu", (unsigned long long)entry->id.ms, (unsigned long long)entry->id.seq);
-    RedisModule_Replicate(ctx, "XADD", "scv", entry->stream, id, fields, (size_t)n);
+    RedisModuleString *id = id_as_string(entry->id);
+    RedisModule_Replicate(ctx, "XADD", "ssv", entry->stream, id, fields, (size_t)n);
+    RedisModule_FreeString(NULL, id);
 }
 
 /*
@@ -134,8 +162,8 @@ static bool is_hidden(RedisModuleCtx *ctx, RedisModuleKey *key, RedisModuleStrin
 }
 
 const char *stream_append(RedisModuleCtx *ctx, RequestId *entry, const Request *request) {
-    RedisModuleString **fields = RedisModule_Alloc(sizeof(*fields) * 2 * (size_t)(request->count + 2));
-    int n = build_fields(fields, request);
+    RedisModuleString **fields = RedisModule_Alloc(sizeof(*fields) * 2 * (size_t)(request->count + HEAD_FIELDS));
+    int n = build_fields(ctx, fields, request);
     RedisModuleKey *key = RedisModule_OpenKey(ctx, entry->stream, REDISMODULE_READ | REDISMODULE_WRITE);
     const char *error = is_hidden(ctx, key, entry->stream)
                             ? "TRYAGAIN the request stream has expired, and writes are paused"

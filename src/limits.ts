@@ -13,6 +13,8 @@ export const limits = {
   collectionNameBytesMax: 80,
   /** UTF-8 bytes of one key's attributes, a JSON object. */
   attributesBytesMax: 65_536,
+  /** How far the time of a request may be ahead of the sidecar's clock. */
+  clockAheadMsMax: 3_600_000,
   /** Time that a key may be given to live: 31,000 years, so that deadlines remain whole numbers. */
   ttlSecondsMax: 1_000_000_000_000,
   ttlMsMax: 1_000_000_000_000_000,

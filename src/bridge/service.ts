@@ -12,6 +12,7 @@ import { reconcile } from "./logs/reconcile.ts";
 import type { Loop } from "./requests/loop.ts";
 import { Outbox } from "./requests/outbox.ts";
 import { createLoop } from "./requests/serving.ts";
+import { assertClocksAgree } from "./session/clocks.ts";
 import type { Heartbeat } from "./session/heartbeat.ts";
 import type { Session } from "./session/session.ts";
 import type { UnexpectedErrors } from "./session/unexpected-errors.ts";
@@ -60,6 +61,7 @@ export class Service {
   /** Resolves when clients are served. */
   async start(): Promise<void> {
     this.#upkeep.beatWith(this.#heartbeat);
+    await assertClocksAgree(this.#session.writer, this.#catalog.clock);
     await reconcile(this.#session.writer, this.#catalog, this.#losses);
     await this.#follows.restore();
     this.#loop = await this.#createLoop();

@@ -8,6 +8,7 @@ import type { UnexpectedErrors } from "../bridge/session/unexpected-errors.ts";
 import { Sidecar } from "../bridge/sidecar.ts";
 import { remedy } from "../engine/addon.ts";
 import { Catalog } from "../engine/catalog.ts";
+import { steadyTime } from "../engine/clock.ts";
 import { assertAvailable, type IndexChoice, isNativeBuilt } from "../engine/index/kinds.ts";
 import type { Logger } from "../log.ts";
 import type { Settings } from "./settings.ts";
@@ -102,7 +103,7 @@ class Files {
 
   async open(): Promise<Catalog> {
     const warn = (message: string, details?: object) => this.#log.warn(details, message);
-    this.#catalog ??= await Catalog.open(this.#directory, warn, this.#index);
+    this.#catalog ??= await Catalog.open(this.#directory, warn, this.#index, steadyTime());
     return this.#catalog;
   }
 

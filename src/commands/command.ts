@@ -9,10 +9,13 @@ import type { Reply } from "./wire/reply.ts";
 /** What a key of Redis itself holds: a string, a hash, or nothing of the kind. */
 export type RedisValue = Uint8Array | Map<Uint8Array, Uint8Array | null> | null;
 
-/** What a command may touch while it runs. `id` is the stream id of its request. */
+/** What a command may touch while it runs. */
 export interface Context {
   readonly catalog: Catalog;
+  /** The stream id of the request: it names it, and says nothing else. */
   readonly id: string;
+  /** When the request was made, in ms since 1970; the same in every replay. */
+  readonly time: number;
   /** Number of the Redis database that the logs are in; undefined without a Redis. */
   readonly database?: number;
   /** What whoever keeps the write-ahead logs knows of one of them, or of all; for INFO. */

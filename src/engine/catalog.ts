@@ -6,6 +6,7 @@
 import * as fs from "node:fs";
 import { VstoreError } from "../errors.ts";
 import { limits } from "../limits.ts";
+import { type Clock, latestTime } from "./clock.ts";
 import { Collection } from "./collection.ts";
 import { ControlFile } from "./disk/control-file.ts";
 import { directoryKind } from "./disk/directory-kind.ts";
@@ -33,6 +34,8 @@ export class Catalog {
   readonly #lock: DirectoryLock;
   readonly #warn: Warn;
   readonly #index: IndexChoice;
+  /** By which reads judge what has expired. */
+  readonly clock: Clock;
   readonly #collections = new Map<string, Collection>();
   /** Collections whose files could not be opened, and why. They stay on disk as they are. */
   readonly #damaged = new Map<string, VstoreError>();
@@ -44,7 +47,9 @@ export class Catalog {
     control: ControlFile,
     warn: Warn,
     index: IndexChoice,
+    clock: Clock,
   ) {
+    this.clock = clock;
     this.directory = directory;
     this.#lock = lock;
     this.#control = control;
@@ -57,9 +62,15 @@ export class Catalog {
    * others are served.
    *
    * @param warn told of everything that was not as it should be
+   * @param clock by which reads judge what has expired
    * @throws {VstoreError} LOCKED, DAMAGED (the directory's own file); ERR when the index is not there
    */
-  static async open(directory: string, warn: Warn = () => {}, index: IndexChoice = "auto"): Promise<Catalog> {
+  static async open(
+    directory: string,
+    warn: Warn = () => {},
+    index: IndexChoice = "auto",
+    clock: Clock = latestTime(),
+  ): Promise<Catalog> {
     assertAvailable(index);
     fs.mkdirSync(directory, { recursive: true });
     if (directoryKind(fs.readdirSync(directory)) === "store") {
@@ -68,7 +79,7 @@ export class Catalog {
     const lock = DirectoryLock.acquire(directory);
     try {
       const control = await ControlFile.open(directory);
-      const catalog = new Catalog(directory, lock, control, warn, index);
+      const catalog = new Catalog(directory, lock, control, warn, index, clock);
       await catalog.#load();
       return catalog;
     } catch (error) {
@@ -230,7 +241,7 @@ export class Catalog {
   }
 
   #openCollection(name: string): Promise<Collection> {
-    return Collection.open(this.#path(collectionDirectory(name)), this.#warn, this.#index);
+    return Collection.open(this.#path(collectionDirectory(name)), this.#warn, this.#index, this.clock);
   }
 
   async #createDirectory(name: string, options: CollectionOptions, id: string): Promise<void> {

@@ -3,10 +3,11 @@
  * kills the old one, so that replaying the log from a checkpoint gives the same state whatever was written since.
  * All mutation happens here, synchronously and all or nothing; searching, indexing and checkpoints take time.
  *
- * A write is given the time of its log entry, in ms since 1970: whether a key has expired must not depend on when a replay
- * asks. Without a log it is now.
+ * A write is given the time that its log entry names, in ms since 1970: whether a key has expired must not depend on when a
+ * replay asks. Without a log it is now.
  */
 
+import { type Clock, latestTime } from "./clock.ts";
 import type { Expression } from "./filter/expression.ts";
 import { expressionOf } from "./filter/expressions.ts";
 import type { CheckpointReport } from "./generation/checkpoint.ts";
@@ -18,7 +19,7 @@ import { openFiles } from "./generation/recovery.ts";
 import type { IndexChoice } from "./index/kinds.ts";
 import type { SearchOptions as IndexSearchOptions } from "./index/searcher.ts";
 import { assertKey, assertLength, assertVector, encodeAttributes, rowsOf } from "./input.ts";
-import { laterId, millisecondsOf } from "./log-id.ts";
+import { laterId } from "./log-id.ts";
 import type { CollectionOptions } from "./options.ts";
 import { attributesBytes } from "./slots/attributes.ts";
 import { NONE } from "./slots/key-table.ts";
@@ -54,22 +55,25 @@ export class Collection {
   appliedId: string;
   readonly lifetimes: Lifetimes;
   readonly #generations: Generations;
-  /** The latest time that a read has judged by. */
-  #now = 0;
 
-  private constructor(parts: Parts, warn: Warn) {
+  private constructor(parts: Parts, warn: Warn, clock: Clock) {
     this.appliedId = parts.manifest.appliedId;
     this.#generations = new Generations(parts, {
       appliedId: () => this.appliedId,
-      now: () => this.#tick(),
+      now: clock,
       warn,
     });
     this.lifetimes = new Lifetimes(() => this.#generation);
   }
 
   /** @throws {DamagedFileError} */
-  static async open(directory: string, warn: Warn, index: IndexChoice = "auto"): Promise<Collection> {
-    const collection = new Collection(await openFiles(directory, warn, index), warn);
+  static async open(
+    directory: string,
+    warn: Warn,
+    index: IndexChoice = "auto",
+    clock: Clock = latestTime(),
+  ): Promise<Collection> {
+    const collection = new Collection(await openFiles(directory, warn, index), warn, clock);
     collection.#generation.indexer.noticeGrowth();
     return collection;
   }
@@ -341,12 +345,6 @@ export class Collection {
 
   get #generation(): Generation {
     return this.#generations.current;
-  }
-
-  /** The time by which reads judge. Where the clock was set back it stands still: what has expired does not come back. */
-  #tick(): number {
-    this.#now = Math.max(this.#now, Date.now(), millisecondsOf(this.appliedId));
-    return this.#now;
   }
 
   #slotOf(key: Uint8Array, time: number | undefined): number {

@@ -102,6 +102,7 @@ describe("an error that nobody raised on purpose", () => {
     const context = {
       catalog: broken,
       id: "1-0",
+      time: 1,
       onUnexpectedError: (error: unknown, name: string) => seen.push(error, name),
     };
     const { bytes, error } = await execute(context, "CARD", [Buffer.from("c")]);

@@ -50,7 +50,7 @@ export class CommandStore {
     const onApplied = () => {
       if (collection) collection.appliedId = id;
     };
-    return execute({ catalog, id, onUnexpectedError }, name, args, onApplied);
+    return execute({ catalog, id, time: this.requests, onUnexpectedError }, name, args, onApplied);
   };
 
   run = async (name: string, ...words: Word[]): Promise<string> => {

@@ -8,8 +8,10 @@ import { Redis } from "ioredis";
 export interface Request {
   readonly stream: string;
   readonly id: string;
-  /** Field names and values in turn, as latin1: one character per byte. */
+  /** Field names and values in turn, as latin1: one character per byte; without those of the moment. */
   readonly fields: readonly string[];
+  /** When a write was made, or which entry of the log a read has to see. */
+  readonly moment: readonly string[];
 }
 
 export class PlayedSidecar {
@@ -57,7 +59,10 @@ export class PlayedSidecar {
     if (reply === null) throw new Error(`no request came on ${stream}`);
     const [[, [[id, fields]]]] = reply;
     this.#lastIds.set(stream, id.toString());
-    return { stream, id: id.toString(), fields: fields.map((field) => field.toString("latin1")) };
+    const texts = fields.map((field) => field.toString("latin1"));
+    const begin = texts.findIndex((text, i) => i % 2 === 0 && (text === "at" || text === "after"));
+    const moment = begin < 0 ? [] : texts.splice(begin, 2);
+    return { stream, id: id.toString(), fields: texts, moment };
   }
 
   /** VSTORE.REPLY for one request; resolves to the number of clients that got it. */

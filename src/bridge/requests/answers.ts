@@ -68,9 +68,11 @@ export function refusal(error: VstoreError): Outcome {
   return { bytes: encodeError(toWireError(error)), error };
 }
 
-/** A replay must not find room, or repaired files, for what was refused for lack of them. */
+const momentary: ReadonlySet<string> = new Set(["FULL", "DAMAGED", "TRYAGAIN"]);
+
+/** A replay must not find room, repaired files, or a clock that has caught up, for what was refused for lack of them. */
 function dependsOnTheMoment({ error }: Outcome): boolean {
-  return error instanceof VstoreError && (error.code === "FULL" || error.code === "DAMAGED");
+  return error instanceof VstoreError && momentary.has(error.code);
 }
 
 function tooLarge(bytes: number): Outcome {

@@ -13,9 +13,12 @@ import { VstoreError } from "../../errors.ts";
 import { type Follows, forgetFollow } from "../follow/follows.ts";
 import type { LogLosses } from "../logs/losses.ts";
 import { alignLog, expectDrop, forgetCollection, restoreLogs } from "../logs/reconcile.ts";
+import { setBack } from "../logs/set-back.ts";
 import { type Answers, refusal } from "./answers.ts";
+import { aheadOf } from "./moment.ts";
 import type { Request } from "./request.ts";
 import { namedCollection } from "./routing.ts";
+import type { Source } from "./sources.ts";
 
 /** How often the logs are looked for. */
 const watchMs = 1_000;
@@ -45,7 +48,13 @@ export class Control {
     this.#follows = follows;
   }
 
-  async apply(request: Request): Promise<void> {
+  async apply(source: Source, request: Request): Promise<void> {
+    const ahead = aheadOf(request, this.#catalog.clock(), false);
+    if (ahead !== undefined) {
+      this.#answers.toControlWrite(request, refusal(ahead));
+      await setBack(this.#redis, source, request.id, this.#catalog.controlId);
+      return;
+    }
     const collection = namedCollection(request) ?? "";
     const isNew = compareIds(request.id, this.#catalog.controlId) > 0;
     const outcome = isNew ? await this.#run(request, collection) : undefined;

@@ -110,7 +110,7 @@ export class Loop {
     await control.restoreLogs();
     const rest = batch.flatMap(({ source, requests }) => requests.map((request) => ({ source, request })));
     for (const { source, request } of rest) {
-      if (source.kind === "control" && isWrite(request)) await control.apply(request);
+      if (source.kind === "control" && isWrite(request)) await control.apply(source, request);
     }
     for (const { source, request } of rest) {
       if (source.kind === "log" || (source.kind === "control" && isWrite(request))) continue;

@@ -91,7 +91,7 @@ function nextCount(count: number, deliveries: readonly Delivery[]): number {
 }
 
 /**
- * Where COUNT cut a log short, the queries that came after its last entry are left for a later batch: they must
+ * Where COUNT cut a log short, the queries that were sent after its last entry are left for a later batch: they must
  * see the writes in between.
  */
 function withoutEarlyQueries(deliveries: Delivery[], count: number): Delivery[] {
@@ -101,14 +101,17 @@ function withoutEarlyQueries(deliveries: Delivery[], count: number): Delivery[] 
   }
   if (cut.size === 0) return deliveries;
   return deliveries
-    .map(({ source, requests }) => ({
-      source,
-      requests: requests.filter((each) => isNotAfter(each, source, cut)),
-    }))
+    .map(({ source, requests }) => ({ source, requests: upToEarly(requests, source, cut) }))
     .filter((each) => each.requests.length > 0);
 }
 
-function isNotAfter(request: Request, source: Source, cut: ReadonlyMap<string, string>): boolean {
+function upToEarly(requests: readonly Request[], source: Source, cut: ReadonlyMap<string, string>) {
   const end = source.kind === "queries" ? cut.get(source.collection) : undefined;
-  return end === undefined || compareIds(request.id, end) < 0;
+  const early = end === undefined ? -1 : requests.findIndex((each) => isEarly(each, end));
+  return early < 0 ? requests : requests.slice(0, early);
+}
+
+/** The ids of two streams say nothing about each other, except where nothing else does. */
+function isEarly({ id, after }: Request, end: string): boolean {
+  return after === undefined ? compareIds(id, end) >= 0 : compareIds(after, end) > 0;
 }

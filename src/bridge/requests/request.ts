@@ -4,6 +4,7 @@
  * Stream clients write entries too, so nothing here may be trusted to be well-formed. A malformed entry still
  * becomes a request, with its `fault`, because whoever waits for it has to be told.
  */
+import { ID_PATTERN } from "../../engine/log-id.ts";
 import { isReplyStream, replyPrefix } from "../redis/keys.ts";
 
 /** Who wants the answer: a client the module has blocked, a stream, or nobody. */
@@ -20,6 +21,10 @@ export interface Request {
   readonly name: string;
   readonly args: readonly Buffer[];
   readonly waiter: Waiter;
+  /** When it was made, in ms since 1970, as whoever wrote the entry says; undefined where the entry does not. */
+  readonly at: number | undefined;
+  /** Of a read: the entry of the log that it has to see; undefined when there was none, or nobody says. */
+  readonly after: string | undefined;
   /** Size of the entry's values. */
   readonly bytes: number;
   /** What is wrong with the entry itself. */
@@ -36,8 +41,8 @@ const nobody: Waiter = { kind: "nobody" };
 export function decodeEntry(stream: string, id: string, fields: readonly Buffer[]): Request {
   const named = fieldIs(fields, 0, "cmd") && fields[1]!.length <= nameBytesMax;
   const name = named ? fields[1]!.toString("latin1") : "";
-  const waiter = decodeWaiter(fields);
-  const args = decodeArguments(fields, waiter.kind === "nobody" ? 2 : 4);
+  const { end, waiter, at, after } = decodeHead(fields);
+  const args = decodeArguments(fields, end);
   const fault = faultOf(name, waiter, args);
   const bytes = fields.reduce((sum, field) => sum + field.length, 0);
   return {
@@ -46,15 +51,44 @@ export function decodeEntry(stream: string, id: string, fields: readonly Buffer[
     name,
     args: args ?? [],
     waiter: isElsewhere(waiter) ? nobody : waiter,
+    at,
+    after,
     bytes,
     fault,
   };
 }
 
-function decodeWaiter(fields: readonly Buffer[]): Waiter {
-  if (fieldIs(fields, 2, "client")) return client;
-  if (fieldIs(fields, 2, "reply")) return { kind: "stream", key: fields[3]! };
-  return nobody;
+interface Head {
+  /** Where the arguments begin. */
+  end: number;
+  waiter: Waiter;
+  at: number | undefined;
+  after: string | undefined;
+}
+
+/** What stands between the command's name and its arguments. */
+function decodeHead(fields: readonly Buffer[]): Head {
+  const head: Head = { end: 2, waiter: nobody, at: undefined, after: undefined };
+  for (; head.end + 1 < fields.length; head.end += 2) {
+    const value = fields[head.end + 1]!;
+    if (fieldIs(fields, head.end, "client")) head.waiter = client;
+    else if (fieldIs(fields, head.end, "reply")) head.waiter = { kind: "stream", key: value };
+    else if (fieldIs(fields, head.end, "at")) head.at = decodeTime(value);
+    else if (fieldIs(fields, head.end, "after")) head.after = decodeId(value);
+    else break;
+  }
+  return head;
+}
+
+/** What is no time counts as the beginning of all time: a write that follows it changes nothing that is alive. */
+function decodeTime(value: Buffer): number {
+  const text = value.toString("latin1");
+  return /^\d{1,15}$/.test(text) ? Number(text) : 0;
+}
+
+function decodeId(value: Buffer): string | undefined {
+  const text = value.toString("latin1");
+  return ID_PATTERN.test(text) ? text : undefined;
 }
 
 /** The values of the fields "0", "1", … from position `start` to the end; undefined when they are not that. */

@@ -11,6 +11,7 @@ import type { UnexpectedErrors } from "../session/unexpected-errors.ts";
 import { Answers } from "./answers.ts";
 import { Control } from "./control.ts";
 import { Loop } from "./loop.ts";
+import { timeOf } from "./moment.ts";
 import type { Outbox } from "./outbox.ts";
 import { Reader } from "./reader.ts";
 import { Values } from "./redis-values.ts";
@@ -46,7 +47,7 @@ export async function createLoop(parts: ServingParts): Promise<Loop> {
   const context = contextOf(parts, obstructions);
   return new Loop({
     reader: new Reader(reader, sources, obstructions),
-    writes: new Writes(catalog, answers, context, parts.onApplied),
+    writes: new Writes(writer, catalog, answers, context, parts.onApplied),
     control: new Control(writer, catalog, answers, context, losses, follows),
     answers,
     outbox,
@@ -65,9 +66,10 @@ function contextOf(parts: ServingParts, obstructions: Obstructions) {
   const { session, catalog, losses, follows, url, errors } = parts;
   const values = new Values(url, session.signal);
   const database = session.writer.options.db ?? 0;
-  return ({ id }: Request) => ({
+  return (request: Request) => ({
     catalog,
-    id,
+    id: request.id,
+    time: timeOf(request, catalog.clock()),
     database,
     logFacts: (name?: string) => ({
       ...losses.facts(name),

@@ -2,6 +2,7 @@
  * Applies the entries of logs, each log in its own order, each entry once. A malformed or misplaced entry is
  * refused and counts as applied; nothing stops a log.
  */
+import type { Redis } from "ioredis";
 import type { Context } from "../../commands/command.ts";
 import { execute, type Outcome } from "../../commands/execute.ts";
 import type { Catalog } from "../../engine/catalog.ts";
@@ -9,13 +10,16 @@ import type { Collection } from "../../engine/collection.ts";
 import { failPoint } from "../../engine/fail-point.ts";
 import { compareIds } from "../../engine/log-id.ts";
 import { VstoreError } from "../../errors.ts";
+import { setBack } from "../logs/set-back.ts";
 import { type Answers, refusal } from "./answers.ts";
+import { aheadOf } from "./moment.ts";
 import type { Delivery } from "./reader.ts";
 import type { Request } from "./request.ts";
 import { faultOf } from "./routing.ts";
 import type { Source } from "./sources.ts";
 
 export class Writes {
+  readonly #redis: Redis;
   readonly #catalog: Catalog;
   readonly #answers: Answers;
   readonly #context: (request: Request) => Context;
@@ -23,11 +27,13 @@ export class Writes {
   readonly #onApplied: (collection: Collection, bytes: number) => void;
 
   constructor(
+    redis: Redis,
     catalog: Catalog,
     answers: Answers,
     context: (request: Request) => Context,
     onApplied: (collection: Collection, bytes: number) => void,
   ) {
+    this.#redis = redis;
     this.#catalog = catalog;
     this.#answers = answers;
     this.#context = context;
@@ -43,6 +49,11 @@ export class Writes {
     for (const request of requests) {
       if (collection !== undefined && compareIds(request.id, collection.position) <= 0) continue;
       failPoint("write-before-apply");
+      const ahead = aheadOf(request, this.#catalog.clock(), replays);
+      if (ahead !== undefined) {
+        await this.#passOver(source, collection, request, ahead);
+        continue;
+      }
       const started = this.#applyOne(source, collection, request, replays);
       failPoint("write-before-answer");
       // Awaiting only what has to wait keeps a batch of small writes in one turn of the event loop.
@@ -51,6 +62,17 @@ export class Writes {
       this.#answers.toWrite(source, request, outcome);
       if (collection !== undefined) this.#onApplied(collection, request.bytes);
     }
+  }
+
+  /** It leaves the log, and the log goes on where it was before, so that the next ids are no further ahead. */
+  async #passOver(
+    source: Source,
+    collection: Collection | undefined,
+    request: Request,
+    error: VstoreError,
+  ): Promise<void> {
+    this.#answers.toWrite(source, request, refusal(error));
+    if (collection !== undefined) await setBack(this.#redis, source, request.id, collection.position);
   }
 
   /** Without a usable collection the command itself finds the words. */

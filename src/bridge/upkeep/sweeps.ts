@@ -63,9 +63,10 @@ export class Sweeps {
   async #ask({ name, lifetimes }: Collection): Promise<void> {
     await lifetimes.hideExpired();
     const entries = Math.min(Math.ceil(lifetimes.expired / sweepKeysMax), entriesMax);
+    const fields = ["cmd", sweep.name, "at", this.#catalog.clock(), "0", name];
     for (let i = 0; i < entries; i++) {
       // A log that was dropped, or has vanished, must not come into being again by this.
-      await this.#writer.xadd(logStream(name), "NOMKSTREAM", "*", "cmd", sweep.name, "0", name);
+      await this.#writer.xadd(logStream(name), "NOMKSTREAM", "*", ...fields);
     }
   }
 }

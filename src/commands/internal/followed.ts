@@ -9,7 +9,6 @@ import { limits } from "../../limits.ts";
 import { define } from "../command.ts";
 import { collection, key, many, optional, sequence, value, vectorBlob } from "../grammar/arguments.ts";
 import { echo } from "../grammar/bytes.ts";
-import { timeOf } from "../grammar/deadline.ts";
 import { blob, decodeUtf8 } from "../grammar/values.ts";
 import { toBlob, toVector } from "../grammar/vector.ts";
 
@@ -29,13 +28,12 @@ export const followed = define({
   }),
   reply: "1",
   replyType: "number",
-  reserve({ catalog, id }, input) {
+  reserve({ catalog, time }, input) {
     const target = catalog.get(input.collection);
-    return hasVector(target, input.key, input.blob, timeOf(id)) ? undefined : target.reserve(1);
+    return hasVector(target, input.key, input.blob, time) ? undefined : target.reserve(1);
   },
-  run({ catalog, id }, input) {
+  run({ catalog, time }, input) {
     const target = catalog.get(input.collection);
-    const time = timeOf(id);
     const attributes = read(input.attributes ?? []);
     try {
       takeOver(target, input.key, input.blob, attributes.json, time);

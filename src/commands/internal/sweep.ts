@@ -1,12 +1,11 @@
 /**
  * SWEEP: removes keys that have expired by the time of its entry, those that did first first, so many that no turn of the
- * event loop gets long. Only the sidecar writes it, into a collection's log: expired keys then die at the same place of
- * the log in every replay.
+ * event loop gets long. The sidecar writes it, with its own time, into a collection's log: expired keys then die at the same
+ * place of the log in every replay. From anybody else it removes no more than that.
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { define } from "../command.ts";
 import { collection, sequence } from "../grammar/arguments.ts";
-import { timeOf } from "../grammar/deadline.ts";
 
 /** Expired keys that one entry removes: about 2 ms. */
 export const sweepKeysMax = 500;
@@ -24,7 +23,7 @@ export const sweep = define({
   async reserve() {
     await nextTurn();
   },
-  run({ catalog, id }, input) {
-    return catalog.get(input.collection).lifetimes.sweep(sweepKeysMax, timeOf(id));
+  run({ catalog, time }, input) {
+    return catalog.get(input.collection).lifetimes.sweep(sweepKeysMax, time);
   },
 });

@@ -2,7 +2,6 @@
 
 import { define } from "../command.ts";
 import { collection, key, many, sequence } from "../grammar/arguments.ts";
-import { timeOf } from "../grammar/deadline.ts";
 
 export const del = define({
   name: "DEL",
@@ -12,7 +11,7 @@ export const del = define({
   args: sequence({ collection, keys: many(key) }),
   reply: "the number of keys that existed",
   replyType: "number",
-  run({ catalog, id }, input) {
-    return catalog.get(input.collection).delete(input.keys, timeOf(id));
+  run({ catalog, time }, input) {
+    return catalog.get(input.collection).delete(input.keys, time);
   },
 });

@@ -3,7 +3,7 @@ import { deadlineConditions } from "../../engine/generation/lifetimes.ts";
 import { limits } from "../../limits.ts";
 import { define } from "../command.ts";
 import { collection, integerValue, key, options, sequence, word } from "../grammar/arguments.ts";
-import { deadlineAfter, timeOf } from "../grammar/deadline.ts";
+import { deadlineAfter } from "../grammar/deadline.ts";
 
 const meaning =
   "only a key without expiry, only one with; only a later expiry, only an earlier one (none is the latest)";
@@ -21,8 +21,8 @@ export const expire = define({
   }),
   reply: "1, or 0 when there is no such key or the condition does not hold",
   replyType: "number",
-  run({ catalog, id }, { collection: name, key, seconds, options: { condition } }) {
-    const deadline = deadlineAfter(id, seconds * 1_000);
-    return Number(catalog.get(name).lifetimes.expire(key, deadline, condition, timeOf(id)));
+  run({ catalog, time }, { collection: name, key, seconds, options: { condition } }) {
+    const deadline = deadlineAfter(time, seconds * 1_000);
+    return Number(catalog.get(name).lifetimes.expire(key, deadline, condition, time));
   },
 });

@@ -2,7 +2,7 @@
 
 import { define } from "../command.ts";
 import { afterToken, attributes, collection, key, options, sequence, word } from "../grammar/arguments.ts";
-import { deadlineAfter, timeOf, toMilliseconds, ttl } from "../grammar/deadline.ts";
+import { deadlineAfter, toMilliseconds, ttl } from "../grammar/deadline.ts";
 import { toVector, vector } from "../grammar/vector.ts";
 
 export const insert = define({
@@ -25,11 +25,11 @@ export const insert = define({
   reserve({ catalog }, input) {
     return catalog.get(input.collection).reserve(1);
   },
-  run({ catalog, id }, { collection: name, key, vector, options: { ttl, ...options } }) {
+  run({ catalog, time }, { collection: name, key, vector, options: { ttl, ...options } }) {
     const target = catalog.get(name);
-    const deadline = ttl && deadlineAfter(id, toMilliseconds(ttl));
+    const deadline = ttl && deadlineAfter(time, toMilliseconds(ttl));
     const components = toVector(vector, target.options.dimensions);
-    const inserted = target.insert(key, components, { ...options, deadline }, timeOf(id));
+    const inserted = target.insert(key, components, { ...options, deadline }, time);
     return inserted === null ? null : Number(inserted);
   },
 });

@@ -13,7 +13,6 @@ import {
   sequence,
   vectorBlob,
 } from "../grammar/arguments.ts";
-import { timeOf } from "../grammar/deadline.ts";
 import { toVectors } from "../grammar/vector.ts";
 
 export const minsert = define({
@@ -32,12 +31,12 @@ export const minsert = define({
   reserve({ catalog }, input) {
     return catalog.get(input.collection).reserve(input.keys.length);
   },
-  run({ catalog, id }, { collection: name, keys, blob, options: { attributes: texts } }) {
+  run({ catalog, time }, { collection: name, keys, blob, options: { attributes: texts } }) {
     const target = catalog.get(name);
     if (texts && texts.length !== keys.length) {
       throw new VstoreError("ERR", `'SETATTR' must be ${keys.length} JSON texts, got ${texts.length}`);
     }
     const vectors = toVectors(blob, keys.length, target.options.dimensions);
-    return target.insertBatch(keys, vectors, texts, timeOf(id));
+    return target.insertBatch(keys, vectors, texts, time);
   },
 });

@@ -2,7 +2,6 @@
 
 import { define } from "../command.ts";
 import { collection, key, sequence } from "../grammar/arguments.ts";
-import { timeOf } from "../grammar/deadline.ts";
 
 export const persist = define({
   name: "PERSIST",
@@ -12,7 +11,7 @@ export const persist = define({
   args: sequence({ collection, key }),
   reply: "1, or 0 when the key has no expiry or does not exist",
   replyType: "number",
-  run({ catalog, id }, input) {
-    return Number(catalog.get(input.collection).lifetimes.persist(input.key, timeOf(id)));
+  run({ catalog, time }, input) {
+    return Number(catalog.get(input.collection).lifetimes.persist(input.key, time));
   },
 });

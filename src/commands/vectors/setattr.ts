@@ -2,7 +2,6 @@
 
 import { define } from "../command.ts";
 import { attributes, collection, key, sequence } from "../grammar/arguments.ts";
-import { timeOf } from "../grammar/deadline.ts";
 
 export const setattr = define({
   name: "SETATTR",
@@ -12,7 +11,7 @@ export const setattr = define({
   args: sequence({ collection, key, attributes }),
   reply: "1, or 0 when there is no such key",
   replyType: "number",
-  run({ catalog, id }, { collection: name, key, attributes }) {
-    return Number(catalog.get(name).setAttributes(key, attributes, timeOf(id)));
+  run({ catalog, time }, { collection: name, key, attributes }) {
+    return Number(catalog.get(name).setAttributes(key, attributes, time));
   },
 });

@@ -1,6 +1,6 @@
 /**
  * Which slots expire, and when. There are two clocks. A write judges by the time that its log entry names, so that a replay
- * decides as the first run did; a read judges by `now`, the wall clock or the last log entry, whichever is later.
+ * decides as the first run did; a read judges by `now`, which no entry can move.
  *
  *   waiting → (its time has come by `now`) hidden → (a SWEEP in the log) dead
  *
@@ -26,9 +26,12 @@ export class Expiry {
   /** Every bit but those of hidden slots; made when a search needs it. */
   #allowed: { readonly bitmap: Bitmap; readonly slots: number } | undefined;
 
+  /** The time by which slots were hidden last. */
+  #hiddenAt = 0;
+
   /**
    * @param deadlines in ms since 1970, 0 for none; from now on changed here only
-   * @param clock never goes back
+   * @param clock of the reads
    */
   constructor(deadlines: SlotNumbers, clock: () => number) {
     this.#deadlines = deadlines;
@@ -119,8 +122,11 @@ export class Expiry {
 
   /** Hides at most `max` slots; true when there may be more. */
   #hide(max: number): boolean {
-    if (this.#waiting.size === 0) return false;
+    if (this.expiring === 0) return false;
     const { now } = this;
+    if (now < this.#hiddenAt) this.#showAll();
+    this.#hiddenAt = now;
+    if (this.#waiting.size === 0) return false;
     for (let left = max; left > 0; left--) {
       const slot = this.#waiting.top;
       if (slot === NONE || !this.isPast(slot, now)) return false;
@@ -129,5 +135,14 @@ export class Expiry {
       this.#allowed?.bitmap.delete(slot);
     }
     return true;
+  }
+
+  /** The clock was wrong before, and was set back: what it hid is looked at anew. */
+  #showAll(): void {
+    for (const slot of [...this.#hidden.slots]) {
+      this.#hidden.delete(slot);
+      this.#waiting.add(slot);
+    }
+    this.#allowed = undefined;
   }
 }
