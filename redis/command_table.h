@@ -35,6 +35,7 @@ typedef struct {
     VstoreRoute route;
     bool writes;                      /* every ROUTE_LOG command, and CREATE and DROP */
     bool long_running;                /* waits vstore.wait-timeout instead of vstore.timeout */
+    int pairs_depth;                  /* level of the reply at which RESP2 clients get pairs as a flat array; 0: none */
     bool has_collection;              /* the first argument names a collection; it may be absent when arity allows it */
     RedisModuleCommandArg *arguments; /* NULL when there are none */
 } VstoreCommand;

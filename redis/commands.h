@@ -304,6 +304,7 @@ static const VstoreCommand vstore_commands[] = {
      .since = "0.1.0",
      .arity = -4,
      .route = ROUTE_QUERIES,
+     .pairs_depth = 1,
      .has_collection = true,
      .arguments = search_arguments},
     {.name = "BUILD",

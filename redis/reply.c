@@ -43,11 +43,27 @@ static void reply_with_token(RedisModuleCtx *ctx, const Resp3Token *token, bool 
     }
 }
 
-void reply_with_resp3(RedisModuleCtx *ctx, RedisModuleString *value) {
+/* Pairs are either all there or none is: results without details are no pairs. */
+static bool holds_pairs(const Resp3Token *token, const Resp3Cursor *rest) {
+    return token->type == '*' && rest->at < rest->end && *rest->at == '*';
+}
+
+void reply_with_resp3(RedisModuleCtx *ctx, RedisModuleString *value, int pairs_depth) {
     size_t length;
     const char *bytes = RedisModule_StringPtrLen(value, &length);
     Resp3Cursor cursor = {bytes, bytes + length};
     Resp3Token token;
     bool to_resp3 = RedisModule_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_RESP3;
-    while (cursor.at < cursor.end && resp3_next(&cursor, &token)) reply_with_token(ctx, &token, to_resp3);
+    bool flattens = !to_resp3 && pairs_depth > 0;
+    size_t missing[RESP3_DEPTH_MAX + 1] = {1}; /* values still to come, per level */
+    int depth = 0;
+    while (cursor.at < cursor.end && resp3_next(&cursor, &token)) {
+        while (missing[depth] == 0) depth--;
+        missing[depth]--;
+        if (flattens && depth == pairs_depth - 1 && holds_pairs(&token, &cursor))
+            RedisModule_ReplyWithArray(ctx, (long)token.integer * 2);
+        else if (!flattens || depth != pairs_depth || token.type != '*')
+            reply_with_token(ctx, &token, to_resp3);
+        if (resp3_children(&token) > 0) missing[++depth] = resp3_children(&token);
+    }
 }

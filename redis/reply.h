@@ -4,7 +4,10 @@
 
 #include "module_api.h"
 
-/* Replies with `value`, which resp3_is_one_value() has accepted. Redis translates it for a RESP2 client. */
-void reply_with_resp3(RedisModuleCtx *ctx, RedisModuleString *value);
+/*
+ * Replies with `value`, which resp3_is_one_value() has accepted. Redis translates it for a RESP2 client, as it does a map
+ * into a flat array. `pairs_depth` says at which level an array of pairs becomes such a flat array too; 0: at none.
+ */
+void reply_with_resp3(RedisModuleCtx *ctx, RedisModuleString *value, int pairs_depth);
 
 #endif

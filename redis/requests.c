@@ -72,7 +72,7 @@ static int on_answered(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) 
     const Pending *pending = RedisModule_GetBlockedClientPrivateData(ctx);
     if (pending->timed_out) return reply_with_timeout(ctx, pending);
     if (pending->answer == NULL) return RedisModule_ReplyWithError(ctx, "ERR the sidecar sent a malformed reply");
-    reply_with_resp3(ctx, pending->answer);
+    reply_with_resp3(ctx, pending->answer, pending->command->pairs_depth);
     return REDISMODULE_OK;
 }
 

@@ -99,14 +99,18 @@ bool resp3_next(Resp3Cursor *cursor, Resp3Token *token) {
     }
 }
 
-/* Values that follow an aggregate's header; refuses more than `rest` bytes can hold. */
-static bool count_children(const Resp3Token *token, size_t rest, size_t *children) {
-    *children = 0;
-    if (strchr("*%~", token->type) == NULL) return true;
-    size_t per_element = token->type == '%' ? 2 : 1;
-    if ((unsigned long long)token->integer > rest / VALUE_BYTES_MIN / per_element) return false;
-    *children = (size_t)token->integer * per_element;
-    return true;
+static bool is_aggregate(const Resp3Token *token) {
+    return strchr("*%~", token->type) != NULL;
+}
+
+size_t resp3_children(const Resp3Token *token) {
+    if (!is_aggregate(token)) return 0;
+    return (size_t)token->integer * (token->type == '%' ? 2 : 1);
+}
+
+/* Whether `rest` bytes can hold as many values as the header promises. */
+static bool can_hold_children(const Resp3Token *token, size_t rest) {
+    return !is_aggregate(token) || (unsigned long long)token->integer <= rest / VALUE_BYTES_MIN / (token->type == '%' ? 2 : 1);
 }
 
 bool resp3_is_one_value(const char *bytes, size_t length) {
@@ -119,13 +123,12 @@ bool resp3_is_one_value(const char *bytes, size_t length) {
             continue;
         }
         Resp3Token token;
-        size_t children;
         if (!resp3_next(&cursor, &token)) return false;
-        if (!count_children(&token, (size_t)(cursor.end - cursor.at), &children)) return false;
+        if (!can_hold_children(&token, (size_t)(cursor.end - cursor.at))) return false;
         missing[depth]--;
-        bool aggregate = strchr("*%~", token.type) != NULL;
+        bool aggregate = is_aggregate(&token);
         if (aggregate && ++depth > RESP3_DEPTH_MAX) return false;
-        if (aggregate) missing[depth] = children;
+        if (aggregate) missing[depth] = resp3_children(&token);
     }
     return cursor.at == cursor.end;
 }

@@ -31,6 +31,9 @@ typedef struct {
 /* Reads one token and moves the cursor behind it. Returns false when the bytes at the cursor are not a whole one. */
 bool resp3_next(Resp3Cursor *cursor, Resp3Token *token);
 
+/* How many values follow the token and belong to it: those of an aggregate; a pair of a map counts as two. */
+size_t resp3_children(const Resp3Token *token);
+
 /* Whether the bytes are exactly one value, nested at most RESP3_DEPTH_MAX levels. */
 bool resp3_is_one_value(const char *bytes, size_t length);
 

@@ -90,6 +90,7 @@ function commandEntry(command: Command): string {
     `.route = ROUTE_${command.route.toUpperCase()}`,
     writes(command) && ".writes = true",
     command.long && ".long_running = true",
+    command.pairsDepth && `.pairs_depth = ${command.pairsDepth}`,
     keyPosition(command.args.nodes) === 1 && ".has_collection = true",
     hasArguments(command) && `.arguments = ${arrayName(command)}`,
   ];
@@ -100,7 +101,7 @@ function writes(command: Command): boolean {
   return command.route === "log" || (command.route === "control" && command.writes);
 }
 
-function initializer(fields: readonly (string | false | undefined)[], separator: string): string {
+function initializer(fields: readonly (string | false | 0 | undefined)[], separator: string): string {
   return `{${fields.filter(Boolean).join(separator)}}`.replaceAll(", \n", ",\n");
 }
 

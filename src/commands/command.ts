@@ -41,6 +41,8 @@ interface Declaration<Input> {
   /** The reply, in words and as the TypeScript type that a RESP3 client gets. */
   readonly reply: string;
   readonly replyType: string;
+  /** The level of the reply at which a RESP2 client gets an array of pairs as one flat array. */
+  readonly pairsDepth?: number;
   /** May take longer than vstore.timeout (BUILD WAIT, CHECKPOINT). */
   readonly long?: true;
   /** An entry of a log that no client sends: in no table and no documentation. */

@@ -25,8 +25,8 @@ import { attributesBytes } from "./slots/attributes.ts";
 import { NONE } from "./slots/key-table.ts";
 import { putBytes, REMOVE_BYTES } from "./slots/keys.ts";
 
-/** A cursor is a slot, and the generation that the slot belongs to. */
-const CURSORS_PER_GENERATION = 2 ** 32;
+/** A cursor is a position of a key table, and the tag of the table that the position belongs to. */
+const CURSORS_PER_TABLE = 2 ** 32;
 
 export interface Hit {
   readonly key: Uint8Array;
@@ -233,16 +233,15 @@ export class Collection {
    * @returns the next cursor, 0 when the iteration is complete
    */
   scan(cursor: number, count: number): { cursor: number; keys: Uint8Array[] } {
-    const { segments, live, keys } = this.#generation.parts;
+    const { table } = this.#generation.parts.keys;
     const { expiry } = this.#generation;
-    const base = this.#generation.parts.manifest.generation * CURSORS_PER_GENERATION;
-    const start = cursor >= base && cursor < base + CURSORS_PER_GENERATION ? cursor - base : 0;
-    const end = Math.min(start + count, segments.length);
-    const found: Uint8Array[] = [];
-    for (let slot = start; slot < end; slot++) {
-      if (live.has(slot) && !expiry.isHidden(slot)) found.push(keys.table.keyOf(slot));
-    }
-    return { cursor: end >= segments.length ? 0 : base + end, keys: found };
+    const base = table.tag * CURSORS_PER_TABLE;
+    const position = cursor >= base && cursor < base + CURSORS_PER_TABLE ? cursor - base : 0;
+    const keys: Uint8Array[] = [];
+    const next = table.scan(position, count, (slot) => {
+      if (!expiry.isHidden(slot)) keys.push(table.keyOf(slot));
+    });
+    return { cursor: next === 0 ? 0 : base + next, keys };
   }
 
   /**

@@ -186,7 +186,7 @@ export class MmapVectorStore {
     return this.#open().delete([bytesOf(key)]) === 1;
   }
 
-  /** All keys as text, oldest vector first. */
+  /** All keys as text, in no particular order. */
   *keys(): Generator<string> {
     const collection = this.#open();
     let cursor = 0;

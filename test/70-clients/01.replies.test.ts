@@ -60,8 +60,8 @@ const cases: Case[] = [
   { command: ["TTL", "c", "far"], resp2: ":-1" },
   { command: ["TTL", "c", "nobody"], resp2: ":-2" },
   { command: ["PERSIST", "c", "far"], resp2: ":0" },
-  { command: ["SCAN", "c", "0"], resp2: "*2 $1 0 *3 $3 far $4 near $3 mid" },
-  { command: ["SCAN", "c", "0", "COUNT", "2"], resp2: "*2 $1 2 *2 $3 far $4 near" },
+  { command: ["SCAN", "c", "0"], resp2: /^\*2 \$1 0 \*3( \$[34] (far|near|mid)){3}$/ },
+  { command: ["SCAN", "c", "0", "COUNT", "2"], resp2: /^\*2 \$\d+ \d+ \*[23]( \$[34] (far|near|mid))+$/ },
   { command: ["SCAN", "c", "0", "MATCH", "x*"], resp2: "*2 $1 0 *0" },
   { command: ["SEARCH", "c", "FP32", origin], resp2: "*3 $4 near $3 mid $3 far" },
   { command: ["SEARCH", "c", "VALUES", "2", "9", "0", "COUNT", "1"], resp2: "*1 $3 far" },
@@ -70,32 +70,32 @@ const cases: Case[] = [
   {
     command: ["SEARCH", "c", "FP32", origin, "WITHIN", "5", "WITHDISTANCES"],
     resp2: "*4 $4 near $1 1 $3 mid $1 5",
-    resp3: "%2 $4 near ,1 $3 mid ,5",
+    resp3: "*2 *2 $4 near ,1 *2 $3 mid ,5",
   },
   {
     command: ["SEARCH", "c", "FP32", origin, "WITHATTRS", "EF", "10"],
     resp2: '*6 $4 near $-1 $3 mid $2 {} $3 far $7 {"n":1}',
-    resp3: '%3 $4 near _ $3 mid $2 {} $3 far $7 {"n":1}',
+    resp3: '*3 *2 $4 near _ *2 $3 mid $2 {} *2 $3 far $7 {"n":1}',
   },
   {
     command: ["SEARCH", "c", "FP32", origin, "WITHATTRS", "WITHDISTANCES", "COUNT", "2"],
     resp2: "*4 $4 near *2 $1 1 $-1 $3 mid *2 $1 5 $2 {}",
-    resp3: "%2 $4 near *2 ,1 _ $3 mid *2 ,5 $2 {}",
+    resp3: "*2 *2 $4 near *2 ,1 _ *2 $3 mid *2 ,5 $2 {}",
   },
-  { command: ["SEARCH", "c", "FP32", origin, "WITHIN", "0", "WITHATTRS"], resp2: "*0", resp3: "%0" },
+  { command: ["SEARCH", "c", "FP32", origin, "WITHIN", "0", "WITHATTRS"], resp2: "*0" },
   { command: ["BUILD", "c"], resp2: /^\+OK indexing \d+ slots in the background$/ },
   { command: ["BUILD", "c", "WAIT"], resp2: /^\+OK \d+ slots added to the index$/ },
   { command: ["CHECKPOINT", "c"], resp2: /^\+OK 3 slots, log covered up to \d+-\d+$/ },
   { command: ["CHECKPOINT"], resp2: "+OK 1 collections" },
   {
     command: ["INFO", "c"],
-    resp2: /^\*48 \$10 dimensions :2 \$6 metric \$2 L2 .*\$7 vectors :3 /,
-    resp3: /^%24 \$10 dimensions :2 \$6 metric \$2 L2 .*\$7 vectors :3 /,
+    resp2: /^\*\d+ \$10 dimensions :2 \$6 metric \$2 L2 .*\$7 vectors :3 /,
+    resp3: /^%\d+ \$10 dimensions :2 \$6 metric \$2 L2 .*\$7 vectors :3 /,
   },
   {
     command: ["INFO"],
-    resp2: /^\*16 .*\$11 collections :1 .*\$7 vectors :3 /,
-    resp3: /^%8 .*\$11 collections :1 .*\$7 vectors :3 /,
+    resp2: /^\*\d+ .*\$11 collections :1 .*\$7 vectors :3 /,
+    resp3: /^%\d+ .*\$11 collections :1 .*\$7 vectors :3 /,
   },
   { command: ["LIST"], resp2: "*1 $1 c" },
   { command: ["DROP", "c"], resp2: "+OK" },
@@ -167,7 +167,12 @@ describe.each([2, 3] as const)("RESP%i", (protocol) => {
     const zeros = Buffer.alloc(8 * names.length);
     expect(await ask("MINSERT", "c", String(names.length), ...names, "FP32", zeros)).toBe(":5000");
     const reply = await ask("SCAN", "c", "0", "COUNT", "100000");
-    expect(reply.split(" ").filter((word) => word.startsWith("key:"))).toEqual(names);
+    expect(
+      reply
+        .split(" ")
+        .filter((word) => word.startsWith("key:"))
+        .sort(),
+    ).toEqual(names.sort());
   });
 
   test("a key with a time to live has it, and then is gone", async () => {
@@ -184,7 +189,7 @@ describe.each([2, 3] as const)("RESP%i", (protocol) => {
 
   test("a key of any bytes goes through every command and comes back in every reply", async () => {
     const shown = `$${binaryKey.length} ${binaryKey.toString("latin1").replaceAll("\r\n", " ")}`;
-    const [nil, one, map] = protocol === 2 ? ["$-1", "$1 1", "*2"] : ["_", ",1", "%1"];
+    const [nil, one, map] = protocol === 2 ? ["$-1", "$1 1", "*2"] : ["_", ",1", "*1 *2"];
     await ask("DEL", "c", "near");
     expect(await ask("INSERT", "c", binaryKey, "FP32", fp32(1, 1))).toBe(":1");
     expect(await ask("MINSERT", "c", "1", binaryKey, "FP32", fp32(0, 1))).toBe(":0");

@@ -41,6 +41,20 @@ describe.each([2, 3] as const)("RESP%i", (protocol) => {
     expect(await redis.sendCommand(["VSTORE.DEL", "docs", key])).toBe(1);
   });
 
+  test("results keep their order, also where keys look like numbers", async () => {
+    for (const [at, key] of ["300", "7", "42"].entries())
+      await redis.sendCommand(["VSTORE.INSERT", "docs", key, "FP32", fp32(50 + at, 0)]);
+    const query = ["VSTORE.SEARCH", "docs", "FP32", fp32(50, 0), "COUNT", "3", "WITHDISTANCES"];
+    const found = await redis.sendCommand(query);
+    const pairs = [
+      ["300", 0],
+      ["7", 1],
+      ["42", 2],
+    ];
+    expect(found).toEqual(protocol === 3 ? pairs : pairs.flat().map(String));
+    await redis.sendCommand(["VSTORE.DEL", "docs", "300", "7", "42"]);
+  });
+
   test("an error is an exception with its message", async () => {
     const reply = redis.sendCommand(["VSTORE.INSERT", "docs", "a", "FP32", "short"]);
     await expect(reply).rejects.toMatchObject({

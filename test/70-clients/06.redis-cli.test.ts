@@ -74,7 +74,9 @@ describe("one command at a time", () => {
   test("a search prints keys and distances in turn", () => {
     const search = ["VSTORE.SEARCH", "words", "KEY", "king", "COUNT", "6", "WITHDISTANCES"];
     expect(run(...search)).toBe("king\n0\nqueen\n2\n");
-    expect(run("-3", "--no-raw", ...search)).toBe('1# "king" => (double) 0\n2# "queen" => (double) 2\n');
+    expect(run("-3", "--no-raw", ...search)).toBe(
+      '1) 1) "king"\n   2) (double) 0\n2) 1) "queen"\n   2) (double) 2\n',
+    );
   });
 
   test("the last argument may come from a file", () => {

@@ -20,6 +20,7 @@ const runExample = (path: string, program: string) =>
 
 test.each([
   ["examples/search.mjs", process.execPath],
+  ["examples/node-redis.mjs", process.execPath],
   ["examples/search.py", "/usr/bin/python3"],
 ])("the README shows %s and what it prints", async (path, program) => {
   const { stdout } = await runExample(path, program);

@@ -42,7 +42,7 @@ export function tour(collection: string): Step[] {
     step("GETATTR", ["near"], { resp2: '{"é":"\\u0000"}' }),
     step("SETATTR", ["near", ""], { resp2: 1 }),
     step("GETATTR", ["near"], { resp2: null }),
-    step("SCAN", ["0"], { resp2: ["0", ["far", "near", "mid"]] }),
+    step("SCAN", ["0"], { resp2: ["0", expect.arrayContaining(["far", "near", "mid"])] }),
     step("SCAN", ["0", "MATCH", "m*", "COUNT", "100"], { resp2: ["0", ["mid"]] }),
     step("SEARCH", [...origin, "COUNT", "2"], { resp2: ["near", "mid"] }),
     step("SEARCH", ["VALUES", "2", "8.5", "0", "COUNT", "1"], { resp2: ["far"] }),
@@ -87,15 +87,26 @@ export function tour(collection: string): Step[] {
   ];
 }
 
-/** What the reply must be for a client that shows RESP3 types, or for one that does not. */
-export function expectedReply({ resp2, resp3 = resp2 }: Step, shows: 2 | 3): unknown {
+/**
+ * What a client shows of a reply: RESP2's shapes, RESP3's types, or, as a client that speaks RESP3 and translates its types
+ * back, the arrays of RESP3 with the texts of RESP2.
+ */
+export type Shows = 2 | 3 | "arrays of 3";
+
+export function expectedReply({ words, resp2, resp3 = resp2 }: Step, shows: Shows): unknown {
+  if (shows === "arrays of 3") return words[0] === "VSTORE.SEARCH" ? withTexts(resp3) : resp2;
   return shows === 2 ? resp2 : resp3;
+}
+
+function withTexts(reply: unknown): unknown {
+  if (Array.isArray(reply)) return reply.map(withTexts);
+  return typeof reply === "number" ? String(reply) : reply;
 }
 
 /** Sends every step; a client without RESP3 types is asked for RESP2's whatever it speaks. */
 export async function take(
   steps: readonly Step[],
-  shows: 2 | 3,
+  shows: Shows,
   send: (words: Word[]) => Promise<unknown>,
 ): Promise<void> {
   for (const step of steps) {

@@ -50,9 +50,11 @@ export const search = define({
     }),
   }),
   reply:
-    "array of keys; WITHDISTANCES: map of key to distance; WITHATTRS: map of key to JSON or nil; WITHVALUES: map of key to " +
-    "string, map of fields, or nil; several of them: map of key to array, in this order",
-  replyType: "Text[] | Map<Text, number> | Map<Text, Detail> | Map<Text, (number | Detail)[]>",
+    "array of keys; with details an array of pairs, nearest first: a key and its distance (WITHDISTANCES), its JSON or nil " +
+    "(WITHATTRS), its string, map of fields, or nil (WITHVALUES), or an array of several of them in this order. RESP2 clients " +
+    "get the pairs as one flat array",
+  replyType: "Text[] | [key: Text, detail: number | Detail | (number | Detail)[]][]",
+  pairsDepth: 1,
   async run(context, { collection: name, query, options: { withDistances, withValues, fields, ...wanted } }) {
     const target = context.catalog.get(name);
     assertFields(fields, withValues);
@@ -64,7 +66,7 @@ export const search = define({
       withValues && (await valuesOf(context, keys, fields)),
     ].filter((each) => each !== undefined);
     if (details.length === 0) return keys;
-    return new Map(keys.map((each, i) => [each, detailsOf(details, i)]));
+    return keys.map((each, i) => [each, detailsOf(details, i)]);
   },
 });
 

@@ -5,7 +5,8 @@
  * Slot → key is three paged arrays over an arena of key bytes. Key → slot is an open-addressing hash table with
  * linear probing, cut into shards that grow one by one, so that no insertion waits for all keys to be rehashed. An entry
  * holds the hash too: to pass over another key, or to grow, nothing else has to be fetched into the processor's cache.
- * Keys of dead slots stay in the arena: searches that began before the key died still name it.
+ * Entries stand in about the order of their hashes, whatever the size of the table, so that an iteration needs no more
+ * than the hash it has come to. Keys of dead slots stay in the arena: searches that began before the key died still name it.
  */
 import { randomInt } from "node:crypto";
 import { murmur3 } from "./hash.ts";
@@ -15,8 +16,11 @@ export const NONE = -1;
 
 const PAGE_SLOTS = 1 << 16;
 const ARENA_BYTES = 1 << 20;
-const SHARDS = 256;
+const SHARD_BITS = 8;
+const SHARDS = 1 << SHARD_BITS;
 const SHARD_ENTRIES_MIN = 16;
+/** Different tags: with a position they make a number that JavaScript holds exactly. */
+const TAGS = 2 ** 20;
 /** Entries of a shard that may be in use, as a share of all. */
 const LOAD_MAX = 0.75;
 
@@ -35,6 +39,9 @@ interface Shard {
 
 /** Numbers of one entry. */
 const WIDTH = 2;
+
+/** Beyond all hashes. */
+const HASHES = 2 ** 32;
 
 export class KeyTable {
   /** Keys that have a slot. */
@@ -92,8 +99,45 @@ export class KeyTable {
     return this.#arenas[page.arena[index]!]!.subarray(start, start + page.length[index]!);
   }
 
+  /** Tells the positions of one table from those of another, whose hashes differ; never 0. */
+  get tag(): number {
+    return (this.#seed % (TAGS - 1)) + 1;
+  }
+
+  /**
+   * Visits the slots of keys in the order of their hashes, which updates do not change: an iteration ends, and visits
+   * every key that is there from its beginning to its end.
+   *
+   * @param position 0, or what an earlier call returned
+   * @param count how many keys are enough; those of one place in the table come together
+   * @returns where to go on, or 0 when all keys were visited
+   */
+  scan(position: number, count: number, visit: (slot: number) => void): number {
+    let left = count;
+    const counted = (slot: number) => {
+      left--;
+      visit(slot);
+    };
+    let from = position;
+    while (from < HASHES && left > 0) from = this.#scanBucket(from, counted);
+    return from < HASHES ? from : 0;
+  }
+
+  /** Visits the keys from the hash to the end of its bucket; returns where the next bucket begins. */
+  #scanBucket(from: number, visit: (slot: number) => void): number {
+    const { entries, used } = this.#shardOf(from);
+    const bucketHashes = used === 0 ? HASHES / SHARDS : HASHES / SHARDS / (entries.length / WIDTH);
+    const end = (Math.floor(from / bucketHashes) + 1) * bucketHashes;
+    const mask = entries.length - 1;
+    for (let at = homeOf(from, mask); entries[at] !== 0; at = (at + WIDTH) & mask) {
+      const hash = entries[at + 1]!;
+      if (hash >= from && hash < end) visit(entries[at]! - 1);
+    }
+    return end;
+  }
+
   #shardOf(hash: number): Shard {
-    return this.#shards[hash >>> 24]!;
+    return this.#shards[hash >>> (32 - SHARD_BITS)]!;
   }
 
   /** Where the entry of the key, bytes[start, end), is in the shard, or the empty one where it would go. */
@@ -155,8 +199,9 @@ export class KeyTable {
   }
 }
 
-/** Where the entry of a key with this hash would be, were the shard empty. */
-const homeOf = (hash: number, mask: number): number => Math.imul(hash, WIDTH) & mask;
+/** Where the entry of a key with this hash would be, were the shard empty: its bits after those that name the shard. */
+const homeOf = (hash: number, mask: number): number =>
+  ((hash << SHARD_BITS) >>> (Math.clz32(mask) + 1)) * WIDTH;
 
 function grown(entries: Uint32Array): Uint32Array {
   const larger = new Uint32Array(entries.length * 2);
