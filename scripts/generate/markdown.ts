@@ -53,11 +53,13 @@ function errorSection(): string {
 }
 
 export function renderCommandTable(commands: readonly Command[]): string {
-  const rows = commands.map(
-    ({ name, args, summary, reply }) =>
-      `| \`${cell(syntaxLine(name, args.nodes))}\` | ${cell(summary)} | ${cell(reply)} |`,
-  );
-  return ["| command | what it does | reply |", "| --- | --- | --- |", ...rows, ""].join("\n");
+  const rows = commands.map(({ name, summary }) => `| ${linkOf(name)} | ${cell(summary)} |`);
+  return ["| command | what it does |", "| --- | --- |", ...rows, ""].join("\n");
+}
+
+/** GitHub drops the dot from the anchor of a heading. */
+function linkOf(name: string): string {
+  return `[\`VSTORE.${name}\`](docs/commands.md#vstore${name.toLowerCase()})`;
 }
 
 function cell(text: string): string {

@@ -19,13 +19,13 @@ const runExample = (path: string, program: string) =>
   run(program, [path], { cwd: root.pathname, env: { ...process.env, REDIS_URL: vstore.redis.url } });
 
 test.each([
-  ["examples/search.mjs", process.execPath],
-  ["examples/node-redis.mjs", process.execPath],
-  ["examples/search.py", "/usr/bin/python3"],
-])("the README shows %s and what it prints", async (path, program) => {
+  ["examples/search.mjs", process.execPath, "README.md"],
+  ["examples/node-redis.mjs", process.execPath, "docs/clients.md"],
+  ["examples/search.py", "/usr/bin/python3", "README.md"],
+])("what %s prints stands beside it in a page", async (path, program, page) => {
   const { stdout } = await runExample(path, program);
-  expect(text("README.md")).toContain(text(path).trimEnd());
-  expect(text("README.md")).toContain(stdout.trimEnd());
+  expect(text(page)).toContain(text(path).trimEnd());
+  expect(text(page)).toContain(stdout.trimEnd());
 });
 
 test("a BullMQ producer reads the result of its job", async () => {

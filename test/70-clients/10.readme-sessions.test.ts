@@ -1,4 +1,4 @@
-/** The sessions that the README shows, typed into redis-cli from the first to the last as a reader would: they print what it says. */
+/** The sessions that the README and the guide show, typed into redis-cli from the first to the last as a reader would: they print what it says. */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import type { Redis } from "ioredis";
@@ -7,7 +7,7 @@ import { startVstore, type Vstore } from "../../harness/sidecar.ts";
 import { connectClient, until } from "../harness/serving.ts";
 
 const PROMPT = "127.0.0.1:6379> ";
-/** How far a distance may be from the README's: its last digits depend on the processor. */
+/** How far a distance may be from the page's: its last digits depend on the processor. */
 const TOLERANCE = 1e-12;
 
 interface Block {
@@ -21,13 +21,16 @@ interface Step {
   readonly output: string;
 }
 
-const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+const pages = ["README.md", "docs/guide.md"].map((path) =>
+  readFileSync(new URL(`../../${path}`, import.meta.url), "utf8"),
+);
 
 /** All code blocks of the section; it ends with the next heading. */
 function blocksOf(section: string): Block[] {
-  const begin = readme.indexOf(`\n### ${section}\n`);
-  if (begin === -1) throw new Error(`the README has no section '${section}'`);
-  const text = readme.slice(begin + 1).split(/\n#+ /)[0]!;
+  const heading = new RegExp(`\n#+ ${section}\n`);
+  const page = pages.find((each) => heading.test(each));
+  if (page === undefined) throw new Error(`no page has the section '${section}'`);
+  const text = page.slice(page.search(heading) + 1).split(/\n#+ /)[0]!;
   return [...text.matchAll(/([^\n]*)\n\n```\n(.*?)```\n/gs)].map(([, lead, lines]) => ({
     lead: lead!,
     lines: lines!.trimEnd().split("\n"),
@@ -64,7 +67,7 @@ function type(...lines: string[]): string {
   return output.replaceAll(/^\(\d+\.\d+s\)\n/gm, "").trimEnd();
 }
 
-/** The README's output itself where the other one differs from it in nothing but last digits. */
+/** The page's output itself where the other one differs from it in nothing but last digits. */
 function asShown(shown: string, printed: string): string {
   const decimal = /-?\d+\.\d+(?:e-?\d+)?/g;
   const numbers = [...shown.matchAll(decimal)].map(Number);
@@ -86,7 +89,7 @@ function play(block: Block): void {
 test("every session is one of those below", () => {
   const sections = ["redis-cli", "Caching and search in one place"].flatMap(blocksOf);
   const steps = sections.flatMap(stepsOf);
-  expect(steps.length).toBe(readme.split(PROMPT).length - 1);
+  expect(steps.length).toBe(pages.join("").split(PROMPT).length - 1);
   expect(steps.length).toBeGreaterThan(15);
 });
 
