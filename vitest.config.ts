@@ -9,7 +9,7 @@ const indexTests = ["test/20-store/*.test.ts", "test/50-sidecar/*.{serving,crash
 /** What the module does in another way on newer servers: post-notification jobs, ACL categories. */
 const newerServerTests = [
   "test/60-module/*.{multi-scripts,commands,lifecycle}.test.ts",
-  "test/80-keys-and-queues/*.{follow,follow-hash,follow-losses,follow-order}.test.ts",
+  "test/80-keys-and-queues/*.{follow,follow-hash,follow-losses,follow-order,databases}.test.ts",
   "test/95-what-goes-wrong/*.paused-writes.test.ts",
 ];
 /** There where the installed redis-server has none: scripts/ensure-newer-server.sh. */

@@ -17,6 +17,9 @@ static const char *const endings[] = {"del",     "expired",   "evicted", "rename
 /* A value of any type was put in the place of what was there. Those that end in "store" are recognised by that. */
 static const char *const replacements[] = {"set", "move_to", NULL};
 
+/* A key came from another database, or may have. */
+static const char *const arrivals[] = {"move_to", "copy_to", NULL};
+
 typedef struct {
     RedisModuleString *key;
     bool ended;
@@ -138,25 +141,48 @@ static void lose(const RedisModuleString *key, bool ended) {
     if (logs != NULL) follow_log_lost_unwritten(logs);
 }
 
-static int on_event(RedisModuleCtx *ctx, int type, const char *event, RedisModuleString *key) {
-    if (RedisModule_GetSelectedDb(ctx) != FOLLOWED_DATABASE) return REDISMODULE_OK;
+/*
+ * The database of the event, which is not the client's where MOVE and COPY put a key into another one. In a transaction Valkey 9
+ * names the client's all the same; the key itself knows better.
+ */
+static int database_of(RedisModuleCtx *ctx, const char *event, RedisModuleString *key) {
+    RedisModuleKey *there = NULL;
+    if (is_one_of(event, arrivals)) there = RedisModule_OpenKey(ctx, key, REDISMODULE_READ | REDISMODULE_OPEN_KEY_NOTOUCH);
+    int database = there == NULL ? RedisModule_GetSelectedDb(ctx) : RedisModule_GetDbIdFromModuleKey(there);
+    RedisModule_CloseKey(there);
+    return database;
+}
+
+static void tell(RedisModuleCtx *ctx, int type, const char *event, RedisModuleString *key) {
+    if (database_of(ctx, event, key) != FOLLOWED_DATABASE) return;
     bool is_follows = is_key(key, FOLLOWS_KEY);
     bool ended = is_one_of(event, endings);
-    if (!is_follows && !((ended || rewrites(type, event)) && concerns_any(key, ended))) return REDISMODULE_OK;
+    if (!is_follows && !((ended || rewrites(type, event)) && concerns_any(key, ended))) return;
     int flags = RedisModule_GetContextFlags(ctx);
-    if (flags & REDISMODULE_CTX_FLAGS_LOADING) return REDISMODULE_OK;
+    if (flags & REDISMODULE_CTX_FLAGS_LOADING) return;
     if (is_follows) on_follows(ctx, event);
-    if (is_follows || flags & REDISMODULE_CTX_FLAGS_SLAVE) return REDISMODULE_OK;
+    if (is_follows || flags & REDISMODULE_CTX_FLAGS_SLAVE) return;
     /* A hash that has lost its last field is gone, and "del" comes right after. HSET takes none away, and is to be quick. */
     if (type == REDISMODULE_NOTIFY_HASH && strcmp(event, "hset") != 0 && !RedisModule_KeyExists(ctx, key))
-        return REDISMODULE_OK;
-    if (is_noted(key, ended)) return REDISMODULE_OK;
+        return;
+    if (is_noted(key, ended)) return;
     if (may_write(flags)) {
         note_change(key, ended);
         flush_soon(ctx);
     } else {
         lose(key, ended);
     }
+}
+
+/*
+ * Valkey 8.1 selects the event's database for the client that runs the command, and leaves it there: a client would be in the other
+ * database after MOVE. Elsewhere this context has no client that anybody uses later.
+ */
+static int on_event(RedisModuleCtx *ctx, int type, const char *event, RedisModuleString *key) {
+    static int moved_from;
+    tell(ctx, type, event, key);
+    if (strcmp(event, "move_from") == 0) moved_from = RedisModule_GetSelectedDb(ctx);
+    if (strcmp(event, "move_to") == 0) RedisModule_SelectDb(ctx, moved_from);
     return REDISMODULE_OK;
 }
 

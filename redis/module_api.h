@@ -253,6 +253,7 @@ typedef struct {
     X(int, KeyExists, (RedisModuleCtx *, RedisModuleString *))                                                         \
     X(RedisModuleKey *, OpenKey, (RedisModuleCtx *, RedisModuleString *, int mode))                                    \
     X(void, CloseKey, (RedisModuleKey *))                                                                              \
+    X(int, GetDbIdFromModuleKey, (RedisModuleKey *))                                                                   \
     X(int, KeyType, (RedisModuleKey *))                                                                                \
     X(int, HashGet, (RedisModuleKey *, int flags, ...))                                                                \
     X(int, StreamAdd, (RedisModuleKey *, int flags, RedisModuleStreamID *, RedisModuleString **, int64_t fields))      \

@@ -41,7 +41,18 @@ export async function connect(
     redis.disconnect();
     throw cause ?? error;
   }
+  await selectDatabase(redis);
   return redis;
+}
+
+/** ioredis goes on in database 0 where Redis does not have the one that the URL names. */
+async function selectDatabase(redis: Redis): Promise<void> {
+  const database = redis.options.db ?? 0;
+  if (database === 0) return;
+  await redis.select(database).catch((error: Error) => {
+    redis.disconnect();
+    throw new Error(`Redis does not let this connection use database ${database}: ${error.message}`);
+  });
 }
 
 /** The URL without its password, for people to read. */
