@@ -63,7 +63,7 @@ void Environment::finished(Pending* pending) {
 
 void Environment::deliver(Napi::Env env, Napi::Function, Environment* environment, Pending* pending) {
   std::unique_ptr<Pending> owned(pending);
-  // Without an environment there is nobody left to tell.
+  // Without an environment no promise is left to settle.
   if (env == nullptr) return;
   environment->undelivered_--;
   environment->settle(env, std::move(owned));

@@ -52,7 +52,7 @@ class Graph {
   uint32_t live() const { return live_.load(std::memory_order_relaxed); }
 
   Slot entry() const { return entry_.load(std::memory_order_acquire); }
-  /** Takes over nodes that a file filled, before anybody else knows the graph. */
+  /** Takes over nodes that a file filled, before the graph is shared. */
   void adopt(Slot entry, uint32_t length);
 
  private:

@@ -39,7 +39,7 @@ class NativeGraph : public Napi::ObjectWrap<NativeGraph> {
   const std::shared_ptr<std::atomic<bool>> stopped_;
   std::shared_ptr<Graph> graph_;
   std::shared_ptr<const Rows> rows_;
-  /** Keeps the memory of the rows for as long as anybody works with them. */
+  /** Keeps the memory of the rows for as long as they are in use. */
   std::vector<Napi::Reference<Napi::ArrayBuffer>> segments_;
   size_t worksUnderWay_ = 0;
 };

@@ -92,7 +92,7 @@ void Pool::release() {
   if (--holders_ > 0) return;
   ending_ = true;
   for (Queue& queue : queues_) {
-    // Whoever looks whether to wait has seen it, or waits already.
+    // A thread that is about to wait has seen it, or waits already.
     const std::lock_guard lock(queue.mutex);
     queue.wake.notify_all();
   }
@@ -141,7 +141,7 @@ void Pool::runTogether(Work work, const std::function<bool()>& wanted) {
 
 /** Lets so many threads take turns of it, and wakes some of them. */
 void Pool::share(Kind kind, const std::shared_ptr<Loop>& loop, size_t threads, size_t woken) {
-  // Before anybody can end the loop: the pool may be released right after.
+  // Before the loop can end: the pool may be released right after.
   if (woken > 0) start();
   Queue& queue = queueOf(kind);
   {

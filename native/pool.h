@@ -37,10 +37,10 @@ class Pool {
     const std::atomic<bool>& stopped;
   };
 
-  /** The pool lives as long as the process; its threads while somebody holds it. */
+  /** The pool lives as long as the process; its threads while it is held. */
   static Pool& ofProcess();
   void hold();
-  /** Waits for the threads to end when nobody holds the pool any more. Nothing may be running then. */
+  /** Waits for the threads to end when the pool is no longer held. Nothing may be running then. */
   void release();
 
   /** Starts the threads when they are not there yet. `done` may run before it returns when there are no turns. */

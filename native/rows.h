@@ -1,4 +1,4 @@
-/** The float32 rows of a collection: consecutive slots in segments that somebody else keeps in memory. */
+/** The float32 rows of a collection: consecutive slots in segments, whose memory belongs to JavaScript. */
 #pragma once
 #include <algorithm>
 #include <vector>
@@ -7,7 +7,7 @@
 
 namespace vstore {
 
-/** Never changed: whoever works with it keeps its own, and a longer one replaces it. */
+/** Never changed: work under way keeps its own, and a longer one replaces it. */
 class Rows {
  public:
   explicit Rows(uint32_t dimensions) : dimensions_(dimensions) {}

@@ -56,7 +56,7 @@ Search::Search(std::shared_ptr<const Graph> graph, std::shared_ptr<const Rows> r
       epoch_(graph_->epoch()),
       visible_(graph_->live()),
       blockSlots_(std::max<size_t>(1, blockBytes / rows_->rowBytes())) {
-  // Whoever has no memory was never born.
+  // A slot without memory was never inserted.
   options_.slots = std::min(options_.slots, graph_->nodes.slots());
   if (options_.allowed) visible_ = std::min(visible_, countBits(*options_.allowed));
   for (size_t i = 0; i < count; i++) {

@@ -4,7 +4,7 @@
 
 #define US_PER_MS 1000
 
-/* Monotonic microseconds, so that a clock set back does not detach anybody. */
+/* Monotonic microseconds, so that a clock set back does not detach a sidecar. */
 static struct {
     uint64_t attached_at;
     uint64_t live_until;

@@ -27,7 +27,7 @@ struct Pending {
     RedisModuleTimerID deadline; /* 0 once it has fired */
     PendingExpired expired;
     bool timed_out;
-    RedisModuleString *answer; /* RESP3, checked; NULL: the bytes were malformed, or nobody is left to read them */
+    RedisModuleString *answer; /* RESP3, checked; NULL: the bytes were malformed, or no client is left to read them */
 };
 
 void pending_open(void);
@@ -38,7 +38,7 @@ long long pending_count(void);
 /* Takes over `pending`, of which all fields but the deadline are set, and starts its deadline. */
 void pending_add(RedisModuleCtx *ctx, Pending *pending);
 
-/* Who waits for this request, or with this client; NULL when nobody does. */
+/* The wait for this request, or of this client; NULL when there is none. */
 Pending *pending_of_request(const RequestId *request);
 Pending *pending_of_client(RedisModuleBlockedClient *client);
 

@@ -36,7 +36,7 @@ const char *stream_append(RedisModuleCtx *ctx, RequestId *entry, const Request *
 /* Deletes the entry of a read, here only: replicas and the AOF never heard of it. */
 void stream_delete(RedisModuleCtx *ctx, const RequestId *request);
 
-/* Deletes the entry of a request that nobody waits for, if it is one of ours and a read. */
+/* Deletes the entry of a request without a waiting client, if it is one of ours and a read. */
 void stream_delete_unknown(RedisModuleCtx *ctx, const RequestId *request);
 
 /* Lets go of what was kept for later entries. */

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
 
-/** All files below the directory, which nobody may have mapped. GNU dd asks with posix_fadvise; Node cannot. */
+/** All files below the directory; none may be mapped. GNU dd asks with posix_fadvise; Node cannot. */
 export function dropFromCache(directory: string): void {
   for (const entry of fs.readdirSync(directory, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;

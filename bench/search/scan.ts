@@ -28,7 +28,7 @@ const VECTORS_BEYOND_CACHE = MEMORY_BYTES / DIMENSIONS / Float32Array.BYTES_PER_
 
 /** Settings that are not the defaults. */
 type Graph = Partial<Pick<CollectionOptions, "M" | "efConstruction">>;
-/** A graph has to be there, so that nobody builds it meanwhile, but is not asked by a scan. */
+/** A graph has to exist, so that none is built meanwhile; a scan does not use it. */
 const CHEAPEST_GRAPH: Graph = { M: limits.mMin, efConstruction: limits.efConstructionMin };
 
 export interface Scanned {

@@ -81,7 +81,7 @@ export class Sidecar {
         await lease.release().catch(() => {});
       }
     } catch (error) {
-      // Where an earlier session is attached still, clients would wait for answers that nobody gives.
+      // While an earlier session is still attached, clients would wait for answers that never come.
       await detach(session.writer, this.#lastLease).catch(() => {});
       throw session.signal.aborted ? session.signal.reason : error;
     } finally {

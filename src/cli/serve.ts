@@ -23,7 +23,7 @@ export async function runServe(flags: Record<string, unknown>): Promise<void> {
     if (isAnnounced) return;
     isAnnounced = true;
     announce(url, flags.sample === true).catch((error: Error) => {
-      // A lost connection leads here too; whoever serves again then tries again.
+      // A lost connection leads here too; the next session tries again.
       isAnnounced = false;
       if (!stop.aborted) log.error(`the sample could not be loaded: ${error.message}`);
     });

@@ -18,11 +18,11 @@ export interface Context {
   readonly time: number;
   /** Number of the Redis database that the logs are in; undefined without a Redis. */
   readonly database?: number;
-  /** What whoever keeps the write-ahead logs knows of one of them, or of all; for INFO. */
+  /** What the bridge knows of one write-ahead log, or of all; for INFO. */
   readonly logFacts?: (collection?: string) => Record<string, string | number>;
   /** Reads keys of Redis: of hashes all fields, or those that are named. */
   readonly values?: (keys: readonly Uint8Array[], fields: readonly Uint8Array[]) => Promise<RedisValue[]>;
-  /** Hears of every error that nobody raised on purpose, so that it is logged. */
+  /** Hears of every error that was not raised on purpose, so that it is logged. */
   readonly onUnexpectedError?: (error: unknown, command: string) => void;
 }
 

@@ -169,7 +169,7 @@ export class Catalog {
   async drop(name: string, id: string): Promise<void> {
     const collection = this.has(name) ? this.find(name) : this.get(name);
     if (collection !== undefined && compareIds(collection.createdId, id) >= 0) return;
-    // First of all nothing may be writing to the files under a name that is about to be somebody else's.
+    // First, nothing may write to the files any more: their name is about to belong to another collection.
     this.#collections.delete(name);
     await collection?.abandon();
     const away = this.#path(droppedDirectory(id));

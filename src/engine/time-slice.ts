@@ -23,7 +23,7 @@ export class TimeSlice {
   }
 }
 
-/** For work that nobody waits for: while requests keep coming, most of the time is theirs. */
+/** For background work: while requests keep coming, most of the time is theirs. */
 export async function giveWay(): Promise<void> {
   const start = performance.now();
   await setImmediate();

@@ -68,7 +68,7 @@ export class Follows {
     };
   }
 
-  /** What a damaged collection follows nobody can tell; its keys go on into its log. */
+  /** The options of a damaged collection cannot be read, so its keys go on into its log. */
   #isToStay(name: string): boolean {
     const collection = this.#catalog.find(name);
     if (collection !== undefined) return collection.options.follow !== undefined;

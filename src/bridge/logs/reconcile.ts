@@ -44,7 +44,7 @@ export async function restoreLogs(redis: Redis, catalog: Catalog, losses: LogLos
   if (control === "none") await alignControl(redis, catalog);
 }
 
-/** The last ids of the logs that nobody may touch, because the files they belong to are damaged. */
+/** The last ids of the logs that must not be touched, because their files are damaged. */
 export async function endsOfDamaged(redis: Redis, catalog: Catalog): Promise<Map<string, string>> {
   const ends = new Map<string, string>();
   for (const name of catalog.names()) {

@@ -1,4 +1,4 @@
-/** What Redis has under a key of vstore's; anybody may have put something else there. */
+/** What Redis holds under a key of vstore's; any client may have put something else there. */
 import type { Redis } from "ioredis";
 import { runScript } from "./script.ts";
 

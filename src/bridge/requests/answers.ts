@@ -1,4 +1,4 @@
-/** Sends the outcome of a request to whoever waits for it, and tidies its entry away where nobody else does. */
+/** Sends the outcome of a request to the client that waits for it, and deletes its entry where the module does not. */
 import type { Outcome } from "../../commands/execute.ts";
 import { encodeError } from "../../commands/wire/resp3.ts";
 import { toWireError } from "../../commands/wire/wire-error.ts";
@@ -34,7 +34,7 @@ export class Answers {
     this.#send(request, outcome);
   }
 
-  /** For CREATE, DROP and writes that came to control: nobody but the sidecar deletes their entries. */
+  /** For CREATE, DROP and writes that came to control: only the sidecar deletes their entries. */
   toControlWrite(request: Request, outcome: Outcome | undefined): void {
     this.#outbox.delete(request);
     if (outcome === undefined) return;
@@ -49,7 +49,7 @@ export class Answers {
       this.#outbox.outOfStep(collection);
   }
 
-  /** Says in the errors stream that a write which nobody waits for was refused. */
+  /** Reports in the errors stream that a write without a waiting client was refused. */
   #report(collection: string | undefined, request: Request, outcome: Outcome): void {
     if (outcome.error === undefined) return;
     const stream = errorsStream(collection ?? controlStream);

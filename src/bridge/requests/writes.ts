@@ -41,7 +41,7 @@ export class Writes {
   }
 
   /**
-   * @param replays whether somebody may have been answered already
+   * @param replays whether a client may have been answered already
    * @throws {VstoreError} FULL, when there is no room for a write that may have been acknowledged
    */
   async apply({ source, requests }: Delivery, replays: boolean): Promise<void> {

@@ -1,6 +1,6 @@
 /**
  * One connected lifetime: a connection that blocks in XREAD and one that writes. It ends when either closes, or
- * when somebody ends it with a reason; it is never revived.
+ * when it is ended with a reason; it is never revived.
  */
 import type { Redis } from "ioredis";
 import { connect } from "../redis/connection.ts";
@@ -38,7 +38,7 @@ export class Session {
     return this.#ended.signal;
   }
 
-  /** Commands under way fail, so that whoever waits for one is released. */
+  /** Commands under way fail, so that their callers are released. */
   end(reason: Error): void {
     this.#ended.abort(reason);
     this.reader.disconnect();

@@ -34,7 +34,7 @@ export class Sweeps {
     this.#jobs = new JobQueue(redis, queueName, () => this.#sweep(), log);
   }
 
-  /** Schedules the job while there is something that it may have to do. Nobody waits for BullMQ here. */
+  /** Schedules the job while there is something that it may have to do. Nothing here waits for BullMQ. */
   async follow(): Promise<void> {
     const isWanted = this.#catalog.collections().some(({ lifetimes }) => lifetimes.expiring > 0);
     if (isWanted === this.#isScheduled) return;

@@ -65,7 +65,7 @@ export const collectionName: Value<string> = bytes
 const prefixPhrase = `1 to ${limits.followPrefixBytesMax} bytes`;
 const ownPrefix = "vstore:";
 
-/** vstore's own keys are nobody's to follow: each change of the log would be one more change to log. */
+/** vstore's own keys cannot be followed: each change of the log would be one more change to log. */
 export const followPrefix: Value<string> = bytes
   .transform(latin1)
   .refine((prefix) => prefix.length >= 1 && prefix.length <= limits.followPrefixBytesMax, prefixPhrase)

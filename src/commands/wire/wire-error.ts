@@ -1,7 +1,7 @@
 /** The one place where an error becomes the line that a Redis client sees. */
 import { VstoreError } from "../../errors.ts";
 
-/** "CODE message" on one line. Anything that nobody raised on purpose is an internal error. */
+/** "CODE message" on one line. An error that was not raised on purpose is an internal one. */
 export function toWireError(error: unknown): string {
   if (error instanceof VstoreError) return oneLine(`${error.code} ${error.message}`);
   const message = error instanceof Error ? error.message : String(error);

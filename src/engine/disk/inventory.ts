@@ -67,7 +67,7 @@ export function countedSegments(manifest: Manifest): CountedSegment[] {
   });
 }
 
-/** True when nobody will ever write to the file again, whatever is inserted. */
+/** True when the file will never be written to again, whatever is inserted. */
 export function isFinal(file: CountedFile): boolean {
   return file.kind === "index" || (file.kind === "segment" && file.rows === file.shape.capacity);
 }

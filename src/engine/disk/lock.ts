@@ -37,7 +37,7 @@ export class DirectoryLock {
   }
 }
 
-/** For the message to others: a disk that is too full for it must not keep anybody from reading what is there. */
+/** For the message to other processes. A disk that is too full for it must not prevent reading. */
 function notePid(descriptor: number): void {
   try {
     fs.ftruncateSync(descriptor);
@@ -47,7 +47,7 @@ function notePid(descriptor: number): void {
   }
 }
 
-/** To write means to be alone, to read means that nobody writes. */
+/** A writer is alone; a reader excludes writers. */
 function openLocked(directory: string, flags: "a+" | "r"): number {
   const path = `${directory}/${LOCK_FILE}`;
   const descriptor = fs.openSync(path, flags);

@@ -140,7 +140,7 @@ export class Generation {
     return length === 0 ? 0 : attributesBytes(length);
   }
 
-  /** Lets go of the files once nobody reads them any more. Slices handed out stay valid. */
+  /** Releases the files once no reader is left. Slices handed out stay valid. */
   async close(): Promise<void> {
     const { segments, keys, attributes } = this.parts;
     this.filters.close();

@@ -26,7 +26,7 @@ export class Generations {
   #current: Generation;
   #compaction: Compaction | undefined;
   #compacting: Promise<void> = Promise.resolve();
-  /** There are files of an earlier generation, which nobody uses. */
+  /** Files of an earlier generation are left, and no longer used. */
   #hasOldFiles = false;
 
   constructor(parts: Parts, hooks: GenerationsHooks) {

@@ -55,7 +55,7 @@ export async function createEmptyFiles(
 export async function openFiles(directory: string, warn: Warn, choice: IndexChoice): Promise<Parts> {
   const manifest = await readManifest(directory);
   const parts = await openGeneration(directory, manifest, indexKind(manifest.options, choice), warn);
-  // Not before: a manifest that somebody put back may name less than what is there, and be refused.
+  // Not before: a manifest that an operator put back may name less than what is there, and be refused.
   removeUnnamed(parts);
   return parts;
 }
@@ -116,7 +116,7 @@ async function openSegments(files: string, manifest: Manifest): Promise<Segments
   return segments;
 }
 
-/** What a crash left beyond the manifest: prepared segments, unfinished files, an index or a generation nobody named. */
+/** What a crash left beyond the manifest: prepared segments, unfinished files, an index or a generation without a name in the manifest. */
 function removeUnnamed({ directory, files, manifest }: Parts): void {
   removeOtherGenerations(directory, manifest.generation);
   removeSegmentsFrom(files, manifest.segments.length);

@@ -27,10 +27,10 @@ export class Indexer {
   /** Slots below this one are to be indexed now. */
   #goal = 0;
   #work: Promise<void> | undefined;
-  /** Ends when nobody adds to the index or saves it. */
+  /** Ends when the index is neither added to nor saved. */
   #turn: Promise<unknown> = Promise.resolve();
   #automatic = true;
-  /** Somebody waits for the goal. */
+  /** A caller waits for the goal. */
   #urgent = false;
   #closed = false;
 
@@ -92,7 +92,7 @@ export class Indexer {
         if (this.#kind.blocks && !this.#urgent && this.tailLength < TAIL_SLOTS_URGENT) await giveWay();
       }
     } finally {
-      // In the tick of the last look at the goal: whoever raises it from now on starts new work.
+      // In the tick of the last look at the goal: raising it from now on starts new work.
       this.#work = undefined;
       this.#urgent = false;
     }

@@ -115,7 +115,7 @@ export class NativeGraph {
   }
 
   /**
-   * The graph that `save` wrote. Nobody is alive in it before `setLive`.
+   * The graph that `save` wrote. No slot is alive in it before `setLive`.
    *
    * @throws {Error} when the file cannot be read, is damaged, or is of other options
    */

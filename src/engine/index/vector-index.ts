@@ -66,7 +66,7 @@ export interface VectorIndexKind {
   readonly quantization: string;
   /** Slots worth one call of `add`: the watermark rises, and an index can be saved, in between only. */
   readonly batchSlots: number;
-  /** Whether it works on the event loop's thread, so that work nobody waits for should give way to requests. */
+  /** Whether it works on the event loop's thread, so that background work should give way to requests. */
   readonly blocks: boolean;
   create(source: VectorSource): VectorIndex;
   /** @throws when the file is not an index of these options */

@@ -17,7 +17,7 @@ const readAsync = promisify(fs.read);
 const UNLINKABLE = new Set(["EXDEV", "EPERM", "EMLINK", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"]);
 
 export interface CopyOptions {
-  /** Whether files that nobody will write to again may be shared (hard links) instead of copied. */
+  /** Whether files that will never be written to again may be shared (hard links) instead of copied. */
   readonly share: boolean;
   /** Told of bytes of the copy that were verified. */
   readonly onRead: (bytes: number) => void;

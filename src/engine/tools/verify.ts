@@ -25,7 +25,7 @@ export interface VerifyReport {
 }
 
 /**
- * Verifies a data directory that nobody uses, a backup, or a store of the library, which is one collection without a name.
+ * Verifies a data directory that no process uses, a backup, or a store of the library, which is one collection without a name.
  *
  * @throws {VstoreError} LOCKED; ERR when it is none of them
  */
@@ -49,7 +49,7 @@ async function verifyStore(directory: string, onProgress: OnProgress): Promise<V
   return { directory, collections: [report], files: [], leftovers: [] };
 }
 
-/** The same, for one who knows that nobody writes. */
+/** The same, for a caller that has excluded writers. */
 export async function verifyFiles(directory: string, onProgress: OnProgress): Promise<VerifyReport> {
   const { collections, misnamed, leftovers } = listDataDirectory(directory);
   const checks: CollectionCheck[] = [];
