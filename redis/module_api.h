@@ -62,6 +62,7 @@ typedef int (*RedisModuleConfigApplyFunc)(RedisModuleCtx *ctx, void *data, Redis
 #define REDISMODULE_KEYTYPE_EMPTY 0
 #define REDISMODULE_KEYTYPE_HASH 3
 #define REDISMODULE_HASH_NONE 0
+#define REDISMODULE_HASH_EXISTS (1 << 3)
 #define REDISMODULE_REPLY_STRING 0
 #define REDISMODULE_REPLY_INTEGER 2
 #define REDISMODULE_REPLY_ARRAY 3

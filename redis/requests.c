@@ -5,6 +5,7 @@
 #include "requests.h"
 #include "attachment.h"
 #include "command_table.h"
+#include "existence.h"
 #include "follow_events.h"
 #include "leadership.h"
 #include "pending.h"
@@ -117,6 +118,13 @@ static bool waits(const Request *request) {
     return request->client != 0;
 }
 
+static bool has_log(RedisModuleCtx *ctx, const Request *request) {
+    RedisModuleString *log = stream_of_log(ctx, request->arguments[0]);
+    bool exists = RedisModule_KeyExists(ctx, log);
+    RedisModule_FreeString(ctx, log);
+    return exists;
+}
+
 /*
  * Whether the log will do for now. In MULTI and scripts no client waits for the sidecar, and a refusal would leave half
  * of a transaction behind: Redis takes nothing back.
@@ -124,10 +132,7 @@ static bool waits(const Request *request) {
 static bool can_be_deferred(RedisModuleCtx *ctx, int flags, const Request *request) {
     if (request->command->route != ROUTE_LOG || request->count == 0 || flags & REDISMODULE_CTX_FLAGS_SLAVE)
         return false;
-    RedisModuleString *log = stream_of_log(ctx, request->arguments[0]);
-    bool exists = RedisModule_KeyExists(ctx, log);
-    RedisModule_FreeString(ctx, log);
-    return exists;
+    return has_log(ctx, request);
 }
 
 /* NULL, or the error that refuses the request before anything is appended. */
@@ -174,6 +179,12 @@ static int submit(RedisModuleCtx *ctx, const Request *request) {
     return REDISMODULE_OK;
 }
 
+/* A write of a collection that does not exist: it is answered here, whether its client waits or not. */
+static bool is_about_nothing(RedisModuleCtx *ctx, const Request *request) {
+    if (request->command->route != ROUTE_LOG || request->count == 0) return false;
+    return !has_log(ctx, request) && !collection_may_exist(ctx, request->arguments[0]);
+}
+
 int request_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     int flags = RedisModule_GetContextFlags(ctx);
     const Request request = {
@@ -185,6 +196,7 @@ int request_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     const char *refused = refusal(ctx, flags, &request);
     if (refused != NULL) return RedisModule_ReplyWithError(ctx, refused);
     if (!waits(&request) && !request.command->writes) return reply_cannot_wait(ctx, request.command);
+    if (is_about_nothing(ctx, &request)) return reply_no_collection(ctx, request.arguments[0]);
     return submit(ctx, &request);
 }
 

@@ -11,6 +11,7 @@ import { Collection } from "./collection.ts";
 import { ControlFile } from "./disk/control-file.ts";
 import { directoryKind } from "./disk/directory-kind.ts";
 import { rethrow, syncDirectory } from "./disk/files.ts";
+import { GroupCommit } from "./disk/group-commit.ts";
 import { DirectoryLock } from "./disk/lock.ts";
 import { readManifest } from "./disk/manifest.ts";
 import { readCheckedManifest } from "./disk/manifest-check.ts";
@@ -40,6 +41,9 @@ export class Catalog {
   /** Collections whose files could not be opened, and why. They stay on disk as they are. */
   readonly #damaged = new Map<string, VstoreError>();
   readonly #control: ControlFile;
+  /** Names of collections that are being created. */
+  readonly #creating = new Set<string>();
+  readonly #names = new GroupCommit(() => syncDirectory(this.directory));
 
   private constructor(
     directory: string,
@@ -147,14 +151,20 @@ export class Catalog {
     if (existing !== undefined) {
       throw new VstoreError("COLLECTIONEXISTS", `collection '${name}' exists already`);
     }
-    if (this.names().length >= limits.collectionsMax) {
+    if (this.#collections.size + this.#damaged.size + this.#creating.size >= limits.collectionsMax) {
       throw new VstoreError(
         "LIMIT",
         `there are ${limits.collectionsMax} collections already, the most there can be`,
       );
     }
-    await this.#createDirectory(name, options, id);
-    const collection = await this.#openCollection(name);
+    this.#creating.add(name);
+    let collection: Collection;
+    try {
+      await this.#createDirectory(name, options, id);
+      collection = await this.#openCollection(name);
+    } finally {
+      this.#creating.delete(name);
+    }
     this.#collections.set(name, collection);
     await this.markControl(id);
     return collection;
@@ -175,13 +185,18 @@ export class Catalog {
     const away = this.#path(droppedDirectory(id));
     await fs.promises.rename(this.#path(collectionDirectory(name)), away);
     failPoint("collection-renamed-away");
-    await syncDirectory(this.directory);
+    await this.#names.run();
     this.#damaged.delete(name);
     await this.#control.mark(id, name);
     await fs.promises.rm(away, { recursive: true });
   }
 
-  /** Remembers that the control log was applied up to `id`; durably, unless the disk is full. */
+  /** These entries of the control log are applied side by side, those of one collection one after the other. */
+  beginControl(ids: readonly string[]): void {
+    this.#control.begin(ids);
+  }
+
+  /** Remembers that the entry `id` of the control log was applied; durably, unless the disk is full. */
   async markControl(id: string): Promise<void> {
     await this.#control.mark(id);
   }
@@ -256,7 +271,7 @@ export class Catalog {
     }
     await fs.promises.rename(aside, this.#path(collectionDirectory(name)));
     failPoint("collection-created");
-    await syncDirectory(this.directory);
+    await this.#names.run();
   }
 
   #path(entry: string): string {

@@ -42,6 +42,7 @@ export async function restoreLogs(redis: Redis, catalog: Catalog, losses: LogLos
     if (types[i] !== "stream") await alignLog(redis, collection, losses);
   }
   if (control === "none") await alignControl(redis, catalog);
+  await pair(redis, catalog); // the last: from then on what Redis does not know does not exist
 }
 
 /** The last ids of the logs that must not be touched, because their files are damaged. */
@@ -63,6 +64,7 @@ export async function alignLog(redis: Redis, collection: Collection, losses: Log
   const stream = logStream(name);
   if (await isObstructed(redis, stream)) {
     await collection.checkpoint().catch(ignoreFull);
+    await noteBegin(redis, collection, "HSETNX");
     return;
   }
   const moved = await align(
@@ -77,15 +79,14 @@ export async function alignLog(redis: Redis, collection: Collection, losses: Log
   );
   if (!moved && collection.options.follow !== undefined && !(await hasSeen(redis, collection)))
     await redis.hdel(syncedKey, name);
+  await noteBegin(redis, collection, moved ? "HSET" : "HSETNX");
+}
+
+/** Tells Redis of the collection, and where its log begins. */
+async function noteBegin(redis: Redis, collection: Collection, command: "HSET" | "HSETNX"): Promise<void> {
   const begin = laterId(collection.checkpointId, collection.createdId);
-  await runScript(
-    redis,
-    "return redis.call(ARGV[1], KEYS[1], ARGV[2], ARGV[3])",
-    [collectionsKey],
-    moved ? "HSET" : "HSETNX",
-    name,
-    begin,
-  );
+  const script = "return redis.call(ARGV[1], KEYS[1], ARGV[2], ARGV[3])";
+  await runScript(redis, script, [collectionsKey], command, collection.name, begin);
 }
 
 /**

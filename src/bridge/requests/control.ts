@@ -20,6 +20,8 @@ import type { Request } from "./request.ts";
 import { namedCollection } from "./routing.ts";
 import type { Source } from "./sources.ts";
 
+/** Collections that are created and dropped at the same time. */
+const sideBySideMax = 16;
 /** How often the logs are looked for. */
 const watchMs = 1_000;
 
@@ -48,19 +50,41 @@ export class Control {
     this.#follows = follows;
   }
 
-  async apply(source: Source, request: Request): Promise<void> {
-    const ahead = aheadOf(request, this.#catalog.clock(), false);
-    if (ahead !== undefined) {
-      this.#answers.toControlWrite(request, refusal(ahead));
-      await setBack(this.#redis, source, request.id, this.#catalog.controlId);
-      return;
+  /** Those of one collection in their order, and several collections side by side, so that they share flushes. */
+  async apply(source: Source, requests: readonly Request[]): Promise<void> {
+    const credible: Request[] = [];
+    for (const request of requests) {
+      const ahead = aheadOf(request, this.#catalog.clock(), false);
+      if (ahead === undefined) credible.push(request);
+      else await this.#passOver(source, request, ahead);
     }
-    const collection = namedCollection(request) ?? "";
-    const isNew = compareIds(request.id, this.#catalog.controlId) > 0;
-    const outcome = isNew ? await this.#run(request, collection) : undefined;
-    failPoint("control-before-follow-up");
-    await this.#followUp(request, collection);
-    this.#answers.toControlWrite(request, outcome);
+    const { controlId } = this.#catalog;
+    const isNew = ({ id }: Request) => compareIds(id, controlId) > 0;
+    this.#catalog.beginControl(credible.filter(isNew).map(({ id }) => id));
+    const waiting = byCollection(credible);
+    const applyNext = async () => {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift())
+        await this.#applyInOrder(next[0], next[1], isNew);
+    };
+    await Promise.all(Array.from({ length: sideBySideMax }, applyNext));
+  }
+
+  async #applyInOrder(
+    collection: string,
+    requests: readonly Request[],
+    isNew: (request: Request) => boolean,
+  ): Promise<void> {
+    for (const request of requests) {
+      const outcome = isNew(request) ? await this.#run(request, collection) : undefined;
+      failPoint("control-before-follow-up");
+      await this.#followUp(request, collection);
+      this.#answers.toControlWrite(request, outcome);
+    }
+  }
+
+  async #passOver(source: Source, request: Request, error: VstoreError): Promise<void> {
+    this.#answers.toControlWrite(request, refusal(error));
+    await setBack(this.#redis, source, request.id, this.#catalog.controlId);
   }
 
   /** Gives a collection whose log has vanished its log back. */
@@ -82,9 +106,9 @@ export class Control {
 
   async #run(request: Request, collection: string): Promise<Outcome> {
     const isUsable = this.#catalog.find(collection) !== undefined;
-    if (isUsable && commands.get(request.name)?.route === "log") return logWasMissing(collection);
+    const isLost = isUsable && commands.get(request.name)?.route === "log";
     if (request.name === "DROP" && this.#exists(collection)) await expectDrop(this.#redis, collection);
-    const outcome = await this.#execute(request);
+    const outcome = isLost ? logWasMissing(collection) : await this.#execute(request);
     await this.#catalog.markControl(request.id);
     return outcome;
   }
@@ -106,6 +130,17 @@ export class Control {
   #exists(collection: string): boolean {
     return this.#catalog.has(collection);
   }
+}
+
+function byCollection(requests: readonly Request[]): [string, Request[]][] {
+  const groups = new Map<string, Request[]>();
+  for (const request of requests) {
+    const collection = namedCollection(request) ?? "";
+    const group = groups.get(collection);
+    if (group === undefined) groups.set(collection, [request]);
+    else group.push(request);
+  }
+  return [...groups];
 }
 
 function logWasMissing(collection: string): Outcome {

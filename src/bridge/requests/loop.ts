@@ -109,8 +109,8 @@ export class Loop {
     await Promise.all(logs.map((each) => writes.apply(each, this.#replays)));
     await control.restoreLogs();
     const rest = batch.flatMap(({ source, requests }) => requests.map((request) => ({ source, request })));
-    for (const { source, request } of rest) {
-      if (source.kind === "control" && isWrite(request)) await control.apply(source, request);
+    for (const { source, requests } of batch) {
+      if (source.kind === "control") await control.apply(source, requests.filter(isWrite));
     }
     for (const { source, request } of rest) {
       if (source.kind === "log" || (source.kind === "control" && isWrite(request))) continue;

@@ -17,10 +17,16 @@ const unconfirmedBytesMax = 64 * 1024 * 1024;
 const replyStreamLengthMax = 1_024;
 const replyStreamMs = 60_000;
 const errorsStreamLengthMax = 1_000;
+/** A week after the last error. */
+const errorsStreamMs = 7 * 24 * 3_600_000;
 
 /** One script, so that a key that is no stream is left alone instead of getting an expiry. */
 const replyScript = `
 redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'req', ARGV[3], ARGV[4], ARGV[5])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])`;
+
+const errorsScript = `
+redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', unpack(ARGV, 3))
 redis.call('PEXPIRE', KEYS[1], ARGV[2])`;
 
 type Argument = string | Buffer | number;
@@ -52,7 +58,8 @@ export class Outbox {
 
   toErrors(stream: string, request: Request, error: string): void {
     const fields = ["req", request.id, "cmd", request.name, "error", error];
-    this.#push(["XADD", stream, "MAXLEN", "~", errorsStreamLengthMax, "*", ...fields]);
+    const limits = [errorsStreamLengthMax, errorsStreamMs];
+    this.#push(["EVAL", errorsScript, 1, stream, ...limits, ...fields]);
   }
 
   /** Takes effect before any answer that is given after this call. */

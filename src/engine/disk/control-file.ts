@@ -7,8 +7,9 @@
  */
 import { z } from "zod";
 import { DamagedFileError } from "../../errors.ts";
-import { compareIds, FIRST_ID, ID_PATTERN } from "../log-id.ts";
+import { compareIds, FIRST_ID, ID_PATTERN, laterId } from "../log-id.ts";
 import { ignoreFull, readText, replaceFile } from "./files.ts";
+import { GroupCommit } from "./group-commit.ts";
 import { CONTROL_FORMAT } from "./layout.ts";
 import { seal, unseal } from "./manifest.ts";
 import { CONTROL_FILE } from "./names.ts";
@@ -41,10 +42,16 @@ export class ControlFile {
   #controlId: string;
   #storeId: string | undefined;
   readonly #drops: Map<string, string>;
+  /** The latest that was applied, and those that are being applied: the control id stays below them. */
+  #latestId: string;
+  #underWay: ReadonlySet<string> = new Set();
+  readonly #done = new Set<string>();
+  readonly #saving = new GroupCommit(() => this.#write());
 
   private constructor(directory: string, content: Content | undefined) {
     this.#directory = directory;
     this.#controlId = content?.controlId ?? FIRST_ID;
+    this.#latestId = this.#controlId;
     this.#storeId = content?.storeId;
     this.#drops = new Map(content?.drops);
   }
@@ -69,19 +76,28 @@ export class ControlFile {
     return this.#drops.get(collection);
   }
 
-  /** Remembers that the control log was applied up to `id`, and that it was the DROP of a collection. */
+  /** These entries are applied side by side: the control log counts as applied up to the last once all of them are. */
+  begin(ids: readonly string[]): void {
+    this.#underWay = new Set(ids);
+    this.#done.clear();
+  }
+
+  /** Remembers that the entry `id` of the control log was applied, and that it was the DROP of a collection. */
   async mark(id: string, dropped?: string): Promise<void> {
     if (compareIds(id, this.#controlId) <= 0) return;
-    this.#controlId = id;
+    this.#latestId = laterId(this.#latestId, id);
+    if (this.#underWay.has(id)) this.#done.add(id);
     if (dropped !== undefined) this.#remember(dropped, id);
-    await this.#save();
+    const isComplete = this.#done.size === this.#underWay.size;
+    if (isComplete) this.#controlId = this.#latestId;
+    if (isComplete || dropped !== undefined) await this.#saving.run();
   }
 
   /** From now on these files belong to another Redis: what was dropped before says nothing about what that one has. */
   async adopt(storeId: string): Promise<void> {
     this.#storeId = storeId;
     this.#drops.clear();
-    await this.#save();
+    await this.#saving.run();
   }
 
   #remember(collection: string, id: string): void {
@@ -93,7 +109,7 @@ export class ControlFile {
     }
   }
 
-  async #save(): Promise<void> {
+  async #write(): Promise<void> {
     const content = { controlId: this.#controlId, storeId: this.#storeId, drops: [...this.#drops] };
     await replaceFile(this.#directory, CONTROL_FILE, seal(CONTROL_FORMAT, content)).catch(ignoreFull);
   }

@@ -5,7 +5,6 @@
 import * as fs from "node:fs";
 import { DamagedFileError } from "../../errors.ts";
 import { checksumText } from "../disk/checksum.ts";
-import { syncDirectory } from "../disk/files.ts";
 import { type Manifest, readManifest, writeManifest } from "../disk/manifest.ts";
 import {
   generationDirectory,
@@ -33,7 +32,6 @@ export async function createFiles(
 ): Promise<void> {
   const fixed = { name, createdId: id, appliedId: id, options, generation: 0 };
   await writeManifest(directory, { ...fixed, ...(await createEmptyFiles(directory)) });
-  await syncDirectory(directory);
 }
 
 /** Writes the files of a generation without vectors; returns what a manifest says of them. */

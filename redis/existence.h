@@ -1,0 +1,17 @@
+/* Whether a collection may exist, for those whose log is not there. See src/bridge/PROTOCOL.md, Request. */
+#ifndef VSTORE_EXISTENCE_H
+#define VSTORE_EXISTENCE_H
+
+#include "module_api.h"
+#include <stdbool.h>
+
+/*
+ * Whether the sidecar has to be asked about a collection without a log: it has told Redis of the collection, whose log was lost
+ * then, or Redis has forgotten everything that it was told.
+ */
+bool collection_may_exist(RedisModuleCtx *ctx, RedisModuleString *collection);
+
+/* NOCOLLECTION, in the sidecar's words. */
+int reply_no_collection(RedisModuleCtx *ctx, RedisModuleString *collection);
+
+#endif
