@@ -108,18 +108,15 @@ test("RENAME of the log, and back: nothing is lost, nothing is applied twice", a
   await expectAll(31);
 });
 
-test.each(["FLUSHALL", "FLUSHDB"])(
-  "%s: nothing applied is lost",
-  async (command) => {
-    await start(30);
-    await redis.call(command);
-    await expectReported();
-    await crash();
-    await expectAll(30);
-    await insert(30);
-    await expectAll(31);
-  },
-);
+test.each(["FLUSHALL", "FLUSHDB"])("%s: nothing applied is lost", async (command) => {
+  await start(30);
+  await redis.call(command);
+  await expectReported();
+  await crash();
+  await expectAll(30);
+  await insert(30);
+  await expectAll(31);
+});
 
 test("after a flush, files that lack what the log no longer has are refused", async () => {
   await start(10);
