@@ -3,7 +3,7 @@
 #   make run  PORT=6379 DATA_DIR=./data     the store with a sample of real word vectors, until Ctrl-C
 #   make test                               every test
 #
-# VSTORE_REDIS_URL=redis://… make run joins that Redis instead of starting one.
+# VSTORE_REDIS_URL=redis://… make run joins that Redis instead of starting one, and loads the sample only with SAMPLE=1.
 
 PORT ?= 6379
 DATA_DIR ?= ./data
@@ -19,8 +19,11 @@ REDIS := $(if $(VSTORE_REDIS_URL),,redis)
 
 .PHONY: run test torture build bench clean help redis newer-server nodes module
 
+# Into a Redis that is not its own vstore puts nothing unasked.
+SAMPLE ?= $(if $(VSTORE_REDIS_URL),,1)
+
 run: build $(REDIS) ## start the store and load the sample
-	@exec scripts/foreground.sh node dist/cli.js serve --sample --port $(PORT) --data-dir "$(DATA_DIR)"
+	@exec scripts/foreground.sh node dist/cli.js serve $(if $(SAMPLE),--sample) --port $(PORT) --data-dir "$(DATA_DIR)"
 
 test: build redis newer-server nodes ## run every test
 	npx vitest run

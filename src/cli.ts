@@ -4,14 +4,23 @@
  * the log. Exit codes: 0 done, or stopped in order; 1 failed, damaged, or told to stop twice; 2 bad arguments or settings.
  */
 import { readFileSync } from "node:fs";
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { runBackup } from "./cli/backup.ts";
 import { exitCodeOf, exitCodes, tool } from "./cli/exit.ts";
 import { runInspect } from "./cli/inspect.ts";
 import { runModule } from "./cli/module.ts";
 import { runRestore } from "./cli/restore.ts";
 import { runServe } from "./cli/serve.ts";
-import { describeSetting, flagOf, settingNames } from "./cli/settings.ts";
+import {
+  describeSetting,
+  flagOf,
+  type Setting,
+  type SettingName,
+  settingNames,
+  settings,
+  variableOf,
+  variablesOfKubernetes,
+} from "./cli/settings.ts";
 import { runVerify } from "./cli/verify.ts";
 
 async function main(): Promise<void> {
@@ -31,12 +40,34 @@ async function main(): Promise<void> {
 }
 
 function addServe(program: Command): void {
+  // Before commander reads the environment.
+  const ignored = variablesOfKubernetes(process.env);
+  for (const name of ignored) delete process.env[name];
   const serving = program
     .command("serve")
     .description("run the sidecar, with a Redis of its own if none is named");
-  for (const name of settingNames) serving.option(`${flagOf(name)} <value>`, describeSetting(name));
+  for (const name of settingNames) serving.addOption(optionOf(name));
   serving.option("--sample", "load 10,000 word vectors into the collection 'words' before it is ready");
-  serving.action(runServe);
+  serving.addHelpText("after", serveExamples);
+  serving.action((flags) => runServe(serving.getOptionValueSource.bind(serving), flags, ignored));
+}
+
+const serveExamples = `
+Examples:
+  vstore serve                                        with a Redis of its own on port 6379
+  vstore serve --redis-url redis://cache.local:6379   beside a Redis that has the module loaded
+  vstore serve --redis-url rediss://cache.local:6379 --tls-ca ca.pem
+  vstore serve --redis-url redis+unix:///run/redis/redis.sock`;
+
+/** Commander reads the environment, checks choices and shows both in the help; the rest is checked by readSettings. */
+function optionOf(name: SettingName): Option {
+  const setting: Setting = settings[name];
+  const option = new Option(`${flagOf(name)} <${setting.value}>`, describeSetting(name)).env(
+    variableOf(name),
+  );
+  if (setting.choices !== undefined) option.choices(setting.choices);
+  if (setting.default !== undefined) option.default(setting.default);
+  return option;
 }
 
 function addReaders(program: Command): void {
@@ -72,7 +103,7 @@ function packageVersion(): string {
 
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.badUse;
-  console.error(`vstore: ${(error as Error).message}`);
+  process.stderr.write(`vstore: ${(error as Error).message}\n`);
   return exitCodeOf(error);
 }
 

@@ -1,4 +1,9 @@
-/** Where the program's log goes: JSON lines on stderr, so that stdout carries only what was asked for. */
+/**
+ * Where the program's log goes: to stderr, so that stdout carries only what was asked for. JSON lines for programs, plain
+ * ones for a person at a terminal.
+ */
+import { isatty } from "node:tty";
+import { format, styleText } from "node:util";
 import { destination, type Logger, pino } from "pino";
 
 export type { Logger } from "pino";
@@ -6,7 +11,44 @@ export type { Logger } from "pino";
 export const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
+const stderr = 2;
+/** Different texts of libraries that are logged. */
+const textsMax = 100;
+
 export function createLog(level: LogLevel): Logger {
   // Synchronous, so that the last line before an exit is not lost.
-  return pino({ level, base: null }, destination({ dest: 2, sync: true }));
+  const lines = destination({ dest: stderr, sync: true });
+  const forPerson = { write: (line: string) => lines.write(plainLine(line)) };
+  return pino({ level, base: null }, isatty(stderr) ? forPerson : lines);
+}
+
+/** "16:40:00 warn  text  name=value", of a line of JSON. */
+export function plainLine(json: string): string {
+  const { level, time, msg = "", err, ...details } = JSON.parse(json);
+  const name = pino.levels.labels[level] ?? String(level);
+  const clock = new Date(time).toTimeString().slice(0, 8);
+  const facts = Object.entries(details).map(([key, value]) => `${key}=${plainValue(value)}`);
+  const stack = err?.stack === undefined ? "" : `\n${err.stack}`;
+  const text = [clock, name.padEnd(5), msg, ...facts].join(" ") + stack;
+  return `${colourOf(level, text)}\n`;
+}
+
+const plainValue = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
+
+function colourOf(level: number, text: string): string {
+  if (process.env.NO_COLOR || level === pino.levels.values.info) return text;
+  if (level < pino.levels.values.info!) return styleText("dim", text);
+  return styleText(level < pino.levels.values.error! ? "yellow" : "red", text);
+}
+
+/** What libraries print by themselves becomes lines of the log, each text once. */
+export function takeOverConsole(log: Logger, level: "warn" | "debug"): void {
+  const seen = new Set<string>();
+  const say = (...parts: unknown[]): void => {
+    const text = format(...parts).split("\n")[0]!;
+    if (seen.has(text) || seen.size === textsMax) return;
+    seen.add(text);
+    log[level]({ by: "a library" }, text);
+  };
+  Object.assign(console, { warn: say, error: say, info: say });
 }

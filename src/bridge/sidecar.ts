@@ -10,7 +10,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Catalog } from "../engine/catalog.ts";
 import { VstoreError } from "../errors.ts";
 import { LogLosses } from "./logs/losses.ts";
-import { publicUrl } from "./redis/connection.ts";
+import { publicUrl } from "./redis/address.ts";
 import { Service, type ServiceOptions } from "./service.ts";
 import { detach, Heartbeat } from "./session/heartbeat.ts";
 import { Lease } from "./session/lease.ts";

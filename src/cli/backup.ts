@@ -1,7 +1,7 @@
 /** `vstore backup <data-dir> <target-dir>`: a consistent copy, also while the sidecar serves. */
 
 import { requestCheckpoint } from "../bridge/client/request-checkpoint.ts";
-import { publicUrl } from "../bridge/redis/connection.ts";
+import { publicUrl } from "../bridge/redis/address.ts";
 import { backup } from "../engine/tools/backup.ts";
 import { coverage } from "./coverage.ts";
 import { exitCodes, UseError } from "./exit.ts";

@@ -1,20 +1,31 @@
 /** `vstore serve`: from flags and environment to a sidecar that runs until it is told to stop. */
 
 import { loadSample } from "../bridge/client/sample.ts";
-import { publicUrl } from "../bridge/redis/connection.ts";
+import { publicUrl, redisCli } from "../bridge/redis/address.ts";
+import { checkDatabase } from "../bridge/redis/connection.ts";
 import { UnexpectedErrors } from "../bridge/session/unexpected-errors.ts";
-import { createLog } from "../log.ts";
+import { createLog, type Logger, takeOverConsole } from "../log.ts";
 import { exitCodes } from "./exit.ts";
 import { progress } from "./progress.ts";
 import { catchStrayErrors } from "./safety-net.ts";
-import { readSettings } from "./settings.ts";
+import { type Given, readSettings, SettingsError } from "./settings.ts";
 import { serve } from "./sidecar-process.ts";
 
-export async function runServe(flags: Record<string, unknown>): Promise<void> {
-  const settings = readSettings((name) => flags[camelCase(name)], process.env);
+/** @param ignored variables of the environment that look like settings and are not */
+export async function runServe(
+  sourceOf: (flag: string) => string | undefined,
+  flags: Record<string, unknown>,
+  ignored: readonly string[],
+): Promise<void> {
+  const given = (name: string) => ({ value: flags[name], source: sourceOf(name) }) as Given;
+  const settings = readSettings((name) => given(camelCase(name)), process.env);
+  if (settings.redis_url !== undefined) await assertDatabase(settings.redis_url);
   const log = createLog(settings.log_level);
+  takeOverConsole(log, "warn");
+  if (ignored.length > 0)
+    log.info({ variables: ignored }, "ignored: variables of a Kubernetes service, no settings");
   const stopping = new AbortController();
-  stopOnSignals(stopping);
+  stopOnSignals(stopping, () => log.info("stopping: the last answers, then a checkpoint"));
   const stop = stopping.signal;
   const errors = new UnexpectedErrors(log);
   catchStrayErrors(errors, () => stopping.abort());
@@ -22,40 +33,50 @@ export async function runServe(flags: Record<string, unknown>): Promise<void> {
   const onServing = (url: string) => {
     if (isAnnounced) return;
     isAnnounced = true;
-    announce(url, flags.sample === true).catch((error: Error) => {
+    announce(url, flags.sample === true, log).catch((error: Error) => {
       // A lost connection leads here too; the next session tries again.
       isAnnounced = false;
       if (!stop.aborted) log.error(`the sample could not be loaded: ${error.message}`);
     });
   };
   await serve({ settings, log, errors, onServing, stop });
-  // Everything is saved and told. A BullMQ connection that died with an earlier session must not keep the process.
+  log.info("stopped; everything is saved");
+  // Everything is told, too. A BullMQ connection that died with an earlier session must not keep the process.
   process.exit(process.exitCode ?? exitCodes.done);
 }
 
-async function announce(url: string, withSample: boolean): Promise<void> {
-  if (withSample) await loadSample(url, progress("loading words"));
+/** Said at once, as it never gets better. @throws SettingsError */
+async function assertDatabase(url: string): Promise<void> {
+  await checkDatabase(url).catch((error: Error) => {
+    throw new SettingsError(`--redis-url ${publicUrl(url)}: ${error.message}`);
+  });
+}
+
+async function announce(url: string, withSample: boolean, log: Logger): Promise<void> {
+  const hasSample = withSample && (await loadSample(url, progress("loading words")));
+  if (withSample && !hasSample)
+    log.warn("the collection 'words' is your own, so the sample is not loaded into it");
   console.log(`vstore ready ${publicUrl(url)}`);
-  if (withSample) console.log(invitation(url));
+  if (hasSample) console.log(invitation(url));
 }
 
 /** At SIGINT, SIGTERM, or when the terminal goes away; a second signal ends the process at once. */
-function stopOnSignals(stop: AbortController): void {
+function stopOnSignals(stop: AbortController, onStop: () => void): void {
   const onSignal = () => {
     if (stop.signal.aborted) process.exit(exitCodes.failed);
+    onStop();
     stop.abort();
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, onSignal);
 }
 
 function invitation(url: string): string {
-  const { hostname, port } = new URL(url);
-  const redisCli = hostname === "127.0.0.1" ? `redis-cli -p ${port}` : `redis-cli -u ${publicUrl(url)}`;
+  const cli = redisCli(url);
   return [
     "Paste into another terminal:",
-    `  ${redisCli} VSTORE.SEARCH words KEY king COUNT 6 WITHDISTANCES`,
-    `  ${redisCli} VSTORE.INSERT words my-king VALUES 100 $(${redisCli} VSTORE.GET words king)`,
-    `  ${redisCli} VSTORE.INFO words`,
+    `  ${cli} VSTORE.SEARCH words KEY king COUNT 6 WITHDISTANCES`,
+    `  ${cli} VSTORE.INSERT words my-king VALUES 100 $(${cli} VSTORE.GET words king)`,
+    `  ${cli} VSTORE.INFO words`,
   ].join("\n");
 }
 

@@ -1,13 +1,18 @@
 /**
- * Every setting of the program in one table. A setting comes from its flag, else from its environment variable,
- * else from here; whatever is unknown or out of range refuses to start and says what is allowed.
+ * Every setting of the program in one table. A setting comes from its flag, else from its environment variable (commander
+ * sees to both), else from here; what is unknown or out of range refuses to start and says what is allowed.
  */
 import { z } from "zod";
+import { faultOf, placeOf, withTls } from "../bridge/redis/address.ts";
 import { indexChoices } from "../engine/index/kinds.ts";
+import { didYouMean } from "../engine/similar-name.ts";
 import { logLevels } from "../log.ts";
 
-interface Setting {
+export interface Setting {
+  /** What stands for its value in the help. */
+  readonly value: string;
   readonly unit?: string;
+  readonly choices?: readonly string[];
   readonly default?: string | number;
   readonly description: string;
   readonly schema: z.ZodType;
@@ -15,33 +20,59 @@ interface Setting {
 
 export const settings = {
   redis_url: {
+    value: "url",
     description: "the Redis to join; without it vstore starts one of its own",
-    schema: z.url({ protocol: /^rediss?$/, error: "must be a URL like redis://127.0.0.1:6379" }).optional(),
+    schema: redisUrl().optional(),
+  },
+  tls_ca: {
+    value: "file",
+    description: "certificates that the Redis of a rediss:// URL is checked against; without it the system's",
+    schema: z.string().min(1).optional(),
+  },
+  tls_cert: {
+    value: "file",
+    description: "certificate that vstore shows to that Redis",
+    schema: z.string().min(1).optional(),
+  },
+  tls_key: {
+    value: "file",
+    description: "the key of that certificate",
+    schema: z.string().min(1).optional(),
   },
   redis_server: {
+    value: "program",
     description:
       "program of vstore's own Redis; without it redis-server, or valkey-server where there is none",
     schema: z.string().min(1).optional(),
   },
   port: {
+    value: "port",
     default: 6_379,
     description: "port of vstore's own Redis on 127.0.0.1",
     schema: integer(1, 65_535),
   },
-  data_dir: { default: "./data", description: "directory of the files", schema: z.string().min(1) },
+  data_dir: {
+    value: "directory",
+    default: "./data",
+    description: "directory of the files",
+    schema: z.string().min(1),
+  },
   checkpoint_interval_ms: {
+    value: "ms",
     unit: "ms",
     default: 30_000,
     description: "time between two checkpoints of a collection",
     schema: integer(1_000, 3_600_000),
   },
   checkpoint_log_bytes: {
+    value: "bytes",
     unit: "bytes",
     default: 128 * 1024 * 1024,
     description: "writes since the last checkpoint that bring the next one forward",
     schema: integer(1024 * 1024, 64 * 1024 * 1024 * 1024),
   },
   busy_poll_us: {
+    value: "us",
     unit: "us",
     default: 100,
     description:
@@ -49,39 +80,52 @@ export const settings = {
     schema: integer(0, 10_000),
   },
   ingest_concurrency: {
+    value: "jobs",
     default: 4,
     description: "jobs of the queue vstore-ingest that are under way at the same time",
     schema: integer(1, 64),
   },
   ingest_jobs_per_second: {
+    value: "jobs",
     unit: "jobs/s",
     description: "jobs begun in a second; without it as many as there are",
     schema: integer(1, 100_000).optional(),
   },
   ingest_batch_items: {
+    value: "items",
     unit: "items",
     default: 500,
     description: "items of a job that are inserted by one MINSERT",
     schema: integer(1, 10_000),
   },
   ingest_job_items: {
+    value: "items",
     unit: "items",
     default: 10_000,
     description: "items of one job",
     schema: integer(1, 1_000_000),
   },
   ingest_job_bytes: {
+    value: "bytes",
     unit: "bytes",
     default: 16 * 1024 * 1024,
     description: "JSON text of one job",
     schema: integer(1_024, 256 * 1024 * 1024),
   },
   index: {
+    value: "name",
     default: "auto",
+    choices: indexChoices,
     description: "the implementation of the index; auto is native where it was built, else portable",
     schema: z.enum(indexChoices),
   },
-  log_level: { default: "info", description: "how much is logged on stderr", schema: z.enum(logLevels) },
+  log_level: {
+    value: "level",
+    default: "info",
+    choices: logLevels,
+    description: "how much is logged on stderr",
+    schema: z.enum(logLevels),
+  },
 } as const satisfies Record<string, Setting>;
 
 export type SettingName = keyof typeof settings;
@@ -94,42 +138,81 @@ export const variableOf = (name: SettingName): string => `VSTORE_${name.toUpperC
 /** A setting that is unknown or out of range. */
 export class SettingsError extends Error {}
 
-/**
- * @param flagValue the text that the command line gives for a setting, if it does
- * @throws SettingsError that names every bad setting and where it came from
- */
+/** A setting as the command line and the environment give it. */
+export interface Given {
+  readonly value: unknown;
+  readonly source: "cli" | "env" | "default" | undefined;
+}
+
+/** @throws SettingsError that names every bad setting and where it came from */
 export function readSettings(
-  flagValue: (name: SettingName) => unknown,
+  given: (name: SettingName) => Given,
   environment: Readonly<NodeJS.ProcessEnv>,
 ): Settings {
   const faults = unknownVariables(environment);
   const values: Record<string, unknown> = {};
   for (const name of settingNames) {
-    const setting: Setting = settings[name];
-    const flag = flagValue(name);
-    const source = flag === undefined ? variableOf(name) : flagOf(name);
-    const result = setting.schema.safeParse(flag ?? environment[variableOf(name)] ?? setting.default);
+    const { value, source } = given(name);
+    const result = (settings[name] as Setting).schema.safeParse(value);
     if (result.success) values[name] = result.data;
-    else faults.push(`${source} ${result.error.issues.map((issue) => issue.message).join(", ")}`);
+    else {
+      const where = source === "env" ? variableOf(name) : flagOf(name);
+      faults.push(`${where} ${result.error.issues.map((issue) => issue.message).join(", ")}`);
+    }
   }
   if (faults.length > 0) throw new SettingsError(faults.join("\n"));
-  return values as Settings;
+  return withTlsFiles(values as Settings);
 }
 
-/** "(VSTORE_PORT, 1 to 65535, default 6379)" */
+/** The files of TLS go into the URL, which reaches every place that connects. */
+function withTlsFiles(given: Settings): Settings {
+  const { redis_url, tls_ca: ca, tls_cert: cert, tls_key: key } = given;
+  try {
+    const url = redis_url && withTls(redis_url, { ca, cert, key });
+    if (url !== undefined) placeOf(url); // reads the files
+    return { ...given, redis_url: url };
+  } catch (error) {
+    throw new SettingsError((error as Error).message);
+  }
+}
+
+/** "port of vstore's own Redis on 127.0.0.1; 1 to 65535" */
 export function describeSetting(name: SettingName): string {
   const setting: Setting = settings[name];
+  const range = setting.schema.description;
   const unit = setting.unit === undefined ? "" : ` ${setting.unit}`;
-  const details = [variableOf(name)];
-  if (setting.schema.description !== undefined) details.push(`${setting.schema.description}${unit}`);
-  if (setting.default !== undefined) details.push(`default ${setting.default}`);
-  return `${setting.description} (${details.join("; ")})`;
+  return range === undefined ? setting.description : `${setting.description}; ${range}${unit}`;
+}
+
+/**
+ * Variables that Kubernetes sets for a service that is called vstore, or vstore-redis: VSTORE_SERVICE_HOST,
+ * VSTORE_PORT=tcp://10.0.0.1:6379, VSTORE_PORT_6379_TCP_ADDR. They are no settings.
+ */
+export function variablesOfKubernetes(environment: Readonly<NodeJS.ProcessEnv>): string[] {
+  const isOne = ([name, value = ""]: [string, string | undefined]) =>
+    /^VSTORE(_\w+)?_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$/.test(name) ||
+    (/^VSTORE(_\w+)?_PORT$/.test(name) && /^(tcp|udp|sctp):\/\//.test(value));
+  return Object.entries(environment)
+    .filter(isOne)
+    .map(([name]) => name)
+    .sort();
 }
 
 function unknownVariables(environment: Readonly<NodeJS.ProcessEnv>): string[] {
-  const known = new Set(settingNames.map(variableOf));
-  const unknown = Object.keys(environment).filter((name) => name.startsWith("VSTORE_") && !known.has(name));
-  return unknown.map((name) => `${name} is no setting; there are ${[...known].join(", ")}`);
+  const known = settingNames.map(variableOf);
+  const unknown = Object.keys(environment).filter(
+    (name) => name.startsWith("VSTORE_") && !known.includes(name),
+  );
+  return unknown.map(
+    (name) => `${name} is no setting${didYouMean(name, known) || `; there are ${known.join(", ")}`}`,
+  );
+}
+
+function redisUrl() {
+  return z.string().check((context) => {
+    const fault = faultOf(context.value);
+    if (fault !== undefined) context.issues.push({ code: "custom", message: fault, input: context.value });
+  });
 }
 
 /** Decimal digits, because Number("") and Number("0x10") are numbers too. */

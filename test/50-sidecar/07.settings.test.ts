@@ -2,10 +2,27 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { readSettings, type SettingName, SettingsError } from "../../src/cli/settings.ts";
+import {
+  type Given,
+  readSettings,
+  type Setting,
+  type SettingName,
+  SettingsError,
+  settings,
+  variableOf,
+  variablesOfKubernetes,
+} from "../../src/cli/settings.ts";
 
-const read = (flags: Partial<Record<SettingName, string>> = {}, environment: NodeJS.ProcessEnv = {}) =>
-  readSettings((name) => flags[name], environment);
+/** As commander gives them. */
+function read(flags: Partial<Record<SettingName, string>> = {}, environment: NodeJS.ProcessEnv = {}) {
+  const given = (name: SettingName): Given => {
+    const [flag, variable] = [flags[name], environment[variableOf(name)]];
+    if (flag !== undefined) return { value: flag, source: "cli" };
+    if (variable !== undefined) return { value: variable, source: "env" };
+    return { value: (settings[name] as Setting).default, source: "default" };
+  };
+  return readSettings(given, environment);
+}
 
 describe("a setting", () => {
   test("has a default", () => {
@@ -18,11 +35,6 @@ describe("a setting", () => {
     expect(read().redis_url).toBeUndefined();
     expect(read().redis_server).toBeUndefined();
     expect(read().ingest_jobs_per_second).toBeUndefined();
-  });
-
-  test("comes from its flag before its environment variable", () => {
-    expect(read({}, { VSTORE_PORT: "7000" }).port).toBe(7_000);
-    expect(read({ port: "7001" }, { VSTORE_PORT: "7000" }).port).toBe(7_001);
   });
 
   test.each([
@@ -44,6 +56,10 @@ describe("a setting", () => {
     ["ingest_job_bytes", "1023", "1024 to"],
     ["redis_url", "http://127.0.0.1", "redis://"],
     ["redis_url", "127.0.0.1:6379", "redis://"],
+    ["redis_url", "redis://127.0.0.1:6379/x", "the number of a database, such as /1"],
+    ["redis_url", "redis://127.0.0.1:6379/1/2", "the number of a database"],
+    ["redis_url", "redis+unix://", "the path of the socket"],
+    ["redis_url", "redis+unix:///run/redis.sock?db=x", "the number of a database, such as ?db=1"],
     ["log_level", "loud", "info"],
     ["data_dir", "", "1 character"],
     ["redis_server", "", "1 character"],
@@ -71,8 +87,33 @@ describe("a setting", () => {
 
   test("that is unknown is named, with those there are; every fault at once", () => {
     const environment = { VSTORE_PROT: "1", VSTORE_LOG_LEVEL: "loud" };
-    expect(() => read({}, environment)).toThrow(/VSTORE_PROT is no setting; there are .*VSTORE_PORT/);
+    expect(() => read({}, environment)).toThrow("VSTORE_PROT is no setting, did you mean 'VSTORE_PORT'?");
     expect(() => read({}, environment)).toThrow(/VSTORE_LOG_LEVEL/);
+    expect(() => read({}, { VSTORE_COLOUR: "red" })).toThrow(/is no setting; there are .*VSTORE_PORT/);
+  });
+
+  test("of TLS goes with a rediss:// URL, and its files are read at the start", () => {
+    const files = { tls_ca: "/nonexistent/ca.pem" };
+    expect(() => read({ ...files, redis_url: "redis://h" })).toThrow("--tls-ca needs a rediss:// URL");
+    expect(() => read({ ...files, redis_url: "rediss://h" })).toThrow("/nonexistent/ca.pem");
+  });
+
+  test("is not what Kubernetes sets for a service called vstore", () => {
+    const environment = {
+      VSTORE_SERVICE_HOST: "10.0.0.1",
+      VSTORE_SERVICE_PORT: "6379",
+      VSTORE_SERVICE_PORT_REDIS: "6379",
+      VSTORE_PORT: "tcp://10.0.0.1:6379",
+      VSTORE_PORT_6379_TCP: "tcp://10.0.0.1:6379",
+      VSTORE_PORT_6379_TCP_PROTO: "tcp",
+      VSTORE_PORT_6379_TCP_PORT: "6379",
+      VSTORE_PORT_6379_TCP_ADDR: "10.0.0.1",
+      VSTORE_REDIS_SERVICE_HOST: "10.0.0.2",
+      VSTORE_REDIS_PORT: "tcp://10.0.0.2:6379",
+    };
+    expect(variablesOfKubernetes(environment)).toEqual(Object.keys(environment).sort());
+    const own = Object.keys(settings).map((name) => [variableOf(name as SettingName), "7000"]);
+    expect(variablesOfKubernetes({ ...Object.fromEntries(own), VSTORE_PROT: "1" })).toEqual([]);
   });
 });
 
@@ -91,6 +132,13 @@ describe("the program", () => {
     [["serve", "--prot", "1"], {}, "unknown option '--prot'"],
     [["serve"], { VSTORE_PORT: "none" }, "VSTORE_PORT must be a whole number"],
     [["serve"], { VSTORE_COLOR: "red" }, "VSTORE_COLOR is no setting"],
+    [["serve", "--port", "0"], { VSTORE_PORT: "none" }, "--port must be a whole number"],
+    [["serve"], { VSTORE_LOG_LEVEL: "loud" }, "Allowed choices are fatal, error, warn"],
+    [
+      ["serve", "--redis-url", "redis://127.0.0.1/x"],
+      {},
+      "--redis-url must end with the number of a database",
+    ],
     [["sreve"], {}, "unknown command 'sreve'"],
   ])("%j with %j refuses to start", (args, env, message) => {
     const result = run(args, env);
@@ -107,7 +155,8 @@ describe("the program", () => {
     const help = run(["serve", "--help"]);
     expect(help.status).toBe(0);
     expect(help.stdout.replaceAll(/\s+/g, " ")).toContain(
-      "VSTORE_CHECKPOINT_INTERVAL_MS; 1000 to 3600000 ms; default 30000",
+      "1000 to 3600000 ms (default: 30000, env: VSTORE_CHECKPOINT_INTERVAL_MS)",
     );
+    expect(help.stdout.replaceAll(/\s+/g, " ")).toContain('(choices: "auto", "native", "portable"');
   });
 });

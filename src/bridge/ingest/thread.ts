@@ -4,7 +4,7 @@
  * when it is told to stop, and when its connection does.
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { createLog } from "../../log.ts";
+import { createLog, takeOverConsole } from "../../log.ts";
 import { connect } from "../redis/connection.ts";
 import { IngestClient } from "./client.ts";
 import type { IngestionOptions } from "./ingestion.ts";
@@ -13,6 +13,8 @@ import { IngestQueue } from "./queue.ts";
 
 const { url, logLevel, ...settings } = workerData as IngestionOptions;
 const log = createLog(logLevel);
+// The main thread talks to the same Redis through the same libraries, and warns of what they say.
+takeOverConsole(log, "debug");
 const stop = new AbortController();
 const redis = await connect(url, "vstore-bullmq-ingest", {
   enableOfflineQueue: true,

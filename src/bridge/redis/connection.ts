@@ -4,6 +4,7 @@
  * new one has to do first (lease, reconciliation, attach); the sidecar opens a new session instead.
  */
 import { Redis, type RedisOptions } from "ioredis";
+import { placeOf } from "./address.ts";
 
 /** A connection that answers nothing for this long is given up. The reader asks at least every second. */
 const silenceMsMax = 15_000;
@@ -29,7 +30,7 @@ export async function connect(
   name: string,
   extra: Pick<RedisOptions, "enableOfflineQueue" | "socketTimeout" | "commandTimeout"> = {},
 ): Promise<Redis> {
-  const redis = new Redis(url, { ...options, connectionName: name, ...extra });
+  const redis = new Redis({ ...options, ...placeOf(url), connectionName: name, ...extra });
   let cause: Error | undefined;
   // Without a listener ioredis prints errors itself. The "close" event is what ends a session.
   redis.on("error", (error: Error) => {
@@ -37,27 +38,35 @@ export async function connect(
   });
   try {
     await redis.connect();
+    await chooseDatabase(redis);
   } catch (error) {
     redis.disconnect();
-    throw cause ?? error;
+    throw error instanceof NoSuchDatabase ? error : (cause ?? error);
   }
-  await selectDatabase(redis);
   return redis;
 }
 
-/** ioredis goes on in database 0 where Redis does not have the one that the URL names. */
-async function selectDatabase(redis: Redis): Promise<void> {
-  const database = redis.options.db ?? 0;
-  if (database === 0) return;
-  await redis.select(database).catch((error: Error) => {
-    redis.disconnect();
-    throw new Error(`Redis does not let this connection use database ${database}: ${error.message}`);
+/** ioredis would go on in database 0. @throws Error that names the database */
+async function chooseDatabase(redis: Redis): Promise<void> {
+  const { db = 0 } = redis.options;
+  if (db === 0) return;
+  await redis.select(db).catch((error: Error) => {
+    throw error.message.includes("out of range") ? new NoSuchDatabase(db) : error;
   });
 }
 
-/** The URL without its password, for people to read. */
-export function publicUrl(url: string): string {
-  const parsed = new URL(url);
-  if (parsed.password !== "") parsed.password = "***";
-  return parsed.href.replace(/\/$/, "");
+/** Trying again does not help. */
+export class NoSuchDatabase extends Error {
+  constructor(db: number) {
+    super(`that Redis has no database ${db}: its setting 'databases' is smaller`);
+  }
+}
+
+/** Connects and leaves again, so that what never gets better is said at once. @throws NoSuchDatabase */
+export async function checkDatabase(url: string): Promise<void> {
+  try {
+    (await connect(url, "vstore-check")).disconnect();
+  } catch (error) {
+    if (error instanceof NoSuchDatabase) throw error;
+  }
 }
