@@ -19,9 +19,9 @@ export async function runServe(
 ): Promise<void> {
   const given = (name: string) => ({ value: flags[name], source: sourceOf(name) }) as Given;
   const settings = readSettings((name) => given(camelCase(name)), process.env);
-  if (settings.redis_url !== undefined) await assertDatabase(settings.redis_url);
   const log = createLog(settings.log_level);
   takeOverConsole(log, "warn");
+  if (settings.redis_url !== undefined) await assertDatabase(settings.redis_url);
   if (ignored.length > 0)
     log.info({ variables: ignored }, "ignored: variables of a Kubernetes service, no settings");
   const stopping = new AbortController();

@@ -2,7 +2,7 @@
  * Where a Redis is and how to reach it, in one URL that travels through the program, also into threads:
  *
  *   redis://user:password@host:6379/0          rediss:// is the same through TLS
- *   redis+unix://user:password@/run/redis.sock?db=0
+ *   redis+unix:///run/redis.sock?db=0          with a user: redis+unix://user:password@localhost/run/redis.sock
  *
  * The files of TLS stand in its query (`ca`, `cert`, `key`); the flags --tls-ca, --tls-cert and --tls-key put them there.
  */
