@@ -1,15 +1,21 @@
 /**
  * A Redis or Valkey of our own, for those who have none: on 127.0.0.1, with the module loaded and AOF on, its files
  * beside vstore's. It is a process group of its own, so that Ctrl-C in a terminal reaches only the sidecar, which
- * then stops it in order. A sidecar that was killed leaves it running; the next one on the same files adopts it.
+ * then stops it in order.
+ *
+ * A sidecar that was killed leaves it running. It inherited the lock on its directory, so the next sidecar notices it on
+ * whatever port it listens and wherever the directory was moved: it adopts the server on its own port, and stops one on
+ * another. Two servers never write to one AOF.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readFile, realpath } from "node:fs/promises";
+import { mkdir, readFile, realpath, writeFile } from "node:fs/promises";
 import { connect as connectSocket } from "node:net";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
+import { DirectoryLock } from "../../engine/disk/lock.ts";
+import { VstoreError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import { connect } from "./connection.ts";
 import { ensureModule } from "./module-file.ts";
@@ -20,6 +26,8 @@ const host = "127.0.0.1";
 const programs = ["redis-server", "valkey-server"];
 const startMsMax = 60_000;
 const stopMsMax = 30_000;
+/** In its directory: {pid, port} of the server that was started last. */
+const serverFile = "server.json";
 /** Between the last act of redis-server, closing its port, and the end of the process. */
 const exitMsMax = 2_000;
 /** A program that says nothing for this long is no Redis. */
@@ -32,6 +40,8 @@ export class EmbeddedRedis {
   readonly #directory: string;
   readonly #programs: readonly string[];
   readonly #log: Logger;
+  /** Undefined while a server that an earlier sidecar started has it. */
+  #lock: DirectoryLock | undefined;
   /** Undefined while none of ours runs. */
   #pid: number | undefined;
 
@@ -60,6 +70,7 @@ export class EmbeddedRedis {
     if (await becomesTrue(async () => !(await isListening(this.#port)), stopMsMax)) {
       // Not for longer: an adopted process may stay as a zombie that nobody collects.
       await becomesTrue(() => !isAlive(pid), exitMsMax);
+      this.#lock?.release();
       return;
     }
     this.#log.error({ pid }, "the embedded Redis did not stop in time; killing it");
@@ -67,7 +78,9 @@ export class EmbeddedRedis {
   }
 
   async #start(): Promise<number> {
+    this.#lock ??= tryLock(this.#directory) ?? (await this.#stopOrphan());
     const child = await this.#spawn(await ensureModule(this.#log));
+    await writeFile(this.#serverFile, JSON.stringify({ pid: child.pid, port: this.#port }));
     const isUp = await becomesTrue(
       async () => hasExited(child) || (await isListening(this.#port)),
       startMsMax,
@@ -79,7 +92,10 @@ export class EmbeddedRedis {
 
   async #spawn(module: string): Promise<ChildProcess> {
     for (const program of this.#programs) {
-      const child = spawn(program, this.#arguments(module), { stdio: "ignore", detached: true });
+      const child = spawn(program, this.#arguments(module), {
+        stdio: ["ignore", "ignore", "ignore", this.#lock!.descriptor],
+        detached: true,
+      });
       const fault = await once(child, "spawn").then(
         () => undefined,
         (error: NodeJS.ErrnoException) => error,
@@ -101,6 +117,40 @@ export class EmbeddedRedis {
     ].flat();
   }
 
+  /** What an earlier sidecar started on another port. @throws Error that says what to do when it cannot be stopped */
+  async #stopOrphan(): Promise<DirectoryLock> {
+    const { pid, port } = JSON.parse(await readFile(this.#serverFile, "utf8").catch(() => "{}"));
+    const refusal = `a Redis${pid ? ` (process ${pid})` : ""} that an earlier run left behind still writes to ${this.#directory}; stop it, then start again`;
+    if (!(await this.#isOrphan(pid, port))) fail(refusal);
+    this.#log.info({ port, pid }, "stopping the Redis that an earlier run left behind on another port");
+    process.kill(pid, "SIGTERM");
+    const gone = () => {
+      this.#lock = tryLock(this.#directory);
+      return this.#lock !== undefined;
+    };
+    if (!(await becomesTrue(gone, stopMsMax))) fail(refusal);
+    return this.#lock!;
+  }
+
+  /** Whether that process is a Redis in our directory: the number alone may be another's by now. */
+  async #isOrphan(pid: unknown, port: unknown): Promise<boolean> {
+    if (typeof pid !== "number" || typeof port !== "number") return false;
+    const url = `redis://${host}:${port}`;
+    const timely = { socketTimeout: recognizeMsMax, commandTimeout: recognizeMsMax };
+    const redis = await connect(url, "vstore-adopt", timely).catch(() => undefined);
+    try {
+      return redis !== undefined && (await this.#isOurs(redis)) && (await processId(redis)) === pid;
+    } catch {
+      return false;
+    } finally {
+      redis?.disconnect();
+    }
+  }
+
+  get #serverFile(): string {
+    return path.join(this.#directory, serverFile);
+  }
+
   /** The pid of the Redis on our port, if it is the one that a killed sidecar left on the same files. */
   async #adopt(): Promise<number> {
     const taken = `port ${this.#port} is taken by another program; stop it, choose another --port, or join it with --redis-url`;
@@ -110,7 +160,7 @@ export class EmbeddedRedis {
     try {
       if (!(await this.#isOurs(redis))) fail(taken);
       this.#log.info({ port: this.#port }, "taking over the Redis that an earlier run left behind");
-      return Number(infoField(await redis.info("server"), "process_id"));
+      return await processId(redis);
     } finally {
       redis.disconnect();
     }
@@ -124,6 +174,19 @@ export class EmbeddedRedis {
   async #lastLogLine(): Promise<string> {
     const text = await readFile(path.join(this.#directory, "redis.log"), "utf8").catch(() => "");
     return text.trimEnd().split("\n").at(-1) ?? "";
+  }
+}
+
+const processId = async (redis: Redis): Promise<number> =>
+  Number(infoField(await redis.info("server"), "process_id"));
+
+/** Undefined when a server has it. */
+function tryLock(directory: string): DirectoryLock | undefined {
+  try {
+    return DirectoryLock.acquire(directory);
+  } catch (error) {
+    if (error instanceof VstoreError && error.code === "LOCKED") return undefined;
+    throw error;
   }
 }
 

@@ -7,10 +7,11 @@ import { ignoreFull, writeSync } from "./files.ts";
 import { LOCK_FILE } from "./names.ts";
 
 export class DirectoryLock {
-  readonly #descriptor: number;
+  /** The open file that has the lock. A process that inherits it has the lock too, for as long as it lives. */
+  readonly descriptor: number;
 
   private constructor(descriptor: number) {
-    this.#descriptor = descriptor;
+    this.descriptor = descriptor;
   }
 
   /** @throws {VstoreError} LOCKED, with the holder's process id */
@@ -33,7 +34,7 @@ export class DirectoryLock {
   }
 
   release(): void {
-    fs.closeSync(this.#descriptor);
+    fs.closeSync(this.descriptor);
   }
 }
 
