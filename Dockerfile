@@ -1,5 +1,5 @@
 # Two images from one build: `redis` (Redis with the module) and `sidecar` (the vstore program).
-FROM node:20-bookworm AS build
+FROM node:22-bookworm AS build
 WORKDIR /vstore
 COPY package.json package-lock.json binding.gyp ./
 COPY native native
@@ -13,9 +13,9 @@ RUN npm run build && make -C redis && npm prune --omit=dev
 FROM redis:7.4-bookworm AS redis
 COPY --from=build /vstore/redis/vstore.so /usr/local/lib/vstore.so
 CMD ["redis-server", "--loadmodule", "/usr/local/lib/vstore.so", "--appendonly", "yes", "--maxmemory-policy", "noeviction"]
-HEALTHCHECK --interval=5s --timeout=3s --retries=5 CMD redis-cli ping | grep -q PONG
+HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=5 CMD redis-cli ping | grep -q PONG
 
-FROM node:20-bookworm-slim AS sidecar
+FROM node:22-bookworm-slim AS sidecar
 ENV NODE_ENV=production VSTORE_DATA_DIR=/data
 WORKDIR /vstore
 COPY --from=build /vstore/package.json ./

@@ -1,5 +1,6 @@
 /** What a person sees who starts vstore for the first time: what it loads, what it prints, what it ignores. */
 import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Redis } from "ioredis";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -91,6 +92,16 @@ test("variables of a Kubernetes service called vstore are ignored, and that is s
   const env = { VSTORE_SERVICE_HOST: "10.0.0.1", VSTORE_PORT: "tcp://10.0.0.1:6379" };
   const sidecar = await serving(server.url, [], env);
   expect(sidecar.stderr.match(/ignored: variables of a Kubernetes service/g)).toHaveLength(1);
+});
+
+test("docker-compose's health check tells whether a sidecar is attached", async () => {
+  server = await startRedis();
+  const [, check] = /^ +- (exec 3<>.*)$/m.exec(readFileSync(`${root}/docker-compose.yml`, "utf8"))!;
+  const here = check!.replace("redis/6379", `127.0.0.1/${server.port}`);
+  const status = () => spawnSync("timeout", ["10", "bash", "-c", here]).status;
+  expect(status()).toBe(1);
+  await serving(server.url);
+  expect(status()).toBe(0);
 });
 
 test("a person at a terminal gets plain lines", async () => {
