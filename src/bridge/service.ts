@@ -62,10 +62,11 @@ export class Service {
   async start(): Promise<void> {
     this.#upkeep.beatWith(this.#heartbeat);
     await assertClocksAgree(this.#session.writer, this.#catalog.clock);
-    await reconcile(this.#session.writer, this.#catalog, this.#losses);
+    const loop = await this.#createLoop();
+    await reconcile(this.#session.writer, this.#catalog, this.#losses, loop);
     await this.#follows.restore();
-    this.#loop = await this.#createLoop();
-    await this.#loop.catchUp();
+    this.#loop = loop;
+    await loop.catchUp();
     await this.#heartbeat.attach();
   }
 

@@ -5,8 +5,11 @@
  */
 import type { Collection } from "../../engine/collection.ts";
 import type { Logger } from "../../log.ts";
+import { AppliedIds } from "./applied-ids.ts";
 
 export class LogLosses {
+  /** Outlives sessions, as what is forgotten shows when the next one begins. */
+  readonly applied = new AppliedIds();
   readonly #log: Logger;
   readonly #byCollection = new Map<string, number>();
 
@@ -22,6 +25,11 @@ export class LogLosses {
     this.#byCollection.set(name, (this.#byCollection.get(name) ?? 0) + 1);
     const details = { collection: name, log_ends_at: last ?? "nothing", files_end_at: end };
     this.#log.warn(details, "Redis has lost (a part of) a log; making a checkpoint at once");
+  }
+
+  /** Entries that a log without its end got before the session began. */
+  reportStrays(collection: string, entries: number): void {
+    this.#log.warn({ collection, entries }, "a log had new entries before its end; they are applied now");
   }
 
   /** A collection that Redis had still, and that the files have dropped. */

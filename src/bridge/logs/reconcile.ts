@@ -18,19 +18,53 @@ import {
   syncedKey,
 } from "../redis/keys.ts";
 import { runScript } from "../redis/script.ts";
+import type { Request } from "../requests/request.ts";
 import { checkFiles, pair } from "./belonging.ts";
 import type { LogLosses } from "./losses.ts";
+import { strays } from "./strays.ts";
+
+/** Applies an entry that comes after all others in spite of its id. */
+export interface StrayWriter {
+  applyStray(collection: Collection, request: Request): Promise<void>;
+}
 
 /** @throws Error when the files are not the ones that the logs belong to */
-export async function reconcile(redis: Redis, catalog: Catalog, losses: LogLosses): Promise<void> {
+export async function reconcile(
+  redis: Redis,
+  catalog: Catalog,
+  losses: LogLosses,
+  writer: StrayWriter,
+): Promise<void> {
   for (const name of await checkFiles(redis, catalog)) {
     await expectDrop(redis, name);
     await forgetCollection(redis, name);
     losses.reportDrop(name);
   }
   await pair(redis, catalog);
-  for (const collection of catalog.collections()) await alignLog(redis, collection, losses);
+  for (const collection of catalog.collections()) {
+    await takeStrays(redis, collection, losses, writer);
+    await alignLog(redis, collection, losses);
+  }
   await alignControl(redis, catalog);
+}
+
+/** Before the log is moved forward, past them. What only the files have, and the entries themselves, are made safe then. */
+async function takeStrays(
+  redis: Redis,
+  collection: Collection,
+  losses: LogLosses,
+  writer: StrayWriter,
+): Promise<void> {
+  const isKnown = losses.applied.oldest(collection) !== undefined;
+  if (!isKnown || (await lastId(redis, logStream(collection.name))) === undefined) return;
+  if (await hasSeen(redis, collection)) return;
+  let entries = 0;
+  for await (const stray of strays(redis, collection, losses.applied)) {
+    await writer.applyStray(collection, stray);
+    entries++;
+  }
+  if (entries > 0) losses.reportStrays(collection.name, entries);
+  await collection.checkpoint();
 }
 
 /** Gives the collections whose logs have vanished theirs back, and the same for control. */

@@ -6,6 +6,7 @@
 import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import type { Context } from "../../commands/command.ts";
 import { execute } from "../../commands/execute.ts";
+import type { Collection } from "../../engine/collection.ts";
 import { VstoreError } from "../../errors.ts";
 import { type Answers, refusal } from "./answers.ts";
 import { pollBusily } from "./busy-poll.ts";
@@ -52,6 +53,11 @@ export class Loop {
 
   constructor(parts: LoopParts) {
     this.#parts = parts;
+  }
+
+  /** For an entry that no read will bring; see logs/strays.ts. */
+  async applyStray(collection: Collection, request: Request): Promise<void> {
+    await this.#parts.writes.applyStray(collection, request);
   }
 
   /** Serves everything that is in the streams now. */

@@ -47,7 +47,10 @@ export async function createLoop(parts: ServingParts): Promise<Loop> {
   const context = contextOf(parts, obstructions);
   return new Loop({
     reader: new Reader(reader, sources, obstructions),
-    writes: new Writes(writer, catalog, answers, context, parts.onApplied),
+    writes: new Writes(writer, catalog, answers, context, (collection, { id, bytes }) => {
+      losses.applied.note(collection, id);
+      parts.onApplied(collection, bytes);
+    }),
     control: new Control(writer, catalog, answers, context, losses, follows),
     answers,
     outbox,

@@ -8,7 +8,7 @@ import { execute, type Outcome } from "../../commands/execute.ts";
 import type { Catalog } from "../../engine/catalog.ts";
 import type { Collection } from "../../engine/collection.ts";
 import { failPoint } from "../../engine/fail-point.ts";
-import { compareIds } from "../../engine/log-id.ts";
+import { compareIds, laterId } from "../../engine/log-id.ts";
 import { VstoreError } from "../../errors.ts";
 import { setBack } from "../logs/set-back.ts";
 import { type Answers, refusal } from "./answers.ts";
@@ -23,15 +23,15 @@ export class Writes {
   readonly #catalog: Catalog;
   readonly #answers: Answers;
   readonly #context: (request: Request) => Context;
-  /** Hears the size of every entry that was applied. */
-  readonly #onApplied: (collection: Collection, bytes: number) => void;
+  /** Hears of every entry that was applied. */
+  readonly #onApplied: (collection: Collection, request: Request) => void;
 
   constructor(
     redis: Redis,
     catalog: Catalog,
     answers: Answers,
     context: (request: Request) => Context,
-    onApplied: (collection: Collection, bytes: number) => void,
+    onApplied: (collection: Collection, request: Request) => void,
   ) {
     this.#redis = redis;
     this.#catalog = catalog;
@@ -60,8 +60,26 @@ export class Writes {
       const outcome = started instanceof Promise ? await started : started;
       if (replays && foundNoRoom(outcome)) throw outcome.error;
       this.#answers.toWrite(source, request, outcome);
-      if (collection !== undefined) this.#onApplied(collection, request.bytes);
+      if (collection !== undefined) this.#onApplied(collection, request);
     }
+  }
+
+  /**
+   * One entry that comes after the others in spite of its id; see logs/strays.ts.
+   *
+   * @throws {VstoreError} FULL, as its writer may have been told QUEUED
+   */
+  async applyStray(collection: Collection, request: Request): Promise<void> {
+    const source: Source = {
+      stream: request.stream,
+      kind: "log",
+      collection: collection.name,
+      last: request.id,
+    };
+    const outcome = await this.#applyOne(source, collection, request, true);
+    if (foundNoRoom(outcome)) throw outcome.error;
+    this.#answers.toWrite(source, request, outcome);
+    this.#onApplied(collection, request);
   }
 
   /** It leaves the log, and the log goes on where it was before, so that the next ids are no further ahead. */
@@ -84,7 +102,7 @@ export class Writes {
   ): Outcome | Promise<Outcome> {
     const markApplied = (outcome: Outcome) => {
       if (collection === undefined || (replays && foundNoRoom(outcome))) return;
-      collection.appliedId = request.id;
+      collection.appliedId = laterId(collection.appliedId, request.id);
     };
     const fault = faultOf(source, request);
     if (fault === undefined) return execute(this.#context(request), request.name, request.args, markApplied);

@@ -1,0 +1,43 @@
+/**
+ * Which entries of a log this process has applied last. Where a replica takes over that had not heard of the log's end, new
+ * entries may get ids at or below the one that the files end with: they are told from the applied ones by this alone.
+ */
+import type { Collection } from "../../engine/collection.ts";
+import { compareIds } from "../../engine/log-id.ts";
+
+/** Of one collection: what is older than so many entries has reached a replica that may take over. */
+export const appliedIdsMax = 65_536;
+
+interface Ring {
+  readonly ids: string[];
+  next: number;
+}
+
+export class AppliedIds {
+  readonly #rings = new WeakMap<Collection, Ring>();
+
+  note(collection: Collection, id: string): void {
+    let ring = this.#rings.get(collection);
+    if (ring === undefined) {
+      ring = { ids: [], next: 0 };
+      this.#rings.set(collection, ring);
+    }
+    ring.ids[ring.next] = id;
+    ring.next = (ring.next + 1) % appliedIdsMax;
+  }
+
+  /** The smallest id that is remembered: which of the earlier ones were applied is not known. */
+  oldest(collection: Collection): string | undefined {
+    const ids = this.#rings.get(collection)?.ids ?? [];
+    return ids.reduce<string | undefined>(
+      (least, id) => (least === undefined || compareIds(id, least) < 0 ? id : least),
+      undefined,
+    );
+  }
+
+  /** Those among the ids that were not applied. */
+  unknown(collection: Collection, ids: readonly string[]): Set<string> {
+    const applied = new Set(this.#rings.get(collection)?.ids);
+    return new Set(ids.filter((id) => !applied.has(id)));
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * Entries of a log that came after what the files have, with smaller ids: written on a replica that took over without the end
+ * of the log, by its own clock or a clock that is behind, before a sidecar was there to move the log's last id forward. They
+ * are applied when the session begins, in their order, before the files are made safe.
+ */
+import type { Redis } from "ioredis";
+import type { Collection } from "../../engine/collection.ts";
+import { logStream } from "../redis/keys.ts";
+import { decodeEntry, type Request } from "../requests/request.ts";
+import type { AppliedIds } from "./applied-ids.ts";
+
+/** Entries of one XRANGE: one may have 64 MiB. */
+const pageEntries = 16;
+
+/** Those of the collection, oldest first. Only where the log does not have the entry that the files end with. */
+export async function* strays(
+  redis: Redis,
+  collection: Collection,
+  applied: AppliedIds,
+): AsyncGenerator<Request> {
+  const stream = logStream(collection.name);
+  const end = collection.position;
+  let after = applied.oldest(collection);
+  while (after !== undefined) {
+    const page = (await redis.callBuffer("XRANGE", stream, `(${after}`, end, "COUNT", pageEntries)) as [
+      Buffer,
+      Buffer[],
+    ][];
+    const entries = page.map(([id, fields]) => [id.toString("latin1"), fields] as const);
+    const unknown = applied.unknown(
+      collection,
+      entries.map(([id]) => id),
+    );
+    for (const [id, fields] of entries) if (unknown.has(id)) yield decodeEntry(stream, id, fields);
+    after = entries.at(-1)?.[0];
+  }
+}
