@@ -146,7 +146,8 @@ export async function expectDrop(redis: Redis, name: string): Promise<void> {
 
 /** Removes everything that Redis holds of a collection that was dropped. */
 export async function forgetCollection(redis: Redis, name: string): Promise<void> {
-  await redis.unlink(logStream(name), queriesStream(name), errorsStream(name));
+  const keys = [logStream(name), queriesStream(name), errorsStream(name)];
+  await runScript(redis, "return redis.call('UNLINK', unpack(KEYS))", keys);
 }
 
 /** Creating a consumer group is the only way to make an empty stream; the group is not wanted. */

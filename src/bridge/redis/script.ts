@@ -6,11 +6,32 @@ import type { Redis } from "ioredis";
 
 const allowedInFullMemory = "#!lua flags=allow-oom\n";
 
+/**
+ * What a script does follows from what was read over another connection: it is refused by any other server than the one that was
+ * read. The run id is the last argument.
+ */
+const proof = `
+if not string.find(redis.call('INFO', 'server'), 'run_id:' .. table.remove(ARGV), 1, true) then
+  return redis.error_reply('ERR this is another Redis server than the one that the sidecar reads')
+end
+`;
+
+/** Run ids of the servers that connections are bound to. */
+const bound = new WeakMap<Redis, string>();
+
+/** From now on each script over this connection runs on the server with this run id, or not at all. */
+export function bindScripts(redis: Redis, runId: string): void {
+  bound.set(redis, runId);
+}
+
 export function runScript(
   redis: Redis,
   script: string,
   keys: readonly string[],
   ...args: readonly (string | number | Buffer)[]
 ): Promise<unknown> {
-  return redis.eval(`${allowedInFullMemory}${script}`, keys.length, ...keys, ...args);
+  const runId = bound.get(redis);
+  if (runId === undefined)
+    return redis.eval(`${allowedInFullMemory}${script}`, keys.length, ...keys, ...args);
+  return redis.eval(`${allowedInFullMemory}${proof}${script}`, keys.length, ...keys, ...args, runId);
 }

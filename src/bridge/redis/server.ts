@@ -25,6 +25,19 @@ async function serverVersion(redis: Redis): Promise<string> {
   return infoField(await redis.info("server"), "redis_version");
 }
 
+/** Names the process of a server, and no other one. */
+export async function runIdOf(redis: Redis): Promise<string> {
+  return infoField(await redis.info("server"), "run_id");
+}
+
+/** @throws Error when the connection reaches another server than the one with this run id */
+export async function assertServer(redis: Redis, runId: string): Promise<void> {
+  if ((await runIdOf(redis)) === runId) return;
+  throw new Error(
+    "the connections of this sidecar reach different Redis servers: a balancer must lead all of them to the one that is primary",
+  );
+}
+
 /** One value of INFO's text; empty when it is not there. */
 export function infoField(info: string, field: string): string {
   return new RegExp(`^${field}:(.*?)\\r?$`, "m").exec(info)?.[1] ?? "";

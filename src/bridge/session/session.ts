@@ -4,15 +4,19 @@
  */
 import type { Redis } from "ioredis";
 import { connect } from "../redis/connection.ts";
-import { checkServer } from "../redis/server.ts";
+import { bindScripts } from "../redis/script.ts";
+import { assertServer, checkServer, runIdOf } from "../redis/server.ts";
 
 export class Session {
   readonly reader: Redis;
   readonly writer: Redis;
+  /** Of the server that both connections reach. */
+  readonly runId: string;
   readonly #ended = new AbortController();
   readonly #readerId: number;
 
-  private constructor(reader: Redis, writer: Redis, readerId: number) {
+  private constructor(reader: Redis, writer: Redis, readerId: number, runId: string) {
+    this.runId = runId;
     this.reader = reader;
     this.writer = writer;
     this.#readerId = readerId;
@@ -25,10 +29,23 @@ export class Session {
     const writer = await connect(url, "vstore-writer");
     try {
       await checkServer(writer);
-      const reader = await connect(url, "vstore-reader");
-      return new Session(reader, writer, await reader.client("ID"));
+      return await Session.#join(url, writer);
     } catch (error) {
       writer.disconnect();
+      throw error;
+    }
+  }
+
+  /** What is read decides what is trimmed: both connections must have come to one server. */
+  static async #join(url: string, writer: Redis): Promise<Session> {
+    const reader = await connect(url, "vstore-reader");
+    try {
+      const runId = await runIdOf(reader);
+      await assertServer(writer, runId);
+      bindScripts(writer, runId);
+      return new Session(reader, writer, await reader.client("ID"), runId);
+    } catch (error) {
+      reader.disconnect();
       throw error;
     }
   }

@@ -7,6 +7,7 @@ import type { Catalog } from "../../engine/catalog.ts";
 import type { Collection } from "../../engine/collection.ts";
 import type { Logger } from "../../log.ts";
 import { connect } from "../redis/connection.ts";
+import { assertServer } from "../redis/server.ts";
 import type { Heartbeat } from "../session/heartbeat.ts";
 import type { Session } from "../session/session.ts";
 import { Checkpointer } from "./checkpointer.ts";
@@ -85,6 +86,7 @@ export class Upkeep {
         enableOfflineQueue: true,
         socketTimeout: undefined,
       });
+      await assertServer(redis, this.#session.runId);
       this.#compactions = new Compactions(redis, this.#catalog, log);
       this.#sweeps = new Sweeps(redis, this.#session.writer, this.#catalog, log);
       const run = (collection: string) => this.#checkpointAndTidy(collection);
