@@ -13,6 +13,12 @@
 /* Name of the user that sends the command; NULL when it comes from no client. The caller frees it. */
 RedisModuleString *caller_name(RedisModuleCtx *ctx);
 
+/* Whether the user may send the command, whose second argument is the key. */
+bool caller_may_send(RedisModuleUser *user, const char *command, RedisModuleString *key, RedisModuleString *field);
+
+/* Whether the user may read the key, whatever the command. */
+bool caller_may_read(RedisModuleUser *user, RedisModuleString *key);
+
 /* Whether the user may read and change the key. */
 bool caller_may_change(RedisModuleString *user, RedisModuleString *key);
 

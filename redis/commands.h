@@ -7,6 +7,8 @@
 #define VSTORE_PAYLOAD_BYTES_MAX 67108864
 #define VSTORE_KEY_BYTES_MAX 1024
 #define VSTORE_ATTRIBUTES_BYTES_MAX 65536
+#define VSTORE_VALUES_BYTES_MAX 67108864
+#define VSTORE_VALUE_HASH_FIELDS_MAX 10000
 
 static RedisModuleCommandArg create_arguments[] = {
     {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},

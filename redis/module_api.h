@@ -26,6 +26,7 @@ typedef struct RedisModuleDictIter RedisModuleDictIter;
 typedef struct RedisModuleCallReply RedisModuleCallReply;
 typedef struct RedisModuleInfoCtx RedisModuleInfoCtx;
 typedef struct RedisModuleUser RedisModuleUser;
+typedef struct RedisModuleScanCursor RedisModuleScanCursor;
 typedef uint64_t RedisModuleTimerID;
 
 typedef struct {
@@ -44,6 +45,7 @@ typedef void (*RedisModuleDisconnectFunc)(RedisModuleCtx *ctx, RedisModuleBlocke
 typedef int (*RedisModuleNotificationFunc)(RedisModuleCtx *ctx, int type, const char *event, RedisModuleString *key);
 typedef void (*RedisModulePostNotificationJobFunc)(RedisModuleCtx *ctx, void *data);
 typedef void (*RedisModuleTimerProc)(RedisModuleCtx *ctx, void *data);
+typedef void (*RedisModuleScanKeyFunc)(RedisModuleKey *, RedisModuleString *field, RedisModuleString *value, void *data);
 typedef void (*RedisModuleInfoFunc)(RedisModuleInfoCtx *ctx, int for_crash_report);
 typedef long long (*RedisModuleConfigGetNumericFunc)(const char *name, void *data);
 typedef int (*RedisModuleConfigSetNumericFunc)(const char *name, long long value, void *data,
@@ -60,6 +62,7 @@ typedef int (*RedisModuleConfigApplyFunc)(RedisModuleCtx *ctx, void *data, Redis
 #define REDISMODULE_OPEN_KEY_NOTOUCH (1 << 16) /* leaves the key's age for eviction as it is */
 
 #define REDISMODULE_KEYTYPE_EMPTY 0
+#define REDISMODULE_KEYTYPE_STRING 1
 #define REDISMODULE_KEYTYPE_HASH 3
 #define REDISMODULE_HASH_NONE 0
 #define REDISMODULE_HASH_EXISTS (1 << 3)
@@ -256,6 +259,14 @@ typedef struct {
     X(void, CloseKey, (RedisModuleKey *))                                                                              \
     X(int, GetDbIdFromModuleKey, (RedisModuleKey *))                                                                   \
     X(int, KeyType, (RedisModuleKey *))                                                                                \
+    X(size_t, ValueLength, (RedisModuleKey *))                                                                         \
+    X(RedisModuleScanCursor *, ScanCursorCreate, (void))                                                               \
+    X(void, ScanCursorDestroy, (RedisModuleScanCursor *))                                                              \
+    X(int, ScanKey, (RedisModuleKey *, RedisModuleScanCursor *, RedisModuleScanKeyFunc, void *data))                   \
+    X(RedisModuleCtx *, GetThreadSafeContext, (RedisModuleBlockedClient *))                                            \
+    X(void, FreeThreadSafeContext, (RedisModuleCtx *))                                                                 \
+    X(int, ReplyWithCallReply, (RedisModuleCtx *, RedisModuleCallReply *))                                             \
+    X(const char *, CallReplyProto, (RedisModuleCallReply *, size_t *length))                                          \
     X(int, HashGet, (RedisModuleKey *, int flags, ...))                                                                \
     X(int, StreamAdd, (RedisModuleKey *, int flags, RedisModuleStreamID *, RedisModuleString **, int64_t fields))      \
     X(int, StreamDelete, (RedisModuleKey *, RedisModuleStreamID *))                                                    \

@@ -27,7 +27,7 @@ void pending_close(void) {
 }
 
 long long pending_count(void) {
-    return (long long)RedisModule_DictSize(by_id);
+    return (long long)RedisModule_DictSize(by_client);
 }
 
 static void on_deadline(RedisModuleCtx *ctx, void *data) {
@@ -57,13 +57,18 @@ Pending *pending_of_client(RedisModuleBlockedClient *client) {
     return RedisModule_DictGetC(by_client, &client, sizeof(client), NULL);
 }
 
-void pending_take(RedisModuleCtx *ctx, Pending *pending) {
+void pending_answered(RedisModuleCtx *ctx, Pending *pending) {
     if (pending->deadline != 0) RedisModule_StopTimer(ctx, pending->deadline, NULL);
+    pending->deadline = 0;
     size_t length;
     void *key = key_of(&pending->request, &length);
     /* A stream that was deleted may have given the id again, to somebody who waits still. */
     if (RedisModule_DictGetC(by_id, key, length, NULL) == pending) RedisModule_DictDelC(by_id, key, length, NULL);
     RedisModule_Free(key);
+}
+
+void pending_take(RedisModuleCtx *ctx, Pending *pending) {
+    pending_answered(ctx, pending);
     RedisModule_DictDelC(by_client, &pending->client, sizeof(pending->client), NULL);
 }
 
@@ -71,5 +76,6 @@ void pending_free(RedisModuleCtx *ctx, void *data) {
     Pending *pending = data;
     RedisModule_FreeString(ctx, pending->request.stream);
     if (pending->answer != NULL) RedisModule_FreeString(ctx, pending->answer);
+    if (pending->user != NULL) RedisModule_FreeString(ctx, pending->user);
     RedisModule_Free(pending);
 }

@@ -26,7 +26,10 @@ struct Pending {
     long long timeout_ms;
     RedisModuleTimerID deadline; /* 0 once it has fired */
     PendingExpired expired;
+    RedisModuleString *user; /* who asks; NULL where the answer shows nothing beyond the collection */
+    bool to_resp3;
     bool timed_out;
+    bool is_answering; /* the answer is given in pieces: see answering.h */
     RedisModuleString *answer; /* RESP3, checked; NULL: the bytes were malformed, or no client is left to read them */
 };
 
@@ -41,6 +44,9 @@ void pending_add(RedisModuleCtx *ctx, Pending *pending);
 /* The wait for this request, or of this client; NULL when there is none. */
 Pending *pending_of_request(const RequestId *request);
 Pending *pending_of_client(RedisModuleBlockedClient *client);
+
+/* The answer has come, and will be given in pieces: no deadline any more, and no other answer. */
+void pending_answered(RedisModuleCtx *ctx, Pending *pending);
 
 /* Ends the waiting; the caller unblocks the client. */
 void pending_take(RedisModuleCtx *ctx, Pending *pending);

@@ -1,6 +1,5 @@
 /* From the tokens of resp3.h to Redis' reply functions. */
 #include "reply.h"
-#include "resp3.h"
 
 /* For the two functions that want a C string. */
 static void reply_with_line(RedisModuleCtx *ctx, const Resp3Token *token,
@@ -48,22 +47,34 @@ static bool holds_pairs(const Resp3Token *token, const Resp3Cursor *rest) {
     return token->type == '*' && rest->at < rest->end && *rest->at == '*';
 }
 
+void reply_begin(ReplyWriter *writer, Resp3Cursor cursor, int pairs_depth, bool to_resp3) {
+    *writer = (ReplyWriter){.cursor = cursor, .pairs_depth = pairs_depth, .to_resp3 = to_resp3, .missing = {1}};
+}
+
+bool reply_is_over(const ReplyWriter *writer) {
+    return writer->cursor.at >= writer->cursor.end;
+}
+
+bool reply_next(RedisModuleCtx *ctx, ReplyWriter *writer) {
+    Resp3Token token;
+    resp3_next(&writer->cursor, &token);
+    bool flattens = !writer->to_resp3 && writer->pairs_depth > 0;
+    while (writer->missing[writer->depth] == 0) writer->depth--;
+    writer->missing[writer->depth]--;
+    if (token.type == '@') return false;
+    if (flattens && writer->depth == writer->pairs_depth - 1 && holds_pairs(&token, &writer->cursor))
+        RedisModule_ReplyWithArray(ctx, (long)token.integer * 2);
+    else if (!flattens || writer->depth != writer->pairs_depth || token.type != '*')
+        reply_with_token(ctx, &token, writer->to_resp3);
+    if (resp3_children(&token) > 0) writer->missing[++writer->depth] = resp3_children(&token);
+    return true;
+}
+
 void reply_with_resp3(RedisModuleCtx *ctx, RedisModuleString *value, int pairs_depth) {
     size_t length;
     const char *bytes = RedisModule_StringPtrLen(value, &length);
-    Resp3Cursor cursor = {bytes, bytes + length};
-    Resp3Token token;
     bool to_resp3 = RedisModule_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_RESP3;
-    bool flattens = !to_resp3 && pairs_depth > 0;
-    size_t missing[RESP3_DEPTH_MAX + 1] = {1}; /* values still to come, per level */
-    int depth = 0;
-    while (cursor.at < cursor.end && resp3_next(&cursor, &token)) {
-        while (missing[depth] == 0) depth--;
-        missing[depth]--;
-        if (flattens && depth == pairs_depth - 1 && holds_pairs(&token, &cursor))
-            RedisModule_ReplyWithArray(ctx, (long)token.integer * 2);
-        else if (!flattens || depth != pairs_depth || token.type != '*')
-            reply_with_token(ctx, &token, to_resp3);
-        if (resp3_children(&token) > 0) missing[++depth] = resp3_children(&token);
-    }
+    ReplyWriter writer;
+    reply_begin(&writer, (Resp3Cursor){bytes, bytes + length}, pairs_depth, to_resp3);
+    while (!reply_is_over(&writer)) reply_next(ctx, &writer);
 }

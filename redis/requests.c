@@ -3,7 +3,9 @@
  * reply_command(), or timed out, or abandoned by its client. All of it runs on Redis' one thread.
  */
 #include "requests.h"
+#include "answering.h"
 #include "attachment.h"
+#include "callers.h"
 #include "command_table.h"
 #include "existence.h"
 #include "follow_events.h"
@@ -39,6 +41,7 @@ static int reply_with_timeout(RedisModuleCtx *ctx, const Pending *pending) {
 
 /* However a wait ends, the entry of a read has served its purpose. */
 static void end_wait(RedisModuleCtx *ctx, Pending *pending) {
+    if (pending->is_answering) answering_cancel(pending);
     pending_take(ctx, pending);
     if (!pending->command->writes) stream_delete(ctx, &pending->request);
     RedisModule_UnblockClient(pending->client, pending);
@@ -72,6 +75,7 @@ static int on_answered(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) 
     (void)argv, (void)argc;
     const Pending *pending = RedisModule_GetBlockedClientPrivateData(ctx);
     if (pending->timed_out) return reply_with_timeout(ctx, pending);
+    if (pending->is_answering) return REDISMODULE_OK; /* it is written already */
     if (pending->answer == NULL) return RedisModule_ReplyWithError(ctx, "ERR the sidecar sent a malformed reply");
     reply_with_resp3(ctx, pending->answer, pending->command->pairs_depth);
     return REDISMODULE_OK;
@@ -83,6 +87,8 @@ static void wait_for_answer(RedisModuleCtx *ctx, const RequestId *entry, const V
     pending->command = command;
     pending->timeout_ms = command->long_running ? request_wait_timeout_ms : request_timeout_ms;
     pending->expired = on_deadline;
+    pending->user = command->route == ROUTE_QUERIES ? caller_name(ctx) : NULL;
+    pending->to_resp3 = RedisModule_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_RESP3;
     /* No timeout of Redis' own: see pending.h. */
     pending->client = RedisModule_BlockClient(ctx, on_answered, on_unblocked, pending_free, 0);
     RedisModule_SetDisconnectCallback(pending->client, on_disconnected);
@@ -200,27 +206,39 @@ int request_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     return submit(ctx, &request);
 }
 
-/* Hands `bytes` to the client that waits for the request. Returns whether it got its answer. */
-static bool answer(RedisModuleCtx *ctx, const RequestId *request, RedisModuleString *bytes, bool whole) {
+/* The whole answer has come, and its client is given it: now, or in pieces. */
+static void give(RedisModuleCtx *ctx, Pending *pending, RedisModuleString *bytes, const Resp3Shape *shape) {
+    RedisModule_RetainString(ctx, bytes);
+    pending->answer = bytes;
+    request_counters.replies++;
+    if (!answering_is_long(shape)) {
+        end_wait(ctx, pending);
+        return;
+    }
+    pending_answered(ctx, pending);
+    if (!pending->command->writes) stream_delete(ctx, &pending->request);
+    answering_add(pending, shape);
+}
+
+/* Hands `bytes` to the client that waits for the request. Returns whether it gets its answer. */
+static bool answer(RedisModuleCtx *ctx, const RequestId *request, RedisModuleString *bytes, const Resp3Shape *shape) {
     Pending *pending = pending_of_request(request);
     if (pending == NULL) {
         request_counters.replies_unknown++;
         stream_delete_unknown(ctx, request);
         return false;
     }
-    if (whole) {
-        RedisModule_RetainString(ctx, bytes);
-        pending->answer = bytes;
-        request_counters.replies++;
-    }
-    end_wait(ctx, pending);
-    return whole;
+    if (shape != NULL)
+        give(ctx, pending, bytes, shape);
+    else
+        end_wait(ctx, pending);
+    return shape != NULL;
 }
 
-static bool is_whole(RedisModuleString *bytes) {
+static bool is_whole(RedisModuleString *bytes, Resp3Shape *shape) {
     size_t length;
     const char *start = RedisModule_StringPtrLen(bytes, &length);
-    return resp3_is_one_value(start, length);
+    return resp3_is_answer(start, length, shape);
 }
 
 int reply_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
@@ -229,11 +247,13 @@ int reply_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     long long answered = 0, malformed = 0;
     for (int i = 1; i < argc; i += 3) {
         RequestId request = {.stream = argv[i]};
+        Resp3Shape shape;
         bool known = RedisModule_StringToStreamID(argv[i + 1], &request.id) == REDISMODULE_OK;
-        bool whole = is_whole(argv[i + 2]);
+        bool whole = is_whole(argv[i + 2], &shape);
         malformed += !known || !whole;
-        answered += known && answer(ctx, &request, argv[i + 2], whole);
+        answered += known && answer(ctx, &request, argv[i + 2], whole ? &shape : NULL);
     }
+    answering_run(ctx);
     request_counters.replies_malformed += malformed;
     if (malformed == 0) return RedisModule_ReplyWithLongLong(ctx, answered);
     char error[128];

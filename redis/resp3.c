@@ -56,7 +56,7 @@ static bool is_plain(const Resp3Token *token) {
     return memchr(token->text, '\0', token->length) == NULL && memchr(token->text, '\r', token->length) == NULL;
 }
 
-/* Reads the payload that a `$` or `=` header announces. */
+/* Reads the payload that a `$`, `=` or `@` header announces. */
 static bool read_payload(Resp3Cursor *cursor, Resp3Token *token) {
     if (!parse_size(token)) return false;
     size_t rest = (size_t)(cursor->end - cursor->at);
@@ -89,12 +89,14 @@ bool resp3_next(Resp3Cursor *cursor, Resp3Token *token) {
     case '#': return parse_bool(token);
     case '_': return token->length == 0;
     case '(': return is_big_number(token);
-    case '$': return read_payload(cursor, token);
+    case '$':
+    case '@': return read_payload(cursor, token);
     /* "txt:" or the like stands before the text. */
     case '=': return read_payload(cursor, token) && token->length >= 4 && token->text[3] == ':';
     case '*':
     case '%':
-    case '~': return parse_size(token);
+    case '~':
+    case '^': return parse_size(token);
     default: return false;
     }
 }
@@ -113,18 +115,35 @@ static bool can_hold_children(const Resp3Token *token, size_t rest) {
     return !is_aggregate(token) || (unsigned long long)token->integer <= rest / VALUE_BYTES_MIN / (token->type == '%' ? 2 : 1);
 }
 
-bool resp3_is_one_value(const char *bytes, size_t length) {
+/* Moves the cursor behind the fields that may come first. Returns whether they are whole. */
+static bool skip_fields(Resp3Cursor *cursor, size_t *fields) {
+    Resp3Token token;
+    *fields = 0;
+    if (cursor->at == cursor->end || *cursor->at != '^') return true;
+    if (!resp3_next(cursor, &token)) return false;
+    for (long long i = 0; i < token.integer; i++, (*fields)++) {
+        Resp3Token field;
+        if (!resp3_next(cursor, &field) || field.type != '$') return false;
+    }
+    return true;
+}
+
+bool resp3_is_answer(const char *bytes, size_t length, Resp3Shape *shape) {
     Resp3Cursor cursor = {bytes, bytes + length};
     size_t missing[RESP3_DEPTH_MAX + 1] = {1}; /* values still to come, per level */
     int depth = 0;
+    *shape = (Resp3Shape){0};
+    if (!skip_fields(&cursor, &shape->fields)) return false;
     while (depth > 0 || missing[0] > 0) {
         if (missing[depth] == 0) {
             depth--;
             continue;
         }
         Resp3Token token;
-        if (!resp3_next(&cursor, &token)) return false;
+        if (!resp3_next(&cursor, &token) || token.type == '^') return false;
         if (!can_hold_children(&token, (size_t)(cursor.end - cursor.at))) return false;
+        shape->tokens++;
+        shape->values += token.type == '@';
         missing[depth]--;
         bool aggregate = is_aggregate(&token);
         if (aggregate && ++depth > RESP3_DEPTH_MAX) return false;

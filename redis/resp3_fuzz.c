@@ -23,6 +23,7 @@ static const char *const seeds[] = {
     "$5\r\nab\r\nc\r\n",
     "=7\r\ntxt:abc\r\n",
     "%2\r\n$1\r\na\r\n*3\r\n:1\r\n,2.5\r\n_\r\n+b\r\n~2\r\n#f\r\n*0\r\n",
+    "^2\r\n$1\r\na\r\n$0\r\n\r\n*2\r\n$3\r\nkey\r\n@3\r\nkey\r\n",
     "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*2\r\n$3\r\nxyz\r\n%0\r\n",
 };
 
@@ -40,7 +41,8 @@ static uint64_t next_random(void) {
 static bool read_value(const char *bytes, size_t length) {
     char *exact = malloc(length > 0 ? length : 1);
     memcpy(exact, bytes, length);
-    bool accepted = resp3_is_one_value(exact, length);
+    Resp3Shape shape;
+    bool accepted = resp3_is_answer(exact, length, &shape);
     Resp3Cursor cursor = {exact, exact + length};
     Resp3Token token;
     while (cursor.at < cursor.end && resp3_next(&cursor, &token)) continue;
@@ -56,7 +58,7 @@ static void truncate_everywhere(const char *seed, size_t length) {
 }
 
 static long mutate(const char *seed, size_t length) {
-    static const char interesting[] = "+-:,#_$*%~(=>|\r\n0123456789et";
+    static const char interesting[] = "+-:,#_$*%~(=@^>|\r\n0123456789et";
     long accepted = 0;
     char copy[256];
     for (int i = 0; i < MUTATIONS_PER_SEED; i++) {

@@ -40,6 +40,8 @@ export const limits = {
   columnValuesMax: 65_534,
   columnValueLengthMax: 256,
   columnTextBytesMax: 32 * 1024 * 1024,
+  /** Fields of a hash that WITHVALUES returns whole; larger ones need FIELDS. */
+  valueHashFieldsMax: 10_000,
   /** Candidates an HNSW search keeps (ef), and the collection's default for it. */
   efMin: 1,
   efMax: 10_000,

@@ -28,6 +28,8 @@ export function renderCTable(commands: readonly Command[]): string {
     `#define VSTORE_PAYLOAD_BYTES_MAX ${limits.payloadBytesMax}`,
     `#define VSTORE_KEY_BYTES_MAX ${limits.keyBytesMax}`,
     `#define VSTORE_ATTRIBUTES_BYTES_MAX ${limits.attributesBytesMax}`,
+    `#define VSTORE_VALUES_BYTES_MAX ${limits.valuesBytesMax}`,
+    `#define VSTORE_VALUE_HASH_FIELDS_MAX ${limits.valueHashFieldsMax}`,
     "",
     ...commands.filter(hasArguments).map(argumentArray),
     "static const VstoreCommand vstore_commands[] = {",

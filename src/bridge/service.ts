@@ -108,7 +108,6 @@ export class Service {
       losses: this.#losses,
       follows: this.#follows,
       outbox: this.#outbox,
-      url: this.#options.url,
       busyPollUs: this.#options.busyPollUs,
       log: this.#options.log,
       errors: this.#options.errors,

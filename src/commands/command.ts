@@ -6,9 +6,6 @@ import type { Catalog } from "../engine/catalog.ts";
 import type { Arguments } from "./grammar/arguments.ts";
 import type { Reply } from "./wire/reply.ts";
 
-/** What a key of Redis itself holds: a string, a hash, or nothing of the kind. */
-export type RedisValue = Uint8Array | Map<Uint8Array, Uint8Array | null> | null;
-
 /** What a command may touch while it runs. */
 export interface Context {
   readonly catalog: Catalog;
@@ -20,8 +17,8 @@ export interface Context {
   readonly database?: number;
   /** What the bridge knows of one write-ahead log, or of all; for INFO. */
   readonly logFacts?: (collection?: string) => Record<string, string | number>;
-  /** Reads keys of Redis: of hashes all fields, or those that are named. */
-  readonly values?: (keys: readonly Uint8Array[], fields: readonly Uint8Array[]) => Promise<RedisValue[]>;
+  /** Whether the reply goes to the module, which puts the values of Redis keys into it. */
+  readonly canShowValues?: boolean;
   /** Hears of every error that was not raised on purpose, so that it is logged. */
   readonly onUnexpectedError?: (error: unknown, command: string) => void;
 }

@@ -66,7 +66,11 @@ describe("a request that is wrong", () => {
     ["MINSERT", ["c", 1, "a", ...vector, "SETATTR", "[]"], /^-ERR 'SETATTR' must be a JSON object/],
     ["SEARCH", ["c", "FP32", fp32(1, Number.NaN)], "-ERR 'vector' must be finite, component 2 is NaN"],
     ["SEARCH", ["c", "FP32", fp32(1)], "-ERR 'vector' must be 8 bytes (2 x float32), got 4"],
-    ["SEARCH", ["c", ...vector, "WITHVALUES"], "-ERR 'WITHVALUES' needs a Redis to read the values from"],
+    [
+      "SEARCH",
+      ["c", ...vector, "WITHVALUES"],
+      "-ERR 'WITHVALUES' needs a client of Redis whose rights the module knows",
+    ],
     ["SEARCH", ["c", ...vector, "FIELDS", "a"], "-ERR 'FIELDS' needs 'WITHVALUES'"],
     ["SEARCH", ["c", "k"], "-ERR 'query' must begin with FP32, VALUES or KEY, got 'k'"],
     ["SETATTR", ["c", "k", "7"], /^-ERR 'json' must be a JSON object/],

@@ -14,7 +14,6 @@ import { Loop } from "./loop.ts";
 import { timeOf } from "./moment.ts";
 import type { Outbox } from "./outbox.ts";
 import { Reader } from "./reader.ts";
-import { Values } from "./redis-values.ts";
 import type { Request } from "./request.ts";
 import { Sources } from "./sources.ts";
 import { Writes } from "./writes.ts";
@@ -25,7 +24,6 @@ export interface ServingParts {
   readonly losses: LogLosses;
   readonly follows: Follows;
   readonly outbox: Outbox;
-  readonly url: string;
   /** How long the next request is polled for before the process sleeps, in microseconds. */
   readonly busyPollUs: number;
   readonly log: Logger;
@@ -66,8 +64,7 @@ export async function createLoop(parts: ServingParts): Promise<Loop> {
 
 /** What a command is given beside its arguments. */
 function contextOf(parts: ServingParts, obstructions: Obstructions) {
-  const { session, catalog, losses, follows, url, errors } = parts;
-  const values = new Values(url, session.signal);
+  const { session, catalog, losses, follows, errors } = parts;
   const database = session.writer.options.db ?? 0;
   return (request: Request) => ({
     catalog,
@@ -80,7 +77,7 @@ function contextOf(parts: ServingParts, obstructions: Obstructions) {
       ...follows.facts(name),
       ...(name === undefined && { unexpected_errors: errors.count }),
     }),
-    values: values.read.bind(values),
+    canShowValues: request.waiter.kind === "client",
     onUnexpectedError: (error: unknown, command: string) => errors.report(error, { command }),
   });
 }

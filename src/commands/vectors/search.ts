@@ -5,7 +5,7 @@
 import type { Collection } from "../../engine/collection.ts";
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
-import { type Context, define, type RedisValue } from "../command.ts";
+import { type Context, define } from "../command.ts";
 import {
   afterToken,
   collection,
@@ -22,7 +22,7 @@ import { echo } from "../grammar/bytes.ts";
 import { filter } from "../grammar/filter.ts";
 import { blob, double } from "../grammar/values.ts";
 import { toVector, type VectorInput, vectorForms } from "../grammar/vector.ts";
-import { Double, type Reply } from "../wire/reply.ts";
+import { Double, type Reply, ValueOf, WithFields } from "../wire/reply.ts";
 
 export const search = define({
   name: "SEARCH",
@@ -58,15 +58,17 @@ export const search = define({
   async run(context, { collection: name, query, options: { withDistances, withValues, fields, ...wanted } }) {
     const target = context.catalog.get(name);
     assertFields(fields, withValues);
+    if (withValues) assertShowable(context);
     const hits = await target.search(toQuery(query, target), { k: limits.countDefault, ...wanted });
     const keys = hits.map((hit) => hit.key);
     const details = [
       withDistances && hits.map((hit) => new Double(hit.distance)),
       wanted.withAttributes && hits.map((hit) => hit.attributes ?? null),
-      withValues && (await valuesOf(context, keys, fields)),
+      withValues && keys.map((each) => new ValueOf(each)),
     ].filter((each) => each !== undefined);
     if (details.length === 0) return keys;
-    return keys.map((each, i) => [each, detailsOf(details, i)]);
+    const reply: Reply = keys.map((each, i) => [each, detailsOf(details, i)]);
+    return fields === undefined ? reply : new WithFields(fields, reply);
   },
 });
 
@@ -78,9 +80,10 @@ function assertFields(fields: readonly Uint8Array[] | undefined, withValues: tru
   throw new VstoreError("ERR", `'FIELDS' must be at most ${fieldsMax} fields, got ${fields.length}`);
 }
 
-function valuesOf({ values }: Context, keys: Uint8Array[], fields: Uint8Array[] = []): Promise<RedisValue[]> {
-  if (values !== undefined) return values(keys, fields);
-  throw new VstoreError("ERR", "'WITHVALUES' needs a Redis to read the values from");
+/** A stream client has the rights to read keys itself, or has not. */
+function assertShowable({ canShowValues }: Context): void {
+  if (!canShowValues)
+    throw new VstoreError("ERR", "'WITHVALUES' needs a client of Redis whose rights the module knows");
 }
 
 /** Of one hit, from the columns of all: the only one is not wrapped. */

@@ -3,7 +3,7 @@
  * translation of them (a map becomes a flat array, a double a bulk string).
  *
  * null → nil · boolean → # · number → integer · Double → , · Status → + · string and bytes → bulk ·
- * array → array · Float32Array → array of doubles · Map → map
+ * array → array · Float32Array → array of doubles · Map → map · ValueOf → what the module puts there
  */
 export type Reply =
   | null
@@ -14,6 +14,8 @@ export type Reply =
   | Float32Array
   | Double
   | Status
+  | ValueOf
+  | WithFields
   | Reply[]
   | ReplyMap;
 
@@ -32,6 +34,24 @@ export class Status {
   readonly text: string;
   constructor(text: string) {
     this.text = text;
+  }
+}
+
+/** In its place the client gets what the key of this name holds in Redis. The module reads it, with the rights of the client. */
+export class ValueOf {
+  readonly key: Uint8Array;
+  constructor(key: Uint8Array) {
+    this.key = key;
+  }
+}
+
+/** A reply in which the values of hashes are only these fields. It is not within another reply. */
+export class WithFields {
+  readonly fields: readonly Uint8Array[];
+  readonly reply: Reply;
+  constructor(fields: readonly Uint8Array[], reply: Reply) {
+    this.fields = fields;
+    this.reply = reply;
   }
 }
 

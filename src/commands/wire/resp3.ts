@@ -1,9 +1,10 @@
 /**
  * Replies as RESP3 bytes (https://github.com/redis/redis-specifications/blob/master/protocol/RESP3.md). A reply is
  * written into one scratch buffer that grows as needed and is then copied out at its exact size; the replies of
- * most requests, nil and small integers, are encoded once. The buffers given out must not be changed.
+ * most requests, nil and small integers, are encoded once. The buffers given out must not be changed. What is not RESP3
+ * (`@`, `^`) is for the module: see PROTOCOL.md.
  */
-import { Double, type Reply, type ReplyMap, Status } from "./reply.ts";
+import { Double, type Reply, type ReplyMap, Status, ValueOf, WithFields } from "./reply.ts";
 
 const scratchBytes = 64 * 1024;
 /** A larger scratch buffer is given back after the reply that needed it. */
@@ -45,6 +46,8 @@ function write(reply: Reply): void {
   else if (reply instanceof Status) writeLine(`+${reply.text}`);
   else if (reply instanceof Float32Array) writeDoubles(reply);
   else if (reply instanceof Map) writeMap(reply);
+  else if (reply instanceof ValueOf) writeBytes(reply.key, "@");
+  else if (reply instanceof WithFields) writeWithFields(reply);
   else writeArray(reply);
 }
 
@@ -59,6 +62,12 @@ function writeMap(map: ReplyMap): void {
     write(key);
     write(value);
   }
+}
+
+function writeWithFields({ fields, reply }: WithFields): void {
+  writeLine(`^${fields.length}`);
+  for (const field of fields) writeBytes(field);
+  write(reply);
 }
 
 function writeDoubles(values: Float32Array): void {
@@ -85,8 +94,8 @@ function writeText(text: string): void {
   writeLineEnd();
 }
 
-function writeBytes(bytes: Uint8Array): void {
-  writeLine(`$${bytes.length}`);
+function writeBytes(bytes: Uint8Array, type = "$"): void {
+  writeLine(`${type}${bytes.length}`);
   reserve(bytes.length + 2);
   scratch.set(bytes, used);
   used += bytes.length;
