@@ -38,22 +38,26 @@ describe.each([2, 3] as const)("RESP%i", (protocol) => {
   const size = (pairs: number) => `${map}${protocol === 2 ? 2 * pairs : pairs}`;
   const hash = `${size(2)} $5 title $3 Doc $4 year $4 1999`;
 
+  /** An array of pairs; in RESP2 a flat one. */
+  const pairs = (...each: string[]) =>
+    [`*${protocol === 2 ? 2 * each.length : each.length}`, ...each].join(protocol === 2 ? " " : " *2 ");
+
   test.each<[string[], string]>([
-    [["WITHVALUES"], `${size(3)} $4 text $5 hello $4 hash ${hash} $4 none ${nil}`],
+    [["WITHVALUES"], pairs("$4 text $5 hello", `$4 hash ${hash}`, `$4 none ${nil}`)],
     [
       ["WITHVALUES", "FIELDS", "year", "nothing"],
-      `${size(3)} $4 text $5 hello $4 hash ${size(2)} $4 year $4 1999 $7 nothing ${nil} $4 none ${nil}`,
+      pairs("$4 text $5 hello", `$4 hash ${size(2)} $4 year $4 1999 $7 nothing ${nil}`, `$4 none ${nil}`),
     ],
-    [["COUNT", "1", "WITHVALUES", "WITHDISTANCES"], `${size(1)} $4 text *2 ${one} $5 hello`],
+    [["COUNT", "1", "WITHVALUES", "WITHDISTANCES"], pairs(`$4 text *2 ${one} $5 hello`)],
     [
       ["WITHVALUES", "WITHATTRS", "WITHIN", "2"],
-      `${size(2)} $4 text *2 ${nil} $5 hello $4 hash *2 $7 {"a":1} ${hash}`,
+      pairs(`$4 text *2 ${nil} $5 hello`, `$4 hash *2 $7 {"a":1} ${hash}`),
     ],
     [
       ["COUNT", "1", "WITHDISTANCES", "WITHATTRS", "WITHVALUES", "FIELDS", "x"],
-      `${size(1)} $4 text *3 ${one} ${nil} $5 hello`,
+      pairs(`$4 text *3 ${one} ${nil} $5 hello`),
     ],
-    [["WITHIN", "0", "WITHVALUES"], size(0)],
+    [["WITHIN", "0", "WITHVALUES"], "*0"],
   ])("%j", async (options, expected) => {
     const client = await RespClient.connect(vstore.port, protocol);
     const reply = await client.send("VSTORE.SEARCH", "c", "FP32", fp32(0), ...options);
