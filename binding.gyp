@@ -8,6 +8,7 @@
         "native/native_graph.cc",
         "native/environment.cc",
         "native/search.cc",
+        "native/rescoring.cc",
         "native/pool.cc",
         "native/graph_file.cc",
         "native/graph.cc",

@@ -17,6 +17,7 @@ const workloads = [
   "key-load",
   "index-load",
   "search-while-building",
+  "shapes",
   "checkpoint-stall",
   "start-up",
 ];

@@ -1,5 +1,6 @@
 /** What a walk through the graph keeps: candidates in order, and which nodes it has seen. */
 #pragma once
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -8,18 +9,38 @@
 namespace vstore {
 
 /**
- * A node and its distance in one number that sorts by distance, then by slot. The bits of a float, with the sign
- * folded in, sort as the float does; NaN comes last, so that the order is total whatever the vectors hold.
+ * A node and its distance in one number that sorts by distance, then by slot. The distance keeps 22 bits of its
+ * mantissa and 9 of its exponent, so squares of any float32 fit; NaN comes last, so that the order is total.
  */
 using Candidate = uint64_t;
 
-inline Candidate makeCandidate(float distance, Slot slot) {
-  int32_t bits;
+constexpr uint64_t signOfDouble = 1ull << 63;
+/** What the exponents of a double and of a key differ by: 1023 - 255, in place. */
+constexpr int64_t exponentOffset = 768ll << 52;
+constexpr unsigned droppedBits = 30;
+
+inline Candidate makeCandidate(double distance, Slot slot) {
+  uint64_t bits;
   std::memcpy(&bits, &distance, sizeof bits);
-  const uint32_t ordered = static_cast<uint32_t>(bits) ^ (static_cast<uint32_t>(bits >> 31) | 0x80000000u);
-  return static_cast<uint64_t>(ordered) << 32 | slot;
+  const int64_t shifted = static_cast<int64_t>(bits & ~signOfDouble) - exponentOffset;
+  const int64_t magnitude = std::clamp<int64_t>(shifted >> droppedBits, 0, 0x7fffffff);
+  const auto sign = static_cast<int64_t>(bits) >> 63;
+  const auto key = static_cast<uint32_t>(magnitude ^ sign) ^ 0x80000000u;
+  return static_cast<uint64_t>(key) << 32 | slot;
 }
 inline Slot slotOf(Candidate candidate) { return static_cast<Slot>(candidate); }
+/** The distance, without the bits that were dropped. */
+inline double distanceOf(Candidate candidate) {
+  const auto key = static_cast<uint32_t>(candidate >> 32) ^ 0x80000000u;
+  const bool isNegative = key >> 31;
+  const uint64_t magnitude = isNegative ? ~key & 0x7fffffff : key;
+  if (magnitude == 0) return 0;
+  const uint64_t bits = (magnitude << droppedBits) + static_cast<uint64_t>(exponentOffset);
+  double distance;
+  std::memcpy(&distance, &bits, sizeof distance);
+  return isNegative ? -distance : distance;
+}
+inline Candidate withSlot(Candidate candidate, Slot slot) { return candidate >> 32 << 32 | slot; }
 /** By distance alone. */
 inline bool isNearer(Candidate a, Candidate b) { return a >> 32 < b >> 32; }
 
@@ -68,6 +89,7 @@ struct Scratch {
   std::vector<Candidate> frontier;
   /** The nearest so far, a heap with the farthest on top; sorted, nearest first, when the walk ends. */
   std::vector<Candidate> found;
+  /** Nodes to look at next; before a walk, where it begins. */
   std::vector<Slot> unseen;
 
   static Scratch& ofThread() {

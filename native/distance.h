@@ -20,14 +20,25 @@ class DistanceTo {
         rounded_(query),
         query_(query, query + dimensions),
         error_((dimensions + 4) * unitRoundoff) {
-    double square = 0;
-    for (const double component : query_) square += component * component;
-    norm_ = std::sqrt(square);
+    // By the kernel that sums up rows, so that a vector and itself have the same square to the last bit.
+    square_ = kernels_.products(query_.data(), query, dimensions).square;
+    norm_ = std::sqrt(square_);
   }
 
   double operator()(const float* row) const {
     const double distance = raw(row);
     return std::isnan(distance) ? std::numeric_limits<double>::infinity() : distance;
+  }
+
+  /** The same as walks use it (codes.h), but for the constant of IP. */
+  double walking(const float* row) const {
+    if (metric_ == Metric::l2) return kernels_.squareExact(query_.data(), row, query_.size()) / 2;
+    return walkingOf(metric_ == Metric::cosine ? cosine(row) : raw(row));
+  }
+  /** Of a distance that is shown. */
+  double walkingOf(double shown) const {
+    if (metric_ == Metric::l2) return shown * shown / 2;
+    return metric_ == Metric::ip ? shown - 1 : shown;
   }
 
   /**
@@ -48,10 +59,15 @@ class DistanceTo {
  private:
   double raw(const float* row) const {
     if (metric_ == Metric::l2) return std::sqrt(kernels_.squareExact(query_.data(), row, query_.size()));
+    if (metric_ == Metric::cosine) return cosine(row);
+    return 1 - kernels_.products(query_.data(), row, query_.size()).dot;
+  }
+
+  /** The root of a square is exact, so a vector is at distance 0 from itself: dot and both squares are one number. */
+  double cosine(const float* row) const {
     const Products sums = kernels_.products(query_.data(), row, query_.size());
-    if (metric_ == Metric::ip) return 1 - sums.dot;
-    // Rounding may put the cosine of a vector with itself a little above 1.
-    const double distance = 1 - sums.dot / (norm_ * std::sqrt(sums.square));
+    const double distance = 1 - sums.dot / std::sqrt(square_ * sums.square);
+    // Rounding may put the cosine of two vectors of the same direction a little above 1.
     return distance < 0 ? 0 : distance;
   }
 
@@ -65,6 +81,7 @@ class DistanceTo {
   const std::vector<double> query_;
   /** Of a sum of float32, relative to the sum of the magnitudes. */
   const double error_;
+  double square_;
   double norm_;
 };
 

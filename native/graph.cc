@@ -47,38 +47,96 @@ void Graph::kill(Slot slot) {
   if (nodes.node(slot).life.setDeath(++epoch_)) live_.fetch_sub(1, std::memory_order_relaxed);
 }
 
-void Graph::adopt(Slot entry, uint32_t length) {
+void Graph::adopt(Slot entry, uint32_t length, std::vector<float> centre) {
+  // A graph keeps its centre, also where it was too small for one; only an empty one still learns it.
+  if (length > 0) std::call_once(learning_, [&] { space.setCentre(std::move(centre)); });
+  for (Slot slot = 0; slot < nodes.slots(); slot++) {
+    const Life& life = nodes.node(slot).life;
+    if (life.isLinked() && !life.isTwin()) twins_.findOrNote(slot, [](Slot) { return false; });
+  }
   entry_.store(entry, std::memory_order_release);
   length_.store(length, std::memory_order_relaxed);
 }
 
-/** INSERT, algorithm 1 of the paper. */
-void Graph::insert(Slot slot, const float* row) {
+void Graph::learn(const Rows& rows) {
+  constexpr Slot vectorsMax = 1024;
+  std::call_once(learning_, [&] {
+    const auto slots = static_cast<Slot>(std::min<uint64_t>(nodes.slots(), rows.end()));
+    std::vector<const float*> vectors;
+    for (Slot slot = 0; slot < slots; slot += 1 + slots / vectorsMax) {
+      if (nodes.node(slot).life.isAlive()) vectors.push_back(rows.row(slot));
+    }
+    space.setCentre(space.centreOf(vectors));
+  });
+}
+
+void Graph::insert(Slot slot, const Rows& rows) {
   Node& node = nodes.node(slot);
-  space.encode(row, node.code);
+  const float* row = rows.row(slot);
+  node.code.hash = hashOf(row, options.dimensions);
+  const auto isSame = [&](Slot other) { return std::equal(row, row + options.dimensions, rows.row(other)); };
   nodes.createUpper(slot);
-  Slot start = noSlot;
-  if (!entry_.compare_exchange_strong(start, slot)) {
-    // Neighbours are found from the top down, but linked from the bottom up: whoever reaches the node on
-    // one layer can go on from it in those below.
-    const uint32_t top = nodes.levelOf(start);
-    std::vector<std::vector<Slot>> neighbours(std::min(top, nodes.levelOf(slot)) + 1);
-    Slot near = descend(node.code, start, top, static_cast<uint32_t>(neighbours.size()) - 1);
-    Scratch& scratch = Scratch::ofThread();
-    for (auto level = static_cast<uint32_t>(neighbours.size()); level-- > 0;) {
-      const auto any = [](Slot) { return true; };
-      explore(node.code, near, level, options.efConstruction, everything, any, scratch);
-      near = slotOf(scratch.found.front());
-      neighbours[level] = select(scratch.found, options.M);
-    }
-    for (uint32_t level = 0; level < neighbours.size(); level++) {
-      for (const Slot neighbour : neighbours[level]) connect(slot, neighbour, level);
-      for (const Slot neighbour : neighbours[level]) connect(neighbour, slot, level);
-    }
-    raiseEntry(slot);
+  const Slot first = twins_.findOrNote(slot, isSame);
+  if (first != noSlot) {
+    hang(slot, first);
+  } else {
+    space.encode(row, node.code);
+    Slot start = noSlot;
+    if (!entry_.compare_exchange_strong(start, slot)) link(slot, start, rows);
   }
   length_.fetch_add(1, std::memory_order_relaxed);
   if (node.life.setLinked()) live_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Graph::hang(Slot twin, Slot first) {
+  nodes.node(twin).life.setTwin();
+  const NodeLock lock(nodes.lock(first));
+  nodes.twin(twin).store(nodes.twin(first).load(std::memory_order_relaxed), std::memory_order_relaxed);
+  nodes.twin(first).store(twin + 1, std::memory_order_release);
+  nodes.node(first).life.setHasTwins();
+}
+
+void Graph::mend(Slot slot, const Rows& rows) {
+  constexpr size_t ef = 32;
+  const Life& life = nodes.node(slot).life;
+  if (!life.isLinked() || life.isTwin() || !life.isAlive()) return;
+  Scratch& scratch = Scratch::ofThread();
+  Probe query = probe(slot, rows);
+  search(query, ef, everything, [](Slot) { return true; }, scratch);
+  const auto isIt = [slot](Candidate found) { return slotOf(found) == slot; };
+  if (std::any_of(scratch.found.begin(), scratch.found.end(), isIt)) return;
+  missed_.fetch_add(1, std::memory_order_relaxed);
+  const auto give = [&](Candidate found) { return giveBridge(slotOf(found), slot); };
+  if (std::any_of(scratch.found.begin(), scratch.found.end(), give)) relinked_.fetch_add(1, std::memory_order_relaxed);
+}
+
+/** False where the node has a bridge already, which others need. */
+bool Graph::giveBridge(Slot from, Slot to) {
+  uint32_t none = 0;
+  return nodes.bridge(from).compare_exchange_strong(none, to + 1);
+}
+
+/** INSERT, algorithm 1 of the paper. */
+void Graph::link(Slot slot, Slot start, const Rows& rows) {
+  // Neighbours are found from the top down, but linked from the bottom up: a walk that reaches the node on one layer can
+  // go on from it in those below.
+  const uint32_t top = nodes.levelOf(start);
+  std::vector<std::vector<Slot>> neighbours(std::min(top, nodes.levelOf(slot)) + 1);
+  Probe query = probe(slot, rows);
+  Slot near = descend(query, start, top, static_cast<uint32_t>(neighbours.size()) - 1);
+  Scratch& scratch = Scratch::ofThread();
+  for (auto level = static_cast<uint32_t>(neighbours.size()); level-- > 0;) {
+    const auto any = [](Slot) { return true; };
+    scratch.unseen.assign(1, near);
+    explore(query, level, options.efConstruction, everything, any, scratch);
+    near = slotOf(scratch.found.front());
+    neighbours[level] = select(scratch.found, options.M, rows);
+  }
+  for (uint32_t level = 0; level < neighbours.size(); level++) {
+    for (const Slot neighbour : neighbours[level]) connect(slot, neighbour, level, rows);
+    for (const Slot neighbour : neighbours[level]) connect(neighbour, slot, level, rows);
+  }
+  raiseEntry(slot);
 }
 
 void Graph::raiseEntry(Slot slot) {
@@ -89,23 +147,24 @@ void Graph::raiseEntry(Slot slot) {
 }
 
 /** Walks to the nearest node of each layer above `toLevel`, and returns that of the last. */
-Slot Graph::descend(const Code& query, Slot from, uint32_t level, uint32_t toLevel) const {
-  Candidate nearest = candidate(query, from);
+Slot Graph::descend(Probe& query, Slot from, uint32_t level, uint32_t toLevel) const {
+  Candidate nearest = query.candidate(from);
   for (; level > toLevel; level--) {
     for (Slot start = noSlot; start != slotOf(nearest);) {
       start = slotOf(nearest);
       const Link* links = nodes.links(start, level);
       const uint32_t count = countOf(links);
-      for (uint32_t i = 0; i < count; i++) nearest = std::min(nearest, candidate(query, linkAt(links, i)));
+      for (uint32_t i = 0; i < count; i++) nearest = std::min(nearest, query.candidate(linkAt(links, i)));
     }
   }
   return slotOf(nearest);
 }
 
 /** The linked nodes that the walk has not seen, on their way into the cache. */
-void Graph::gather(const Link* links, Scratch& scratch) const {
+void Graph::gather(Slot from, uint32_t level, Scratch& scratch) const {
+  const Link* links = nodes.links(from, level);
   const uint32_t count = countOf(links);
-  scratch.unseen.resize(count);
+  scratch.unseen.resize(count + 1);
   // Whether a node was seen cannot be predicted, so nothing branches on it.
   size_t unseen = 0;
   for (uint32_t i = 0; i < count; i++) {
@@ -113,51 +172,63 @@ void Graph::gather(const Link* links, Scratch& scratch) const {
     scratch.unseen[unseen] = slot;
     unseen += scratch.visited.insert(slot);
   }
+  if (level == 0) {
+    const uint32_t bridge = nodes.bridge(from).load(std::memory_order_acquire);
+    if (bridge != 0 && scratch.visited.insert(bridge - 1)) scratch.unseen[unseen++] = bridge - 1;
+  }
   scratch.unseen.resize(unseen);
   for (const Slot slot : scratch.unseen) nodes.prefetch(slot);
 }
 
 /** SELECT-NEIGHBORS-HEURISTIC, algorithm 4; the dead are taken only where the living leave room. */
-std::vector<Slot> Graph::select(const std::vector<Candidate>& sorted, uint32_t max) const {
+std::vector<Slot> Graph::select(const std::vector<Candidate>& sorted, uint32_t max, const Rows& rows) const {
   std::vector<Slot> chosen;
   chosen.reserve(max);
-  selectAmong(sorted, max, true, chosen);
-  selectAmong(sorted, max, false, chosen);
+  selectAmong(sorted, max, true, rows, chosen);
+  selectAmong(sorted, max, false, rows, chosen);
   return chosen;
 }
 
-/** A candidate that is nearer to one already chosen than to the node is reached through that one. */
-void Graph::selectAmong(const std::vector<Candidate>& sorted, uint32_t max, bool alive,
+/**
+ * A candidate that is nearer to one already chosen than to the node is reached through that one. So is one in the same
+ * place as a chosen one, also where the node itself is in that place: else those of one place would fill the list.
+ */
+void Graph::selectAmong(const std::vector<Candidate>& sorted, uint32_t max, bool alive, const Rows& rows,
                         std::vector<Slot>& chosen) const {
+  const bool hasPlaces = options.metric != Metric::ip;
   for (const Candidate next : sorted) {
     const Slot slot = slotOf(next);
     if (chosen.size() >= max) return;
     if (nodes.node(slot).life.isAlive() != alive) continue;
-    const auto isNear = [&](Slot other) { return isNearer(makeCandidate(distance(slot, other), slot), next); };
+    Probe query = probe(slot, rows);
+    const auto isNear = [&](Slot other) {
+      const double distance = query.distance(other);
+      return isNearer(makeCandidate(distance, slot), next) || (hasPlaces && distance == 0);
+    };
     if (std::none_of(chosen.begin(), chosen.end(), isNear)) chosen.push_back(slot);
   }
 }
 
 /** Links one way. Where there is no room, the list is chosen anew. */
-void Graph::connect(Slot from, Slot to, uint32_t level) {
+void Graph::connect(Slot from, Slot to, uint32_t level, const Rows& rows) {
   const NodeLock lock(nodes.lock(from));
   Link* links = nodes.links(from, level);
   const uint32_t count = countOf(links);
   for (uint32_t i = 0; i < count; i++) {
     if (linkAt(links, i) == to) return;
   }
-  if (count == nodes.linksMax(level)) return replace(links, from, to, level);
+  if (count == nodes.linksMax(level)) return replace(links, from, to, level, rows);
   links[1 + count].store(to, std::memory_order_release);
   links[0].store(count + 1, std::memory_order_release);
 }
 
-void Graph::replace(Link* links, Slot from, Slot to, uint32_t level) {
-  const Code& code = nodes.node(from).code;
-  std::vector<Candidate> candidates = {candidate(code, to)};
+void Graph::replace(Link* links, Slot from, Slot to, uint32_t level, const Rows& rows) {
+  Probe query = probe(from, rows);
+  std::vector<Candidate> candidates = {query.candidate(to)};
   const uint32_t count = countOf(links);
-  for (uint32_t i = 0; i < count; i++) candidates.push_back(candidate(code, linkAt(links, i)));
+  for (uint32_t i = 0; i < count; i++) candidates.push_back(query.candidate(linkAt(links, i)));
   std::sort(candidates.begin(), candidates.end());
-  store(links, select(candidates, nodes.linksMax(level)));
+  store(links, select(candidates, nodes.linksMax(level), rows));
 }
 
 }  // namespace vstore

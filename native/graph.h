@@ -3,13 +3,15 @@
  * threads search and insert at once: readers take no lock, a writer takes that of the node whose links it changes.
  * A reader may see a list while it changes; every link that it finds leads to a whole node, and that suffices.
  *
- * A dead node stays as a way through. Slots are born and die on one thread only.
+ * A dead node stays as a way through. Slots are born and die on one thread only. Of equal vectors only the first has
+ * links (twins.h).
  */
 #pragma once
 #include <algorithm>
 #include <functional>
 
-#include "candidates.h"
+#include "probe.h"
+#include "twins.h"
 
 namespace vstore {
 
@@ -28,7 +30,7 @@ class Graph {
   explicit Graph(const GraphOptions& options);
 
   const GraphOptions options;
-  const CodeSpace space;
+  CodeSpace space;
   Nodes nodes;
 
   void setLive(Slot slot);
@@ -36,74 +38,116 @@ class Graph {
   /** A search that begins now sees what dies later. */
   uint64_t epoch() const { return epoch_; }
 
+  /** Learns the centre from some of the vectors that are alive, once, before the first is inserted. Any thread may call it. */
+  void learn(const Rows& rows);
   /** Links a slot that has memory and is not linked. Each slot is inserted once. @throws std::bad_alloc */
-  void insert(Slot slot, const float* row);
+  void insert(Slot slot, const Rows& rows);
 
   /**
-   * The nearest `ef` nodes that are accepted, in scratch.found, nearest first.
+   * Looks for the node of a slot, as a search for its vector would. Where no walk reaches it, a node that one reaches gets a
+   * link to it that is never dropped. Later insertions may drop other links, so it is worth doing again.
+   */
+  void mend(Slot slot, const Rows& rows);
+
+  /**
+   * The nearest `ef` nodes that are accepted, in scratch.found, nearest first. Twins are not among them: `forTwins` finds
+   * those of a node.
    *
    * @param visitsMax nodes looked at before it is given up; false then
    */
   template <class Accept>
-  bool search(const Code& query, size_t ef, size_t visitsMax, const Accept& accept, Scratch& scratch) const;
+  bool search(Probe& query, size_t ef, size_t visitsMax, const Accept& accept, Scratch& scratch) const;
+  /** Goes on with a search from what it found, with another measure. */
+  template <class Accept>
+  bool searchOn(Probe& query, size_t ef, size_t visitsMax, const Accept& accept, Scratch& scratch) const;
+  /** Calls visit(slot) for the twins of a node until it returns false. */
+  template <class Visit>
+  void forTwins(Slot slot, const Visit& visit) const;
 
   /** Linked nodes, and those of them that are alive. */
   uint32_t length() const { return length_.load(std::memory_order_relaxed); }
   uint32_t live() const { return live_.load(std::memory_order_relaxed); }
+  /** Nodes that no walk reached when they were looked for, and those of them that were linked anew. */
+  uint64_t missed() const { return missed_.load(std::memory_order_relaxed); }
+  uint64_t relinked() const { return relinked_.load(std::memory_order_relaxed); }
+  size_t bytes() { return nodes.bytes() + twins_.bytes(); }
 
   Slot entry() const { return entry_.load(std::memory_order_acquire); }
   /** Takes over nodes that a file filled, before the graph is shared. */
-  void adopt(Slot entry, uint32_t length);
+  void adopt(Slot entry, uint32_t length, std::vector<float> centre);
 
  private:
   static constexpr size_t everything = ~size_t{0};
 
+  /** What explore begins with is in scratch.unseen. */
   template <class Accept>
-  bool explore(const Code& query, Slot start, uint32_t level, size_t ef, size_t visitsMax, const Accept& accept,
-               Scratch& scratch) const;
-  Slot descend(const Code& query, Slot from, uint32_t level, uint32_t toLevel) const;
-  void gather(const Link* links, Scratch& scratch) const;
-  std::vector<Slot> select(const std::vector<Candidate>& sorted, uint32_t max) const;
-  void selectAmong(const std::vector<Candidate>& sorted, uint32_t max, bool alive, std::vector<Slot>& chosen) const;
-  void connect(Slot from, Slot to, uint32_t level);
-  void replace(Link* links, Slot from, Slot to, uint32_t level);
+  bool explore(Probe& query, uint32_t level, size_t ef, size_t visitsMax, const Accept& accept, Scratch& scratch) const;
+  Slot descend(Probe& query, Slot from, uint32_t level, uint32_t toLevel) const;
+  void gather(Slot slot, uint32_t level, Scratch& scratch) const;
+  bool giveBridge(Slot from, Slot to);
+  void link(Slot slot, Slot start, const Rows& rows);
+  void hang(Slot twin, Slot first);
+  std::vector<Slot> select(const std::vector<Candidate>& sorted, uint32_t max, const Rows& rows) const;
+  void selectAmong(const std::vector<Candidate>& sorted, uint32_t max, bool alive, const Rows& rows,
+                   std::vector<Slot>& chosen) const;
+  void connect(Slot from, Slot to, uint32_t level, const Rows& rows);
+  void replace(Link* links, Slot from, Slot to, uint32_t level, const Rows& rows);
   void raiseEntry(Slot slot);
-  float distance(Slot a, Slot b) const { return space.distance(nodes.node(a).code, nodes.node(b).code); }
-  Candidate candidate(const Code& query, Slot slot) const {
-    return makeCandidate(space.distance(query, nodes.node(slot).code), slot);
+  Probe probe(Slot slot, const Rows& rows) const {
+    return Probe(space, nodes, rows, rows.row(slot), nodes.node(slot).code);
   }
 
   /** Where every walk begins: a node of the highest layer. */
   std::atomic<Slot> entry_{noSlot};
   std::atomic<uint32_t> length_{0};
   std::atomic<uint32_t> live_{0};
+  std::atomic<uint64_t> missed_{0};
+  std::atomic<uint64_t> relinked_{0};
   uint64_t epoch_ = 1;
+  std::once_flag learning_;
+  Twins twins_{nodes};
 };
 
 template <class Accept>
-bool Graph::search(const Code& query, size_t ef, size_t visitsMax, const Accept& accept, Scratch& scratch) const {
+bool Graph::search(Probe& query, size_t ef, size_t visitsMax, const Accept& accept, Scratch& scratch) const {
   scratch.found.clear();
   const Slot start = entry();
   if (start == noSlot) return true;
-  const Slot near = descend(query, start, nodes.levelOf(start), 0);
-  return explore(query, near, 0, ef, visitsMax, accept, scratch);
+  scratch.unseen.assign(1, descend(query, start, nodes.levelOf(start), 0));
+  return explore(query, 0, ef, visitsMax, accept, scratch);
+}
+
+template <class Accept>
+bool Graph::searchOn(Probe& query, size_t ef, size_t visitsMax, const Accept& accept, Scratch& scratch) const {
+  scratch.unseen.clear();
+  for (const Candidate found : scratch.found) scratch.unseen.push_back(slotOf(found));
+  return explore(query, 0, ef, visitsMax, accept, scratch);
+}
+
+template <class Visit>
+void Graph::forTwins(Slot slot, const Visit& visit) const {
+  if (!nodes.node(slot).life.hasTwins()) return;
+  for (uint32_t next = nodes.twin(slot).load(std::memory_order_acquire); next != 0;) {
+    const Slot twin = next - 1;
+    if (!visit(twin)) return;
+    next = nodes.twin(twin).load(std::memory_order_acquire);
+  }
 }
 
 /** SEARCH-LAYER, algorithm 2 of the paper. */
 template <class Accept>
-bool Graph::explore(const Code& query, Slot start, uint32_t level, size_t ef, size_t visitsMax,
-                    const Accept& accept, Scratch& scratch) const {
+bool Graph::explore(Probe& query, uint32_t level, size_t ef, size_t visitsMax, const Accept& accept,
+                    Scratch& scratch) const {
   auto& [visited, frontier, found, unseen] = scratch;
   const auto nearestFirst = std::greater<Candidate>();
   size_t visits = 0;
   frontier.clear();
   found.clear();
   visited.start(nodes.capacity());
-  visited.insert(start);
-  unseen.assign(1, start);
+  for (const Slot start : unseen) visited.insert(start);
   for (;;) {
     for (const Slot slot : unseen) {
-      const Candidate reached = candidate(query, slot);
+      const Candidate reached = query.candidate(slot);
       if (found.size() >= ef && reached > found.front()) continue;
       // It may be the next to go on from.
       nodes.prefetchLinks(slot, level);
@@ -123,7 +167,7 @@ bool Graph::explore(const Code& query, Slot start, uint32_t level, size_t ef, si
     const Slot next = slotOf(frontier.front());
     std::pop_heap(frontier.begin(), frontier.end(), nearestFirst);
     frontier.pop_back();
-    gather(nodes.links(next, level), scratch);
+    gather(next, level, scratch);
   }
   std::sort_heap(found.begin(), found.end());
   return true;

@@ -16,7 +16,7 @@ namespace {
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files are little-endian");
 
 constexpr char magic[8] = {'V', 'S', 'T', 'O', 'R', 'G', 'R', 'A'};
-constexpr uint32_t formatVersion = 1;
+constexpr uint32_t formatVersion = 2;
 constexpr size_t blockBytes = 4 << 20;
 
 struct Header {
@@ -30,9 +30,14 @@ struct Header {
   Slot slots;
   Slot entry;
   uint32_t length;
+  /** Components of the centre that follows: all or none. */
+  uint32_t centre;
   uint32_t checksum;
 };
-static_assert(sizeof(Header) == 48, "no padding");
+static_assert(sizeof(Header) == 52, "no padding");
+
+/** What a slot is in a file. */
+enum class Kind : uint8_t { none = 0, node = 1, twin = 2 };
 
 uint32_t checksumOf(const Header& header) {
   return crc32(reinterpret_cast<const std::byte*>(&header), offsetof(Header, checksum));
@@ -124,7 +129,7 @@ void fill(const Graph& graph, const Block& block, std::byte* bytes) {
     const Node& node = graph.nodes.node(slot);
     if (!node.life.isLinked()) continue;
     const size_t i = slot - block.from;
-    bytes[i] = std::byte{1};
+    bytes[i] = static_cast<std::byte>(node.life.isTwin() ? Kind::twin : Kind::node);
     std::memcpy(bytes + block.codes + i * graph.space.bytes(), &node.code, graph.space.bytes());
     forLists(graph, block, slot, upper, [&](const Link* links, size_t n, size_t at) {
       for (size_t word = 0; word < n / sizeof(Link); word++) {
@@ -135,14 +140,15 @@ void fill(const Graph& graph, const Block& block, std::byte* bytes) {
   }
 }
 
-void adopt(Graph& graph, const Block& block, const std::byte* bytes, std::vector<bool>& linked) {
+void adopt(Graph& graph, const Block& block, const std::byte* bytes, std::vector<Kind>& kinds) {
   size_t upper = block.upper;
   for (Slot slot = block.from; slot < block.to; upper += graph.nodes.upperBytes(slot++)) {
     const size_t i = slot - block.from;
-    if (bytes[i] == std::byte{0}) continue;
-    linked[slot] = true;
+    kinds[slot] = static_cast<Kind>(bytes[i]);
+    if (kinds[slot] == Kind::none) continue;
     Node& node = graph.nodes.node(slot);
     node.life.setLinked();
+    if (kinds[slot] == Kind::twin) node.life.setTwin();
     graph.nodes.createUpper(slot);
     std::memcpy(&node.code, bytes + block.codes + i * graph.space.bytes(), graph.space.bytes());
     forLists(graph, block, slot, upper, [&](Link* links, size_t n, size_t at) {
@@ -155,22 +161,38 @@ void adopt(Graph& graph, const Block& block, const std::byte* bytes, std::vector
   }
 }
 
+bool isNode(Slot slot, const std::vector<Kind>& kinds) { return slot < kinds.size() && kinds[slot] == Kind::node; }
+
 /** Whether a list is one that this graph may follow. */
-bool isSound(const Graph& graph, Slot slot, uint32_t level, const std::vector<bool>& linked) {
+bool isSound(const Graph& graph, Slot slot, uint32_t level, const std::vector<Kind>& kinds) {
   const Link* links = graph.nodes.links(slot, level);
   const uint32_t count = links[0].load(std::memory_order_relaxed);
-  if (count > graph.nodes.linksMax(level)) return false;
+  const uint32_t bridge = level == 0 ? graph.nodes.bridge(slot).load(std::memory_order_relaxed) : 0;
+  if (bridge != 0 && !isNode(bridge - 1, kinds)) return false;
+  if (count > graph.nodes.linksMax(level) || (count > 0 && kinds[slot] == Kind::twin)) return false;
   for (uint32_t i = 1; i <= count; i++) {
     const Slot to = links[i].load(std::memory_order_relaxed);
-    if (to >= linked.size() || !linked[to] || (level > 0 && graph.nodes.levelOf(to) < level)) return false;
+    if (!isNode(to, kinds) || (level > 0 && graph.nodes.levelOf(to) < level)) return false;
   }
   return true;
 }
 
-Header headerOf(const GraphOptions& options, Slot slots, Slot entry, uint32_t length) {
+/** How many twins are behind a node, which then knows that it has some. */
+uint32_t adoptTwins(File& file, Graph& graph, Slot slot, const std::vector<Kind>& kinds, uint32_t twinsMax) {
+  uint32_t count = 0;
+  for (uint32_t next = graph.nodes.twin(slot).load(); next != 0; count++) {
+    const Slot twin = next - 1;
+    if (twin >= kinds.size() || kinds[twin] != Kind::twin || count == twinsMax) file.damaged("the twins of a node are wrong");
+    next = graph.nodes.twin(twin).load();
+  }
+  if (count > 0) graph.nodes.node(slot).life.setHasTwins();
+  return count;
+}
+
+Header headerOf(const GraphOptions& options, Slot slots, Slot entry, uint32_t length, uint32_t centre) {
   Header header{{},        formatVersion,          options.dimensions, options.metric, options.quantization,
                 options.M, options.efConstruction, slots,              entry,          length,
-                0};
+                centre,    0};
   std::memcpy(header.magic, magic, sizeof magic);
   header.checksum = checksumOf(header);
   return header;
@@ -184,39 +206,60 @@ Header readHeader(File& file, const GraphOptions& options) {
   if (header.version != formatVersion) file.damaged("format version " + std::to_string(header.version));
   if (bytes < sizeof header) file.damaged("the header is cut off");
   if (header.checksum != checksumOf(header)) file.damaged("the header does not match its checksum");
-  const Header expected = headerOf(options, header.slots, header.entry, header.length);
+  const Header expected = headerOf(options, header.slots, header.entry, header.length, header.centre);
   if (std::memcmp(&header, &expected, sizeof header) != 0) file.damaged("a graph of other options");
+  if (header.centre != 0 && header.centre != options.dimensions) file.damaged("the header is wrong");
   return header;
 }
 
-void readBlocks(File& file, Graph& graph, Slot slots, std::vector<bool>& linked) {
+/** Reads bytes that are followed by their checksum. */
+void readChecked(File& file, void* bytes, size_t n, const char* what) {
+  uint32_t checksum;
+  if (file.read(bytes, n) < n || file.read(&checksum, sizeof checksum) < sizeof checksum) {
+    file.damaged("the file is cut off");
+  }
+  if (checksum != crc32(static_cast<const std::byte*>(bytes), n)) {
+    file.damaged(std::string(what) + " does not match its checksum");
+  }
+}
+
+void writeChecked(File& file, const void* bytes, size_t n) {
+  const uint32_t checksum = crc32(static_cast<const std::byte*>(bytes), n);
+  file.write(bytes, n);
+  file.write(&checksum, sizeof checksum);
+}
+
+void readBlocks(File& file, Graph& graph, Slot slots, std::vector<Kind>& kinds) {
   std::vector<std::byte> bytes;
   forBlocks(graph, slots, [&](const Block& block) {
-    uint32_t checksum;
-    bytes.resize(block.end + sizeof checksum);
-    if (file.read(bytes.data(), bytes.size()) < bytes.size()) file.damaged("the file is cut off");
-    std::memcpy(&checksum, bytes.data() + block.end, sizeof checksum);
-    if (checksum != crc32(bytes.data(), block.end)) file.damaged("a block does not match its checksum");
-    linked.resize(block.to, false);
+    bytes.resize(block.end);
+    readChecked(file, bytes.data(), block.end, "a block");
+    kinds.resize(block.to, Kind::none);
     graph.nodes.reserve(block.to - 1);
-    adopt(graph, block, bytes.data(), linked);
+    adopt(graph, block, bytes.data(), kinds);
   });
   std::byte beyond;
   if (file.read(&beyond, 1) != 0) file.damaged("the file goes on after its end");
 }
 
-void checkLinks(File& file, const Graph& graph, const Header& header, const std::vector<bool>& linked) {
-  uint32_t length = 0;
+void checkLinks(File& file, Graph& graph, const Header& header, const std::vector<Kind>& kinds) {
+  uint32_t length = 0, twins = 0, twinsBehind = 0;
   for (Slot slot = 0; slot < header.slots; slot++) {
-    if (!linked[slot]) continue;
+    if (kinds[slot] == Kind::none) continue;
+    if (kinds[slot] > Kind::twin) file.damaged("the kind of a node is wrong");
     length++;
+    twins += kinds[slot] == Kind::twin;
     for (uint32_t level = 0; level <= graph.nodes.levelOf(slot); level++) {
-      if (!isSound(graph, slot, level, linked)) file.damaged("the links of a node are wrong");
+      if (!isSound(graph, slot, level, kinds)) file.damaged("the links of a node are wrong");
     }
   }
-  const bool hasEntry = header.entry < header.slots && linked[header.entry];
-  const bool entryIsSound = length == 0 ? header.entry == noSlot : hasEntry;
-  if (length != header.length || !entryIsSound) file.damaged("the header does not fit the nodes");
+  for (Slot slot = 0; slot < header.slots; slot++) {
+    if (kinds[slot] == Kind::node) twinsBehind += adoptTwins(file, graph, slot, kinds, twins - twinsBehind);
+  }
+  const bool entryIsSound = length == 0 ? header.entry == noSlot : isNode(header.entry, kinds);
+  if (length != header.length || twins != twinsBehind || !entryIsSound) {
+    file.damaged("the header does not fit the nodes");
+  }
 }
 
 }  // namespace
@@ -224,15 +267,16 @@ void checkLinks(File& file, const Graph& graph, const Header& header, const std:
 void saveGraph(const Graph& graph, const std::string& path) {
   File file(path, O_WRONLY | O_CREAT | O_TRUNC);
   const Slot slots = graph.nodes.slots();
-  const Header header = headerOf(graph.options, slots, graph.entry(), graph.length());
+  const std::vector<float>& centre = graph.space.centre();
+  const auto centreLength = static_cast<uint32_t>(centre.size());
+  const Header header = headerOf(graph.options, slots, graph.entry(), graph.length(), centreLength);
   file.write(&header, sizeof header);
+  writeChecked(file, centre.data(), centre.size() * sizeof(float));
   std::vector<std::byte> bytes;
   forBlocks(graph, slots, [&](const Block& block) {
-    bytes.resize(block.end + sizeof(uint32_t));
+    bytes.resize(block.end);
     fill(graph, block, bytes.data());
-    const uint32_t checksum = crc32(bytes.data(), block.end);
-    std::memcpy(bytes.data() + block.end, &checksum, sizeof checksum);
-    file.write(bytes.data(), bytes.size());
+    writeChecked(file, bytes.data(), block.end);
   });
   file.close();
 }
@@ -241,10 +285,12 @@ std::unique_ptr<Graph> loadGraph(const std::string& path, const GraphOptions& op
   File file(path, O_RDONLY);
   const Header header = readHeader(file, options);
   auto graph = std::make_unique<Graph>(options);
-  std::vector<bool> linked;
-  readBlocks(file, *graph, header.slots, linked);
-  checkLinks(file, *graph, header, linked);
-  graph->adopt(header.entry, header.length);
+  std::vector<float> centre(header.centre);
+  readChecked(file, centre.data(), centre.size() * sizeof(float), "the centre");
+  std::vector<Kind> kinds;
+  readBlocks(file, *graph, header.slots, kinds);
+  checkLinks(file, *graph, header, kinds);
+  graph->adopt(header.entry, header.length, std::move(centre));
   return graph;
 }
 

@@ -1,11 +1,12 @@
 /**
  * A graph in a file. Little-endian:
  *
- *   header   magic, format version, options, slots, entry, length, CRC-32 of all that
+ *   header   magic, format version, options, slots, entry, length, length of the centre, CRC-32 of all that
+ *   centre   float32 components, none where it is the origin; their CRC-32
  *   blocks   of consecutive slots, about 4 MiB each; each ends with the CRC-32 of the rest of it
- *     linked   one byte per slot: 1 when its node is in the graph, else all that follows of it is zero
+ *     kinds    one byte per slot: 1 a node with links, 2 a twin of one (twins.h), 0 when all that follows of it is zero
  *     codes    per slot: the head of the code, its components
- *     links    per slot: their number on layer 0, and 2 M of them
+ *     links    per slot: their number on layer 0, 2 M of them; the next twin + 1, or 0; the bridge + 1, or 0
  *     upper    per slot, for each layer that a hash of the slot gives it: their number, and M of them
  *
  * Who is alive is not in it: the collection knows. It is read in bulk, verified, and every link is checked.

@@ -32,7 +32,6 @@ struct Kernels {
   float (*dotHalf)(const Half* a, const Half* b, size_t n);
   float (*dotFloat)(const float* a, const float* b, size_t n);
   /** Σ (a - b)² */
-  float (*squareHalf)(const Half* a, const Half* b, size_t n);
   float (*squareFloat)(const float* a, const float* b, size_t n);
   /** What `products` gives, about: with the rounding of float32 sums. */
   Products (*productsFloat)(const float* query, const float* row, size_t n);

@@ -36,8 +36,7 @@ float dotWhole(const T* a, const T* b, size_t end) {
   return vaddvq_f32(vaddq_f32(even, odd));
 }
 
-template <class T>
-float squareWhole(const T* a, const T* b, size_t end) {
+float squareWhole(const float* a, const float* b, size_t end) {
   float32x4_t even = vdupq_n_f32(0), odd = even;
   for (size_t i = 0; i < end; i += 8) {
     const float32x4_t x = vsubq_f32(load(a + i), load(b + i));
@@ -56,11 +55,6 @@ float dotHalf(const Half* a, const Half* b, size_t n) {
 float dotFloat(const float* a, const float* b, size_t n) {
   const size_t end = whole(n, 8);
   return dotWhole(a, b, end) + plainKernels.dotFloat(a + end, b + end, n - end);
-}
-
-float squareHalf(const Half* a, const Half* b, size_t n) {
-  const size_t end = whole(n, 8);
-  return squareWhole(a, b, end) + plainKernels.squareHalf(a + end, b + end, n - end);
 }
 
 float squareFloat(const float* a, const float* b, size_t n) {
@@ -106,7 +100,7 @@ double squareExact(const double* query, const float* row, size_t n) {
 
 const Kernels neonKernels = {
     "neon",     [] { return true; }, dotInt8,  dotHalf,     dotFloat,
-    squareHalf, squareFloat,         productsFloat, products, squareExact,
+    squareFloat, productsFloat, products, squareExact,
 };
 
 }  // namespace vstore

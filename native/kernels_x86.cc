@@ -64,8 +64,7 @@ AVX2 __m256 dotWhole(const T* a, const T* b, size_t end) {
   return _mm256_add_ps(even, odd);
 }
 
-template <class T>
-AVX2 __m256 squareWhole(const T* a, const T* b, size_t end) {
+AVX2 __m256 squareWhole(const float* a, const float* b, size_t end) {
   __m256 sums = _mm256_setzero_ps();
   for (size_t i = 0; i < end; i += 8) {
     const __m256 difference = _mm256_sub_ps(load(a + i), load(b + i));
@@ -82,11 +81,6 @@ AVX2 float dotHalf(const Half* a, const Half* b, size_t n) {
 AVX2 float dotFloat(const float* a, const float* b, size_t n) {
   const size_t end = whole(n, 8);
   return sum(dotWhole(a, b, end)) + plainKernels.dotFloat(a + end, b + end, n - end);
-}
-
-AVX2 float squareHalf(const Half* a, const Half* b, size_t n) {
-  const size_t end = whole(n, 8);
-  return sum(squareWhole(a, b, end)) + plainKernels.squareHalf(a + end, b + end, n - end);
 }
 
 AVX2 float squareFloat(const float* a, const float* b, size_t n) {
@@ -173,8 +167,7 @@ AVX512 float dot(const T* a, const T* b, size_t n) {
   return _mm512_reduce_add_ps(_mm512_add_ps(even, odd));
 }
 
-template <class T>
-AVX512 float square(const T* a, const T* b, size_t n) {
+AVX512 float square(const float* a, const float* b, size_t n) {
   __m512 even = _mm512_setzero_ps(), odd = even;
   for (size_t i = 0; i < n; i += 32) {
     const __mmask16 first = lanes(n, i, 16), second = lanes(n, i + 16, 16);
@@ -229,11 +222,11 @@ bool supported() {
 
 const Kernels avx2Kernels = {
     "avx2",           avx2::supported,   avx2::dotInt8,  avx2::dotHalf,     avx2::dotFloat,
-    avx2::squareHalf, avx2::squareFloat, avx2::productsFloat, avx2::products, avx2::squareExact,
+    avx2::squareFloat, avx2::productsFloat, avx2::products, avx2::squareExact,
 };
 const Kernels avx512Kernels = {
     "avx512",             avx512::supported,     avx512::dotInt8,  avx512::dot<Half>,   avx512::dot<float>,
-    avx512::square<Half>, avx512::square<float>, avx512::productsFloat, avx512::products, avx512::squareExact,
+    avx512::square,       avx512::productsFloat, avx512::products, avx512::squareExact,
 };
 
 }  // namespace vstore

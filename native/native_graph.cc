@@ -174,6 +174,8 @@ Napi::Function NativeGraph::define(Napi::Env env) {
                          InstanceMethod<&NativeGraph::save>("save"),
                          InstanceMethod<&NativeGraph::load>("load"),
                          InstanceMethod<&NativeGraph::close>("close"),
+                         InstanceMethod<&NativeGraph::mend>("mend"),
+                         InstanceMethod<&NativeGraph::health>("health"),
                          InstanceMethod<&NativeGraph::length>("length"),
                          InstanceMethod<&NativeGraph::live>("live"),
                          InstanceMethod<&NativeGraph::bytes>("bytes"),
@@ -202,23 +204,51 @@ void NativeGraph::setLive(const Napi::CallbackInfo& info) { graph_->setLive(uint
 
 void NativeGraph::kill(const Napi::CallbackInfo& info) { graph_->kill(uint32At(info, 0)); }
 
+/** Links slots, then looks whether they are found. */
 Napi::Value NativeGraph::add(const Napi::CallbackInfo& info) {
   const Slot from = uint32At(info, 0);
   const size_t count = uint32At(info, 1) - from;
   auto* work = new Addition(info.Env(), *this);
   const auto link = [graph = graph_, rows = rows_, from](size_t i) {
+    graph->learn(*rows);
     const auto slot = static_cast<Slot>(from + i);
     if (slot >= graph->nodes.slots()) return;
     const Life& life = graph->nodes.node(slot).life;
-    if (life.isAlive() && !life.isLinked()) graph->insert(slot, rows->row(slot));
+    if (life.isAlive() && !life.isLinked()) graph->insert(slot, *rows);
   };
-  const auto done = [work, environment = environment_.get(), stopped = stopped_](std::exception_ptr failure) {
+  const auto done = finisherOf(work);
+  const auto mend = mender(from, count, done);
+  const auto linked = [mend, done](std::exception_ptr failure) {
+    if (failure) return done(failure);
+    Pool::ofProcess().run(mend);
+  };
+  const Napi::Promise promise = environment_->begin(work);
+  Pool::ofProcess().run({Pool::Kind::build, count, link, linked, *stopped_});
+  return promise;
+}
+
+Napi::Value NativeGraph::mend(const Napi::CallbackInfo& info) {
+  const Slot from = uint32At(info, 0);
+  const size_t count = uint32At(info, 1) - from;
+  auto* work = new Addition(info.Env(), *this);
+  const Napi::Promise promise = environment_->begin(work);
+  Pool::ofProcess().run(mender(from, count, finisherOf(work)));
+  return promise;
+}
+
+Pool::Work NativeGraph::mender(Slot from, size_t count, std::function<void(std::exception_ptr)> done) const {
+  const auto mend = [graph = graph_, rows = rows_, from](size_t i) {
+    const auto slot = static_cast<Slot>(from + i);
+    if (slot < graph->nodes.slots()) graph->mend(slot, *rows);
+  };
+  return {Pool::Kind::build, count, mend, std::move(done), *stopped_};
+}
+
+std::function<void(std::exception_ptr)> NativeGraph::finisherOf(Pending* work) const {
+  return [work, environment = environment_.get(), stopped = stopped_](std::exception_ptr failure) {
     work->failure = failure;
     environment->finished(work);
   };
-  const Napi::Promise promise = environment_->begin(work);
-  Pool::ofProcess().run({Pool::Kind::build, count, link, done, *stopped_});
-  return promise;
 }
 
 Napi::Value NativeGraph::search(const Napi::CallbackInfo& info) {
@@ -229,10 +259,7 @@ Napi::Value NativeGraph::search(const Napi::CallbackInfo& info) {
   const size_t count = queries.ElementLength() / graph_->options.dimensions;
   const auto search = std::make_shared<Search>(graph_, rows_, std::move(options), queries.Data(), count);
   auto* work = new Searching(info.Env(), *this, search, k);
-  const auto done = [work, environment = environment_.get(), stopped = stopped_](std::exception_ptr failure) {
-    work->failure = failure;
-    environment->finished(work);
-  };
+  const auto done = finisherOf(work);
   const Napi::Promise promise = environment_->begin(work);
   const bool together = given.boolean("together");
   const auto wanted = [together, environment = environment_.get(), settled = environment_->settled()] {
@@ -263,7 +290,16 @@ Napi::Value NativeGraph::live(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value NativeGraph::bytes(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(graph_->nodes.bytes()));
+  return Napi::Number::New(info.Env(), static_cast<double>(graph_->bytes()));
+}
+
+/** What was found out about the graph since it was made or loaded. */
+Napi::Value NativeGraph::health(const Napi::CallbackInfo& info) {
+  auto health = Napi::Object::New(info.Env());
+  health["missed"] = Napi::Number::New(info.Env(), static_cast<double>(graph_->missed()));
+  health["relinked"] = Napi::Number::New(info.Env(), static_cast<double>(graph_->relinked()));
+  health["centred"] = Napi::Boolean::New(info.Env(), graph_->space.isCentred());
+  return health;
 }
 
 /** Work under way is cut short, and gives back the memory when it has ended. */

@@ -25,6 +25,8 @@ class NativeGraph : public Napi::ObjectWrap<NativeGraph> {
   void setLive(const Napi::CallbackInfo& info);
   void kill(const Napi::CallbackInfo& info);
   Napi::Value add(const Napi::CallbackInfo& info);
+  Napi::Value mend(const Napi::CallbackInfo& info);
+  Napi::Value health(const Napi::CallbackInfo& info);
   Napi::Value search(const Napi::CallbackInfo& info);
   Napi::Value save(const Napi::CallbackInfo& info);
   Napi::Value load(const Napi::CallbackInfo& info);
@@ -33,6 +35,10 @@ class NativeGraph : public Napi::ObjectWrap<NativeGraph> {
   Napi::Value bytes(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
   void release();
+  /** The work of looking whether the slots of [from, from + count) are found. */
+  Pool::Work mender(Slot from, size_t count, std::function<void(std::exception_ptr)> done) const;
+  /** Settles the promise of some work. */
+  std::function<void(std::exception_ptr)> finisherOf(Pending* work) const;
 
   const std::shared_ptr<Environment> environment_;
   /** Set when the graph is closed or its environment ends. Threads may look at it when this is gone. */

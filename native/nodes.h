@@ -39,29 +39,36 @@ class Pages {
 };
 
 /**
- * The life of a slot in one word: the epoch in which it died, or `alive`, or `unborn`; and, lowest bit, whether its
- * node is linked into the graph. A search sees what dies after the epoch in which the search began.
+ * The life of a slot in one word: the epoch in which it died, or `alive`, or `unborn`; and, in the lowest bits, whether
+ * its node is linked into the graph, as a twin of another node, and whether it has twins itself. A search sees what dies
+ * after the epoch in which the search began.
  */
 class Life {
  public:
-  bool seenAt(uint64_t epoch) const { return word_.load(std::memory_order_relaxed) >> 1 > epoch; }
-  bool isAlive() const { return word_.load(std::memory_order_relaxed) >> 1 == alive; }
-  bool isLinked() const { return word_.load(std::memory_order_relaxed) & linked; }
+  bool seenAt(uint64_t epoch) const { return word_.load(std::memory_order_relaxed) >> bits > epoch; }
+  bool isAlive() const { return word_.load(std::memory_order_relaxed) >> bits == alive; }
+  bool isLinked() const { return has(linked); }
+  bool isTwin() const { return has(twin); }
+  bool hasTwins() const { return has(twins); }
   /** Sets when it dies; tells whether it was linked by then. Only one thread does that. */
   bool setDeath(uint64_t epoch) {
     uint64_t word = word_.load(std::memory_order_relaxed);
-    while (!word_.compare_exchange_weak(word, epoch << 1 | (word & linked))) {
+    while (!word_.compare_exchange_weak(word, epoch << bits | (word & flags))) {
     }
     return word & linked;
   }
   /** Tells whether it was alive by then. */
-  bool setLinked() { return word_.fetch_or(linked) >> 1 == alive; }
+  bool setLinked() { return word_.fetch_or(linked) >> bits == alive; }
+  void setTwin() { word_.fetch_or(twin); }
+  void setHasTwins() { word_.fetch_or(twins); }
 
   static constexpr uint64_t unborn = 0;
-  static constexpr uint64_t alive = ~0ull >> 1;
+  static constexpr unsigned bits = 3;
+  static constexpr uint64_t alive = ~0ull >> bits;
 
  private:
-  static constexpr uint64_t linked = 1;
+  static constexpr uint64_t linked = 1, twin = 2, twins = 4, flags = linked | twin | twins;
+  bool has(uint64_t flag) const { return word_.load(std::memory_order_relaxed) & flag; }
   std::atomic<uint64_t> word_;
 };
 
@@ -91,6 +98,10 @@ class Nodes {
   /** Layer 0 is in the chunk, the others where `createUpper` put them. */
   Link* links(Slot slot, uint32_t level) const;
   uint32_t linksMax(uint32_t level) const { return level == 0 ? 2 * M_ : M_; }
+  /** A link of layer 0 that is never dropped, to a node that walks would miss without it. 0: none; else slot + 1. */
+  Link& bridge(Slot slot) const { return links(slot, 0)[2 + linksMax(0)]; }
+  /** The next of the nodes that are equal to this one: a list that begins at the one that has links. 0: none; else slot + 1. */
+  Link& twin(Slot slot) const { return links(slot, 0)[1 + linksMax(0)]; }
   /** The highest layer of a node: geometric in 1/M, drawn from a hash of the slot, so that it need not be kept. */
   uint32_t levelOf(Slot slot) const;
   /** Memory for a node's links above layer 0, before it is linked. */
@@ -99,7 +110,7 @@ class Nodes {
 
   /** Bytes of a node in its chunk, by array: what a saved chunk consists of. */
   size_t nodeStride() const { return nodeStride_; }
-  size_t linksBytes() const { return (1 + linksMax(0)) * sizeof(Link); }
+  size_t linksBytes() const { return linkWords() * sizeof(Link); }
   size_t upperBytes(Slot slot) const { return levelOf(slot) * (1 + M_) * sizeof(Link); }
 
   static constexpr uint32_t chunkBits = 14;
@@ -118,6 +129,8 @@ class Nodes {
   };
   static constexpr size_t chunksMax = (1ull << 32) / chunkSlots;
 
+  /** Of layer 0: how many links, the links, the twin, the bridge. */
+  size_t linkWords() const { return 3 + linksMax(0); }
   Chunk& chunkOf(Slot slot) const { return *chunks_[slot >> chunkBits].load(std::memory_order_acquire); }
 
   const uint32_t M_;
@@ -141,12 +154,12 @@ inline void prefetchLines(const void* begin, size_t bytes) {
 inline void Nodes::prefetch(Slot slot) const { prefetchLines(&node(slot), nodeStride_); }
 
 inline void Nodes::prefetchLinks(Slot slot, uint32_t level) const {
-  prefetchLines(links(slot, level), (1 + linksMax(level)) * sizeof(Link));
+  prefetchLines(links(slot, level), level == 0 ? linksBytes() : (1 + linksMax(level)) * sizeof(Link));
 }
 
 inline Link* Nodes::links(Slot slot, uint32_t level) const {
   const Chunk& chunk = chunkOf(slot);
-  if (level == 0) return chunk.links + (slot % chunkSlots) * (1 + 2 * M_);
+  if (level == 0) return chunk.links + (slot % chunkSlots) * linkWords();
   return chunk.upper[slot % chunkSlots] + (level - 1) * (1 + M_);
 }
 

@@ -1,6 +1,8 @@
 /** How a batch of searches is worked off: walks through the graph, then scans of blocks of rows, then the order. */
 #include "search.h"
 
+#include "rescoring.h"
+
 namespace vstore {
 namespace {
 
@@ -12,8 +14,6 @@ constexpr size_t aheadBytes = 8 << 10;
 constexpr size_t aloneBytes = 1 << 20;
 /** What a walk may look at to be done on the thread that asks, some 0.3 ms. */
 constexpr size_t soonBytes = 2 << 20;
-/** Candidates of the graph whose exact distance is looked up, per result wanted. */
-constexpr size_t rescoredPerResult = 4;
 /** Nodes that a walk looks at per candidate that it keeps, about, and what a scanned row costs in such looks. */
 constexpr size_t visitsPerCandidate = 16;
 constexpr size_t visitsPerRow = 2;
@@ -25,17 +25,6 @@ size_t countBits(const std::vector<uint8_t>& bitmap) {
 }
 
 }  // namespace
-
-void Nearest::offer(const Neighbour& neighbour) {
-  if (!(neighbour.distance <= within_) || (heap_.size() == k_ && !(neighbour < heap_.front()))) return;
-  if (heap_.size() == k_) {
-    std::pop_heap(heap_.begin(), heap_.end());
-    heap_.back() = neighbour;
-  } else {
-    heap_.push_back(neighbour);
-  }
-  std::push_heap(heap_.begin(), heap_.end());
-}
 
 Search::Query::Query(const float* from, const GraphOptions& graph, const SearchOptions& options)
     : vector(from, from + graph.dimensions),
@@ -106,25 +95,43 @@ bool Search::isScanCheaper() const {
 }
 
 void Search::walk(Query& query) const {
-  query.scansAll = options_.allowed && isScanCheaper();
+  // Whoever sees an entry sees the centre too, which was learnt before.
+  query.scansAll = graph_->entry() == noSlot || (options_.allowed && isScanCheaper());
   if (query.scansAll) return;
   std::vector<std::byte> memory(graph_->space.bytes());
   Code& code = *reinterpret_cast<Code*>(memory.data());
   graph_->space.encode(query.vector.data(), code);
+  Probe probe(graph_->space, graph_->nodes, *rows_, query.vector.data(), code);
+  const size_t ef = std::max(options_.ef, options_.k);
   Scratch& scratch = Scratch::ofThread();
-  const auto accept = [this](Slot slot) { return slot < options_.watermark && sees(slot); };
-  const bool ended = graph_->search(code, std::max(options_.ef, options_.k), visible_, accept, scratch);
-  query.scansAll = !ended || scratch.found.size() < options_.k;
-  if (!query.scansAll) rescore(query, scratch.found);
+  // A dead node may have twins that live.
+  const auto accept = [this](Slot slot) {
+    return (slot < options_.watermark && sees(slot)) || graph_->nodes.node(slot).life.hasTwins();
+  };
+  bool ended = graph_->search(probe, ef, visible_, accept, scratch);
+  if (ended && isTooCoarse(probe, scratch.found, ef)) {
+    probe.measureExactly();
+    ended = graph_->searchOn(probe, ef, visible_, accept, scratch);
+  }
+  const auto found = withTwins(scratch.found);
+  query.scansAll = !ended || found.size() < options_.k;
+  if (!query.scansAll) rescore(probe, found, query.nearest);
 }
 
-void Search::rescore(Query& query, const std::vector<Candidate>& found) const {
-  const size_t count = std::min(found.size(), rescoredPerResult * options_.k);
-  for (size_t i = 0; i < count; i++) __builtin_prefetch(rows_->row(slotOf(found[i])));
-  for (size_t i = 0; i < count; i++) {
-    const Slot slot = slotOf(found[i]);
-    query.nearest.offer({query.distance(rows_->row(slot)), slot});
+/** The nodes that were found and may be seen, each followed by its twins, as many as a walk keeps. */
+std::vector<Candidate> Search::withTwins(const std::vector<Candidate>& found) const {
+  const size_t max = std::max(options_.ef, options_.k);
+  const auto isWanted = [this](Slot slot) { return slot < options_.watermark && sees(slot); };
+  std::vector<Candidate> all;
+  all.reserve(max);
+  for (const Candidate candidate : found) {
+    if (all.size() < max && isWanted(slotOf(candidate))) all.push_back(candidate);
+    graph_->forTwins(slotOf(candidate), [&](Slot twin) {
+      if (all.size() < max && isWanted(twin)) all.push_back(withSlot(candidate, twin));
+      return all.size() < max;
+    });
   }
+  return all;
 }
 
 void Search::startScan(Pool& pool, const std::atomic<bool>& stopped, Done done) {

@@ -7,10 +7,9 @@
 #include <mutex>
 #include <optional>
 
-#include "distance.h"
 #include "graph.h"
+#include "nearest.h"
 #include "pool.h"
-#include "rows.h"
 
 namespace vstore {
 
@@ -27,32 +26,6 @@ struct SearchOptions {
   Slot watermark;
   /** One bit for each slot that may be found; those beyond its end may not. All may without it. */
   std::optional<std::vector<uint8_t>> allowed;
-};
-
-struct Neighbour {
-  double distance;
-  Slot slot;
-  bool operator<(const Neighbour& other) const {
-    return distance != other.distance ? distance < other.distance : slot < other.slot;
-  }
-};
-
-/** The k nearest of all that it is offered, within a distance. */
-class Nearest {
- public:
-  Nearest(size_t k, double within) : k_(k), within_(within) {}
-  void offer(const Neighbour& neighbour);
-  /** What is farther is not taken. */
-  double limit() const { return heap_.size() < k_ ? within_ : heap_.front().distance; }
-  void sort() { std::sort_heap(heap_.begin(), heap_.end()); }
-  void clear() { heap_.clear(); }
-  const std::vector<Neighbour>& neighbours() const { return heap_; }
-
- private:
-  const size_t k_;
-  const double within_;
-  /** The farthest on top. */
-  std::vector<Neighbour> heap_;
 };
 
 class Search : public std::enable_shared_from_this<Search> {
@@ -87,7 +60,7 @@ class Search : public std::enable_shared_from_this<Search> {
   bool isScanCheaper() const;
   bool isSoonDone() const;
   void walk(Query& query) const;
-  void rescore(Query& query, const std::vector<Candidate>& found) const;
+  std::vector<Candidate> withTwins(const std::vector<Candidate>& found) const;
   void scan(Query& query, Slot from, Slot to) const;
   void scanBlock(size_t block);
   void startScan(Pool& pool, const std::atomic<bool>& stopped, Done done);

@@ -86,7 +86,8 @@ class Stress {
     indexing_ = to;
     const auto link = [this, from](size_t i) {
       const auto slot = static_cast<Slot>(from + i);
-      if (graph_->nodes.node(slot).life.isAlive()) graph_->insert(slot, rows_->row(slot));
+      graph_->learn(*rows_);
+      if (graph_->nodes.node(slot).life.isAlive()) graph_->insert(slot, *rows_);
     };
     Pool::ofProcess().run({Pool::Kind::build, to - from, link, additions_.begin(), never_});
   }

@@ -297,6 +297,7 @@ export class Collection {
     const { segments, keys, attributes, indexKind } = this.#generation.parts;
     const { options, generation } = this.#generations.manifest;
     const { expiring, expired } = this.lifetimes;
+    const { health } = this.#generation.indexer.index;
     return {
       dimensions: options.dimensions,
       metric: options.metric,
@@ -312,6 +313,9 @@ export class Collection {
       compactions: generation,
       index: indexKind.name,
       indexed_slots: this.#generation.indexer.watermark,
+      missed_slots: health.missed,
+      relinked_slots: health.relinked,
+      centred: health.centred ? 1 : 0,
       index_bytes: this.#generation.indexer.index.memoryBytes,
       tail_slots: this.tailLength,
       segment_bytes: segments.fileBytes,

@@ -11,8 +11,8 @@ export type Distance = (rows: Float32Array, start: number) => number;
 export function distanceTo(query: Float32Array, metric: Metric): Distance {
   switch (metric) {
     case "COSINE": {
-      const norm = Math.sqrt(dot(query, query, 0));
-      return (rows, start) => cosine(query, norm, rows, start);
+      const { square } = products(query, query, 0);
+      return (rows, start) => cosine(query, square, rows, start);
     }
     case "L2":
       return (rows, start) => euclidean(query, rows, start);
@@ -65,7 +65,15 @@ function dot(query: Float32Array, rows: Float32Array, start: number): number {
   return a + b + (c + d);
 }
 
-function cosine(query: Float32Array, norm: number, rows: Float32Array, start: number): number {
+/** The root of a square is exact, so a vector is at distance 0 from itself: dot and both squares are one number. */
+function cosine(query: Float32Array, querySquare: number, rows: Float32Array, start: number): number {
+  const { dot, square } = products(query, rows, start);
+  // Rounding may put the cosine of two vectors of the same direction a little above 1.
+  return Math.max(0, 1 - dot / Math.sqrt(querySquare * square));
+}
+
+/** Query · row and row · row, summed up in one order. */
+function products(query: Float32Array, rows: Float32Array, start: number): { dot: number; square: number } {
   const length = query.length;
   const blocks = length & ~1;
   let dotA = 0;
@@ -85,8 +93,7 @@ function cosine(query: Float32Array, norm: number, rows: Float32Array, start: nu
     dotA += query[i]! * rows[start + i]!;
     squareA += rows[start + i]! * rows[start + i]!;
   }
-  // Rounding may put the cosine of a vector with itself a little above 1.
-  return Math.max(0, 1 - (dotA + dotB) / (norm * Math.sqrt(squareA + squareB)));
+  return { dot: dotA + dotB, square: squareA + squareB };
 }
 
 function euclidean(query: Float32Array, rows: Float32Array, start: number): number {

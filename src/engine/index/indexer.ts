@@ -10,6 +10,9 @@ import type { VectorIndex, VectorIndexKind } from "./vector-index.ts";
 export const TAIL_SLOTS_MAX = 1_000;
 /** Tail slots from which on indexing no longer gives way to requests: scanning the tail would cost them more. */
 const TAIL_SLOTS_URGENT = 10_000;
+/** Growth from which on every slot is looked for again. */
+const MENDING_GROWTH = 1.5;
+
 export interface IndexerHooks {
   /** How many slots the collection has now. */
   slots(): number;
@@ -33,11 +36,15 @@ export class Indexer {
   /** A caller waits for the goal. */
   #urgent = false;
   #closed = false;
+  /** Slots that the last look at the whole index went through, and how far the present one is. */
+  #mended: number;
+  #mending = Number.POSITIVE_INFINITY;
 
   constructor(kind: VectorIndexKind, index: VectorIndex, watermark: number, hooks: IndexerHooks) {
     this.#kind = kind;
     this.index = index;
     this.#watermark = watermark;
+    this.#mended = watermark;
     this.#hooks = hooks;
   }
 
@@ -87,8 +94,8 @@ export class Indexer {
 
   async #workOff(): Promise<void> {
     try {
-      while (!this.#closed && (this.#watermark < this.#goal || this.tailLength > TAIL_SLOTS_MAX)) {
-        await this.#exclusively(() => this.#addBatch());
+      while (!this.#closed && (this.#hasToAdd || this.#hasToMend())) {
+        await this.#exclusively(() => (this.#hasToAdd ? this.#addBatch() : this.#mendBatch()));
         if (this.#kind.blocks && !this.#urgent && this.tailLength < TAIL_SLOTS_URGENT) await giveWay();
       }
     } finally {
@@ -97,6 +104,25 @@ export class Indexer {
       this.#urgent = false;
     }
     if (!this.#closed) await this.#hooks.idle();
+  }
+
+  get #hasToAdd(): boolean {
+    return this.#watermark < this.#goal || this.tailLength > TAIL_SLOTS_MAX;
+  }
+
+  /** Later links replace earlier ones, so once the index has grown by half it is looked through again. */
+  #hasToMend(): boolean {
+    if (this.#watermark >= this.#mended * MENDING_GROWTH) {
+      this.#mended = this.#watermark;
+      this.#mending = 0;
+    }
+    return this.#mending < this.#mended;
+  }
+
+  async #mendBatch(): Promise<void> {
+    const end = Math.min(this.#mending + this.#kind.batchSlots, this.#mended);
+    await this.index.mend(this.#mending, end);
+    this.#mending = end;
   }
 
   async #addBatch(): Promise<void> {

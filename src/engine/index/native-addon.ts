@@ -48,6 +48,16 @@ export interface GraphSearchResults {
   readonly distances: Float64Array;
 }
 
+/** What was found out since the graph was made or loaded. */
+export interface GraphHealth {
+  /** Nodes that no walk reached when they were looked for. */
+  readonly missed: number;
+  /** Those of them that were linked anew. */
+  readonly relinked: number;
+  /** Whether a centre is subtracted from vectors before they become codes. */
+  readonly centred: boolean;
+}
+
 /** The addon reads every member by its name: none may be missing, but `allowed` may be undefined. */
 type AddonSearchOptions = Required<Omit<GraphSearchOptions, "allowed">> & {
   readonly allowed: Uint8Array | undefined;
@@ -63,6 +73,8 @@ interface AddonGraph {
   setLive(slot: number): void;
   kill(slot: number): void;
   add(from: number, to: number): Promise<void>;
+  mend(from: number, to: number): Promise<void>;
+  health(): GraphHealth;
   search(queries: Float32Array, options: AddonSearchOptions): Promise<GraphSearchResults>;
   save(path: string): Promise<void>;
   load(path: string): Promise<void>;
@@ -136,6 +148,10 @@ export class NativeGraph {
     return this.#open.live();
   }
 
+  get health(): GraphHealth {
+    return this.#open.health();
+  }
+
   /** Bytes of memory, that of the rows not included. */
   get bytes(): number {
     return this.#open.bytes();
@@ -173,13 +189,22 @@ export class NativeGraph {
 
   /** Links the slots of [from, to) that are alive and not linked, on all threads. */
   async add(from: number, to: number): Promise<void> {
+    await this.#change(from, to, (graph) => graph.add(from, to));
+  }
+
+  /** Looks for the nodes of [from, to) as searches would, and links anew those that no walk reaches. */
+  async mend(from: number, to: number): Promise<void> {
+    await this.#change(from, to, (graph) => graph.mend(from, to));
+  }
+
+  async #change(from: number, to: number, change: (graph: AddonGraph) => Promise<void>): Promise<void> {
     const graph = this.#open;
     checkInteger("to", to, 0, this.#rows);
     checkInteger("from", from, 0, to);
     if (this.#adding || this.#saving > 0) throw new Error("the graph is being added to or saved");
     this.#adding = true;
     try {
-      await graph.add(from, to);
+      await change(graph);
     } finally {
       this.#adding = false;
     }

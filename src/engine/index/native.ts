@@ -4,7 +4,14 @@
  */
 import type { CollectionOptions } from "../options.ts";
 import { type GraphSearchOptions, type GraphSearchResults, NativeGraph } from "./native-addon.ts";
-import type { Neighbour, Question, VectorIndex, VectorIndexKind, VectorSource } from "./vector-index.ts";
+import type {
+  IndexHealth,
+  Neighbour,
+  Question,
+  VectorIndex,
+  VectorIndexKind,
+  VectorSource,
+} from "./vector-index.ts";
 
 /** Questions of one call: the first is answered with the last, which must not be long after it. */
 const BATCH_QUESTIONS_MAX = 16;
@@ -69,6 +76,14 @@ class NativeIndex implements VectorIndex {
     return new Promise((answer, fail) => {
       this.#asked.push({ question, answer, fail });
     });
+  }
+
+  get health(): IndexHealth {
+    return this.#graph.health;
+  }
+
+  mend(from: number, to: number): Promise<void> {
+    return this.#graph.mend(from, to);
   }
 
   save(path: string): Promise<void> {

@@ -10,7 +10,14 @@ import { type Distance, distanceTo } from "./distance.ts";
 import { scan } from "./exact.ts";
 import { HnswlibGraph } from "./hnswlib.ts";
 import { Nearest } from "./nearest.ts";
-import type { Neighbour, Question, VectorIndex, VectorIndexKind, VectorSource } from "./vector-index.ts";
+import type {
+  IndexHealth,
+  Neighbour,
+  Question,
+  VectorIndex,
+  VectorIndexKind,
+  VectorSource,
+} from "./vector-index.ts";
 
 /** Slots added between two moves of the watermark: each takes about 0.3 ms. */
 const BATCH_SLOTS = 16;
@@ -80,6 +87,15 @@ class PortableIndex implements VectorIndex {
     return this.#graph.add(from, to);
   }
 
+  mend(from: number, to: number): Promise<void> {
+    return this.#graph.mend(from, to);
+  }
+
+  get health(): IndexHealth {
+    const { missed } = this.#graph;
+    return { missed, relinked: missed, centred: false };
+  }
+
   async search(question: Question): Promise<readonly Neighbour[]> {
     const allowed = question.allowed(question.filter);
     const view = new View(this.#source, allowed);
@@ -101,23 +117,25 @@ class PortableIndex implements VectorIndex {
     const { segments } = this.#source;
     const { within, watermark } = question;
     const distance = distanceTo(question.query, this.#metric);
-    const candidates = question.exact ? undefined : this.#candidates(question, allowed);
+    const candidates = question.exact ? undefined : this.#candidates(question, view, allowed);
     const nearest = new Nearest(Math.min(question.k, Math.max(view.slots, 1)));
-    for (const slot of candidates ?? []) {
-      // The scan below finds what the graph has taken over from the tail since the search began.
-      if (slot < watermark && view.sees(slot)) offer(nearest, slot, this.#distanceOf(slot, distance), within);
-    }
+    for (const slot of candidates ?? []) offer(nearest, slot, this.#distanceOf(slot, distance), within);
     const unseen: [number, number] = [candidates === undefined ? 0 : watermark, view.slots];
     await scan(segments, unseen, distance, view.sees, within, nearest);
     return nearest.sorted();
   }
 
   /** From the graph; undefined when it finds fewer than k though more may be alive in it, or holds nothing. */
-  #candidates({ query, k, ef }: Question, allowed: Bitmap | undefined): readonly number[] | undefined {
+  #candidates(
+    { query, k, ef, watermark }: Question,
+    view: View,
+    allowed: Bitmap | undefined,
+  ): readonly number[] | undefined {
     if (this.#graph.live === 0) return undefined;
-    const wanted = Math.min(k, this.#graph.live);
-    const found = this.#graph.search(query, k, ef, allowed);
-    return found.length < wanted ? undefined : found;
+    const all = this.#graph.search(query, Math.max(k, ef), allowed);
+    // The scan of the tail finds what the graph has taken over from it since the search began.
+    const found = all && [...all].filter((slot) => slot < watermark && view.sees(slot));
+    return found === undefined || found.length < Math.min(k, this.#graph.live) ? undefined : found;
   }
 
   #distanceOf(slot: number, distance: Distance): number {

@@ -36,7 +36,18 @@ export interface Neighbour {
   readonly distance: number;
 }
 
+/** What an index has found out about itself since it was made or loaded. */
+export interface IndexHealth {
+  /** Vectors that no walk through the graph reached when they were looked for. */
+  readonly missed: number;
+  /** Those of them that searches find now: linked anew, or looked at by every search. */
+  readonly relinked: number;
+  /** Whether the graph keeps vectors as differences from a centre that it has learnt. */
+  readonly centred: boolean;
+}
+
 export interface VectorIndex {
+  readonly health: IndexHealth;
   /** Bytes of memory, mapped files not included. */
   readonly memoryBytes: number;
   /** About how many bytes `save` would write. */
@@ -47,6 +58,8 @@ export interface VectorIndex {
   died(slot: number): void;
   /** Links the slots of [from, to) that are alive into the graph. */
   add(from: number, to: number): Promise<void>;
+  /** Looks for the slots of [from, to) as searches would, and makes those found that no walk reaches. `add` has done so once. */
+  mend(from: number, to: number): Promise<void>;
   /**
    * The nearest of the vectors that are alive as it begins, nearest first, the lower slot first where distances are
    * equal: k of them whenever k exist within the distance. It may be up to one turn of the event loop until it begins.

@@ -1,0 +1,66 @@
+/** What a walk measures from: a vector with its code, and the rows of all others for where codes are not enough. */
+#pragma once
+#include <optional>
+
+#include "candidates.h"
+#include "distance.h"
+#include "rows.h"
+
+namespace vstore {
+
+class Probe {
+ public:
+  /** All are kept by the caller. */
+  Probe(const CodeSpace& space, const Nodes& nodes, const Rows& rows, const float* vector, const Code& code)
+      : space_(space), nodes_(nodes), rows_(rows), vector_(vector), code_(code) {}
+
+  Candidate candidate(Slot slot) { return makeCandidate(distance(slot), slot); }
+
+  /** By codes where they tell enough, else by the row. */
+  double distance(Slot slot) {
+    const bool hasRow = slot < rows_.end();
+    if (exactly_ && hasRow) return exact(slot);
+    const Estimate estimate = space_.estimate(code_, nodes_.node(slot).code);
+    return estimate.isUnsure && hasRow ? exact(slot) : estimate.distance;
+  }
+
+  /** From now on by rows alone. */
+  void measureExactly() { exactly_ = true; }
+  bool measuresExactly() const { return exactly_; }
+
+  /** How far off a candidate's distance may be. */
+  double bound(Candidate candidate) const {
+    constexpr double dropped = 0x1p-21;
+    const double kept = std::fabs(distanceOf(candidate)) * dropped;
+    return exactly_ ? kept : kept + space_.bound(code_, nodes_.node(slotOf(candidate)).code);
+  }
+
+  /** As walks use it, of a distance that is shown. */
+  double walkingOf(double shown) { return lazily().walkingOf(shown) + constant(); }
+  void prefetchRow(Slot slot) const { __builtin_prefetch(rows_.row(slot)); }
+  double shown(Slot slot) { return lazily()(rows_.row(slot)); }
+
+ private:
+  double exact(Slot slot) {
+    const double distance = lazily().walking(rows_.row(slot)) + constant();
+    // Rounding alone parts vectors of the same direction.
+    return space_.metric == Metric::cosine && distance < sameDirection ? 0 : distance;
+  }
+  double constant() const { return space_.metric == Metric::ip ? space_.centreSquare() : 0; }
+  const DistanceTo& lazily() {
+    if (!exact_) exact_.emplace(vector_, space_.dimensions, space_.metric);
+    return *exact_;
+  }
+
+  static constexpr double sameDirection = 1e-14;
+
+  const CodeSpace& space_;
+  const Nodes& nodes_;
+  const Rows& rows_;
+  const float* const vector_;
+  const Code& code_;
+  bool exactly_ = false;
+  std::optional<DistanceTo> exact_;
+};
+
+}  // namespace vstore

@@ -1,0 +1,43 @@
+/** Which candidates are worth their rows. */
+#include "rescoring.h"
+
+namespace vstore {
+namespace {
+
+/** Candidates whose exact distance is computed in any case, per result wanted. */
+constexpr size_t rescoredPerResult = 4;
+
+}  // namespace
+
+void Nearest::offer(const Neighbour& neighbour) {
+  if (!(neighbour.distance <= within_) || (heap_.size() == k_ && !(neighbour < heap_.front()))) return;
+  if (heap_.size() == k_) {
+    std::pop_heap(heap_.begin(), heap_.end());
+    heap_.back() = neighbour;
+  } else {
+    heap_.push_back(neighbour);
+  }
+  std::push_heap(heap_.begin(), heap_.end());
+}
+
+void rescore(Probe& query, const std::vector<Candidate>& sorted, Nearest& nearest) {
+  const auto offer = [&](Candidate candidate) {
+    const Slot slot = slotOf(candidate);
+    nearest.offer({query.shown(slot), slot});
+  };
+  const size_t sure = std::min(sorted.size(), rescoredPerResult * nearest.wanted());
+  for (size_t i = 0; i < sure; i++) query.prefetchRow(slotOf(sorted[i]));
+  for (size_t i = 0; i < sure; i++) offer(sorted[i]);
+  for (size_t i = sure; i < sorted.size(); i++) {
+    const double atLeast = distanceOf(sorted[i]) - query.bound(sorted[i]);
+    if (atLeast <= query.walkingOf(nearest.limit())) offer(sorted[i]);
+  }
+}
+
+bool isTooCoarse(Probe& query, const std::vector<Candidate>& sorted, size_t ef) {
+  if (sorted.size() < ef || sorted.size() < 2) return false;
+  const Candidate middle = sorted[sorted.size() / 2], last = sorted.back();
+  return distanceOf(last) - distanceOf(middle) < query.bound(last);
+}
+
+}  // namespace vstore
