@@ -73,6 +73,11 @@ std::vector<float> CodeSpace::centreOf(const std::vector<const float*>& vectors)
   return centre;
 }
 
+Origin CodeSpace::origin(const Code& code) const {
+  const double norm = code.norm;
+  return {code, code.scale, norm, code.noise + centreNoise_, norm * norm / 2, norm * code.along};
+}
+
 void CodeSpace::encode(const float* vector, Code& code) const {
   thread_local std::vector<double> x;
   x.assign(vector, vector + dimensions);
@@ -99,10 +104,10 @@ void CodeSpace::encode(const float* vector, Code& code) const {
 
 /** Writes components and scale of x, whose largest component is given; returns the length of what is lost. */
 double CodeSpace::quantise(const std::vector<double>& x, double largest, Code& code) const {
-  const double step = largest == 0 ? 1 : quantization == Quantization::int8 ? largest / int8Largest : largest;
+  const double steps = (quantization == Quantization::int8 ? int8Largest : 1) / (largest == 0 ? 1 : largest);
   double square = 0, along = 0, codeSquare = 0;
   for (size_t i = 0; i < dimensions; i++) {
-    double rounded = x[i] / step;
+    double rounded = x[i] * steps;
     switch (quantization) {
       case Quantization::int8:
         rounded = std::clamp(std::nearbyint(rounded), -int8Largest, int8Largest);

@@ -47,10 +47,14 @@ static_assert(sizeof(Code) == 20, "a node of 100 bytes of components fills two c
 /** The distance between two codes, as walks use it. */
 struct Estimate {
   double distance;
-  /** About the standard deviation of its error. */
-  double error;
   /** Whether the two lie so close that the error hides what separates them. */
   bool isUnsure;
+};
+
+/** What an estimate needs of the code that all others are compared with. */
+struct Origin {
+  const Code& code;
+  double scale, norm, noise, halfSquare, along;
 };
 
 class CodeSpace {
@@ -76,18 +80,15 @@ class CodeSpace {
 
   /** Writes the code of a vector (dimensions), without its hash. */
   void encode(const float* vector, Code& code) const;
-  Estimate estimate(const Code& a, const Code& b) const;
+  Origin origin(const Code& code) const;
+  Estimate estimate(const Origin& a, const Code& b) const;
   /** How far off the estimate of a distance may be, hardly ever more. */
-  double bound(const Code& a, const Code& b) const { return boundErrors * errorOf(a, b); }
-
-  static constexpr double boundErrors = 3;
+  double bound(const Origin& a, const Code& b) const { return boundErrors * errorOf(a, b); }
 
  private:
   double dot(const Code& a, const Code& b) const;
-  double errorOf(const Code& a, const Code& b) const {
-    const double normA = a.norm, normB = b.norm;
-    return a.noise * normB + b.noise * normA + centreNoise_ * (normA + normB);
-  }
+  /** About the standard deviation of the error. */
+  double errorOf(const Origin& a, const Code& b) const { return a.noise * b.norm + a.norm * b.noise; }
   double quantise(const std::vector<double>& x, double largest, Code& code) const;
 
   const Kernels& kernels_;
@@ -95,8 +96,13 @@ class CodeSpace {
   std::vector<float> centre_;
   std::atomic<bool> isCentred_{false};
   double centreSquare_ = 0;
-  /** What the rounding of `along` adds to an error, per norm; 0 where there is none. */
+  /** What the rounding of `along` adds to the noise of a code that others are compared with; 0 where there is none. */
   double centreNoise_ = 0;
+
+  /** How many times the standard deviation an error hardly ever exceeds. */
+  static constexpr double boundErrors = 3;
+  /** Below so many of them, what separates two vectors is not known well enough. */
+  static constexpr double unsureErrors = 8;
 };
 
 inline double CodeSpace::dot(const Code& a, const Code& b) const {
@@ -111,16 +117,12 @@ inline double CodeSpace::dot(const Code& a, const Code& b) const {
   }
 }
 
-inline Estimate CodeSpace::estimate(const Code& a, const Code& b) const {
-  /** Below so many errors, what separates two vectors is not known well enough. */
-  constexpr double unsureErrors = 8;
-  const double normA = a.norm, normB = b.norm;
-  const double product = static_cast<double>(a.scale) * b.scale * dot(a, b);
-  const double gap = (normA * normA + normB * normB) * 0.5 - product;
-  const double error = errorOf(a, b);
-  const bool isUnsure = gap < unsureErrors * error;
-  if (metric != Metric::ip) return {gap, error, isUnsure};
-  return {-(product + normA * a.along + normB * b.along), error, isUnsure};
+inline Estimate CodeSpace::estimate(const Origin& a, const Code& b) const {
+  const double norm = b.norm;
+  const double product = a.scale * b.scale * dot(a.code, b);
+  const double gap = a.halfSquare + norm * norm * 0.5 - product;
+  const bool isUnsure = gap < unsureErrors * errorOf(a, b);
+  return {metric == Metric::ip ? -(product + a.along + norm * b.along) : gap, isUnsure};
 }
 
 }  // namespace vstore

@@ -106,14 +106,21 @@ void Graph::mend(Slot slot, const Rows& rows) {
   const auto isIt = [slot](Candidate found) { return slotOf(found) == slot; };
   if (std::any_of(scratch.found.begin(), scratch.found.end(), isIt)) return;
   missed_.fetch_add(1, std::memory_order_relaxed);
-  const auto give = [&](Candidate found) { return giveBridge(slotOf(found), slot); };
-  if (std::any_of(scratch.found.begin(), scratch.found.end(), give)) relinked_.fetch_add(1, std::memory_order_relaxed);
-}
-
-/** False where the node has a bridge already, which others need. */
-bool Graph::giveBridge(Slot from, Slot to) {
-  uint32_t none = 0;
-  return nodes.bridge(from).compare_exchange_strong(none, to + 1);
+  // Where all have a bridge already, the node behind one of them gets it.
+  constexpr int bridgesMax = 16;
+  std::vector<Slot> ends;
+  for (const Candidate found : scratch.found) ends.push_back(slotOf(found));
+  for (int bridges = 0; bridges < bridgesMax; bridges++) {
+    for (Slot& end : ends) {
+      uint32_t bridge = 0;
+      if (end == slot) return;
+      if (nodes.bridge(end).compare_exchange_strong(bridge, slot + 1)) {
+        relinked_.fetch_add(1, std::memory_order_relaxed);
+        return;
+      }
+      end = bridge - 1;
+    }
+  }
 }
 
 /** INSERT, algorithm 1 of the paper. */
@@ -180,33 +187,45 @@ void Graph::gather(Slot from, uint32_t level, Scratch& scratch) const {
   for (const Slot slot : scratch.unseen) nodes.prefetch(slot);
 }
 
-/** SELECT-NEIGHBORS-HEURISTIC, algorithm 4; the dead are taken only where the living leave room. */
+/**
+ * SELECT-NEIGHBORS-HEURISTIC, algorithm 4; the dead are taken only where the living leave room. Some of those that it
+ * passes over are taken where it leaves few: around a vector in the middle of all others it would leave that one alone.
+ */
 std::vector<Slot> Graph::select(const std::vector<Candidate>& sorted, uint32_t max, const Rows& rows) const {
   std::vector<Slot> chosen;
   chosen.reserve(max);
   selectAmong(sorted, max, true, rows, chosen);
   selectAmong(sorted, max, false, rows, chosen);
+  const uint32_t enough = std::min(max, options.M / 2);
+  for (size_t i = 0; i < sorted.size() && chosen.size() < enough; i++) {
+    const Slot slot = slotOf(sorted[i]);
+    const bool isChosen = std::find(chosen.begin(), chosen.end(), slot) != chosen.end();
+    if (!isChosen && !isBehind(sorted[i], chosen, true, rows)) chosen.push_back(slot);
+  }
   return chosen;
+}
+
+void Graph::selectAmong(const std::vector<Candidate>& sorted, uint32_t max, bool alive, const Rows& rows,
+                        std::vector<Slot>& chosen) const {
+  for (const Candidate next : sorted) {
+    if (chosen.size() >= max) return;
+    if (nodes.node(slotOf(next)).life.isAlive() != alive) continue;
+    if (!isBehind(next, chosen, false, rows)) chosen.push_back(slotOf(next));
+  }
 }
 
 /**
  * A candidate that is nearer to one already chosen than to the node is reached through that one. So is one in the same
  * place as a chosen one, also where the node itself is in that place: else those of one place would fill the list.
  */
-void Graph::selectAmong(const std::vector<Candidate>& sorted, uint32_t max, bool alive, const Rows& rows,
-                        std::vector<Slot>& chosen) const {
+bool Graph::isBehind(Candidate candidate, const std::vector<Slot>& chosen, bool samePlaceOnly, const Rows& rows) const {
   const bool hasPlaces = options.metric != Metric::ip;
-  for (const Candidate next : sorted) {
-    const Slot slot = slotOf(next);
-    if (chosen.size() >= max) return;
-    if (nodes.node(slot).life.isAlive() != alive) continue;
-    Probe query = probe(slot, rows);
-    const auto isNear = [&](Slot other) {
-      const double distance = query.distance(other);
-      return isNearer(makeCandidate(distance, slot), next) || (hasPlaces && distance == 0);
-    };
-    if (std::none_of(chosen.begin(), chosen.end(), isNear)) chosen.push_back(slot);
-  }
+  Probe query = probe(slotOf(candidate), rows);
+  return std::any_of(chosen.begin(), chosen.end(), [&](Slot other) {
+    const double distance = query.distance(other);
+    if (hasPlaces && distance == 0) return true;
+    return !samePlaceOnly && isNearer(makeCandidate(distance, other), candidate);
+  });
 }
 
 /** Links one way. Where there is no room, the list is chosen anew. */

@@ -84,9 +84,9 @@ class Graph {
   bool explore(Probe& query, uint32_t level, size_t ef, size_t visitsMax, const Accept& accept, Scratch& scratch) const;
   Slot descend(Probe& query, Slot from, uint32_t level, uint32_t toLevel) const;
   void gather(Slot slot, uint32_t level, Scratch& scratch) const;
-  bool giveBridge(Slot from, Slot to);
   void link(Slot slot, Slot start, const Rows& rows);
   void hang(Slot twin, Slot first);
+  bool isBehind(Candidate candidate, const std::vector<Slot>& chosen, bool samePlaceOnly, const Rows& rows) const;
   std::vector<Slot> select(const std::vector<Candidate>& sorted, uint32_t max, const Rows& rows) const;
   void selectAmong(const std::vector<Candidate>& sorted, uint32_t max, bool alive, const Rows& rows,
                    std::vector<Slot>& chosen) const;

@@ -12,16 +12,15 @@ class Probe {
  public:
   /** All are kept by the caller. */
   Probe(const CodeSpace& space, const Nodes& nodes, const Rows& rows, const float* vector, const Code& code)
-      : space_(space), nodes_(nodes), rows_(rows), vector_(vector), code_(code) {}
+      : space_(space), nodes_(nodes), rows_(rows), vector_(vector), origin_(space.origin(code)) {}
 
   Candidate candidate(Slot slot) { return makeCandidate(distance(slot), slot); }
 
   /** By codes where they tell enough, else by the row. */
   double distance(Slot slot) {
-    const bool hasRow = slot < rows_.end();
-    if (exactly_ && hasRow) return exact(slot);
-    const Estimate estimate = space_.estimate(code_, nodes_.node(slot).code);
-    return estimate.isUnsure && hasRow ? exact(slot) : estimate.distance;
+    if (exactly_ && slot < rows_.end()) return exact(slot);
+    const Estimate estimate = space_.estimate(origin_, nodes_.node(slot).code);
+    return estimate.isUnsure && slot < rows_.end() ? exact(slot) : estimate.distance;
   }
 
   /** From now on by rows alone. */
@@ -32,7 +31,7 @@ class Probe {
   double bound(Candidate candidate) const {
     constexpr double dropped = 0x1p-21;
     const double kept = std::fabs(distanceOf(candidate)) * dropped;
-    return exactly_ ? kept : kept + space_.bound(code_, nodes_.node(slotOf(candidate)).code);
+    return exactly_ ? kept : kept + space_.bound(origin_, nodes_.node(slotOf(candidate)).code);
   }
 
   /** As walks use it, of a distance that is shown. */
@@ -58,7 +57,7 @@ class Probe {
   const Nodes& nodes_;
   const Rows& rows_;
   const float* const vector_;
-  const Code& code_;
+  const Origin origin_;
   bool exactly_ = false;
   std::optional<DistanceTo> exact_;
 };

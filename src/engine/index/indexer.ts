@@ -12,6 +12,8 @@ export const TAIL_SLOTS_MAX = 1_000;
 const TAIL_SLOTS_URGENT = 10_000;
 /** Growth from which on every slot is looked for again. */
 const MENDING_GROWTH = 1.5;
+/** How often that is repeated while it finds something to mend. */
+const MENDING_REPEATS = 3;
 
 export interface IndexerHooks {
   /** How many slots the collection has now. */
@@ -39,6 +41,9 @@ export class Indexer {
   /** Slots that the last look at the whole index went through, and how far the present one is. */
   #mended: number;
   #mending = Number.POSITIVE_INFINITY;
+  /** How often it may be begun again, and what was missed before it. */
+  #repeats = 0;
+  #missed = 0;
 
   constructor(kind: VectorIndexKind, index: VectorIndex, watermark: number, hooks: IndexerHooks) {
     this.#kind = kind;
@@ -112,7 +117,11 @@ export class Indexer {
 
   /** Later links replace earlier ones, so once the index has grown by half it is looked through again. */
   #hasToMend(): boolean {
-    if (this.#watermark >= this.#mended * MENDING_GROWTH) {
+    const hasGrown = this.#watermark >= this.#mended * MENDING_GROWTH;
+    const isThrough = this.#mending >= this.#mended;
+    if (hasGrown || (isThrough && this.#repeats > 0 && this.index.health.missed > this.#missed)) {
+      this.#repeats = hasGrown ? MENDING_REPEATS : this.#repeats - 1;
+      this.#missed = this.index.health.missed;
       this.#mended = this.#watermark;
       this.#mending = 0;
     }
