@@ -46,7 +46,9 @@ class Space : public hnswlib::SpaceInterface<float> {
 
  private:
   static float distance(const void* a, const void* b, const void* codes) {
-    return static_cast<const CodeSpace*>(codes)->distance(*static_cast<const Code*>(a), *static_cast<const Code*>(b));
+    const auto& space = *static_cast<const CodeSpace*>(codes);
+    const Origin origin = space.origin(*static_cast<const Code*>(a));
+    return static_cast<float>(space.estimate(origin, *static_cast<const Code*>(b)).distance);
   }
 };
 
@@ -72,7 +74,7 @@ void measure(const Data& data, const Space& space, Measured& best, const Search&
   const auto start = Clock::now();
   for (size_t i = 0; i < data.asked(); i++) {
     space.codes.encode(&data.queries[i * dimensions], code);
-    search(code, found);
+    search(code, &data.queries[i * dimensions], found);
     const auto truth = data.truth.begin() + static_cast<std::ptrdiff_t>(i * k);
     for (const Slot slot : found) hits += std::count(truth, truth + k, slot);
   }
@@ -91,10 +93,11 @@ void compare(const Data& data, Quantization quantization, const char* name) {
   }
   const double theirBuild = static_cast<double>(data.rows()) / since(start);
   start = Clock::now();
+  const Rows rows = Rows(dimensions).with(data.base.data(), data.rows());
   Graph ours({dimensions, Metric::cosine, quantization, M, efConstruction});
   for (Slot slot = 0; slot < data.rows(); slot++) {
     ours.setLive(slot);
-    ours.insert(slot, &data.base[slot * dimensions]);
+    ours.insert(slot, rows);
   }
   const double ourBuild = static_cast<double>(data.rows()) / since(start);
   std::printf("%s build/s: hnswlib %.0f, ours %.0f, ratio %.2f\n", name, theirBuild, ourBuild, ourBuild / theirBuild);
@@ -102,15 +105,16 @@ void compare(const Data& data, Quantization quantization, const char* name) {
     theirs.setEf(ef);
     Measured hnswlib, vstore;
     for (int round = 0; round < rounds; round++) {
-      measure(data, space, hnswlib, [&](const Code& code, std::vector<Slot>& found) {
+      measure(data, space, hnswlib, [&](const Code& code, const float*, std::vector<Slot>& found) {
         found.clear();
         for (auto queue = theirs.searchKnn(&code, k); !queue.empty(); queue.pop()) {
           found.push_back(static_cast<Slot>(queue.top().second));
         }
       });
-      measure(data, space, vstore, [&](const Code& code, std::vector<Slot>& found) {
+      measure(data, space, vstore, [&](const Code& code, const float* query, std::vector<Slot>& found) {
         Scratch& scratch = Scratch::ofThread();
-        ours.search(code, ef, data.rows(), [](Slot) { return true; }, scratch);
+        Probe probe(ours.space, ours.nodes, rows, query, code);
+        ours.search(probe, ef, data.rows(), [](Slot) { return true; }, scratch);
         found.clear();
         for (size_t i = 0; i < k; i++) found.push_back(slotOf(scratch.found[i]));
       });
