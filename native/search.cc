@@ -95,7 +95,7 @@ bool Search::isScanCheaper() const {
 }
 
 void Search::walk(Query& query) const {
-  // Whoever sees an entry sees the centre too, which was learnt before.
+  // The centre is learnt before there is an entry: a thread that sees the one sees the other.
   query.scansAll = graph_->entry() == noSlot || (options_.allowed && isScanCheaper());
   if (query.scansAll) return;
   std::vector<std::byte> memory(graph_->space.bytes());
