@@ -19,6 +19,12 @@ bool caller_may_send(RedisModuleUser *user, const char *command, RedisModuleStri
 /* Whether the user may read the key, whatever the command. */
 bool caller_may_read(RedisModuleUser *user, RedisModuleString *key);
 
+/*
+ * Whether the user may read every key that begins with the prefix, and with `hashes` send HMGET of them. It needs a
+ * rule for that: `~` or `%R~` with a beginning of the prefix and one `*` behind it.
+ */
+bool caller_may_read_prefix(RedisModuleCtx *ctx, RedisModuleString *user, RedisModuleString *prefix, bool hashes);
+
 /* Whether the user may read and change the key. */
 bool caller_may_change(RedisModuleString *user, RedisModuleString *key);
 

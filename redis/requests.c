@@ -17,6 +17,7 @@
 #include "streams.h"
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #ifndef PENDING_MAX /* a test compiles the module with a smaller one */
 #define PENDING_MAX 100000
@@ -141,6 +142,26 @@ static bool can_be_deferred(RedisModuleCtx *ctx, int flags, const Request *reque
     return has_log(ctx, request);
 }
 
+static bool is_word(const RedisModuleString *argument, const char *word) {
+    return strcasecmp(RedisModule_StringPtrLen(argument, NULL), word) == 0;
+}
+
+/*
+ * Whether the caller may read what a CREATE would follow: the collection would give it away. Every FOLLOW PREFIX among
+ * the arguments counts, wherever it stands; whether the command is right otherwise is for the sidecar to say.
+ */
+static bool may_follow(RedisModuleCtx *ctx, const Request *request) {
+    if (strcmp(request->command->name, "CREATE") != 0) return true;
+    bool may = true, hashes = false;
+    RedisModuleString *user = caller_name(ctx);
+    for (int i = 1; i < request->count; i++) hashes |= is_word(request->arguments[i], "HASH");
+    for (int i = 1; may && i + 2 < request->count; i++)
+        if (is_word(request->arguments[i], "FOLLOW") && is_word(request->arguments[i + 1], "PREFIX"))
+            may = caller_may_read_prefix(ctx, user, request->arguments[i + 2], hashes);
+    if (user != NULL) RedisModule_FreeString(ctx, user);
+    return may;
+}
+
 /* NULL, or the error that refuses the request before anything is appended. */
 static const char *refusal(RedisModuleCtx *ctx, int flags, const Request *request) {
     const char *missing = attachment_missing(ctx, flags);
@@ -148,6 +169,8 @@ static const char *refusal(RedisModuleCtx *ctx, int flags, const Request *reques
         request_counters.refused_down++;
         return missing;
     }
+    if (!may_follow(ctx, request))
+        return "NOPERM FOLLOW needs the right to read every key of the prefix (a rule like %R~user:*), and HMGET with FROM HASH";
     if (!fits_payload(request)) return "LIMIT the arguments of one command must not exceed 64 MiB in total";
     if (waits(request) && pending_count() >= PENDING_MAX) {
         request_counters.refused_busy++;
