@@ -15,6 +15,10 @@ bool attachment_is_live(void) {
     return RedisModule_MonotonicMicroseconds() < attachment.live_until;
 }
 
+int attachment_database(void) {
+    return attachment.database;
+}
+
 long long attachment_age_ms(void) {
     if (attachment.attached_at == 0) return -1;
     return (long long)(RedisModule_MonotonicMicroseconds() - attachment.attached_at) / US_PER_MS;

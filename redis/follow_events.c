@@ -2,6 +2,7 @@
 #include "follow_events.h"
 #include "follow_log.h"
 #include "follow_table.h"
+#include "stranding.h"
 #include <string.h>
 
 #define FOLLOWED_DATABASE 0
@@ -154,6 +155,7 @@ static int database_of(RedisModuleCtx *ctx, const char *event, RedisModuleString
 }
 
 static void tell(RedisModuleCtx *ctx, int type, const char *event, RedisModuleString *key) {
+    if (type != REDISMODULE_NOTIFY_HASH) stranding_hear(ctx, key);
     if (database_of(ctx, event, key) != FOLLOWED_DATABASE) return;
     bool is_follows = is_key(key, FOLLOWS_KEY);
     bool ended = is_one_of(event, endings);

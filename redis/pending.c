@@ -57,6 +57,16 @@ Pending *pending_of_client(RedisModuleBlockedClient *client) {
     return RedisModule_DictGetC(by_client, &client, sizeof(client), NULL);
 }
 
+Pending **pending_all(size_t *count) {
+    Pending **all = RedisModule_Calloc((size_t)RedisModule_DictSize(by_client) + 1, sizeof(*all));
+    void *pending;
+    *count = 0;
+    RedisModuleDictIter *each = RedisModule_DictIteratorStartC(by_client, "^", NULL, 0);
+    while (RedisModule_DictNextC(each, NULL, &pending) != NULL) all[(*count)++] = pending;
+    RedisModule_DictIteratorStop(each);
+    return all;
+}
+
 void pending_answered(RedisModuleCtx *ctx, Pending *pending) {
     if (pending->deadline != 0) RedisModule_StopTimer(ctx, pending->deadline, NULL);
     pending->deadline = 0;
@@ -77,5 +87,6 @@ void pending_free(RedisModuleCtx *ctx, void *data) {
     RedisModule_FreeString(ctx, pending->request.stream);
     if (pending->answer != NULL) RedisModule_FreeString(ctx, pending->answer);
     if (pending->user != NULL) RedisModule_FreeString(ctx, pending->user);
+    if (pending->collection != NULL) RedisModule_FreeString(ctx, pending->collection);
     RedisModule_Free(pending);
 }

@@ -17,6 +17,10 @@
 #include "streams.h"
 
 typedef struct Pending Pending;
+
+/* How the wait has ended, where not by the answer. */
+typedef enum { PENDING_ANSWERED, PENDING_TIMED_OUT, PENDING_DROPPED, PENDING_STRANDED } PendingEnd;
+
 typedef void (*PendingExpired)(RedisModuleCtx *ctx, Pending *pending);
 
 struct Pending {
@@ -28,7 +32,9 @@ struct Pending {
     PendingExpired expired;
     RedisModuleString *user; /* who asks; NULL where the answer shows nothing beyond the collection */
     bool to_resp3;
-    bool timed_out;
+    PendingEnd end;
+    RedisModuleString *collection; /* NULL where the request is about none */
+    bool is_stranded; /* see stranding.h */
     bool is_answering; /* the answer is given in pieces: see answering.h */
     RedisModuleString *answer; /* RESP3, checked; NULL: the bytes were malformed, or no client is left to read them */
 };
@@ -44,6 +50,9 @@ void pending_add(RedisModuleCtx *ctx, Pending *pending);
 /* The wait for this request, or of this client; NULL when there is none. */
 Pending *pending_of_request(const RequestId *request);
 Pending *pending_of_client(RedisModuleBlockedClient *client);
+
+/* All of them, in an array that the caller frees. */
+Pending **pending_all(size_t *count);
 
 /* The answer has come, and will be given in pieces: no deadline any more, and no other answer. */
 void pending_answered(RedisModuleCtx *ctx, Pending *pending);

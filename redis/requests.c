@@ -40,6 +40,16 @@ static int reply_with_timeout(RedisModuleCtx *ctx, const Pending *pending) {
     return RedisModule_ReplyWithError(ctx, error);
 }
 
+/* What is known of a request whose entry is gone. */
+static int reply_with_loss(RedisModuleCtx *ctx, const Pending *pending) {
+    if (pending->end == PENDING_DROPPED) return reply_no_collection(ctx, pending->collection);
+    return RedisModule_ReplyWithError(
+        ctx, pending->command->writes
+                 ? "LOST the log was deleted, renamed or evicted while the write waited: it is applied if the sidecar had read "
+                   "it, and lost otherwise"
+                 : "TRYAGAIN the stream of the request was deleted, renamed or evicted while it waited; nothing was changed");
+}
+
 /* However a wait ends, the entry of a read has served its purpose. */
 static void end_wait(RedisModuleCtx *ctx, Pending *pending) {
     if (pending->is_answering) answering_cancel(pending);
@@ -50,7 +60,13 @@ static void end_wait(RedisModuleCtx *ctx, Pending *pending) {
 
 static void on_deadline(RedisModuleCtx *ctx, Pending *pending) {
     request_counters.timeouts++;
-    pending->timed_out = true;
+    pending->end = PENDING_TIMED_OUT;
+    end_wait(ctx, pending);
+}
+
+void request_strand(RedisModuleCtx *ctx, Pending *pending, PendingEnd end) {
+    request_counters.stranded++;
+    pending->end = end;
     end_wait(ctx, pending);
 }
 
@@ -75,15 +91,21 @@ static void on_disconnected(RedisModuleCtx *ctx, RedisModuleBlockedClient *clien
 static int on_answered(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     (void)argv, (void)argc;
     const Pending *pending = RedisModule_GetBlockedClientPrivateData(ctx);
-    if (pending->timed_out) return reply_with_timeout(ctx, pending);
+    if (pending->end == PENDING_TIMED_OUT) return reply_with_timeout(ctx, pending);
+    if (pending->end != PENDING_ANSWERED) return reply_with_loss(ctx, pending);
     if (pending->is_answering) return REDISMODULE_OK; /* it is written already */
     if (pending->answer == NULL) return RedisModule_ReplyWithError(ctx, "ERR the sidecar sent a malformed reply");
     reply_with_resp3(ctx, pending->answer, pending->command->pairs_depth);
     return REDISMODULE_OK;
 }
 
-static void wait_for_answer(RedisModuleCtx *ctx, const RequestId *entry, const VstoreCommand *command) {
+static void wait_for_answer(RedisModuleCtx *ctx, const RequestId *entry, const Request *request) {
+    const VstoreCommand *command = request->command;
     Pending *pending = RedisModule_Calloc(1, sizeof(*pending));
+    if (command->has_collection && command->route != ROUTE_CONTROL && request->count > 0) {
+        pending->collection = request->arguments[0];
+        RedisModule_RetainString(ctx, pending->collection);
+    }
     pending->request = *entry;
     pending->command = command;
     pending->timeout_ms = command->long_running ? request_wait_timeout_ms : request_timeout_ms;
@@ -200,7 +222,7 @@ static int submit(RedisModuleCtx *ctx, const Request *request) {
     } else {
         request_counters.requests[request->command->route]++;
         if (waits(request))
-            wait_for_answer(ctx, &entry, request->command);
+            wait_for_answer(ctx, &entry, request);
         else
             reply_queued(ctx, &entry);
     }

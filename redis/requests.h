@@ -3,6 +3,7 @@
 #define VSTORE_REQUESTS_H
 
 #include "module_api.h"
+#include "pending.h"
 
 /* Counted since the module was loaded; for INFO. Only requests.c writes them. */
 typedef struct {
@@ -11,6 +12,7 @@ typedef struct {
     long long replies_unknown;
     long long replies_malformed;
     long long timeouts;
+    long long stranded;
     long long disconnects;
     long long refused_down;
     long long refused_busy;
@@ -21,6 +23,9 @@ extern RequestCounters request_counters;
 /* Milliseconds; vstore.timeout and vstore.wait-timeout. CONFIG SET writes them. */
 extern long long request_timeout_ms;
 extern long long request_wait_timeout_ms;
+
+/* Ends a wait whose entry is in no stream any more. */
+void request_strand(RedisModuleCtx *ctx, Pending *pending, PendingEnd end);
 
 /* Every command of the table. */
 int request_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);

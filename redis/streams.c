@@ -182,6 +182,16 @@ void stream_delete(RedisModuleCtx *ctx, const RequestId *request) {
     RedisModule_CloseKey(key);
 }
 
+bool stream_has(RedisModuleCtx *ctx, const RequestId *request) {
+    RedisModuleKey *key = RedisModule_OpenKey(ctx, request->stream, REDISMODULE_READ | REDISMODULE_OPEN_KEY_NOTOUCH);
+    RedisModuleStreamID id = request->id;
+    long fields;
+    bool has = key != NULL && RedisModule_StreamIteratorStart(key, 0, &id, &id) == REDISMODULE_OK &&
+               RedisModule_StreamIteratorNextID(key, &id, &fields) == REDISMODULE_OK;
+    RedisModule_CloseKey(key); /* stops the iterator too */
+    return has;
+}
+
 static bool is_queries_stream(const char *name, size_t length) {
     size_t suffix = strlen(QUERIES_SUFFIX), prefix = strlen(PREFIX);
     return length > prefix + suffix && memcmp(name, PREFIX, prefix) == 0 &&

@@ -33,6 +33,9 @@ RedisModuleString *stream_of_log(RedisModuleCtx *ctx, RedisModuleString *collect
  */
 const char *stream_append(RedisModuleCtx *ctx, RequestId *entry, const Request *request);
 
+/* Whether the stream is there, and the entry in it. */
+bool stream_has(RedisModuleCtx *ctx, const RequestId *request);
+
 /* Deletes the entry of a read, here only: replicas and the AOF never heard of it. */
 void stream_delete(RedisModuleCtx *ctx, const RequestId *request);
 

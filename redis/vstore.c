@@ -16,6 +16,7 @@
 #include "module_api.h"
 #include "pending.h"
 #include "requests.h"
+#include "stranding.h"
 #include "stream_memory.h"
 #include "streams.h"
 #include <stdio.h>
@@ -172,6 +173,7 @@ static void add_info(RedisModuleInfoCtx *info, int for_crash_report) {
     RedisModule_InfoAddFieldLongLong(info, "replies_unknown", counters->replies_unknown);
     RedisModule_InfoAddFieldLongLong(info, "replies_malformed", counters->replies_malformed);
     RedisModule_InfoAddFieldLongLong(info, "timeouts", counters->timeouts);
+    RedisModule_InfoAddFieldLongLong(info, "stranded", counters->stranded);
     RedisModule_InfoAddFieldLongLong(info, "disconnects", counters->disconnects);
     RedisModule_InfoAddFieldLongLong(info, "refused_down", counters->refused_down);
     RedisModule_InfoAddFieldLongLong(info, "refused_busy", counters->refused_busy);
@@ -195,7 +197,7 @@ __attribute__((visibility("default"))) int RedisModule_OnLoad(RedisModuleCtx *ct
         return REDISMODULE_ERR;
     pending_open();
     stream_memory_open();
-    if (leadership_open(ctx) != REDISMODULE_OK) return REDISMODULE_ERR;
+    if (leadership_open(ctx) != REDISMODULE_OK || stranding_open(ctx) != REDISMODULE_OK) return REDISMODULE_ERR;
     return follow_events_open(ctx);
 }
 

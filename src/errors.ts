@@ -15,6 +15,16 @@ export const errorCodes = {
   TRYAGAIN: "the request was not applied and may be sent again as it is",
 } as const;
 
+/** Those that the module raises by itself, for the documentation. */
+export const moduleErrorCodes = {
+  VSTOREDOWN: "no sidecar is attached; nothing was sent",
+  TIMEOUT: "no answer in time; the message says whether the write is in the log",
+  BUSY: "too many requests wait, or a stream has reached vstore.log-max-bytes",
+  LOST: "the log went while the write waited; it may have been applied or not",
+  NOPERM: "the ACL does not let the user do or see this",
+  WRONGTYPE: "the key of a request stream holds something else",
+} as const;
+
 export type ErrorCode = keyof typeof errorCodes;
 
 /** An expected failure with a stable code. Anything else that is thrown is a bug. */

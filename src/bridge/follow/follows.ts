@@ -106,7 +106,8 @@ export class Follows {
       this.#log.info(details, "looked at all keys that the collection follows");
     } catch (error) {
       const details = { collection: collection.name, error: (error as Error).message };
-      if (!this.#ended.aborted) this.#log.warn(details, "looking at the followed keys failed");
+      const wasDropped = this.#catalog.find(collection.name) !== collection;
+      if (!this.#ended.aborted && !wasDropped) this.#log.warn(details, "looking at the followed keys failed");
     } finally {
       this.#rest(collection, isInStep);
       this.#running = undefined;
