@@ -20,6 +20,7 @@ const workloads = [
   "shapes",
   "checkpoint-stall",
   "start-up",
+  "many-collections",
 ];
 
 const wanted = process.argv.slice(2);

@@ -113,7 +113,6 @@ export class Service {
       errors: this.#options.errors,
       assertLeader: () => this.#heartbeat.assertLeader(),
       onApplied: (collection, bytes) => this.#upkeep.count(collection, bytes),
-      onCatalogChange: () => this.#upkeep.followCatalog(),
     });
   }
 }

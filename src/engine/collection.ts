@@ -267,6 +267,11 @@ export class Collection {
     return this.#generation.indexer.build();
   }
 
+  /** Whether everything written so far is durable. */
+  get isCovered(): boolean {
+    return this.#generations.isCovered;
+  }
+
   /** Makes everything written so far durable. @throws {VstoreError} FULL; the previous checkpoint stands then */
   checkpoint(): Promise<CheckpointReport> {
     return this.#generations.checkpoint();

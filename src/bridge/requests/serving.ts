@@ -32,8 +32,6 @@ export interface ServingParts {
   readonly assertLeader: () => void;
   /** Hears the size of every log entry that was applied. */
   readonly onApplied: (collection: Collection, bytes: number) => void;
-  /** Called when collections came or went. */
-  readonly onCatalogChange: () => void;
 }
 
 export async function createLoop(parts: ServingParts): Promise<Loop> {
@@ -55,10 +53,7 @@ export async function createLoop(parts: ServingParts): Promise<Loop> {
     busyPollUs: parts.busyPollUs,
     context,
     assertLeader: parts.assertLeader,
-    onCatalogChange: () => {
-      sources.follow();
-      parts.onCatalogChange();
-    },
+    onCatalogChange: () => sources.follow(),
   });
 }
 

@@ -17,7 +17,7 @@ export interface CheckpointerOptions {
   readonly intervalMs: number;
   readonly log: Logger;
   /** Called after each checkpoint, to trim the log at once. */
-  readonly afterwards: () => Promise<void>;
+  readonly afterwards: (collection: Collection) => Promise<void>;
 }
 
 export class Checkpointer {
@@ -46,7 +46,7 @@ export class Checkpointer {
   async catchUp(): Promise<void> {
     const now = performance.now();
     for (const collection of this.#catalog.collections()) {
-      const began = this.#began.get(collection) ?? now;
+      const began = (collection.isCovered ? undefined : this.#began.get(collection)) ?? now;
       const overdue = now - began > intervalsMax * this.#options.intervalMs;
       this.#began.set(collection, overdue ? now : began);
       if (overdue) void this.checkpoint(collection.name);
@@ -68,7 +68,7 @@ export class Checkpointer {
       this.#began.set(collection, performance.now());
       const { changed, ...details } = await collection.checkpoint();
       if (changed) log.info({ collection: name, ...details }, "checkpoint");
-      await afterwards().catch(() => {}); // a lost connection ends the session, and that is logged
+      await afterwards(collection).catch(() => {}); // a lost connection ends the session, and that is logged
     } catch (error) {
       log.error({ collection: name, error: (error as Error).message }, "a checkpoint failed");
     }

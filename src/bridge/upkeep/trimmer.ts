@@ -4,6 +4,7 @@
  */
 import type { Redis } from "ioredis";
 import type { Catalog } from "../../engine/catalog.ts";
+import type { Collection } from "../../engine/collection.ts";
 import { failPoint } from "../../engine/fail-point.ts";
 import { FIRST_ID, nextId } from "../../engine/log-id.ts";
 import { collectionsKey, logStream } from "../redis/keys.ts";
@@ -22,19 +23,21 @@ return redis.call('XTRIM', KEYS[2], 'MINID', ARGV[3])`;
 export class Trimmer {
   readonly #redis: Redis;
   readonly #catalog: Catalog;
-  #trimmed = new Map<string, string>();
+  /** Up to which id. */
+  readonly #trimmed = new WeakMap<Collection, string>();
 
   constructor(redis: Redis, catalog: Catalog) {
     this.#redis = redis;
     this.#catalog = catalog;
   }
 
-  async trim(): Promise<void> {
-    const covered = new Map(this.#catalog.collections().map((each) => [each.name, each.checkpointId]));
-    for (const [name, id] of covered) {
-      if (id !== FIRST_ID && id !== this.#trimmed.get(name)) await this.#trimLog(name, id);
+  async trim(collections: readonly Collection[] = this.#catalog.collections()): Promise<void> {
+    for (const collection of collections) {
+      const { name, checkpointId } = collection;
+      if (checkpointId === FIRST_ID || checkpointId === this.#trimmed.get(collection)) continue;
+      await this.#trimLog(name, checkpointId);
+      this.#trimmed.set(collection, checkpointId);
     }
-    this.#trimmed = covered;
   }
 
   async #trimLog(name: string, id: string): Promise<void> {

@@ -47,7 +47,7 @@ export class Upkeep {
       logBytesMax: options.checkpointLogBytes,
       intervalMs: options.checkpointIntervalMs,
       log: options.log,
-      afterwards: () => this.#trimmer.trim(),
+      afterwards: (collection) => this.#trimmer.trim([collection]),
     });
   }
 
@@ -68,11 +68,6 @@ export class Upkeep {
     this.#starting = this.#start();
   }
 
-  /** Makes the schedules follow the collections that exist now. */
-  followCatalog(): void {
-    this.#schedule?.follow(this.#names());
-  }
-
   /** Resolves when the jobs have stopped, or after a named time. */
   async stop(): Promise<void> {
     const stopped = this.#starting.then(() => this.#stopJobs());
@@ -89,9 +84,8 @@ export class Upkeep {
       await assertServer(redis, this.#session.runId);
       this.#compactions = new Compactions(redis, this.#catalog, log);
       this.#sweeps = new Sweeps(redis, this.#session.writer, this.#catalog, log);
-      const run = (collection: string) => this.#checkpointAndTidy(collection);
-      this.#schedule = new Schedule(redis, checkpointIntervalMs, run, log);
-      await this.#schedule.start(this.#names());
+      this.#schedule = new Schedule(redis, checkpointIntervalMs, () => this.#checkpointAndTidy(), log);
+      await this.#schedule.start();
     } catch (error) {
       if (!this.#session.signal.aborted)
         log.warn({ error: (error as Error).message }, "no checkpoint schedule");
@@ -104,14 +98,12 @@ export class Upkeep {
     await this.#schedule?.stop();
   }
 
-  /** Dead slots are counted when the files are safe anyway. */
-  async #checkpointAndTidy(name: string): Promise<void> {
-    await this.#checkpointer.checkpoint(name);
-    const collection = this.#catalog.find(name);
-    if (collection !== undefined) await this.#compactions?.offer(collection);
-  }
-
-  #names(): string[] {
-    return this.#catalog.collections().map((each) => each.name);
+  /** Of what has changed. Dead slots are counted when the files are safe anyway. */
+  async #checkpointAndTidy(): Promise<void> {
+    for (const collection of this.#catalog.collections()) {
+      if (this.#session.signal.aborted) return;
+      if (!collection.isCovered) await this.#checkpointer.checkpoint(collection.name);
+      await this.#compactions?.offer(collection);
+    }
   }
 }

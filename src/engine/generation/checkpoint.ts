@@ -117,13 +117,15 @@ export class Checkpointer {
   async #write(): Promise<CheckpointReport> {
     const previous = this.#manifest;
     const appliedId = this.#appliedId();
-    if (this.#isCovered(appliedId)) return { id: appliedId, slots: previous.slots, changed: false };
+    if (this.isCovered) return { id: appliedId, slots: previous.slots, changed: false };
     this.#manifest = await writeCheckpoint(this.#generation.parts, appliedId, this.#savedIndex, previous);
     this.#isNamed = true;
     return { id: appliedId, slots: this.#manifest.slots, changed: true };
   }
 
-  #isCovered(appliedId: string): boolean {
+  /** Whether a checkpoint would change nothing. */
+  get isCovered(): boolean {
+    const appliedId = this.#appliedId();
     const { segments, keys, attributes } = this.#generation.parts;
     const last = this.#manifest;
     // Files that no manifest names have to be named even when they hold nothing.

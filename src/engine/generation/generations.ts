@@ -46,6 +46,11 @@ export class Generations {
   }
 
   /** See Collection. */
+  get isCovered(): boolean {
+    return this.#checkpointer.isCovered;
+  }
+
+  /** See Collection. */
   async checkpoint(): Promise<CheckpointReport> {
     const report = await this.#checkpointer.run();
     // A compaction that is under way has files of its own, and removes the others when it is done.
