@@ -8,6 +8,7 @@
 #define CONTROL_STREAM "vstore:control"
 #define PREFIX "vstore:"
 #define QUERIES_SUFFIX ":queries"
+#define QUERIES_STREAM "vstore:queries" /* of all collections: the sidecar need not ask for each of theirs */
 #define POSITION_NAMES 16
 #define HEAD_FIELDS 3 /* cmd, client, and at or after */
 
@@ -49,7 +50,7 @@ RedisModuleString *stream_of_request(RedisModuleCtx *ctx, const Request *request
         bool exists = RedisModule_KeyExists(ctx, log);
         if (exists && command->route == ROUTE_LOG) return log;
         RedisModule_FreeString(ctx, log);
-        if (exists) return collection_stream(ctx, collection, QUERIES_SUFFIX);
+        if (exists) return RedisModule_CreateString(ctx, QUERIES_STREAM, strlen(QUERIES_STREAM));
     }
     return RedisModule_CreateString(ctx, CONTROL_STREAM, strlen(CONTROL_STREAM));
 }
@@ -194,6 +195,7 @@ bool stream_has(RedisModuleCtx *ctx, const RequestId *request) {
 
 static bool is_queries_stream(const char *name, size_t length) {
     size_t suffix = strlen(QUERIES_SUFFIX), prefix = strlen(PREFIX);
+    if (length == strlen(QUERIES_STREAM) && memcmp(name, QUERIES_STREAM, length) == 0) return true;
     return length > prefix + suffix && memcmp(name, PREFIX, prefix) == 0 &&
            memcmp(name + length - suffix, QUERIES_SUFFIX, suffix) == 0;
 }

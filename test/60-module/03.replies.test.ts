@@ -3,7 +3,7 @@ import { type RedisServer, startRedis } from "../../harness/redis-server.ts";
 import { PlayedSidecar } from "../harness/played-sidecar.ts";
 import { RespClient } from "../harness/resp.ts";
 
-const queries = "vstore:{docs}:queries";
+const queries = "vstore:queries";
 const malformed = "-ERR the sidecar sent a malformed reply\r\n";
 
 let redis: RedisServer;
@@ -159,7 +159,7 @@ test("of unknown requests on the control stream only the reads are deleted", asy
   expect(left.map(([id]) => id)).toEqual([write, other]);
 });
 
-test.each(["other", "other:queries", "vstore:queries", "vstore:{docs}:log", "vstore:{docs}:errors"])(
+test.each(["other", "other:queries", "vstore:reads", "vstore:{docs}:log", "vstore:{docs}:errors"])(
   "an unknown request leaves the stream %s alone",
   async (stream) => {
     const id = (await sidecar.redis.xadd(stream, "*", "cmd", "CARD"))!;
@@ -172,7 +172,7 @@ test.each(["other", "other:queries", "vstore:queries", "vstore:{docs}:log", "vst
 test("the right id with the wrong stream does not answer", async () => {
   resp2.write("VSTORE.CARD", "docs");
   const request = await sidecar.take(queries);
-  expect(await sidecar.answer({ stream: "vstore:{other}:queries", id: request.id }, ":1\r\n")).toBe(0);
+  expect(await sidecar.answer({ stream: "vstore:{docs}:queries", id: request.id }, ":1\r\n")).toBe(0);
   expect(await sidecar.answer(request, ":2\r\n")).toBe(1);
   expect(await resp2.read()).toBe(":2\r\n");
 });

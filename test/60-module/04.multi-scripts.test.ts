@@ -55,7 +55,7 @@ test("a read in MULTI answers a clear error and appends nothing", async () => {
   expect(await client.send("EXEC")).toBe(
     "*1\r\n-ERR VSTORE.SEARCH cannot be used inside MULTI or a script: it has to wait for the sidecar\r\n",
   );
-  expect(await sidecar.redis.exists("vstore:{docs}:queries")).toBe(0);
+  expect(await sidecar.redis.exists("vstore:queries")).toBe(0);
 });
 
 test("DISCARD appends nothing", async () => {

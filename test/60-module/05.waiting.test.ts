@@ -4,7 +4,7 @@ import { PlayedSidecar } from "../harness/played-sidecar.ts";
 import { RespClient } from "../harness/resp.ts";
 
 const log = "vstore:{docs}:log";
-const queries = "vstore:{docs}:queries";
+const queries = "vstore:queries";
 
 let redis: RedisServer;
 let sidecar: PlayedSidecar;

@@ -105,7 +105,7 @@ test("a user without any key can ask for what belongs to no collection", async (
 test("a user with read access only cannot write", async () => {
   const user = await userWith("%R~docs");
   const reply = user.call("VSTORE.CARD", "docs");
-  await sidecar.takeAndAnswer("vstore:{docs}:queries", ":7\r\n");
+  await sidecar.takeAndAnswer("vstore:queries", ":7\r\n");
   expect(await reply).toBe(7);
   await expect(user.call("VSTORE.DEL", "docs", "a")).rejects.toThrow("NOPERM");
   user.disconnect();
@@ -136,7 +136,7 @@ describe.skipIf(!isServerSince(7, 2))("ACL categories (Redis 7.2, Valkey 7.2, or
   test("a user of +@read may ask and not write", async () => {
     const user = await userWith("~*", "-@all", "+@read");
     const reply = user.call("VSTORE.CARD", "docs");
-    await sidecar.takeAndAnswer("vstore:{docs}:queries", ":7\r\n");
+    await sidecar.takeAndAnswer("vstore:queries", ":7\r\n");
     expect(await reply).toBe(7);
     await expect(user.call("VSTORE.DEL", "docs", "a")).rejects.toThrow("NOPERM");
     user.disconnect();

@@ -57,7 +57,7 @@ test("a log at its limit refuses writes with BUSY, and reads go on", async () =>
     "-BUSY the vstore sidecar is behind: the stream of these requests has reached vstore.log-max-bytes\r\n",
   );
   client.write("VSTORE.CARD", "docs");
-  await sidecar.takeAndAnswer("vstore:{docs}:queries", ":7\r\n");
+  await sidecar.takeAndAnswer("vstore:queries", ":7\r\n");
   expect(await client.read()).toBe(":7\r\n");
   client.close();
 });

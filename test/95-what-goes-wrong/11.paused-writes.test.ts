@@ -116,7 +116,7 @@ test("the transaction that pauses writes has its own in the log and in the AOF",
 
 describe("a read", () => {
   const search = (redis: Redis) => redis.call("VSTORE.CARD", "p");
-  const stream = "vstore:{p}:queries";
+  const stream = "vstore:queries";
 
   test("is answered, times out, and is given up", async () => {
     const before = await pid();

@@ -37,6 +37,10 @@ test("neither log is trimmed by what was read from the other, and the sidecar sa
   await sidecars[0]!.waitReady();
   await one.call("VSTORE.CREATE", "c", "DIM", 2);
   await one.call("VSTORE.INSERT", "c", "first", "FP32", fp32(1, 2));
+  await until(
+    () => one.xlen(log),
+    (length) => length === 0,
+  );
   await sidecars[0]!.stop();
   await other.replicaof("127.0.0.1", first.port);
   await until(

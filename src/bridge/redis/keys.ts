@@ -2,6 +2,8 @@
  * Every Redis key that vstore uses, built in this one place; the table is in PROTOCOL.md.
  */
 export const controlStream = "vstore:control";
+/** The reads that the module passes on, of all collections. */
+export const readsStream = "vstore:queries";
 export const leaderKey = "vstore:leader";
 export const epochKey = "vstore:epoch";
 /** Hash: collection → stream id that its log begins after. */

@@ -83,10 +83,12 @@ export class Loop {
   }
 
   async #serve(): Promise<void> {
-    let next = this.#read();
+    let [next, waits] = [this.#read(), this.#waits];
     for (;;) {
       const batch = await next;
-      if (batch.length === 0 && !this.#waits) return;
+      // A read that was woken says nothing of what is there still.
+      if (batch.length === 0 && !waits) return;
+      waits = this.#waits;
       const changesSources = batch.some(hasControlWrite);
       const ahead = isLarge(batch) && !changesSources ? this.#read() : undefined;
       await this.#serveBatch(batch);

@@ -1,13 +1,15 @@
 /**
- * Reads requests: one XREAD over all streams at once. How many entries it asks for follows from the size of
- * those before, because an entry may have any size up to 64 MiB.
+ * Reads requests: one XREAD over the streams that are there once, and beside it one over those of all collections. How many
+ * entries it asks for follows from the size of those before, because an entry may have any size up to 64 MiB.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { compareIds } from "../../engine/log-id.ts";
 import type { Obstructions } from "../logs/obstructions.ts";
 import { codeOf } from "../redis/error-code.ts";
+import type { Session } from "../session/session.ts";
 import { decodeEntry, type Request } from "./request.ts";
+import { isWrite, namedCollection } from "./routing.ts";
 import type { Source, Sources } from "./sources.ts";
 
 /** One batch should stay near this size. */
@@ -25,16 +27,30 @@ export interface Delivery {
   readonly requests: readonly Request[];
 }
 
-type RawReply = [Buffer, [Buffer, Buffer[]][]][] | null;
+type RawReply = [Buffer, [Buffer, Buffer[]][]][];
+
+/** An XREAD that blocks; it stays under way while the others' entries are served. */
+interface Waiting {
+  readonly arrival: Promise<void>;
+  reply: RawReply | undefined;
+}
+
+/** What the reader needs of a session. */
+export type Readers = Pick<Session, "reader" | "logReader" | "writer">;
 
 export class Reader {
-  readonly #redis: Redis;
+  readonly #readers: Readers;
   readonly #sources: Sources;
   readonly #obstructions: Obstructions;
   #count = countStart;
+  /** Of the streams that are there once, and of those of each collection: to ask for a thousand takes its time. */
+  #common: Waiting | undefined;
+  #own: Waiting | undefined;
+  /** Reads of the module's clients whose log is not read as far yet. */
+  #held: Delivery[] = [];
 
-  constructor(redis: Redis, sources: Sources, obstructions: Obstructions) {
-    this.#redis = redis;
+  constructor(readers: Readers, sources: Sources, obstructions: Obstructions) {
+    this.#readers = readers;
     this.#sources = sources;
     this.#obstructions = obstructions;
   }
@@ -43,43 +59,123 @@ export class Reader {
   async read(waits: boolean): Promise<Delivery[]> {
     const count = this.#count;
     await this.#obstructions.watch();
-    const reply = await this.#xread(count, waits);
-    const deliveries = this.#decode(reply);
-    this.#count = nextCount(count, deliveries);
-    const kept = withoutEarlyQueries(deliveries, count);
-    for (const { source, requests } of kept) source.last = requests.at(-1)!.id;
-    return kept;
+    const replies = waits ? await this.#wait(count) : [await this.#ask(count, this.#sources.all())];
+    const deliveries = this.#take(replies.flat(), count);
+    const seen = await this.#withLogs(deliveries, count);
+    this.#count = nextCount(count, seen);
+    return seen;
   }
 
-  async #xread(count: number, waits: boolean): Promise<RawReply> {
-    const all = this.#sources.all();
+  /** Whatever comes first on one of the two connections. */
+  async #wait(count: number): Promise<RawReply[]> {
+    const { reader, logReader } = this.#readers;
+    this.#common ??= this.#begin(reader, count, this.#sources.common);
+    this.#own ??= this.#begin(logReader, count, this.#sources.own);
+    const isHolding = this.#held.length > 0;
+    await Promise.race([this.#common.arrival, this.#own.arrival, ...(isHolding ? [Promise.resolve()] : [])]);
+    const replies: RawReply[] = [];
+    if (this.#common.reply !== undefined) {
+      replies.push(this.#common.reply);
+      this.#common = undefined;
+    }
+    if (this.#own.reply !== undefined) {
+      replies.push(this.#own.reply);
+      this.#own = undefined;
+    }
+    return replies;
+  }
+
+  #begin(redis: Redis, count: number, sources: readonly Source[]): Waiting {
+    const arrival = this.#xread(redis, count, sources, true).then((reply) => {
+      waiting.reply = reply;
+    });
+    arrival.catch(() => {}); // the one that awaits it hears of it
+    const waiting: Waiting = { arrival, reply: undefined };
+    return waiting;
+  }
+
+  /** What the streams have now. Not on a connection that may be waiting. */
+  #ask(count: number, sources: readonly Source[]): Promise<RawReply> {
+    return this.#xread(this.#readers.writer, count, sources, false);
+  }
+
+  async #xread(redis: Redis, count: number, all: readonly Source[], waits: boolean): Promise<RawReply> {
     const sources = all.filter(({ stream }) => !this.#obstructions.has(stream));
-    if (sources.length === 0) return waits ? delay(blockMs, null) : null;
+    if (sources.length === 0) return waits ? delay(blockMs, []) : [];
     const block = waits ? ["BLOCK", blockMs] : [];
     const streams = sources.map((source) => source.stream);
     const positions = sources.map((source) => source.last);
     const args = ["COUNT", count, ...block, "STREAMS", ...streams, ...positions];
     try {
-      return (await this.#redis.callBuffer("XREAD", ...args)) as RawReply;
+      return ((await redis.callBuffer("XREAD", ...args)) as RawReply | null) ?? [];
     } catch (error) {
       if (codeOf(error) !== "WRONGTYPE") throw error;
-      await this.#obstructions.find(all.map(({ stream }) => stream));
-      return this.#xread(count, waits);
+      await this.#obstructions.find(this.#sources.all().map(({ stream }) => stream));
+      return this.#xread(redis, count, all, waits);
     }
   }
 
-  #decode(reply: RawReply): Delivery[] {
+  /** An entry that another XREAD has brought meanwhile is passed over. */
+  #take(reply: RawReply, count: number): Delivery[] {
     const deliveries: Delivery[] = [];
-    for (const [stream, entries] of reply ?? []) {
+    for (const [stream, entries] of reply) {
       const source = this.#sources.find(stream.toString());
       if (source === undefined) continue;
-      const requests = entries.map(([id, fields]) =>
-        decodeEntry(source.stream, id.toString("latin1"), fields),
-      );
-      deliveries.push({ source, requests });
+      const requests = entries
+        .map(([id, fields]) => decodeEntry(source.stream, id.toString("latin1"), fields))
+        .filter(({ id }) => compareIds(id, source.last) > 0);
+      if (requests.length > 0) deliveries.push({ source, requests });
     }
-    return deliveries;
+    const kept = withoutEarlyQueries(deliveries, count);
+    for (const { source, requests } of kept) source.last = requests.at(-1)!.id;
+    return kept;
   }
+
+  /** With the entries of the logs that the reads among them have to see, and without those reads that have to wait still. */
+  async #withLogs(deliveries: readonly Delivery[], count: number): Promise<Delivery[]> {
+    const all = [...this.#held, ...deliveries];
+    const behind = new Set(all.flatMap((each) => this.#logsBefore(each)));
+    if (behind.size === 0 && this.#held.length === 0) return all;
+    const logs = this.#take(behind.size === 0 ? [] : await this.#ask(count, [...behind]), count);
+    const cut = new Set(logs.filter(({ requests }) => requests.length === count).map(({ source }) => source));
+    const [ready, held] = [[] as Delivery[], [] as Delivery[]];
+    for (const { source, requests } of all) {
+      const waits = (request: Request) => {
+        const log = this.#logBefore(source, request);
+        return log !== undefined && cut.has(log);
+      };
+      const early = requests.filter(waits);
+      if (early.length > 0) held.push({ source, requests: early });
+      if (early.length < requests.length)
+        ready.push({ source, requests: requests.filter((request) => !waits(request)) });
+    }
+    this.#held = held;
+    return merged([...ready, ...logs]);
+  }
+
+  #logsBefore({ source, requests }: Delivery): Source[] {
+    return requests.flatMap((request) => this.#logBefore(source, request) ?? []);
+  }
+
+  /** The log that has to be read before a read of the module's, or a write to control, where it is not yet. */
+  #logBefore(source: Source, request: Request): Source | undefined {
+    if (source.collection !== "") return undefined;
+    const log = this.#sources.logOf(namedCollection(request) ?? "");
+    if (log === undefined) return undefined;
+    if (source.kind === "control") return isWrite(request) ? log : undefined;
+    return request.after !== undefined && compareIds(request.after, log.last) > 0 ? log : undefined;
+  }
+}
+
+/** One delivery for each stream, in the order of its entries. */
+function merged(deliveries: readonly Delivery[]): Delivery[] {
+  const bySource = new Map<Source, Request[]>();
+  for (const { source, requests } of deliveries) {
+    const before = bySource.get(source);
+    if (before === undefined) bySource.set(source, [...requests]);
+    else before.push(...requests);
+  }
+  return [...bySource].map(([source, requests]) => ({ source, requests }));
 }
 
 /** Halves and doubles towards the target; doubles only when COUNT was what ended a stream's entries. */

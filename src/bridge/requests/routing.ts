@@ -24,7 +24,7 @@ export function faultOf({ kind, collection }: Source, request: Request): string 
   const wanted = kind === "log" ? "log" : "queries";
   const route = commands.get(request.name)?.route;
   if (route !== wanted) return `VSTORE.${request.name} does not belong in ${request.stream}`;
-  if (namedCollection(request) !== collection)
+  if (collection !== "" && namedCollection(request) !== collection)
     return `${request.stream} belongs to collection '${collection}'`;
   return undefined;
 }

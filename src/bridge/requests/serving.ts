@@ -36,13 +36,13 @@ export interface ServingParts {
 
 export async function createLoop(parts: ServingParts): Promise<Loop> {
   const { session, catalog, losses, follows, outbox, log } = parts;
-  const { writer, reader } = session;
+  const { writer } = session;
   const sources = new Sources(catalog, await endsOfDamaged(writer, catalog));
-  const obstructions = new Obstructions(reader, log);
+  const obstructions = new Obstructions(writer, log);
   const answers = new Answers(outbox);
   const context = contextOf(parts, obstructions);
   return new Loop({
-    reader: new Reader(reader, sources, obstructions),
+    reader: new Reader(session, sources, obstructions),
     writes: new Writes(writer, catalog, answers, context, (collection, { id, bytes }) => {
       losses.applied.note(collection, id);
       parts.onApplied(collection, bytes);
@@ -53,7 +53,10 @@ export async function createLoop(parts: ServingParts): Promise<Loop> {
     busyPollUs: parts.busyPollUs,
     context,
     assertLeader: parts.assertLeader,
-    onCatalogChange: () => sources.follow(),
+    onCatalogChange: () => {
+      sources.follow();
+      session.wakeLogReader().catch(() => {}); // without its connection the session is over
+    },
   });
 }
 
