@@ -13,6 +13,7 @@ import { COMPONENT_BYTES } from "../disk/layout.ts";
 import type { CollectionOptions, Metric } from "../options.ts";
 import { Bitmap } from "../slots/bitmap.ts";
 import { TimeSlice } from "../time-slice.ts";
+import { checkGraphFile } from "./hnswlib-file.ts";
 import { Twins } from "./twins.ts";
 import type { VectorSource } from "./vector-index.ts";
 
@@ -76,6 +77,7 @@ export class HnswlibGraph {
 
   /** @throws when the file is not a graph of these options */
   static async load(options: CollectionOptions, source: VectorSource, path: string): Promise<HnswlibGraph> {
+    await checkGraphFile(path, options, source.segments.length, CAPACITY_MIN);
     const graph = emptyGraph(options);
     await graph.readIndex(path);
     const loaded = new HnswlibGraph(graph, options, source);
