@@ -40,9 +40,14 @@ function crash(directory: string): string {
   return copy;
 }
 
+/** By key: a scan has an order of its own in each process. */
 function contents(store: Collection): [string, number[], string | undefined][] {
   const { keys } = store.scan(0, Number.MAX_SAFE_INTEGER);
-  return keys.map((key) => [Buffer.from(key).toString(), [...store.get(key)!], store.getAttributes(key)]);
+  const texts = keys.map((key) => Buffer.from(key).toString()).sort();
+  return texts.map((text) => {
+    const key = Buffer.from(text);
+    return [text, [...store.get(key)!], store.getAttributes(key)];
+  });
 }
 
 async function fill(store: Collection, from: number, to: number): Promise<void> {
