@@ -17,7 +17,7 @@ ADDON_SOURCES := binding.gyp $(wildcard native/*.cc native/*.h)
 # Without VSTORE_REDIS_URL vstore starts a Redis of its own, so one has to be installed.
 REDIS := $(if $(VSTORE_REDIS_URL),,redis)
 
-.PHONY: run test torture build bench clean help redis newer-server nodes module
+.PHONY: run test torture build bench clean help redis newer-server chromium nodes module
 
 # Into a Redis that is not its own vstore puts nothing unasked.
 SAMPLE ?= $(if $(VSTORE_REDIS_URL),,1)
@@ -25,7 +25,7 @@ SAMPLE ?= $(if $(VSTORE_REDIS_URL),,1)
 run: build $(REDIS) ## start the store and load the sample
 	@exec scripts/foreground.sh node dist/cli.js serve $(if $(SAMPLE),--sample) --port $(PORT) --data-dir "$(DATA_DIR)"
 
-test: build redis newer-server nodes ## run every test
+test: build redis newer-server chromium nodes ## run every test
 	npx vitest run
 
 # CYCLES, MUTATIONS and SEED are optional: 1,000, 1,000,000 and a random one. FROM is the first mutation's number:
@@ -70,3 +70,6 @@ newer-server: redis
 
 nodes:
 	@scripts/ensure-nodes.sh
+
+chromium:
+	@scripts/ensure-chromium.sh

@@ -4,15 +4,13 @@ import { join } from "node:path";
 import { commands } from "../../src/commands/registry.ts";
 import { renderCTable } from "./c-table.ts";
 import { renderClientTypes } from "./client-types.ts";
+import { renderFigures } from "./figures.ts";
 import { renderCommandPage, renderCommandTable } from "./markdown.ts";
 
 export interface Output {
   readonly path: string;
   readonly content: string;
 }
-
-const tableBegin = "<!-- commands:begin -->";
-const tableEnd = "<!-- commands:end -->";
 
 /** @param root the directory of the repository */
 export function renderAll(root: string): Output[] {
@@ -23,15 +21,20 @@ export function renderAll(root: string): Output[] {
     { path: join(root, "client/commands.ts"), content: renderClientTypes(all) },
   ];
   const readme = join(root, "README.md");
+  const operations = join(root, "docs/operations.md");
   if (!existsSync(readme)) return outputs;
-  const content = replaceTable(readFileSync(readme, "utf8"), renderCommandTable(all));
-  return [...outputs, { path: readme, content }];
+  return [
+    ...outputs,
+    { path: readme, content: withTable(readme, "commands", renderCommandTable(all)) },
+    { path: operations, content: withTable(operations, "figures", renderFigures()) },
+  ];
 }
 
-/** @throws Error when the markers are not there, in order. */
-function replaceTable(page: string, table: string): string {
-  const begin = page.indexOf(tableBegin);
-  const end = page.indexOf(tableEnd);
-  if (begin < 0 || end < begin) throw new Error(`README.md needs ${tableBegin} and, after it, ${tableEnd}`);
-  return `${page.slice(0, begin + tableBegin.length)}\n${table}${page.slice(end)}`;
+/** @throws Error when the markers of the table are not there, in order. */
+function withTable(path: string, name: string, table: string): string {
+  const page = readFileSync(path, "utf8");
+  const [begin, end] = [`<!-- ${name}:begin -->`, `<!-- ${name}:end -->`];
+  const [from, to] = [page.indexOf(begin), page.indexOf(end)];
+  if (from < 0 || to < from) throw new Error(`${path} needs ${begin} and, after it, ${end}`);
+  return `${page.slice(0, from + begin.length)}\n${table}${page.slice(to)}`;
 }

@@ -11,12 +11,13 @@ import type { LogLosses } from "./logs/losses.ts";
 import { reconcile } from "./logs/reconcile.ts";
 import type { Loop } from "./requests/loop.ts";
 import { Outbox } from "./requests/outbox.ts";
-import { createLoop } from "./requests/serving.ts";
+import { createLoop, type RequestWay } from "./requests/serving.ts";
 import { assertClocksAgree } from "./session/clocks.ts";
 import type { Heartbeat } from "./session/heartbeat.ts";
 import type { Session } from "./session/session.ts";
 import type { UnexpectedErrors } from "./session/unexpected-errors.ts";
 import { Upkeep, type UpkeepOptions } from "./upkeep/upkeep.ts";
+import type { Watch } from "./watch/watch.ts";
 
 /** Time for the last answers once a stop was asked for. */
 const drainMsMax = 10_000;
@@ -26,6 +27,7 @@ export interface ServiceOptions extends UpkeepOptions {
   readonly busyPollUs: number;
   readonly ingest: IngestSettings;
   readonly errors: UnexpectedErrors;
+  readonly watch: Watch;
 }
 
 export class Service {
@@ -62,12 +64,13 @@ export class Service {
   async start(): Promise<void> {
     this.#upkeep.beatWith(this.#heartbeat);
     await assertClocksAgree(this.#session.writer, this.#catalog.clock);
-    const loop = await this.#createLoop();
+    const { loop, context } = await this.#createLoop();
     await reconcile(this.#session.writer, this.#catalog, this.#losses, loop);
     await this.#follows.restore();
     this.#loop = loop;
     await loop.catchUp();
     await this.#heartbeat.attach();
+    this.#options.watch.began({ url: this.#options.url, catalog: this.#catalog, context });
   }
 
   /** Resolves once `stop` was aborted and the last answer is sent; rejects when the session ends before. */
@@ -101,7 +104,7 @@ export class Service {
     await this.#session.wakeReader();
   }
 
-  #createLoop(): Promise<Loop> {
+  #createLoop(): Promise<RequestWay> {
     return createLoop({
       session: this.#session,
       catalog: this.#catalog,
@@ -111,6 +114,7 @@ export class Service {
       busyPollUs: this.#options.busyPollUs,
       log: this.#options.log,
       errors: this.#options.errors,
+      watch: this.#options.watch,
       assertLeader: () => this.#heartbeat.assertLeader(),
       onApplied: (collection, bytes) => this.#upkeep.count(collection, bytes),
     });

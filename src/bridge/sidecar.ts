@@ -87,6 +87,7 @@ export class Sidecar {
     } finally {
       this.#stop.removeEventListener("abort", end);
       this.#options.errors.watch(undefined);
+      this.#options.watch.ended("the session is over");
       session.end(new Error("the session is over"));
     }
   }
@@ -118,6 +119,7 @@ export class Sidecar {
   }
 
   #report(level: "info" | "warn", what: string): void {
+    this.#options.watch.note(what);
     if (what !== this.#lastReport) this.#options.log[level](what);
     this.#lastReport = what;
   }

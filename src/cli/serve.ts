@@ -4,8 +4,10 @@ import { loadSample } from "../bridge/client/sample.ts";
 import { publicUrl, redisCli } from "../bridge/redis/address.ts";
 import { checkDatabase } from "../bridge/redis/connection.ts";
 import { UnexpectedErrors } from "../bridge/session/unexpected-errors.ts";
+import { Watch } from "../bridge/watch/watch.ts";
 import { createLog, type Logger, takeOverConsole } from "../log.ts";
 import { exitCodes } from "./exit.ts";
+import { startHttp } from "./http.ts";
 import { progress } from "./progress.ts";
 import { catchStrayErrors } from "./safety-net.ts";
 import { type Given, readSettings, SettingsError } from "./settings.ts";
@@ -39,7 +41,13 @@ export async function runServe(
       if (!stop.aborted) log.error(`the sample could not be loaded: ${error.message}`);
     });
   };
-  await serve({ settings, log, errors, onServing, stop });
+  const watch = new Watch();
+  const http = await startHttp(settings, watch, log);
+  try {
+    await serve({ settings, log, errors, watch, onServing, stop });
+  } finally {
+    http?.close();
+  }
   log.info("stopped; everything is saved");
   // Everything is told, too. A BullMQ connection that died with an earlier session must not keep the process.
   process.exit(process.exitCode ?? exitCodes.done);

@@ -119,6 +119,23 @@ export const settings = {
     description: "the implementation of the index; auto is native where it was built, else portable",
     schema: z.enum(indexChoices),
   },
+  http_port: {
+    value: "port",
+    description:
+      "port of /metrics, /health, /ready and the page to look at; without it there is no HTTP server",
+    schema: integer(1, 65_535).optional(),
+  },
+  http_host: {
+    value: "address",
+    default: "127.0.0.1",
+    description: "address of the HTTP server; any but a loopback address needs a token",
+    schema: z.string().min(1),
+  },
+  http_token: {
+    value: "token",
+    description: "what a request to the HTTP server must have as Authorization: Bearer …",
+    schema: z.string().min(16, { error: "must have at least 16 characters" }).optional(),
+  },
   log_level: {
     value: "level",
     default: "info",

@@ -6,6 +6,7 @@ import { randomUUID } from "node:crypto";
 import { EmbeddedRedis } from "../bridge/redis/embedded-redis.ts";
 import type { UnexpectedErrors } from "../bridge/session/unexpected-errors.ts";
 import { Sidecar } from "../bridge/sidecar.ts";
+import type { Watch } from "../bridge/watch/watch.ts";
 import { remedy } from "../engine/addon.ts";
 import { Catalog } from "../engine/catalog.ts";
 import { steadyTime } from "../engine/clock.ts";
@@ -17,6 +18,7 @@ export interface ServeOptions {
   readonly settings: Settings;
   readonly log: Logger;
   readonly errors: UnexpectedErrors;
+  readonly watch: Watch;
   /** Called with the Redis URL each time that clients are served (again). */
   readonly onServing: (url: string) => void;
   /** Ends it in order: last answers, checkpoint, Redis. */
@@ -58,7 +60,7 @@ async function serveOwnRedis(options: ServeOptions, files: Files): Promise<void>
 }
 
 async function runSidecar(
-  { settings, log, errors, onServing, stop }: ServeOptions,
+  { settings, log, errors, watch, onServing, stop }: ServeOptions,
   files: Files,
   { url, sidecarId }: { url: string; sidecarId: string },
   beforeConnect = async () => {},
@@ -79,6 +81,7 @@ async function runSidecar(
       },
       log,
       errors,
+      watch,
       catalog: () => files.open(),
       beforeConnect,
       onServing: () => onServing(url),

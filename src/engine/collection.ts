@@ -24,6 +24,7 @@ import type { CollectionOptions } from "./options.ts";
 import { attributesBytes } from "./slots/attributes.ts";
 import { NONE } from "./slots/key-table.ts";
 import { putBytes, REMOVE_BYTES } from "./slots/keys.ts";
+import { randomSlots } from "./slots/random-slots.ts";
 
 /** A cursor is a position of a key table, and the tag of the table that the position belongs to. */
 const CURSORS_PER_TABLE = 2 ** 32;
@@ -242,6 +243,16 @@ export class Collection {
       if (!expiry.isHidden(slot)) keys.push(table.keyOf(slot));
     });
     return { cursor: next === 0 ? 0 : base + next, keys };
+  }
+
+  /** Keys of up to `count` slots that are spread over all of them by chance; fewer where many slots are dead. */
+  sampleKeys(count: number): Uint8Array[] {
+    const { segments, live, keys } = this.#generation.parts;
+    const { expiry } = this.#generation;
+    const isFound = (slot: number) => live.has(slot) && !expiry.isHidden(slot);
+    return randomSlots(segments.length, count)
+      .filter(isFound)
+      .map((slot) => keys.table.keyOf(slot));
   }
 
   /**

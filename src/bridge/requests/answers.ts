@@ -4,6 +4,7 @@ import { encodeError } from "../../commands/wire/resp3.ts";
 import { toWireError } from "../../commands/wire/wire-error.ts";
 import { VstoreError } from "../../errors.ts";
 import { controlStream, errorsStream } from "../redis/keys.ts";
+import type { Tally } from "../watch/tally.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Request } from "./request.ts";
 import { namedCollection } from "./routing.ts";
@@ -16,13 +17,16 @@ const wordsOfModule: ReadonlySet<string> = new Set(["DEL", "FOLLOWED"]);
 
 export class Answers {
   readonly #outbox: Outbox;
+  readonly #tally: Tally;
 
-  constructor(outbox: Outbox) {
+  constructor(outbox: Outbox, tally: Tally) {
     this.#outbox = outbox;
+    this.#tally = tally;
   }
 
   /** For a write of a log: its entry stays, until a checkpoint covers it. */
   toWrite(source: Source, request: Request, outcome: Outcome): void {
+    this.#tally.count(request.name, request.readAt, outcome);
     if (dependsOnTheMoment(outcome)) this.#withdraw(source.collection, request);
     if (request.waiter.kind === "nobody") this.#report(source.collection, request, outcome);
     else this.#send(request, outcome);
@@ -30,6 +34,7 @@ export class Answers {
 
   /** For a request whose entry is of no further use. The module deletes those of its own clients' reads. */
   toPassing(request: Request, outcome: Outcome): void {
+    this.#tally.count(request.name, request.readAt, outcome);
     if (request.waiter.kind !== "client") this.#outbox.delete(request);
     this.#send(request, outcome);
   }
@@ -38,6 +43,7 @@ export class Answers {
   toControlWrite(request: Request, outcome: Outcome | undefined): void {
     this.#outbox.delete(request);
     if (outcome === undefined) return;
+    this.#tally.count(request.name, request.readAt, outcome);
     if (request.waiter.kind === "nobody") this.#report(namedCollection(request), request, outcome);
     else this.#send(request, outcome);
   }

@@ -118,11 +118,12 @@ export class Reader {
   /** An entry that another XREAD has brought meanwhile is passed over. */
   #take(reply: RawReply, count: number): Delivery[] {
     const deliveries: Delivery[] = [];
+    const readAt = performance.now();
     for (const [stream, entries] of reply) {
       const source = this.#sources.find(stream.toString());
       if (source === undefined) continue;
       const requests = entries
-        .map(([id, fields]) => decodeEntry(source.stream, id.toString("latin1"), fields))
+        .map(([id, fields]) => decodeEntry(source.stream, id.toString("latin1"), fields, readAt))
         .filter(({ id }) => compareIds(id, source.last) > 0);
       if (requests.length > 0) deliveries.push({ source, requests });
     }

@@ -29,6 +29,8 @@ export interface Request {
   readonly bytes: number;
   /** What is wrong with the entry itself. */
   readonly fault: string | undefined;
+  /** By `performance.now()`. */
+  readonly readAt: number;
 }
 
 /** Bytes of a command's name: messages and the errors stream repeat it. */
@@ -38,7 +40,7 @@ const client: Waiter = { kind: "client" };
 const nobody: Waiter = { kind: "nobody" };
 
 /** `fields` are the names and values of the entry, alternating, as XREAD answers them. */
-export function decodeEntry(stream: string, id: string, fields: readonly Buffer[]): Request {
+export function decodeEntry(stream: string, id: string, fields: readonly Buffer[], readAt = 0): Request {
   const named = fieldIs(fields, 0, "cmd") && fields[1]!.length <= nameBytesMax;
   const name = named ? fields[1]!.toString("latin1") : "";
   const { end, waiter, at, after } = decodeHead(fields);
@@ -55,6 +57,7 @@ export function decodeEntry(stream: string, id: string, fields: readonly Buffer[
     after,
     bytes,
     fault,
+    readAt,
   };
 }
 

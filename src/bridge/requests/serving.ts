@@ -1,6 +1,8 @@
 /** The way of a request through the sidecar, put together: from the streams to the loop, and from there to the outbox. */
+import type { Context } from "../../commands/command.ts";
 import type { Catalog } from "../../engine/catalog.ts";
 import type { Collection } from "../../engine/collection.ts";
+import { FIRST_ID } from "../../engine/log-id.ts";
 import type { Logger } from "../../log.ts";
 import type { Follows } from "../follow/follows.ts";
 import type { LogLosses } from "../logs/losses.ts";
@@ -8,6 +10,7 @@ import { Obstructions } from "../logs/obstructions.ts";
 import { endsOfDamaged } from "../logs/reconcile.ts";
 import type { Session } from "../session/session.ts";
 import type { UnexpectedErrors } from "../session/unexpected-errors.ts";
+import type { Watch } from "../watch/watch.ts";
 import { Answers } from "./answers.ts";
 import { Control } from "./control.ts";
 import { Loop } from "./loop.ts";
@@ -28,20 +31,29 @@ export interface ServingParts {
   readonly busyPollUs: number;
   readonly log: Logger;
   readonly errors: UnexpectedErrors;
+  readonly watch: Watch;
   /** Throws when another sidecar may be serving by now. */
   readonly assertLeader: () => void;
   /** Hears the size of every log entry that was applied. */
   readonly onApplied: (collection: Collection, bytes: number) => void;
 }
 
-export async function createLoop(parts: ServingParts): Promise<Loop> {
+export interface RequestWay {
+  readonly loop: Loop;
+  /** For a command that comes on another way than through a stream. */
+  readonly context: () => Context;
+}
+
+export async function createLoop(parts: ServingParts): Promise<RequestWay> {
   const { session, catalog, losses, follows, outbox, log } = parts;
   const { writer } = session;
   const sources = new Sources(catalog, await endsOfDamaged(writer, catalog));
   const obstructions = new Obstructions(writer, log);
-  const answers = new Answers(outbox);
-  const context = contextOf(parts, obstructions);
-  return new Loop({
+  const answers = new Answers(outbox, parts.watch.tally);
+  const contextAt = contextOf(parts, obstructions);
+  const context = (request: Request) =>
+    contextAt(request.id, timeOf(request, catalog.clock()), request.waiter.kind === "client");
+  const loop = new Loop({
     reader: new Reader(session, sources, obstructions),
     writes: new Writes(writer, catalog, answers, context, (collection, { id, bytes }) => {
       losses.applied.note(collection, id);
@@ -58,16 +70,17 @@ export async function createLoop(parts: ServingParts): Promise<Loop> {
       session.wakeLogReader().catch(() => {}); // without its connection the session is over
     },
   });
+  return { loop, context: () => contextAt(FIRST_ID, catalog.clock(), false) };
 }
 
 /** What a command is given beside its arguments. */
 function contextOf(parts: ServingParts, obstructions: Obstructions) {
   const { session, catalog, losses, follows, errors } = parts;
   const database = session.writer.options.db ?? 0;
-  return (request: Request) => ({
+  return (id: string, time: number, canShowValues: boolean): Context => ({
     catalog,
-    id: request.id,
-    time: timeOf(request, catalog.clock()),
+    id,
+    time,
     database,
     logFacts: (name?: string) => ({
       ...losses.facts(name),
@@ -75,7 +88,7 @@ function contextOf(parts: ServingParts, obstructions: Obstructions) {
       ...follows.facts(name),
       ...(name === undefined && { unexpected_errors: errors.count }),
     }),
-    canShowValues: request.waiter.kind === "client",
+    canShowValues,
     onUnexpectedError: (error: unknown, command: string) => errors.report(error, { command }),
   });
 }

@@ -1,0 +1,44 @@
+/**
+ * What can be seen of the sidecar while it runs, whatever it is doing: connecting, standing by or serving. Sessions come
+ * and go; each says here when it serves, and what can be asked of it then.
+ */
+import type { Context } from "../../commands/command.ts";
+import type { Catalog } from "../../engine/catalog.ts";
+import { Tally } from "./tally.ts";
+
+export interface Serving {
+  readonly url: string;
+  readonly catalog: Catalog;
+  /** What a command is given that is asked for here and not through Redis. */
+  readonly context: () => Context;
+}
+
+export class Watch {
+  readonly tally = new Tally();
+  #serving: Serving | undefined;
+  #reason = "starting";
+
+  /** Undefined while no client is served. */
+  get serving(): Serving | undefined {
+    return this.#serving;
+  }
+
+  /** What it does, and while it does not serve, why. */
+  get reason(): string {
+    return this.#reason;
+  }
+
+  began(serving: Serving): void {
+    this.#serving = serving;
+  }
+
+  /** What the sidecar is doing. */
+  note(reason: string): void {
+    this.#reason = reason;
+  }
+
+  ended(reason: string): void {
+    this.#serving = undefined;
+    this.#reason = reason;
+  }
+}

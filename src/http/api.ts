@@ -1,0 +1,101 @@
+/** What the page asks for, as JSON: an overview, the neighbours of a vector, and a sample of a collection. */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { collectionTimes, processFigures } from "../bridge/figures.ts";
+import { query, sample } from "../bridge/watch/queries.ts";
+import { durationBounds, type Tally } from "../bridge/watch/tally.ts";
+import type { Serving } from "../bridge/watch/watch.ts";
+import type { Double, Reply } from "../commands/wire/reply.ts";
+import { VstoreError } from "../errors.ts";
+import type { Observer } from "./observe.ts";
+
+/** Collections that the overview lists, the largest first. */
+const listedMax = 200;
+/** Results of one search. */
+const hitsMax = 100;
+
+const text = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString();
+
+export async function overview(observer: Observer): Promise<object> {
+  const { process, store, collections, redis, tally } = await observer.observe();
+  const listed = [...collections]
+    .sort((a, b) => Number(b.facts.vectors) - Number(a.facts.vectors))
+    .slice(0, listedMax);
+  await nextTurn();
+  return {
+    serving: process.isServing,
+    reason: observer.watch.reason,
+    store: store?.facts ?? {},
+    process: valuesOf(processFigures, process),
+    collections: listed.map((each) => ({
+      name: each.collection.name,
+      ...each.facts,
+      ...valuesOf(collectionTimes, each),
+    })),
+    queues: redis.queues,
+    requests: requestsOf(tally),
+  };
+}
+
+function valuesOf<S>(
+  figures: readonly { readonly name: string; readonly read: (source: S) => unknown }[],
+  source: S,
+): Record<string, unknown> {
+  return Object.fromEntries(figures.map(({ name, read }) => [name, read(source)]));
+}
+
+function requestsOf({ commands }: Tally): object {
+  const all = [...commands].map(([command, { outcomes, durations, seconds }]) => [
+    command,
+    { outcomes: Object.fromEntries(outcomes), durations: [...durations], seconds },
+  ]);
+  return { bounds: durationBounds, commands: Object.fromEntries(all) };
+}
+
+/** `key` or `vector`; each may be missing or of any type, as it comes from outside. */
+export interface Question {
+  readonly collection?: unknown;
+  readonly key?: unknown;
+  readonly vector?: unknown;
+  readonly filter?: unknown;
+  readonly count?: unknown;
+}
+
+/** @throws VstoreError */
+export async function search(serving: Serving, question: Question): Promise<object> {
+  const { collection, key, vector, filter, count } = question;
+  const by = vector === undefined ? ["KEY", string(key, "key")] : ["VALUES", ...components(vector)];
+  const filters = filter === undefined || filter === "" ? [] : ["FILTER", string(filter, "filter")];
+  const most = ["COUNT", String(Math.min(hitsMax, Number(count ?? 10)))];
+  const words = [string(collection, "collection"), ...by, ...most, ...filters, "WITHDISTANCES", "WITHATTRS"];
+  const start = performance.now();
+  const hits = (await query(serving.context(), "SEARCH", words)) as [Uint8Array, [Double, Reply]][];
+  const ms = performance.now() - start;
+  return {
+    ms,
+    hits: hits.map(([hit, [distance, attributes]]) => ({
+      key: text(hit),
+      distance: distance.value,
+      attributes,
+    })),
+  };
+}
+
+function string(value: unknown, name: string): string {
+  if (typeof value === "string") return value;
+  throw new VstoreError("ERR", `'${name}' must be a text`);
+}
+
+function components(vector: unknown): string[] {
+  if (Array.isArray(vector)) return [String(vector.length), ...vector.map(String)];
+  throw new VstoreError("ERR", "'vector' must be an array of numbers");
+}
+
+/** Vectors as base64 of float32, so that nothing has to be written as text. */
+export async function sampleOf({ catalog }: Serving, collection: string): Promise<object> {
+  const target = catalog.get(collection);
+  const { keys, vectors } = await sample(target);
+  const bytes = Buffer.from(vectors.buffer, vectors.byteOffset, vectors.byteLength);
+  const { dimensions } = target.options;
+  return { dimensions, of: target.length, keys: keys.map(text), vectors: bytes.toString("base64") };
+}
