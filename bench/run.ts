@@ -21,6 +21,7 @@ const workloads = [
   "checkpoint-stall",
   "start-up",
   "many-collections",
+  "longest-turn",
 ];
 
 const wanted = process.argv.slice(2);

@@ -48,6 +48,7 @@ extern const size_t command_payload_bytes_max;
 extern const long long values_bytes_max;
 /* Fields of a hash that it shows whole. */
 extern const size_t value_hash_fields_max;
+extern const int command_arguments_max;
 /* Bytes of the longest key that a vector can have. */
 extern const size_t key_bytes_max;
 /* Bytes of the attributes of one key, as JSON. */

@@ -5,6 +5,7 @@
 #include "command_table.h"
 
 #define VSTORE_PAYLOAD_BYTES_MAX 67108864
+#define VSTORE_ARGUMENTS_MAX 65536
 #define VSTORE_KEY_BYTES_MAX 1024
 #define VSTORE_ATTRIBUTES_BYTES_MAX 65536
 #define VSTORE_VALUES_BYTES_MAX 67108864
@@ -82,6 +83,7 @@ static RedisModuleCommandArg get_arguments[] = {
 
 static RedisModuleCommandArg mget_arguments[] = {
     {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
+    {.name = "count", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "RAW", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "key", .type = REDISMODULE_ARG_TYPE_STRING, .flags = REDISMODULE_CMD_ARG_MULTIPLE},
     {0}};
 

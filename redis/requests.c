@@ -193,6 +193,8 @@ static const char *refusal(RedisModuleCtx *ctx, int flags, const Request *reques
     }
     if (!may_follow(ctx, request))
         return "NOPERM FOLLOW needs the right to read every key of the prefix (a rule like %R~user:*), and HMGET with FROM HASH";
+    if (request->count > command_arguments_max)
+        return "LIMIT one command must not have more than 65536 arguments";
     if (!fits_payload(request)) return "LIMIT the arguments of one command must not exceed 64 MiB in total";
     if (waits(request) && pending_count() >= PENDING_MAX) {
         request_counters.refused_busy++;

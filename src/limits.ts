@@ -54,14 +54,22 @@ export const limits = {
   mMin: 4,
   mMax: 128,
   mDefault: 16,
-  /** Bytes of all arguments of one command together. */
+  /** Bytes of all arguments of one command together, and their number. */
   payloadBytesMax: 64 * 1024 * 1024,
+  argumentsMax: 65_536,
+  /** Keys of one DEL, EXISTS, MGET or MINSERT. */
+  keysMax: 10_000,
+  /** Bytes of one answer, the values of WITHVALUES not counted. */
+  answerBytesMax: 64 * 1024 * 1024,
   /** Collections of one data directory. */
   collectionsMax: 1_000,
   /** Keys that one SCAN call looks at. */
   scanCountMin: 1,
   scanCountMax: 100_000,
   scanCountDefault: 10,
+  /** Bytes of a pattern, and comparisons with bytes of keys that one call may take: then it ends before COUNT. */
+  patternBytesMax: 1_024,
+  patternStepsMax: 200_000_000,
   /** Bytes of the prefix of the Redis keys that a collection follows, and of one field of their hashes. */
   followPrefixBytesMax: 256,
   followFieldBytesMax: 256,

@@ -26,6 +26,7 @@ export function renderCTable(commands: readonly Command[]): string {
     '#include "command_table.h"',
     "",
     `#define VSTORE_PAYLOAD_BYTES_MAX ${limits.payloadBytesMax}`,
+    `#define VSTORE_ARGUMENTS_MAX ${limits.argumentsMax}`,
     `#define VSTORE_KEY_BYTES_MAX ${limits.keyBytesMax}`,
     `#define VSTORE_ATTRIBUTES_BYTES_MAX ${limits.attributesBytesMax}`,
     `#define VSTORE_VALUES_BYTES_MAX ${limits.valuesBytesMax}`,

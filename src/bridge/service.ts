@@ -14,6 +14,7 @@ import { Outbox } from "./requests/outbox.ts";
 import { createLoop, type RequestWay } from "./requests/serving.ts";
 import { assertClocksAgree } from "./session/clocks.ts";
 import type { Heartbeat } from "./session/heartbeat.ts";
+import { LoopTurns } from "./session/loop-turns.ts";
 import type { Session } from "./session/session.ts";
 import type { UnexpectedErrors } from "./session/unexpected-errors.ts";
 import { Upkeep, type UpkeepOptions } from "./upkeep/upkeep.ts";
@@ -39,6 +40,7 @@ export class Service {
   readonly #outbox: Outbox;
   readonly #follows: Follows;
   readonly #upkeep: Upkeep;
+  readonly #turns = new LoopTurns();
   #loop: Loop | undefined;
   #ingestion: Ingestion | undefined;
 
@@ -79,6 +81,7 @@ export class Service {
     stop.addEventListener("abort", drain, { once: true });
     const { url, ingest, log } = this.#options;
     this.#upkeep.start();
+    this.#turns.start();
     this.#ingestion = new Ingestion({ ...ingest, url, logLevel: log.level as LogLevel }, log);
     try {
       if (stop.aborted) drain();
@@ -88,6 +91,7 @@ export class Service {
       await this.#outbox.flushed();
     } finally {
       stop.removeEventListener("abort", drain);
+      this.#turns.stop();
       await Promise.all([this.#upkeep.stop(), this.#ingestion.stop()]);
     }
   }
@@ -115,6 +119,7 @@ export class Service {
       log: this.#options.log,
       errors: this.#options.errors,
       watch: this.#options.watch,
+      turns: this.#turns,
       assertLeader: () => this.#heartbeat.assertLeader(),
       onApplied: (collection, bytes) => this.#upkeep.count(collection, bytes),
     });

@@ -12,8 +12,8 @@ import { VstoreError } from "../errors.ts";
 import { LogLosses } from "./logs/losses.ts";
 import { publicUrl } from "./redis/address.ts";
 import { Service, type ServiceOptions } from "./service.ts";
-import { detach, Heartbeat } from "./session/heartbeat.ts";
-import { Lease } from "./session/lease.ts";
+import { Heartbeat } from "./session/heartbeat.ts";
+import { Lease, sendAttach } from "./session/lease.ts";
 import { Session } from "./session/session.ts";
 
 const backOffMsMin = 100;
@@ -70,25 +70,34 @@ export class Sidecar {
       if (lease === undefined) return;
       try {
         this.#lastLease = lease.text;
-        const heartbeat = new Heartbeat(session, lease);
-        heartbeat.start(); // opening the files may take longer than the lease lasts
-        const service = new Service(session, heartbeat, await this.#openFiles(), this.#losses, this.#options);
-        await service.start();
-        this.#stop.removeEventListener("abort", end);
-        this.#announce();
-        await service.run(this.#stop);
+        await this.#serve(session, lease, () => this.#stop.removeEventListener("abort", end));
       } finally {
         await lease.release().catch(() => {});
       }
     } catch (error) {
       // While an earlier session is still attached, clients would wait for answers that never come.
-      await detach(session.writer, this.#lastLease).catch(() => {});
+      await sendAttach(session.writer, this.#lastLease, false).catch(() => {});
       throw session.signal.aborted ? session.signal.reason : error;
     } finally {
       this.#stop.removeEventListener("abort", end);
       this.#options.errors.watch(undefined);
       this.#options.watch.ended("the session is over");
       session.end(new Error("the session is over"));
+    }
+  }
+
+  /** @param serving called before clients are */
+  async #serve(session: Session, lease: Lease, serving: () => void): Promise<void> {
+    // At once: opening the files may take longer than the lease lasts.
+    const heartbeat = new Heartbeat(session, lease, this.#options.url);
+    try {
+      const service = new Service(session, heartbeat, await this.#openFiles(), this.#losses, this.#options);
+      await service.start();
+      serving();
+      this.#announce();
+      await service.run(this.#stop);
+    } finally {
+      await heartbeat.stop();
     }
   }
 

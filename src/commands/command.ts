@@ -19,6 +19,8 @@ export interface Context {
   readonly logFacts?: (collection?: string) => Record<string, string | number>;
   /** Whether the reply goes to the module, which puts the values of Redis keys into it. */
   readonly canShowValues?: boolean;
+  /** Resolves when an answer of so many bytes may be built; it counts until it has left. */
+  readonly answerRoom?: (bytes: number) => Promise<void>;
   /** Hears of every error that was not raised on purpose, so that it is logged. */
   readonly onUnexpectedError?: (error: unknown, command: string) => void;
 }
@@ -49,10 +51,14 @@ interface Declaration<Input> {
 /**
  * A write of an existing collection. `reserve` is the only part that may wait (for disk space); `run` is
  * synchronous, so that the request is applied between two checkpoints and never across one.
+ *
+ * `stage` takes the place of both for a request that is too large for one turn of the event loop: it resolves to the
+ * synchronous part.
  */
 export interface LogCommand<Input> extends Declaration<Input> {
   readonly route: "log";
   reserve?(context: Context, input: Input): Promise<void> | undefined;
+  stage?(context: Context, input: Input): Promise<() => Reply> | undefined;
   run(context: Context, input: Input): Reply;
 }
 

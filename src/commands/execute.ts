@@ -9,7 +9,7 @@ import { parseArguments } from "./grammar/arguments.ts";
 import { echo } from "./grammar/bytes.ts";
 import { commands } from "./registry.ts";
 import type { Reply } from "./wire/reply.ts";
-import { encodeError, encodeReply } from "./wire/resp3.ts";
+import { encodeError, encodeInSlices, encodeReply, isLong } from "./wire/resp3.ts";
 import { toWireError } from "./wire/wire-error.ts";
 
 export interface Outcome {
@@ -19,8 +19,8 @@ export interface Outcome {
   readonly error?: Error;
 }
 
-/** What is left to do once nothing has to be waited for any more. */
-type LastStep = () => Reply;
+/** What is left to do once nothing has to be waited for any more: it gives the encoded reply. */
+type LastStep = () => Buffer;
 
 /**
  * @param name the command's name in upper case, without VSTORE.
@@ -60,11 +60,19 @@ function startOrThrow(
   const command = commands.get(name) ?? raise(unknownCommand(name));
   const input = parseArguments(command.args, args);
   if (command.route === "log") {
-    const run = () => command.run(context, input);
+    const staged = command.stage?.(context, input);
+    if (staged !== undefined) return staged.then((apply) => () => encodeReply(apply()));
+    const run = () => encodeReply(command.run(context, input));
     return command.reserve?.(context, input)?.then(() => run) ?? run;
   }
   const reply = command.run(context, input);
-  return reply instanceof Promise ? reply.then((value) => () => value) : () => reply;
+  return reply instanceof Promise ? reply.then(encode) : encode(reply);
+}
+
+/** A long reply is encoded while other requests have their turn. */
+function encode(reply: Reply): LastStep | Promise<LastStep> {
+  if (!isLong(reply)) return () => encodeReply(reply);
+  return encodeInSlices(reply).then((bytes) => () => bytes);
 }
 
 function unknownCommand(name: string): VstoreError {
@@ -73,7 +81,7 @@ function unknownCommand(name: string): VstoreError {
 
 function attempt(context: Context, name: string, last: LastStep): Outcome {
   try {
-    return { bytes: encodeReply(last()) };
+    return { bytes: last() };
   } catch (cause) {
     const error = cause instanceof Error ? cause : new Error(String(cause));
     if (!(error instanceof VstoreError)) context.onUnexpectedError?.(error, name);

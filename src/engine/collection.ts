@@ -13,9 +13,11 @@ import { expressionOf } from "./filter/expressions.ts";
 import type { CheckpointReport } from "./generation/checkpoint.ts";
 import type { Generation } from "./generation/generation.ts";
 import { Generations } from "./generation/generations.ts";
+import { LargeBatch } from "./generation/large-batch.ts";
 import { Lifetimes } from "./generation/lifetimes.ts";
 import type { Parts, Warn } from "./generation/parts.ts";
 import { openFiles } from "./generation/recovery.ts";
+import { type AttributesRoom, describeHits, type Hit } from "./hits.ts";
 import type { IndexChoice } from "./index/kinds.ts";
 import type { SearchOptions as IndexSearchOptions } from "./index/searcher.ts";
 import { assertKey, assertLength, assertVector, encodeAttributes, rowsOf } from "./input.ts";
@@ -28,14 +30,6 @@ import { randomSlots } from "./slots/random-slots.ts";
 
 /** A cursor is a position of a key table, and the tag of the table that the position belongs to. */
 const CURSORS_PER_TABLE = 2 ** 32;
-
-export interface Hit {
-  readonly key: Uint8Array;
-  /** As options.ts defines it for the metric. */
-  readonly distance: number;
-  /** JSON text; only when asked for. */
-  readonly attributes: string | undefined;
-}
 
 export interface InsertOptions {
   /** NX: only new keys. XX: only keys that exist. */
@@ -185,6 +179,31 @@ export class Collection {
     return live.count - before;
   }
 
+  /**
+   * The same for so many bytes that they take a while, a slice at a time. What it resolves to makes them a part of the
+   * collection, in one tick. No other write of this collection may come in between.
+   *
+   * @param attributes UTF-8 of the JSON texts
+   * @throws {VstoreError} ERR, FULL, LIMIT; nothing has changed then
+   */
+  async insertLargeBatch(
+    keys: readonly Uint8Array[],
+    vectors: Float32Array,
+    attributes: readonly Uint8Array[] | undefined,
+    time: number,
+  ): Promise<() => number> {
+    assertLength("vectors", vectors.length, keys.length * this.options.dimensions);
+    if (attributes !== undefined) assertLength("attributes", attributes.length, keys.length);
+    const batch = await LargeBatch.write(this.#generation, { keys, vectors, attributes, time });
+    return () => batch.commit();
+  }
+
+  /** Bytes of attributes that new vectors under these keys would keep. */
+  keptBytes(keys: readonly Uint8Array[]): number {
+    const generation = this.#generation;
+    return keys.reduce((sum, key) => sum + generation.keptBytes(generation.slotOf(key)), 0);
+  }
+
   /** Removes the keys and their vectors; returns how many there were. @throws {VstoreError} FULL; none is removed then */
   delete(keys: readonly Uint8Array[], time = Date.now()): number {
     const generation = this.#generation;
@@ -261,16 +280,16 @@ export class Collection {
    * @param query shape (dimensions), float32, finite, not zero under COSINE
    * @throws {VstoreError} ERR
    */
-  async search(query: Float32Array, options: SearchOptions & { withAttributes?: boolean }): Promise<Hit[]> {
+  async search(
+    query: Float32Array,
+    options: SearchOptions & { attributes?: AttributesRoom | undefined },
+  ): Promise<readonly Hit[]> {
     assertVector(query, this.options, "vector");
     const filter = options.filter === undefined ? undefined : expressionOf(options.filter);
     if (filter !== undefined || this.lifetimes.expiring > 0) await this.#settle(filter);
     const { searcher, parts } = this.#generation;
-    return searcher.search(query, { ...options, filter }, ({ slot, distance }) => ({
-      key: parts.keys.table.keyOf(slot),
-      distance,
-      attributes: options.withAttributes ? textOf(parts.attributes.get(slot)) : undefined,
-    }));
+    const { attributes: room } = options;
+    return searcher.search(query, { ...options, filter }, (found) => describeHits(found, parts, room));
   }
 
   /** Puts every vector that is in the tail now into the index; the background would do so too, later. */

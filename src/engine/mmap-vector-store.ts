@@ -207,12 +207,14 @@ export class MmapVectorStore {
     assertFloats("query", query);
     assertOptions(options, SEARCH_OPTIONS);
     if (options.filter !== undefined) assertText("filter", options.filter);
-    const hits = await this.#open().search(query, options);
+    const { withAttributes, ...wanted } = options;
+    const attributes = withAttributes ? () => undefined : undefined;
+    const hits = await this.#open().search(query, { ...wanted, attributes });
     return hits.map(({ key, distance, attributes }) => ({
       key: textOf(key),
       keyBytes: key,
       distance,
-      ...(options.withAttributes && { attributes }),
+      ...(withAttributes && { attributes: attributes && textOf(attributes) }),
     }));
   }
 

@@ -9,11 +9,17 @@ const BUSY_TURN_MS_MIN = 0.2;
 const GIVE_WAY_MS = 4 * SLICE_MS_MAX;
 
 export class TimeSlice {
+  readonly #msMax: number;
   #start = performance.now();
+
+  /** @param msMax milliseconds of one slice */
+  constructor(msMax: number = SLICE_MS_MAX) {
+    this.#msMax = msMax;
+  }
 
   /** True when the slice is used up; `await pause()` then. */
   get spent(): boolean {
-    return performance.now() - this.#start >= SLICE_MS_MAX;
+    return performance.now() - this.#start >= this.#msMax;
   }
 
   /** Lets everything that waits for the event loop have its turn. */

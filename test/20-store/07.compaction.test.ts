@@ -144,7 +144,7 @@ test("a search that began before the switch ends as if there had been none", asy
     const hits = await store.search(new Float32Array(256).fill(500), {
       k: 2,
       exact: true,
-      withAttributes: true,
+      attributes: () => undefined,
     });
     const found = hits
       .map((hit) => `${text(hit.key)} ${hit.attributes}`)

@@ -19,6 +19,11 @@ describe("GET and MGET", () => {
     expect(await run("GET", "c", "nobody")).toBe("_");
     expect(await run("GET", "c", "nobody", "RAW")).toBe("_");
     expect(await run("MGET", "c", "nobody", "a")).toBe("*2 _ *2 ,0.10000000149011612 ,-2");
+    expect(await run("MGET", "c", "RAW", 2, "nobody", "a")).toBe(
+      `*2 _ $8 ${fp32(0.1, -2).toString("latin1")}`,
+    );
+    expect(await run("MGET", "c", "RAW", "a")).toBe("*2 _ *2 ,0.10000000149011612 ,-2");
+    expect(await run("MGET", "c", "RAW", 2, "a")).toBe("*3 _ _ *2 ,0.10000000149011612 ,-2");
   });
 });
 

@@ -5,7 +5,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Redis } from "ioredis";
+import { Command, Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { startVstore, type Vstore } from "../../harness/sidecar.ts";
 import { collectionDirectory } from "../../src/engine/disk/names.ts";
@@ -200,11 +200,103 @@ describe("sizes", () => {
 
 test("a search gives as many results as COUNT may ask for, and no more", async () => {
   const keys = Array.from({ length: limits.countMax + 1 }, (_, i) => `key:${i}`);
-  const vectors = fp32(...keys.keys());
-  expect(await ask("MINSERT", "c", keys.length, ...keys, "FP32", vectors)).toBe(keys.length);
+  for (const [from, to] of [
+    [0, limits.keysMax],
+    [limits.keysMax, keys.length],
+  ]) {
+    const some = keys.slice(from, to);
+    const vectors = fp32(...some.map((_, i) => from! + i));
+    expect(await ask("MINSERT", "c", some.length, ...some, "FP32", vectors)).toBe(some.length);
+  }
   const search = ["SEARCH", "c", "VALUES", 1, 0, "COUNT", limits.countMax] as const;
   expect(await redis.call("VSTORE.SEARCH", ...search.slice(1), "EXACT")).toEqual(keys.slice(0, -1));
   expect(await ask(...search, "EF", limits.efMax, "WITHDISTANCES")).toHaveLength(2 * limits.countMax);
+});
+
+test.each(["DEL", "EXISTS", "MGET"])("keys of %s", async (command) => {
+  const keys = Array.from({ length: limits.keysMax }, (_, i) => `key:${i}`);
+  const reply = await ask(command, "c", ...keys);
+  expect(Array.isArray(reply) ? reply.length : reply).toBe(command === "MGET" ? keys.length : 0);
+  expect(await refusal(command, "c", ...keys, "one-more")).toBe(
+    `ERR 'key' takes at most ${limits.keysMax} values, got ${limits.keysMax + 1}`,
+  );
+});
+
+test("the pattern of SCAN", async () => {
+  await ask("INSERT", "c", "a", "FP32", fp32(1));
+  const scan = ["SCAN", "c", 0, "MATCH"] as const;
+  expect(await redis.call(`VSTORE.SCAN`, "c", 0, "MATCH", "*".repeat(limits.patternBytesMax))).toEqual([
+    "0",
+    ["a"],
+  ]);
+  expect(await refusal(...scan, "*".repeat(limits.patternBytesMax + 1))).toMatch(
+    /^ERR 'MATCH' must be a glob pattern of at most 1024 bytes/,
+  );
+});
+
+test("arguments of one command", async () => {
+  const refused = async (count: number) => {
+    const words = ["c", ...Array<string>(count - 1).fill("k")];
+    const answer = redis.sendCommand(new Command("VSTORE.EXISTS", words)) as Promise<unknown>;
+    return answer.then(String, (error: Error) => error.message);
+  };
+  expect(await refused(limits.argumentsMax)).toMatch(/^ERR 'key' takes at most /);
+  const message = `LIMIT one command must not have more than ${limits.argumentsMax} arguments`;
+  expect(await refused(limits.argumentsMax + 1)).toBe(message);
+});
+
+describe("an answer", () => {
+  test("as large as it may be is given, and a larger one is refused before anything of it is made", async () => {
+    const dimensions = limits.dimensionsMax;
+    await ask("CREATE", "wide", "DIM", dimensions, "METRIC", "L2", ...cheapIndex);
+    await ask("INSERT", "wide", "k", "FP32", Buffer.alloc(dimensions * 4));
+    const inside = Math.floor(limits.answerBytesMax / (dimensions * 4 + 16));
+    const ofKeys = (count: number) => Array<string>(count).fill("k");
+    const raw = (await ask("MGET", "wide", "RAW", inside, ...ofKeys(inside))) as Buffer[];
+    expect(raw.map((each) => each.length)).toEqual(Array(inside).fill(dimensions * 4));
+    const start = performance.now();
+    expect(await refusal("MGET", "wide", "RAW", inside + 1, ...ofKeys(inside + 1))).toMatch(
+      /^LIMIT the answer would have up to \d+ bytes, more than 67108864/,
+    );
+    expect(await refusal("MGET", "wide", ...ofKeys(inside))).toMatch(/^LIMIT the answer would have up to /);
+    expect(performance.now() - start).toBeLessThan(answerMillisecondsMax);
+  });
+
+  test("many large ones at the same time all arrive", async () => {
+    await ask("CREATE", "texts", "DIM", 1, "METRIC", "L2", ...cheapIndex);
+    const keys = Array.from({ length: 900 }, (_, i) => `k${i}`);
+    const json = `{"a":"${"x".repeat(60_000)}"}`;
+    await ask(
+      "MINSERT",
+      "texts",
+      keys.length,
+      ...keys,
+      "FP32",
+      Buffer.alloc(4 * keys.length),
+      "SETATTR",
+      ...keys.map(() => json),
+    );
+    const search = () =>
+      ask("SEARCH", "texts", "VALUES", 1, 0, "COUNT", keys.length, "EF", keys.length, "WITHATTRS");
+    for (const answer of await Promise.all([search(), search(), search(), search()])) {
+      const texts = (answer as Buffer[]).filter((_, i) => i % 2 === 1);
+      expect(texts).toHaveLength(keys.length);
+      expect(texts.every((text) => text.toString() === json)).toBe(true);
+    }
+    await ask(
+      "MINSERT",
+      "texts",
+      300,
+      ...keys.slice(0, 300).map((key) => `more ${key}`),
+      "FP32",
+      Buffer.alloc(1_200),
+      "SETATTR",
+      ...keys.slice(0, 300).map(() => json),
+    );
+    expect(
+      await refusal("SEARCH", "texts", "VALUES", 1, 0, "COUNT", 1_200, "EF", 1_200, "WITHATTRS"),
+    ).toMatch(/^LIMIT the answer would have up to /);
+  });
 });
 
 describe("the payload of one command", () => {

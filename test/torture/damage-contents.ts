@@ -1,7 +1,8 @@
 /** Whether a collection has exactly the vectors and attributes that it should, whichever way it is asked. */
 
 import { randomVector } from "../../harness/random.ts";
-import type { Collection, Hit } from "../../src/engine/collection.ts";
+import type { Collection } from "../../src/engine/collection.ts";
+import type { Hit } from "../../src/engine/hits.ts";
 import { assertRecall, lookingForOne } from "./recall.ts";
 
 /** By key. */

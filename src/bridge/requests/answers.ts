@@ -11,7 +11,7 @@ import { namedCollection } from "./routing.ts";
 import type { Source } from "./sources.ts";
 
 /** Redis takes at most 512 MiB in one argument (proto-max-bulk-len). */
-const answerBytesMax = 256 * 1024 * 1024;
+const sentBytesMax = 256 * 1024 * 1024;
 /** What the module appends for followed keys; clients may append a DEL too. */
 const wordsOfModule: ReadonlySet<string> = new Set(["DEL", "FOLLOWED"]);
 
@@ -63,7 +63,7 @@ export class Answers {
   }
 
   #send(request: Request, outcome: Outcome): void {
-    const { bytes, error } = outcome.bytes.length > answerBytesMax ? tooLarge(outcome.bytes.length) : outcome;
+    const { bytes, error } = outcome.bytes.length > sentBytesMax ? tooLarge(outcome.bytes.length) : outcome;
     const { waiter } = request;
     if (waiter.kind === "client") this.#outbox.toModule(request, bytes);
     if (waiter.kind === "stream") this.#outbox.toStream(waiter.key, request, error ? "err" : "ok", bytes);
@@ -82,6 +82,6 @@ function dependsOnTheMoment({ error }: Outcome): boolean {
 }
 
 function tooLarge(bytes: number): Outcome {
-  const limit = `the answer of ${bytes} bytes is larger than ${answerBytesMax}; ask for less at a time`;
+  const limit = `the answer of ${bytes} bytes is larger than ${sentBytesMax}; ask for less at a time`;
   return refusal(new VstoreError("LIMIT", limit));
 }

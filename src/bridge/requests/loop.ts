@@ -6,9 +6,13 @@
 import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import type { Context } from "../../commands/command.ts";
 import { execute } from "../../commands/execute.ts";
+import { commands } from "../../commands/registry.ts";
 import type { Collection } from "../../engine/collection.ts";
+import { TimeSlice } from "../../engine/time-slice.ts";
 import { VstoreError } from "../../errors.ts";
+import { limits } from "../../limits.ts";
 import { type Answers, refusal } from "./answers.ts";
+import { Budget } from "./budget.ts";
 import { pollBusily } from "./busy-poll.ts";
 import type { Control } from "./control.ts";
 import { Limiter } from "./limiter.ts";
@@ -21,6 +25,15 @@ import type { Writes } from "./writes.ts";
 
 /** Reads that run at the same time; above it the loop waits before it takes more requests. */
 const readsMax = 1_024;
+/**
+ * BUILD WAIT and CHECKPOINT under way. They hold no places of the reads, as they wait for minutes; one more is refused,
+ * and no other request waits for it.
+ */
+const waitsMax = 1_024;
+/** Bytes of large answers that are being built, or that Redis has not taken yet; others wait meanwhile. */
+const answerBytesTotalMax = 2 * limits.answerBytesMax;
+/** After so long everything else that waits for the event loop has its turn. */
+const turnMsMax = 10;
 /** While a batch of this size is served, Redis may as well prepare the next one. */
 const readAheadBytesMin = 64 * 1024;
 
@@ -43,12 +56,16 @@ export interface LoopParts {
   /** Called when collections came or went. */
   readonly onCatalogChange: () => void;
   readonly context: (request: Request) => Context;
+  /** Whether the entry of a request is there still: the module deletes that of a client which has left. */
+  readonly isWanted: (request: Request) => Promise<boolean>;
 }
 
 export class Loop {
   readonly #parts: LoopParts;
   readonly #reads = new Limiter(readsMax);
-  #waits = false;
+  readonly #waits = new Limiter(waitsMax);
+  readonly #answerBytes = new Budget(answerBytesTotalMax);
+  #isRunning = false;
   #replays = true;
 
   constructor(parts: LoopParts) {
@@ -67,28 +84,28 @@ export class Loop {
 
   /** Serves until `stop`, and then what is there still. Rejects when the session ends, never within a batch. */
   async run(): Promise<void> {
-    this.#waits = true;
+    this.#isRunning = true;
     this.#replays = false;
     await this.#serve();
   }
 
   /** Resolves when no read is under way. */
   async idle(): Promise<void> {
-    await this.#reads.idle();
+    await Promise.all([this.#reads.idle(), this.#waits.idle()]);
   }
 
   /** A read that waits already has to be woken by the caller. */
   stop(): void {
-    this.#waits = false;
+    this.#isRunning = false;
   }
 
   async #serve(): Promise<void> {
-    let [next, waits] = [this.#read(), this.#waits];
+    let [next, waits] = [this.#read(), this.#isRunning];
     for (;;) {
       const batch = await next;
       // A read that was woken says nothing of what is there still.
       if (batch.length === 0 && !waits) return;
-      waits = this.#waits;
+      waits = this.#isRunning;
       const changesSources = batch.some(hasControlWrite);
       const ahead = isLarge(batch) && !changesSources ? this.#read() : undefined;
       await this.#serveBatch(batch);
@@ -103,7 +120,7 @@ export class Loop {
   }
 
   #read(): Promise<Delivery[]> {
-    const batch = this.#parts.reader.read(this.#waits);
+    const batch = this.#parts.reader.read(this.#isRunning);
     // Whoever awaits it hears of the failure; until somebody does, it must not count as unhandled.
     batch.catch(() => {});
     return batch;
@@ -114,28 +131,67 @@ export class Loop {
     this.#parts.assertLeader();
     const { writes, control } = this.#parts;
     const logs = batch.filter(({ source }) => source.kind === "log");
-    await Promise.all(logs.map((each) => writes.apply(each, this.#replays)));
+    const slice = new TimeSlice(turnMsMax);
+    await Promise.all(logs.map((each) => writes.apply(each, this.#replays, slice)));
     await control.restoreLogs();
-    const rest = batch.flatMap(({ source, requests }) => requests.map((request) => ({ source, request })));
     for (const { source, requests } of batch) {
       if (source.kind === "control") await control.apply(source, requests.filter(isWrite));
     }
-    for (const { source, request } of rest) {
+    for (const { source, request } of inTurn(batch)) {
       if (source.kind === "log" || (source.kind === "control" && isWrite(request))) continue;
       if (source.kind === "control") await control.restoreLog(namedCollection(request));
-      await this.#reads.start(() => this.#answerRead(source, request));
+      await this.#startRead(source, request);
+      if (slice.spent) await slice.pause();
     }
   }
 
-  async #answerRead(source: Source, request: Request): Promise<void> {
-    const { answers, context } = this.#parts;
-    const fault = faultOf(source, request);
-    const outcome =
-      fault === undefined
-        ? await execute(context(request), request.name, request.args)
-        : refusal(new VstoreError("ERR", fault));
-    answers.toPassing(request, outcome);
+  async #startRead(source: Source, request: Request): Promise<void> {
+    const run = () => this.#answerRead(source, request);
+    if (commands.get(request.name)?.long !== true) return this.#reads.start(run);
+    if (!this.#waits.tryStart(run)) this.#parts.answers.toPassing(request, refusal(tooManyWaits()));
   }
+
+  async #answerRead(source: Source, request: Request): Promise<void> {
+    const { answers, context, outbox } = this.#parts;
+    const fault = faultOf(source, request);
+    if (fault !== undefined) return answers.toPassing(request, refusal(new VstoreError("ERR", fault)));
+    const room = this.#answerBytes.claim();
+    const answerRoom = async (bytes: number) => {
+      if ((await room.take(bytes)) && !(await this.#parts.isWanted(request))) throw notWanted();
+    };
+    const given = { ...context(request), answerRoom };
+    answers.toPassing(request, await execute(given, request.name, request.args));
+    if (room.taken === 0) return;
+    await outbox.flushed();
+    room.giveBack();
+  }
+}
+
+/** One of each collection in turn, so that many requests of one do not keep those of another waiting. */
+function inTurn(batch: readonly Delivery[]): { source: Source; request: Request }[] {
+  const queues = new Map<string, { source: Source; request: Request }[]>();
+  for (const { source, requests } of batch) {
+    for (const request of requests) {
+      const name = namedCollection(request) ?? "";
+      const queue = queues.get(name);
+      if (queue === undefined) queues.set(name, [{ source, request }]);
+      else queue.push({ source, request });
+    }
+  }
+  const [first] = queues.values();
+  if (first === undefined || queues.size === 1) return first ?? [];
+  const rounds = Math.max(...[...queues.values()].map(({ length }) => length));
+  const all = [...queues.values()];
+  return Array.from({ length: rounds }, (_, i) => all.flatMap((queue) => queue[i] ?? [])).flat();
+}
+
+function tooManyWaits(): VstoreError {
+  return new VstoreError("TRYAGAIN", `${waitsMax} BUILD WAIT and CHECKPOINT are under way already`);
+}
+
+/** Nobody reads it. */
+function notWanted(): VstoreError {
+  return new VstoreError("TRYAGAIN", "whoever asked has gone");
 }
 
 function wantsNoAnswer({ requests }: Delivery): boolean {

@@ -6,10 +6,13 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import type { Logger } from "../../log.ts";
 import { syncedKey } from "../redis/keys.ts";
+import { PiecewiseCommand } from "../redis/piecewise-command.ts";
 import type { Request } from "./request.ts";
 
 /** Payload of one VSTORE.REPLY; a single larger answer travels alone. */
 const replyCommandBytesMax = 8 * 1024 * 1024;
+/** Payload that is handed to the socket in one turn of the event loop: it is copied there. */
+const turnBytesMax = 16 * 1024 * 1024;
 /** Answers of one VSTORE.REPLY. */
 const replyCommandAnswersMax = 4_096;
 /** Answers that Redis has not confirmed yet; above it the loop waits before it takes more requests. */
@@ -28,6 +31,7 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])`;
 const errorsScript = `
 redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', unpack(ARGV, 3))
 redis.call('PEXPIRE', KEYS[1], ARGV[2])`;
+const replyCommand = "VSTORE.REPLY";
 
 type Argument = string | Buffer | number;
 
@@ -96,10 +100,11 @@ export class Outbox {
   }
 
   #send(): void {
-    const commands = [...this.#commands, ...replyCommands(this.#answers)];
-    this.#scheduled = false;
+    const answers = this.#takeAnswers();
+    const commands = [...this.#commands, ...replyCommands(answers)];
     this.#commands = [];
-    this.#answers = [];
+    this.#scheduled = this.#answers.length > 0;
+    if (this.#scheduled) setImmediate(() => this.#send());
     const bytes = commands.flat().reduce<number>((sum, each) => sum + size(each), 0);
     this.#unconfirmedBytes += bytes;
     this.#confirmed = Promise.all([this.#confirmed, ...commands.map((each) => this.#call(each))]).then(() => {
@@ -107,10 +112,24 @@ export class Outbox {
     });
   }
 
+  /** As many of those that are ready as one turn may send. */
+  #takeAnswers(): readonly { request: Request; bytes: Buffer }[] {
+    const all = this.#answers;
+    let bytes = 0;
+    const end = all.findIndex((each) => {
+      bytes += each.bytes.length;
+      return bytes > turnBytesMax;
+    });
+    const taken = end < 0 ? all : all.slice(0, Math.max(end, 1));
+    this.#answers = all.slice(taken.length);
+    return taken;
+  }
+
   /** Never rejects: a lost connection ends the session, and everything else concerns one answer only. */
   async #call([name, ...args]: Argument[]): Promise<void> {
     try {
-      await this.#redis.call(name as string, ...args);
+      if (name === replyCommand) await this.#redis.sendCommand(new PiecewiseCommand(name, args as Buffer[]));
+      else await this.#redis.call(name as string, ...args);
     } catch (error) {
       if (this.#redis.status !== "ready") return;
       const key = String(name === "EVAL" ? args[2] : args[0]);
@@ -127,7 +146,7 @@ function replyCommands(answers: readonly { request: Request; bytes: Buffer }[]):
   for (const { request, bytes } of answers) {
     const full = payload + bytes.length > replyCommandBytesMax || command.length > 3 * replyCommandAnswersMax;
     if (command.length === 0 || full) {
-      command = ["VSTORE.REPLY"];
+      command = [replyCommand];
       commands.push(command);
       payload = 0;
     }

@@ -5,6 +5,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { compareIds } from "../../engine/log-id.ts";
+import { TimeSlice } from "../../engine/time-slice.ts";
 import type { Obstructions } from "../logs/obstructions.ts";
 import { codeOf } from "../redis/error-code.ts";
 import type { Session } from "../session/session.ts";
@@ -60,7 +61,7 @@ export class Reader {
     const count = this.#count;
     await this.#obstructions.watch();
     const replies = waits ? await this.#wait(count) : [await this.#ask(count, this.#sources.all())];
-    const deliveries = this.#take(replies.flat(), count);
+    const deliveries = await this.#take(replies.flat(), count);
     const seen = await this.#withLogs(deliveries, count);
     this.#count = nextCount(count, seen);
     return seen;
@@ -116,15 +117,19 @@ export class Reader {
   }
 
   /** An entry that another XREAD has brought meanwhile is passed over. */
-  #take(reply: RawReply, count: number): Delivery[] {
+  async #take(reply: RawReply, count: number): Promise<Delivery[]> {
+    const slice = new TimeSlice();
     const deliveries: Delivery[] = [];
     const readAt = performance.now();
     for (const [stream, entries] of reply) {
       const source = this.#sources.find(stream.toString());
       if (source === undefined) continue;
-      const requests = entries
-        .map(([id, fields]) => decodeEntry(source.stream, id.toString("latin1"), fields, readAt))
-        .filter(({ id }) => compareIds(id, source.last) > 0);
+      const requests: Request[] = [];
+      for (const [id, fields] of entries) {
+        const request = decodeEntry(source.stream, id.toString("latin1"), fields, readAt);
+        if (compareIds(request.id, source.last) > 0) requests.push(request);
+        if (slice.spent) await slice.pause();
+      }
       if (requests.length > 0) deliveries.push({ source, requests });
     }
     const kept = withoutEarlyQueries(deliveries, count);
@@ -137,7 +142,7 @@ export class Reader {
     const all = [...this.#held, ...deliveries];
     const behind = new Set(all.flatMap((each) => this.#logsBefore(each)));
     if (behind.size === 0 && this.#held.length === 0) return all;
-    const logs = this.#take(behind.size === 0 ? [] : await this.#ask(count, [...behind]), count);
+    const logs = await this.#take(behind.size === 0 ? [] : await this.#ask(count, [...behind]), count);
     const cut = new Set(logs.filter(({ requests }) => requests.length === count).map(({ source }) => source));
     const [ready, held] = [[] as Delivery[], [] as Delivery[]];
     for (const { source, requests } of all) {

@@ -5,6 +5,7 @@
  * becomes a request, with its `fault`, because whoever waits for it has to be told.
  */
 import { ID_PATTERN } from "../../engine/log-id.ts";
+import { limits } from "../../limits.ts";
 import { isReplyStream, replyPrefix } from "../redis/keys.ts";
 
 /** Who wants the answer: a client the module has blocked, a stream, or nobody. */
@@ -97,16 +98,29 @@ function decodeId(value: Buffer): string | undefined {
 /** The values of the fields "0", "1", … from position `start` to the end; undefined when they are not that. */
 function decodeArguments(fields: readonly Buffer[], start: number): Buffer[] | undefined {
   const args: Buffer[] = [];
+  if (fields.length - start > 2 * limits.argumentsMax) return undefined;
   for (let at = start; at < fields.length; at += 2) {
-    if (!fieldIs(fields, at, String(args.length))) return undefined;
+    if (!isPosition(fields[at]!, args.length)) return undefined;
     args.push(fields[at + 1]!);
   }
   return args;
 }
 
+/** Whether the field's name is the decimal of the position. */
+function isPosition(field: Buffer, position: number): boolean {
+  let rest = position;
+  for (let i = field.length - 1; i >= 0; i--) {
+    if (field[i] !== 0x30 + (rest % 10)) return false;
+    rest = Math.floor(rest / 10);
+    if (rest === 0) return i === 0;
+  }
+  return false;
+}
+
 function faultOf(name: string, waiter: Waiter, args: Buffer[] | undefined): string | undefined {
   if (name === "") return `the first field of a request must be 'cmd', of 1 to ${nameBytesMax} bytes`;
-  if (args === undefined) return "the arguments of a request must be the fields '0', '1', … in order";
+  if (args === undefined)
+    return `the arguments of a request must be the fields '0', '1', … in order, at most ${limits.argumentsMax}`;
   if (isElsewhere(waiter)) return `'reply' must name a stream that begins with ${replyPrefix}`;
   return undefined;
 }

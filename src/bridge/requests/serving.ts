@@ -8,6 +8,7 @@ import type { Follows } from "../follow/follows.ts";
 import type { LogLosses } from "../logs/losses.ts";
 import { Obstructions } from "../logs/obstructions.ts";
 import { endsOfDamaged } from "../logs/reconcile.ts";
+import type { LoopTurns } from "../session/loop-turns.ts";
 import type { Session } from "../session/session.ts";
 import type { UnexpectedErrors } from "../session/unexpected-errors.ts";
 import type { Watch } from "../watch/watch.ts";
@@ -32,6 +33,7 @@ export interface ServingParts {
   readonly log: Logger;
   readonly errors: UnexpectedErrors;
   readonly watch: Watch;
+  readonly turns: LoopTurns;
   /** Throws when another sidecar may be serving by now. */
   readonly assertLeader: () => void;
   /** Hears the size of every log entry that was applied. */
@@ -64,6 +66,7 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
     outbox,
     busyPollUs: parts.busyPollUs,
     context,
+    isWanted: async ({ stream, id }) => (await writer.xrange(stream, id, id, "COUNT", 1)).length > 0,
     assertLeader: parts.assertLeader,
     onCatalogChange: () => {
       sources.follow();
@@ -75,7 +78,7 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
 
 /** What a command is given beside its arguments. */
 function contextOf(parts: ServingParts, obstructions: Obstructions) {
-  const { session, catalog, losses, follows, errors } = parts;
+  const { session, catalog, losses, follows, errors, turns } = parts;
   const database = session.writer.options.db ?? 0;
   return (id: string, time: number, canShowValues: boolean): Context => ({
     catalog,
@@ -86,7 +89,7 @@ function contextOf(parts: ServingParts, obstructions: Obstructions) {
       ...losses.facts(name),
       ...obstructions.facts(name),
       ...follows.facts(name),
-      ...(name === undefined && { unexpected_errors: errors.count }),
+      ...(name === undefined && { unexpected_errors: errors.count, loop_turn_ms_max: turns.longestMs }),
     }),
     canShowValues,
     onUnexpectedError: (error: unknown, command: string) => errors.report(error, { command }),

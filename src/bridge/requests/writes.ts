@@ -9,6 +9,7 @@ import type { Catalog } from "../../engine/catalog.ts";
 import type { Collection } from "../../engine/collection.ts";
 import { failPoint } from "../../engine/fail-point.ts";
 import { compareIds, laterId } from "../../engine/log-id.ts";
+import type { TimeSlice } from "../../engine/time-slice.ts";
 import { VstoreError } from "../../errors.ts";
 import { setBack } from "../logs/set-back.ts";
 import { type Answers, refusal } from "./answers.ts";
@@ -42,9 +43,10 @@ export class Writes {
 
   /**
    * @param replays whether a client may have been answered already
+   * @param slice of the turn, shared by all logs of a batch
    * @throws {VstoreError} FULL, when there is no room for a write that may have been acknowledged
    */
-  async apply({ source, requests }: Delivery, replays: boolean): Promise<void> {
+  async apply({ source, requests }: Delivery, replays: boolean, slice: TimeSlice): Promise<void> {
     const collection = this.#catalog.find(source.collection);
     for (const request of requests) {
       if (collection !== undefined && compareIds(request.id, collection.position) <= 0) continue;
@@ -61,6 +63,7 @@ export class Writes {
       if (replays && foundNoRoom(outcome)) throw outcome.error;
       this.#answers.toWrite(source, request, outcome);
       if (collection !== undefined) this.#onApplied(collection, request);
+      if (slice.spent) await slice.pause();
     }
   }
 

@@ -1,29 +1,43 @@
 /**
- * What the sidecar repeats every second to stay the one that serves: it renews the lease and, once it serves,
- * tells the module that it is there. When the lease is lost, or could not be renewed in time, the session ends.
+ * The heartbeat as the serving session sees it: a thread (heartbeat-thread.ts) that keeps the lease and tells the module that
+ * the sidecar is there, and the signs of life of this event loop, without which it does not. When the lease is lost, or
+ * could not be renewed in time, the session ends.
  */
+import { on } from "node:events";
+import { extname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Redis } from "ioredis";
-import { type Lease, leaseMs } from "./lease.ts";
+import { Worker } from "node:worker_threads";
+import type { HeartbeatSettings, Wish } from "./heartbeat-thread.ts";
+import { beatMs, type Lease } from "./lease.ts";
 import type { Session } from "./session.ts";
 
-const beatMs = 1_000;
-const attachMs = 5_000;
+/** Between two signs of life. */
+const signMs = 500;
+
+const program = new URL(`heartbeat-thread${extname(import.meta.url)}`, import.meta.url);
 
 export class Heartbeat {
   readonly #session: Session;
   readonly #lease: Lease;
-  #attached = false;
-  /** Done at every beat, after the lease was confirmed. */
+  readonly #thread: Worker;
+  readonly #signs: NodeJS.Timeout;
+  /** Done once a second. */
   readonly #tasks: (() => Promise<void>)[] = [];
+  #threadBeats = false;
 
-  constructor(session: Session, lease: Lease) {
+  /** Beats from now on until it is stopped. */
+  constructor(session: Session, lease: Lease, url: string) {
     this.#session = session;
     this.#lease = lease;
-  }
-
-  /** Beats until the session ends. */
-  start(): void {
+    lease.pulse.signOfLife();
+    this.#signs = setInterval(() => lease.pulse.signOfLife(), signMs);
+    const settings: HeartbeatSettings = { url, lease: lease.text, memory: lease.pulse.memory };
+    this.#thread = new Worker(program, { workerData: settings });
+    this.#thread.once("message", () => {
+      this.#threadBeats = true;
+    });
+    this.#thread.on("error", (error) => session.end(error as Error));
+    this.#thread.on("exit", () => session.end(new Error("the heartbeat has ended")));
     void this.#run();
   }
 
@@ -32,18 +46,25 @@ export class Heartbeat {
     this.#lease.assertHeld();
   }
 
-  async attach(): Promise<void> {
-    await this.#sendAttach();
-    this.#attached = true;
+  /** Resolves when clients are admitted. */
+  attach(): Promise<void> {
+    return this.#ask("attach");
   }
 
-  async detach(): Promise<void> {
-    this.#attached = false;
-    await detach(this.#session.writer, this.#lease.text);
+  /** Resolves when clients hear at once that no sidecar serves them. */
+  detach(): Promise<void> {
+    return this.#ask("detach");
   }
 
   everyBeat(task: () => Promise<void>): void {
     this.#tasks.push(task);
+  }
+
+  /** After it nothing is sent any more. */
+  async stop(): Promise<void> {
+    clearInterval(this.#signs);
+    this.#thread.removeAllListeners("exit");
+    await this.#thread.terminate();
   }
 
   async #run(): Promise<void> {
@@ -51,39 +72,18 @@ export class Heartbeat {
     try {
       while (!signal.aborted) {
         await delay(beatMs, undefined, { signal });
-        await this.#beat();
+        // Until the thread does, which takes a while to start on a busy machine.
+        if (!this.#threadBeats) await this.#lease.renew();
+        for (const task of this.#tasks) await task();
       }
     } catch (error) {
       this.#session.end(error as Error);
     }
   }
 
-  async #beat(): Promise<void> {
-    await within(leaseMs - beatMs, this.#lease.renew());
-    if (this.#attached) await this.#sendAttach();
-    for (const task of this.#tasks) await task();
-  }
-
-  async #sendAttach(): Promise<void> {
-    await this.#session.writer.call("VSTORE.ATTACH", this.#lease.text, attachMs);
-  }
-}
-
-/** From now on clients hear at once that nobody serves them. Refused once another sidecar has taken over. */
-export async function detach(redis: Redis, lease: string): Promise<void> {
-  await redis.call("VSTORE.ATTACH", lease, 0);
-}
-
-/** @throws Error when the promise takes longer than `ms` */
-async function within(ms: number, promise: Promise<void>): Promise<void> {
-  const timer = new AbortController();
-  const limit = delay(ms, undefined, { signal: timer.signal }).then(() => {
-    throw new Error(`the lease could not be renewed within ${ms} ms`);
-  });
-  try {
-    await Promise.race([promise, limit]);
-  } finally {
-    timer.abort();
-    limit.catch(() => {});
+  async #ask(wish: Wish): Promise<void> {
+    const answers = on(this.#thread, "message", { signal: this.#session.signal });
+    this.#thread.postMessage(wish);
+    for await (const [done] of answers) if (done === wish) return;
   }
 }

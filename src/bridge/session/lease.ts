@@ -7,8 +7,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { assertType } from "../redis/key-state.ts";
 import { epochKey, leaderKey } from "../redis/keys.ts";
+import { Pulse } from "./pulse.ts";
 
 export const leaseMs = 5_000;
+/** How often it is renewed. */
+export const beatMs = 1_000;
+const attachMs = 5_000;
 const protocolVersion = 2;
 /** How long the end of a lease is waited for: it is a write, and writes may be paused. */
 const releaseMsMax = 1_000;
@@ -18,14 +22,14 @@ export class Lease {
   readonly text: string;
   readonly #redis: Redis;
   readonly #sidecarId: string;
-  /** By the monotonic clock, which goes on while the process is stopped. */
-  #heldUntil: number;
+  /** Until when it is held. */
+  readonly pulse = new Pulse();
 
-  private constructor(redis: Redis, sidecarId: string, text: string, heldUntil: number) {
+  private constructor(redis: Redis, sidecarId: string, text: string, asked: bigint) {
     this.#redis = redis;
     this.#sidecarId = sidecarId;
     this.text = text;
-    this.#heldUntil = heldUntil;
+    this.pulse.hold(asked, leaseMs);
   }
 
   /**
@@ -36,25 +40,35 @@ export class Lease {
    */
   static async take(redis: Redis, sidecarId: string): Promise<Lease | undefined> {
     await assertType(redis, "string", leaderKey, epochKey);
-    const asked = performance.now();
+    const asked = Pulse.now();
     const text = await redis.call("VSTORE.LEAD", protocolVersion, sidecarId, leaseMs);
-    return typeof text === "string" ? new Lease(redis, sidecarId, text, asked + leaseMs) : undefined;
+    return typeof text === "string" ? new Lease(redis, sidecarId, text, asked) : undefined;
   }
 
   /** @throws Error when it is not ours any more */
-  async renew(): Promise<void> {
-    const asked = performance.now();
-    await this.#redis.call("VSTORE.RENEW", this.text, leaseMs);
-    this.#heldUntil = asked + leaseMs;
+  renew(): Promise<void> {
+    return sendRenew(this.#redis, this.text, this.pulse);
   }
 
   /** @throws Error when another sidecar may hold it by now */
   assertHeld(): void {
-    if (performance.now() >= this.#heldUntil) throw new Error("the lease ran out");
+    if (!this.pulse.isHeld) throw new Error("the lease ran out");
   }
 
   async release(): Promise<void> {
     const released = this.#redis.call("VSTORE.LEAD", protocolVersion, this.#sidecarId, 0);
     await Promise.race([released, delay(releaseMsMax, undefined, { ref: false })]);
   }
+}
+
+/** On whatever connection. @throws Error when the lease is not ours any more */
+export async function sendRenew(redis: Redis, lease: string, pulse: Pulse): Promise<void> {
+  const asked = Pulse.now();
+  await redis.call("VSTORE.RENEW", lease, leaseMs);
+  pulse.hold(asked, leaseMs);
+}
+
+/** Clients are served, or hear at once that they are not. Refused once another sidecar has taken over. */
+export async function sendAttach(redis: Redis, lease: string, isServing: boolean): Promise<void> {
+  await redis.call("VSTORE.ATTACH", lease, isServing ? attachMs : 0);
 }

@@ -7,7 +7,16 @@ import { VstoreError } from "../../errors.ts";
 import { echo } from "./bytes.ts";
 import { Cursor } from "./cursor.ts";
 import type { ArgumentNode, NodeType } from "./syntax.ts";
-import { attributesJson, blob, collectionName, integer, keyBytes, type Value } from "./values.ts";
+import {
+  attributesBytes,
+  attributesJson,
+  blob,
+  collectionName,
+  integer,
+  isKey,
+  keyBytes,
+  type Value,
+} from "./values.ts";
 
 /** `label` is the name that error messages use; without one it is the argument's own. */
 export interface Arguments<T> {
@@ -52,8 +61,25 @@ function check<T>(schema: Value<T>, bytes: Uint8Array, label: string): T {
 }
 
 export const collection = value("collection", "key", collectionName);
-export const key = value("key", "string", keyBytes);
+const keyValue = value("key", "string", keyBytes);
+
+/** Requests have thousands of them, so the schema is asked for the words of its refusal only. */
+export const key: Arguments<Uint8Array> = {
+  nodes: keyValue.nodes,
+  parse(cursor, label = "key") {
+    const bytes = cursor.take(label);
+    return isKey(bytes) ? bytes : check(keyBytes, bytes, label);
+  },
+};
 export const attributes = value("json", "string", attributesJson);
+/** Only their size is checked: what is in many of them takes longer than a turn of the event loop may. */
+export const uncheckedAttributes = value("json", "string", attributesBytes);
+
+/** What is in the bytes of `uncheckedAttributes`: the JSON text. @throws VstoreError ERR */
+export function checkAttributes(bytes: Uint8Array, label: string): string {
+  return check(attributesJson, bytes, label);
+}
+
 export const vectorBlob = value("blob", "string", blob("little-endian float32, one after the other"));
 
 export function integerValue(name: string, min: number, max: number): Arguments<number> {
@@ -97,7 +123,7 @@ function asOptional(node: ArgumentNode): ArgumentNode {
 export function many<T>(inner: Arguments<T>, max = Number.POSITIVE_INFINITY): Arguments<T[]> {
   return {
     nodes: inner.nodes.map(asMultiple),
-    parse(cursor, label) {
+    parse(cursor, label = inner.nodes[0]!.name) {
       if (cursor.left > max)
         throw new VstoreError("ERR", `'${label}' takes at most ${max} values, got ${cursor.left}`);
       const values = [inner.parse(cursor, label)];

@@ -14,9 +14,9 @@ export class Cursor {
     return this.#args.length - this.#next;
   }
 
-  /** The next argument, without reading past it. */
-  peek(): Uint8Array | undefined {
-    return this.#args[this.#next];
+  /** The next argument, or one that comes after it, without reading past it. */
+  peek(after = 0): Uint8Array | undefined {
+    return this.#args[this.#next + after];
   }
 
   /** @throws VstoreError ERR that says that `what` is missing. */

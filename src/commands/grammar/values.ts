@@ -30,6 +30,12 @@ export function blob(phrase: string): Value<Uint8Array> {
   return bytes.describe(phrase);
 }
 
+const patternPhrase = `a glob pattern of at most ${limits.patternBytesMax} bytes`;
+
+export const globPattern: Value<Uint8Array> = z
+  .custom<Uint8Array>((pattern) => (pattern as Uint8Array).length <= limits.patternBytesMax, patternPhrase)
+  .describe(patternPhrase);
+
 /** Text of ASCII characters, for values that a command interprets by itself. */
 export function text(phrase: string): Value<string> {
   return bytes.transform(latin1).describe(phrase);
@@ -42,7 +48,7 @@ export const keyBytes: Value<Uint8Array> = z
   .custom<Uint8Array>(isKey, keyPhrase)
   .describe(`${keyPhrase}, any bytes`);
 
-function isKey(key: unknown): boolean {
+export function isKey(key: unknown): boolean {
   const { length } = key as Uint8Array;
   return length >= limits.keyBytesMin && length <= limits.keyBytesMax;
 }
@@ -94,12 +100,15 @@ export const filterText: Value<string> = bytes
 const attributesPhrase = "a JSON object (or nothing, to remove it)";
 const attributesSize = `at most ${limits.attributesBytesMax} bytes of JSON`;
 
-/** Kept as the text that came, so that what is read back is what was written. */
-export const attributesJson: Value<string> = z
+export const attributesBytes: Value<Uint8Array> = z
   .custom<Uint8Array>((json) => (json as Uint8Array).length <= limits.attributesBytesMax, {
     error: attributesSize,
     abort: true,
   })
+  .describe(`${attributesPhrase}, ${attributesSize}`);
+
+/** Kept as the text that came, so that what is read back is what was written. */
+export const attributesJson: Value<string> = attributesBytes
   .transform((json, context) => decodeUtf8(json) ?? refuse(context, "valid UTF-8"))
   .refine((json) => json === "" || isJsonObject(json), attributesPhrase)
   .describe(`${attributesPhrase}, ${attributesSize}`);

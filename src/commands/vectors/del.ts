@@ -1,5 +1,5 @@
 /** VSTORE.DEL: keys, their vectors and their attributes. */
-
+import { limits } from "../../limits.ts";
 import { define } from "../command.ts";
 import { collection, key, many, sequence } from "../grammar/arguments.ts";
 
@@ -8,7 +8,7 @@ export const del = define({
   summary: "Deletes keys and their vectors.",
   complexity: "O(K), K being the number of keys",
   route: "log",
-  args: sequence({ collection, keys: many(key) }),
+  args: sequence({ collection, keys: many(key, limits.keysMax) }),
   reply: "the number of keys that existed",
   replyType: "number",
   run({ catalog, time }, input) {

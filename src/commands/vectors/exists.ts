@@ -1,5 +1,5 @@
 /** VSTORE.EXISTS. A key that is named twice counts twice, as in Redis' own EXISTS. */
-
+import { limits } from "../../limits.ts";
 import { define } from "../command.ts";
 import { collection, key, many, sequence } from "../grammar/arguments.ts";
 
@@ -8,7 +8,7 @@ export const exists = define({
   summary: "Counts how many of the keys exist.",
   complexity: "O(K), K being the number of keys",
   route: "queries",
-  args: sequence({ collection, keys: many(key) }),
+  args: sequence({ collection, keys: many(key, limits.keysMax) }),
   reply: "the number of keys that exist",
   replyType: "number",
   run({ catalog }, input) {

@@ -1,19 +1,32 @@
-/** VSTORE.MINSERT: many vectors in one request, all of them or none. Of a repeated key the last one counts. */
+/**
+ * VSTORE.MINSERT: many vectors in one request, all of them or none. Of a repeated key the last one counts. A large request
+ * is checked and written a slice at a time, then takes effect in one tick.
+ */
+import type { Collection } from "../../engine/collection.ts";
+import { TimeSlice } from "../../engine/time-slice.ts";
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import { define } from "../command.ts";
 import {
   afterToken,
-  attributes,
+  checkAttributes,
   collection,
   counted,
   key,
   many,
   options,
   sequence,
+  uncheckedAttributes,
   vectorBlob,
 } from "../grammar/arguments.ts";
 import { toVectors } from "../grammar/vector.ts";
+
+/** Up to this size a request is stored at once, in one turn of the event loop. */
+const smallKeys = 1_000;
+const smallBytes = 2 * 1024 * 1024;
+
+/** Of the argument, for messages. */
+const label = "SETATTR";
 
 export const minsert = define({
   name: "MINSERT",
@@ -22,21 +35,51 @@ export const minsert = define({
   route: "log",
   args: sequence({
     collection,
-    keys: counted("count", key, limits.slotsMax),
+    keys: counted("count", key, limits.keysMax),
     blob: afterToken("FP32", vectorBlob),
-    options: options({ attributes: afterToken("SETATTR", many(attributes)) }),
+    options: options({ attributes: afterToken("SETATTR", many(uncheckedAttributes, limits.keysMax)) }),
   }),
   reply: "the number of new keys",
   replyType: "number",
+  stage({ catalog, time }, { collection: name, keys, blob, options: { attributes: texts } }) {
+    const target = catalog.get(name);
+    assertCount(texts, keys.length);
+    const textBytes = texts ? sum(texts.map((text) => text.length)) : target.keptBytes(keys);
+    if (keys.length <= smallKeys && blob.length + textBytes <= smallBytes) return undefined;
+    const vectors = toVectors(blob, keys.length, target.options.dimensions);
+    return stage(target, keys, vectors, texts, time);
+  },
   reserve({ catalog }, input) {
     return catalog.get(input.collection).reserve(input.keys.length);
   },
   run({ catalog, time }, { collection: name, keys, blob, options: { attributes: texts } }) {
     const target = catalog.get(name);
-    if (texts && texts.length !== keys.length) {
-      throw new VstoreError("ERR", `'SETATTR' must be ${keys.length} JSON texts, got ${texts.length}`);
-    }
     const vectors = toVectors(blob, keys.length, target.options.dimensions);
-    return target.insertBatch(keys, vectors, texts, time);
+    const checked = texts?.map((text) => checkAttributes(text, label));
+    return target.insertBatch(keys, vectors, checked, time);
   },
 });
+
+async function stage(
+  target: Collection,
+  keys: readonly Uint8Array[],
+  vectors: Float32Array,
+  texts: readonly Uint8Array[] | undefined,
+  time: number,
+): Promise<() => number> {
+  const slice = new TimeSlice();
+  for (const text of texts ?? []) {
+    checkAttributes(text, label);
+    if (slice.spent) await slice.pause();
+  }
+  return target.insertLargeBatch(keys, vectors, texts, time);
+}
+
+function assertCount(texts: readonly Uint8Array[] | undefined, keys: number): void {
+  if (texts === undefined || texts.length === keys) return;
+  throw new VstoreError("ERR", `'SETATTR' must be ${keys} JSON texts, got ${texts.length}`);
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

@@ -1,12 +1,17 @@
 /**
  * VSTORE.SCAN: all keys, a few at a time. COUNT says how many keys one call looks at; with MATCH it may return
- * fewer, or none, before the end.
+ * fewer, or none, before the end. It looks at fewer keys where comparing them with the pattern takes too long.
  */
+import { TimeSlice } from "../../engine/time-slice.ts";
 import { limits } from "../../limits.ts";
 import { define } from "../command.ts";
 import { afterToken, collection, integerValue, options, sequence, value } from "../grammar/arguments.ts";
 import { globMatches } from "../grammar/glob.ts";
-import { blob } from "../grammar/values.ts";
+import { globPattern } from "../grammar/values.ts";
+
+/** Keys, and comparisons of bytes, between two looks at the clock. */
+const pageKeysMax = 500;
+const pageStepsMax = 1_000_000;
 
 export const scan = define({
   name: "SCAN",
@@ -17,7 +22,7 @@ export const scan = define({
     collection,
     cursor: integerValue("cursor", 0, Number.MAX_SAFE_INTEGER),
     options: options({
-      match: afterToken("MATCH", value("pattern", "pattern", blob("a glob pattern"))),
+      match: afterToken("MATCH", value("pattern", "pattern", globPattern)),
       count: afterToken(
         "COUNT",
         integerValue("count", limits.scanCountMin, limits.scanCountMax),
@@ -27,9 +32,28 @@ export const scan = define({
   }),
   reply: "array of the next cursor (0 at the end) and an array of keys",
   replyType: "[cursor: Text, keys: Text[]]",
-  run({ catalog }, { collection: name, cursor, options: { match, count = limits.scanCountDefault } }) {
-    const found = catalog.get(name).scan(cursor, count);
-    const keys = match ? found.keys.filter((key) => globMatches(match, key)) : found.keys;
-    return [String(found.cursor), keys];
+  async run({ catalog }, { collection: name, cursor, options: { match, count = limits.scanCountDefault } }) {
+    const slice = new TimeSlice();
+    const pageKeys = pageKeysFor(match);
+    const found: Uint8Array[] = [];
+    let at = cursor;
+    let steps = 0;
+    for (let left = count; left > 0 && steps < limits.patternStepsMax; left -= pageKeys) {
+      const page = catalog.get(name).scan(at, Math.min(left, pageKeys));
+      at = page.cursor;
+      for (const key of page.keys) {
+        steps += key.length * (match?.length ?? 0);
+        if (match === undefined || globMatches(match, key)) found.push(key);
+      }
+      if (at === 0) break;
+      if (slice.spent) await slice.pause();
+    }
+    return [String(at), found];
   },
 });
+
+/** A comparison takes as many steps as pattern and key have bytes, multiplied. */
+function pageKeysFor(pattern: Uint8Array | undefined): number {
+  const keys = Math.floor(pageStepsMax / ((pattern?.length || 1) * limits.keyBytesMax));
+  return Math.max(1, Math.min(keys, pageKeysMax));
+}

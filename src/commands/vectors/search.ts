@@ -22,6 +22,7 @@ import { echo } from "../grammar/bytes.ts";
 import { filter } from "../grammar/filter.ts";
 import { blob, double } from "../grammar/values.ts";
 import { toVector, type VectorInput, vectorForms } from "../grammar/vector.ts";
+import { roomFor, textsBytes } from "../wire/answer-size.ts";
 import { Double, type Reply, ValueOf, WithFields } from "../wire/reply.ts";
 
 export const search = define({
@@ -55,15 +56,23 @@ export const search = define({
     "get the pairs as one flat array",
   replyType: "Text[] | [key: Text, detail: number | Detail | (number | Detail)[]][]",
   pairsDepth: 1,
-  async run(context, { collection: name, query, options: { withDistances, withValues, fields, ...wanted } }) {
+  async run(
+    context,
+    { collection: name, query, options: { withDistances, withAttributes, withValues, fields, ...wanted } },
+  ) {
     const target = context.catalog.get(name);
     assertFields(fields, withValues);
     if (withValues) assertShowable(context);
-    const hits = await target.search(toQuery(query, target), { k: limits.countDefault, ...wanted });
+    const room = (bytes: number) => roomFor(context, textsBytes(wanted.k ?? limits.countDefault, bytes));
+    const hits = await target.search(toQuery(query, target), {
+      k: limits.countDefault,
+      ...wanted,
+      attributes: withAttributes && room,
+    });
     const keys = hits.map((hit) => hit.key);
     const details = [
       withDistances && hits.map((hit) => new Double(hit.distance)),
-      wanted.withAttributes && hits.map((hit) => hit.attributes ?? null),
+      withAttributes && hits.map((hit) => hit.attributes ?? null),
       withValues && keys.map((each) => new ValueOf(each)),
     ].filter((each) => each !== undefined);
     if (details.length === 0) return keys;

@@ -1,9 +1,10 @@
 /**
  * Replies as RESP3 bytes (https://github.com/redis/redis-specifications/blob/master/protocol/RESP3.md). A reply is
- * written into one scratch buffer that grows as needed and is then copied out at its exact size; the replies of
+ * written into a buffer that grows as needed and is then copied out at its exact size; the replies of
  * most requests, nil and small integers, are encoded once. The buffers given out must not be changed. What is not RESP3
  * (`@`, `^`) is for the module: see PROTOCOL.md.
  */
+import { TimeSlice } from "../../engine/time-slice.ts";
 import { Double, type Reply, type ReplyMap, Status, ValueOf, WithFields } from "./reply.ts";
 
 const scratchBytes = 64 * 1024;
@@ -13,16 +14,16 @@ const scratchBytesKept = 4 * 1024 * 1024;
 const NIL = Buffer.from("_\r\n");
 const smallIntegers = Array.from({ length: 256 }, (_, integer) => Buffer.from(`:${integer}\r\n`));
 
-let scratch = Buffer.allocUnsafeSlow(scratchBytes);
-let used = 0;
+/** Elements that are encoded between two looks at the clock; a reply of fewer is encoded at once. */
+const sliceElements = 512;
 
 export function encodeReply(reply: Reply): Buffer {
   if (reply === null) return NIL;
   const ready = typeof reply === "number" ? smallIntegers[reply] : undefined;
   if (ready) return ready;
-  used = 0;
-  write(reply);
-  return copyOut();
+  shared.begin();
+  shared.write(reply);
+  return shared.take();
 }
 
 /** @param line "CODE message", without line breaks; see wire-error.ts */
@@ -30,93 +31,159 @@ export function encodeError(line: string): Buffer {
   return Buffer.from(`-${line}\r\n`);
 }
 
-function copyOut(): Buffer {
-  const bytes = Buffer.from(scratch.subarray(0, used));
-  if (scratch.length > scratchBytesKept) scratch = Buffer.allocUnsafeSlow(scratchBytes);
-  return bytes;
+/** Whether encoding the reply at once would take a noticeable time. */
+export function isLong(reply: Reply): boolean {
+  return elementsOf(reply, sliceElements) >= sliceElements;
 }
 
-function write(reply: Reply): void {
-  if (reply === null) writeLine("_");
-  else if (typeof reply === "number") writeLine(`:${reply}`);
-  else if (typeof reply === "string") writeText(reply);
-  else if (typeof reply === "boolean") writeLine(reply ? "#t" : "#f");
-  else if (reply instanceof Uint8Array) writeBytes(reply);
-  else if (reply instanceof Double) writeDouble(reply.value);
-  else if (reply instanceof Status) writeLine(`+${reply.text}`);
-  else if (reply instanceof Float32Array) writeDoubles(reply);
-  else if (reply instanceof Map) writeMap(reply);
-  else if (reply instanceof ValueOf) writeBytes(reply.key, "@");
-  else if (reply instanceof WithFields) writeWithFields(reply);
-  else writeArray(reply);
+/** The same bytes as encodeReply(), a slice at a time. */
+export async function encodeInSlices(reply: Reply): Promise<Buffer> {
+  const writer = new Writer();
+  const slice = new TimeSlice();
+  const write = async (part: Reply): Promise<void> => {
+    if (!isLong(part) || part instanceof Float32Array) {
+      writer.write(part);
+      if (slice.spent) await slice.pause();
+    } else if (part instanceof Map) {
+      writer.writeLine(`%${part.size}`);
+      for (const pair of part) for (const each of pair) await write(each);
+    } else if (Array.isArray(part)) {
+      writer.writeLine(`*${part.length}`);
+      for (const each of part) await write(each);
+    } else if (part instanceof WithFields) {
+      writer.writeFields(part.fields);
+      await write(part.reply);
+    } else {
+      writer.write(part);
+    }
+  };
+  await write(reply);
+  return writer.take();
 }
 
-function writeArray(items: readonly Reply[]): void {
-  writeLine(`*${items.length}`);
-  for (const item of items) write(item);
+/** How many elements a reply has, counted up to `max`; a long text is as many as it takes to encode. */
+function elementsOf(reply: Reply, max: number): number {
+  if (reply instanceof Uint8Array) return 1 + (reply.length >> 9);
+  if (typeof reply === "string") return 1 + (reply.length >> 7);
+  if (reply instanceof Float32Array) return reply.length;
+  if (reply instanceof WithFields) return elementsOf(reply.reply, max);
+  if (!(reply instanceof Map || Array.isArray(reply))) return 1;
+  let elements = reply instanceof Map ? reply.size : reply.length;
+  for (const part of reply instanceof Map ? reply.values() : reply) {
+    if (elements >= max) return elements;
+    elements += elementsOf(part, max);
+  }
+  return elements;
 }
 
-function writeMap(map: ReplyMap): void {
-  writeLine(`%${map.size}`);
-  for (const [key, value] of map) {
-    write(key);
-    write(value);
+/** Gathers one reply. The class is what slices need: two replies may be under way at the same time. */
+class Writer {
+  #bytes = Buffer.allocUnsafeSlow(scratchBytes);
+  #used = 0;
+
+  begin(): void {
+    this.#used = 0;
+  }
+
+  write(reply: Reply): void {
+    if (reply === null) this.writeLine("_");
+    else if (typeof reply === "number") this.writeLine(`:${reply}`);
+    else if (typeof reply === "string") this.#writeText(reply);
+    else if (typeof reply === "boolean") this.writeLine(reply ? "#t" : "#f");
+    else if (reply instanceof Uint8Array) this.#writeBytes(reply);
+    else if (reply instanceof Double) this.#writeDouble(reply.value);
+    else if (reply instanceof Status) this.writeLine(`+${reply.text}`);
+    else if (reply instanceof Float32Array) this.#writeDoubles(reply);
+    else if (reply instanceof Map) this.#writeMap(reply);
+    else if (reply instanceof ValueOf) this.#writeBytes(reply.key, "@");
+    else if (reply instanceof WithFields) this.#writeWithFields(reply);
+    else this.#writeArray(reply);
+  }
+
+  /** A short ASCII line: a loop beats a call into the runtime. */
+  writeLine(line: string): void {
+    this.#reserve(line.length + 2);
+    for (let i = 0; i < line.length; i++) this.#bytes[this.#used++] = line.charCodeAt(i);
+    this.#writeLineEnd();
+  }
+
+  /** What was written since the last time, at its exact size. */
+  take(): Buffer {
+    const isLarge = this.#bytes.length > scratchBytesKept;
+    const used = this.#bytes.subarray(0, this.#used);
+    const bytes = isLarge && 2 * this.#used > this.#bytes.length ? used : Buffer.from(used);
+    if (isLarge) this.#bytes = Buffer.allocUnsafeSlow(scratchBytes);
+    this.#used = 0;
+    return bytes;
+  }
+
+  writeFields(fields: readonly Uint8Array[]): void {
+    this.writeLine(`^${fields.length}`);
+    for (const field of fields) this.#writeBytes(field);
+  }
+
+  #writeWithFields({ fields, reply }: WithFields): void {
+    this.writeFields(fields);
+    this.write(reply);
+  }
+
+  #writeArray(items: readonly Reply[]): void {
+    this.writeLine(`*${items.length}`);
+    for (const item of items) this.write(item);
+  }
+
+  #writeMap(map: ReplyMap): void {
+    this.writeLine(`%${map.size}`);
+    for (const [key, value] of map) {
+      this.write(key);
+      this.write(value);
+    }
+  }
+
+  #writeDoubles(values: Float32Array): void {
+    this.writeLine(`*${values.length}`);
+    for (const value of values) this.#writeDouble(value);
+  }
+
+  #writeDouble(value: number): void {
+    this.writeLine(`,${doubleText(value)}`);
+  }
+
+  #writeText(text: string): void {
+    const length = Buffer.byteLength(text);
+    this.writeLine(`$${length}`);
+    this.#reserve(length + 2);
+    this.#used += this.#bytes.write(text, this.#used, "utf8");
+    this.#writeLineEnd();
+  }
+
+  #writeBytes(bytes: Uint8Array, type = "$"): void {
+    this.writeLine(`${type}${bytes.length}`);
+    this.#reserve(bytes.length + 2);
+    this.#bytes.set(bytes, this.#used);
+    this.#used += bytes.length;
+    this.#writeLineEnd();
+  }
+
+  #writeLineEnd(): void {
+    this.#bytes[this.#used++] = 0x0d;
+    this.#bytes[this.#used++] = 0x0a;
+  }
+
+  #reserve(bytes: number): void {
+    if (this.#used + bytes <= this.#bytes.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.#bytes.length * 2, this.#used + bytes));
+    this.#bytes.copy(larger, 0, 0, this.#used);
+    this.#bytes = larger;
   }
 }
 
-function writeWithFields({ fields, reply }: WithFields): void {
-  writeLine(`^${fields.length}`);
-  for (const field of fields) writeBytes(field);
-  write(reply);
-}
-
-function writeDoubles(values: Float32Array): void {
-  writeLine(`*${values.length}`);
-  for (const value of values) writeDouble(value);
-}
-
-function writeDouble(value: number): void {
-  writeLine(`,${doubleText(value)}`);
-}
+/** For the replies that are written at once. */
+const shared = new Writer();
 
 /** The shortest decimal that reads back as the same double. */
 function doubleText(value: number): string {
   if (Number.isFinite(value)) return Object.is(value, -0) ? "-0" : String(value);
   if (Number.isNaN(value)) return "nan";
   return value > 0 ? "inf" : "-inf";
-}
-
-function writeText(text: string): void {
-  const length = Buffer.byteLength(text);
-  writeLine(`$${length}`);
-  reserve(length + 2);
-  used += scratch.write(text, used, "utf8");
-  writeLineEnd();
-}
-
-function writeBytes(bytes: Uint8Array, type = "$"): void {
-  writeLine(`${type}${bytes.length}`);
-  reserve(bytes.length + 2);
-  scratch.set(bytes, used);
-  used += bytes.length;
-  writeLineEnd();
-}
-
-/** A short ASCII line: a loop beats a call into the runtime. */
-function writeLine(line: string): void {
-  reserve(line.length + 2);
-  for (let i = 0; i < line.length; i++) scratch[used++] = line.charCodeAt(i);
-  writeLineEnd();
-}
-
-function writeLineEnd(): void {
-  scratch[used++] = 0x0d;
-  scratch[used++] = 0x0a;
-}
-
-function reserve(bytes: number): void {
-  if (used + bytes <= scratch.length) return;
-  const larger = Buffer.allocUnsafeSlow(Math.max(scratch.length * 2, used + bytes));
-  scratch.copy(larger, 0, 0, used);
-  scratch = larger;
 }

@@ -1,6 +1,6 @@
 /**
  * An append-only file of checksummed records: keys.log and attributes.log. Records gather in one chunk in memory
- * and reach the file when the chunk is full or a checkpoint asks; what has not, the write-ahead log brings back.
+ * and reach the file when the chunk is full or a checkpoint asks (a single larger record gets a chunk of its own); what has not, the write-ahead log brings back.
  * Only the owning Collection appends.
  */
 import * as fs from "node:fs";
@@ -9,9 +9,8 @@ import { failPoint } from "../fail-point.ts";
 import { crc32, RollingChecksum } from "./checksum.ts";
 import { syncData, write, writeSync } from "./files.ts";
 import { FORMAT_VERSION, LOG_HEADER, RECORD_HEADER } from "./layout.ts";
+import { CHUNK_BYTES, encodeRecord, RecordsAhead } from "./records-ahead.ts";
 
-/** Bytes gathered before they are written; a single larger record gets a chunk of its own. */
-const CHUNK_BYTES = 1 << 20;
 /** Bytes that `view` reads at once: its callers go through the log in order, mostly. */
 const VIEW_BYTES = 1 << 16;
 
@@ -33,7 +32,7 @@ export class RecordLog {
   /** Negative once closed, so that a late reader meets an error instead of another file. */
   #descriptor: number;
   /** Of everything before #chunkStart. */
-  readonly #checksum = new RollingChecksum();
+  #checksum = new RollingChecksum();
   #chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   /** File offset of the chunk's first byte, and how many of its bytes are used. */
   #chunkStart: number;
@@ -41,6 +40,8 @@ export class RecordLog {
   /** What `view` read last, from file offset #viewStart on. */
   #view = Buffer.alloc(0);
   #viewStart = 0;
+  /** Records are being written behind the end. */
+  #isWrittenAhead = false;
 
   private constructor(path: string, descriptor: number) {
     this.path = path;
@@ -95,28 +96,40 @@ export class RecordLog {
    * @throws {VstoreError} FULL
    */
   ensure(bytes: number): void {
-    if (this.#chunkUsed + bytes <= this.#chunk.length) return;
-    const used = this.#chunk.subarray(0, this.#chunkUsed);
-    writeSync(this.#descriptor, used, this.#chunkStart);
-    this.#checksum.extend(used);
-    this.#chunkStart += this.#chunkUsed;
-    this.#chunkUsed = 0;
-    // A new chunk even when the old one would do: a flush may still be reading it.
-    this.#chunk = Buffer.allocUnsafe(Math.max(CHUNK_BYTES, bytes));
+    if (this.#isWrittenAhead) throw new Error(`${this.path}: records are being written behind its end`);
+    if (this.#chunkUsed + bytes > this.#chunk.length) this.#beginChunk(Math.max(CHUNK_BYTES, bytes));
   }
 
   /** Appends a record for which `ensure` made room; returns the file offset of its payload. */
   append(kind: number, slot: number, payload: Uint8Array): number {
-    const { at } = RECORD_HEADER;
     const start = this.#chunkUsed;
-    const payloadStart = start + RECORD_HEADER.bytes;
-    const end = payloadStart + payload.length;
-    this.#chunk.writeUInt32LE(slot, start + at.slot);
-    this.#chunk.writeUInt32LE(((kind << 24) | payload.length) >>> 0, start + at.lengthAndKind);
-    this.#chunk.set(payload, payloadStart);
-    this.#chunk.writeUInt32LE(crc32(this.#chunk, start + at.slot, end), start + at.checksum);
-    this.#chunkUsed = end;
-    return this.#chunkStart + payloadStart;
+    this.#chunkUsed = encodeRecord(this.#chunk, start, kind, slot, payload);
+    return this.#chunkStart + start + RECORD_HEADER.bytes;
+  }
+
+  /**
+   * Begins records behind the end of the log, which are no part of it until `adopt`. Until then, or `giveUp`, nothing else
+   * can be appended.
+   *
+   * @throws {VstoreError} FULL
+   */
+  writeAhead(): RecordsAhead {
+    this.ensure(0);
+    this.#beginChunk(CHUNK_BYTES);
+    this.#isWrittenAhead = true;
+    return new RecordsAhead(this.#descriptor, this.#chunkStart, this.#checksum);
+  }
+
+  /** Moves the end of the log behind the records, which are all in the file. */
+  adopt({ end, checksum }: RecordsAhead): void {
+    this.#isWrittenAhead = false;
+    this.#chunkStart = end;
+    this.#checksum = checksum;
+  }
+
+  /** What was written behind the end gives way to whatever comes next. */
+  giveUp(): void {
+    this.#isWrittenAhead = false;
   }
 
   /** The `length` bytes at file offset `offset`, from memory or from the file. */
@@ -162,6 +175,16 @@ export class RecordLog {
     await write(this.#descriptor, used, this.#chunkStart);
     await syncData(this.#descriptor);
     return { bytes, checksum: durable.value };
+  }
+
+  /** A new one even when the old one would do: a flush may still be reading it. */
+  #beginChunk(bytes: number): void {
+    const used = this.#chunk.subarray(0, this.#chunkUsed);
+    writeSync(this.#descriptor, used, this.#chunkStart);
+    this.#checksum.extend(used);
+    this.#chunkStart += this.#chunkUsed;
+    this.#chunkUsed = 0;
+    this.#chunk = Buffer.allocUnsafe(bytes);
   }
 
   close(): void {

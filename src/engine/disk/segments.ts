@@ -99,8 +99,19 @@ export class Segments {
 
   /** Writes the vector into the next slot, for which `reserveNow` made room, and returns the slot. */
   append(vector: Float32Array): number {
-    const segment = this.#segmentOf(this.#length);
-    segment.rows.set(vector, (this.#length - segment.shape.firstSlot) * this.#options.dimensions);
+    this.writeAhead(0, vector);
+    return this.appendWritten();
+  }
+
+  /** Writes a vector into the slot that is so many after the next one. No slot is there before it is appended. */
+  writeAhead(after: number, vector: Float32Array): void {
+    const slot = this.#length + after;
+    const segment = this.#segmentOf(slot);
+    segment.rows.set(vector, (slot - segment.shape.firstSlot) * this.#options.dimensions);
+  }
+
+  /** Appends the next slot, whose vector was written ahead. */
+  appendWritten(): number {
     this.#prepareNext();
     return this.#length++;
   }

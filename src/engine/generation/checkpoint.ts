@@ -32,6 +32,8 @@ export class Checkpointer {
   #isNamed = true;
   /** The newest saved index; the manifest names it from the next checkpoint on. */
   #savedIndex: SavedIndex | null;
+  /** Asked for, and not begun. */
+  #next: Promise<CheckpointReport> | undefined;
   /** Checkpoints run one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
   /** So do savings of the index. */
@@ -56,7 +58,16 @@ export class Checkpointer {
 
   /** @throws {VstoreError} FULL; the previous checkpoint stands then */
   run(): Promise<CheckpointReport> {
-    const report = this.#turn.then(() => this.#write());
+    this.#next ??= this.#queue();
+    return this.#next;
+  }
+
+  /** One that has not begun covers what everybody until then has asked for. */
+  #queue(): Promise<CheckpointReport> {
+    const report = this.#turn.then(() => {
+      this.#next = undefined;
+      return this.#write();
+    });
     this.#turn = report.catch(() => {});
     return report;
   }
@@ -103,6 +114,7 @@ export class Checkpointer {
 
   async #replace(next: Generation, index: SavedIndex | null, switchOver: () => void): Promise<void> {
     failPoint("compaction-before-switch");
+    while (this.#generation.largeBatch !== undefined) await this.#generation.largeBatch;
     switchOver();
     failPoint("compaction-before-manifest");
     this.#generation = next;

@@ -28,6 +28,8 @@ export class Generation {
   readonly expiry: Expiry;
   readonly searcher: Searcher;
   readonly filters: Filters;
+  /** The large batch that is being written ahead, until it is committed or given up; see large-batch.ts. */
+  largeBatch: Promise<void> | undefined;
   /** Told of every slot that died, or got other attributes or another deadline. */
   watcher: ((slot: number) => void) | undefined;
 
@@ -94,11 +96,9 @@ export class Generation {
    * empty means none.
    */
   put(key: Uint8Array, vector: Float32Array, text: Uint8Array | undefined, deadline = 0): void {
-    const { segments, keys, live, attributes } = this.parts;
+    const { segments, attributes } = this.parts;
     const slot = segments.append(vector);
-    const previous = keys.put(key, slot);
-    live.add(slot);
-    this.indexer.index.born(slot);
+    const previous = this.#give(key, slot);
     const kept = text ?? (previous === NONE ? undefined : attributes.get(previous));
     if (kept !== undefined && kept.length > 0) {
       attributes.set(slot, kept);
@@ -106,6 +106,17 @@ export class Generation {
     }
     if (previous !== NONE) this.#kill(previous);
     if (deadline !== 0) this.setDeadline(slot, deadline);
+  }
+
+  /** Gives the key the next slot, whose vector was written ahead, and so was its text where it has a length. */
+  putWritten(key: Uint8Array, text: { offset: number; length: number }): void {
+    const slot = this.parts.segments.appendWritten();
+    const previous = this.#give(key, slot);
+    if (text.length > 0) {
+      this.parts.attributes.adopt(slot, text.offset, text.length);
+      this.filters.changed(slot);
+    }
+    if (previous !== NONE) this.#kill(previous);
   }
 
   /** Takes the key out, if it is there. */
@@ -151,6 +162,14 @@ export class Generation {
     segments.close();
     keys.log.close();
     attributes.log.close();
+  }
+
+  /** Returns the slot that the key had until now, or NONE. */
+  #give(key: Uint8Array, slot: number): number {
+    const previous = this.parts.keys.put(key, slot);
+    this.parts.live.add(slot);
+    this.indexer.index.born(slot);
+    return previous;
   }
 
   #kill(slot: number): void {

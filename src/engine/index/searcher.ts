@@ -41,19 +41,19 @@ export class Searcher {
    * The nearest of all live vectors: k of them whenever k exist (within the given distance).
    *
    * @param query shape (dimensions), checked by the caller
-   * @param describe what to answer of each; the files it reads are open while it runs
+   * @param describe what to answer of them; the files it reads are open while it runs
    */
   async search<T>(
     query: Float32Array,
     { k, ef = this.#ef, exact = false, within = Number.POSITIVE_INFINITY, filter }: SearchOptions,
-    describe: (neighbour: Neighbour) => T,
-  ): Promise<T[]> {
+    describe: (found: readonly Neighbour[]) => readonly T[] | Promise<readonly T[]>,
+  ): Promise<readonly T[]> {
     assertCount(k);
     const { index, watermark } = this.#indexer;
     this.#underWay++;
     try {
       const question = { query, k, ef, exact, within, watermark, filter, allowed: this.#allowed };
-      return (await index.search(question)).map(describe);
+      return await describe(await index.search(question));
     } finally {
       if (--this.#underWay === 0) this.#becameIdle?.();
     }

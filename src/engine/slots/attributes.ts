@@ -72,6 +72,11 @@ export class Attributes {
     return this.#pages[Math.floor(slot / PAGE_SLOTS)]?.length[slot % PAGE_SLOTS] ?? 0;
   }
 
+  /** The slot's text is the payload of a record that was written ahead. */
+  adopt(slot: number, offset: number, length: number): void {
+    this.#remember(slot, offset, length);
+  }
+
   /** Replaces the slot's text; empty removes it. Needs `log.ensure(attributesBytes(json.length))`. */
   set(slot: number, json: Uint8Array): void {
     this.#remember(slot, this.log.append(RECORD_KIND.attributes, slot, json), json.length);

@@ -24,6 +24,9 @@ const TAGS = 2 ** 20;
 /** Entries of a shard that may be in use, as a share of all. */
 const LOAD_MAX = 0.75;
 
+/** Longer keys are copied and compared by the runtime: a call into it takes as long as a loop over so many bytes. */
+const LOOP_BYTES_MAX = 128;
+
 /** What is known about the key of each slot, for PAGE_SLOTS consecutive slots. */
 interface Page {
   readonly arena: Uint32Array;
@@ -158,8 +161,9 @@ export class KeyTable {
     const index = slot % PAGE_SLOTS;
     if (page.length[index] !== end - start) return false;
     const arena = this.#arenas[page.arena[index]!]!;
-    for (let i = start, at = page.offset[index]!; i < end; i++, at++)
-      if (arena[at] !== bytes[i]) return false;
+    const at = page.offset[index]!;
+    if (end - start > LOOP_BYTES_MAX) return arena.compare(bytes, start, end, at, at + end - start) === 0;
+    for (let i = start, j = at; i < end; i++, j++) if (arena[j] !== bytes[i]) return false;
     return true;
   }
 
@@ -176,7 +180,9 @@ export class KeyTable {
     page.offset[index] = this.#arenaUsed;
     page.length[index] = end - start;
     const arena = this.#arenas[this.#arenas.length - 1]!;
-    for (let i = start; i < end; i++) arena[this.#arenaUsed++] = bytes[i]!;
+    if (end - start > LOOP_BYTES_MAX) arena.set(bytes.subarray(start, end), this.#arenaUsed);
+    else for (let i = start, j = this.#arenaUsed; i < end; i++, j++) arena[j] = bytes[i]!;
+    this.#arenaUsed += end - start;
   }
 
   #added(shard: Shard): void {

@@ -1,0 +1,77 @@
+/**
+ * The heartbeat's thread: every second it renews the lease and, once clients are served, tells the module that the sidecar
+ * is there, on a connection of its own. So neither depends on how long a turn of the event loop is that serves. Where that
+ * loop gives no sign of life, clients are told that no sidecar serves them; after a longer silence the lease is given up.
+ *
+ * Started by heartbeat.ts. It ends with an error when the lease is lost or cannot be renewed, and the session with it.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import { parentPort, workerData } from "node:worker_threads";
+import { connect } from "../redis/connection.ts";
+import { beatMs, leaseMs, sendAttach, sendRenew } from "./lease.ts";
+import { Pulse } from "./pulse.ts";
+
+/** Silence of the serving loop after which the sidecar is detached, and after which it no longer leads. */
+const silenceMsMax = 5_000;
+const deadMsMax = 60_000;
+
+export interface HeartbeatSettings {
+  readonly url: string;
+  readonly lease: string;
+  readonly memory: SharedArrayBuffer;
+}
+
+/** What the thread is told, and answers once it is done. */
+export type Wish = "attach" | "detach";
+/** What it says once it has renewed the lease for the first time. */
+const beats = "beats";
+
+const { url, lease, memory } = workerData as HeartbeatSettings;
+const pulse = new Pulse(memory);
+const redis = await connect(url, "vstore-heartbeat");
+let isWanted = false;
+let isAttached = false;
+/** What is sent to Redis is sent in order. */
+let turn: Promise<void> = Promise.resolve();
+
+parentPort!.on("message", (wish: Wish) => {
+  isWanted = wish === "attach";
+  turn = turn.then(async () => {
+    await follow();
+    parentPort!.postMessage(wish);
+  });
+});
+
+for (let isFirst = true; ; isFirst = false) {
+  turn = turn.then(beat);
+  await turn;
+  if (isFirst) parentPort!.postMessage(beats);
+  await delay(beatMs);
+}
+
+async function beat(): Promise<void> {
+  if (pulse.silenceMs > deadMsMax)
+    throw new Error(`the event loop gave no sign of life for ${pulse.silenceMs} ms`);
+  await within(leaseMs - beatMs, sendRenew(redis, lease, pulse));
+  await follow();
+}
+
+async function follow(): Promise<void> {
+  const isToAttach = isWanted && pulse.silenceMs <= silenceMsMax;
+  if (isToAttach || isAttached) await sendAttach(redis, lease, isToAttach);
+  isAttached = isToAttach;
+}
+
+/** @throws Error when the promise takes longer than `ms` */
+async function within(ms: number, promise: Promise<void>): Promise<void> {
+  const timer = new AbortController();
+  const limit = delay(ms, undefined, { signal: timer.signal }).then(() => {
+    throw new Error(`the lease could not be renewed within ${ms} ms`);
+  });
+  try {
+    await Promise.race([promise, limit]);
+  } finally {
+    timer.abort();
+    limit.catch(() => {});
+  }
+}
