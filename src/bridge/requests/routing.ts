@@ -3,6 +3,7 @@
  * `queries` or for another collection would be applied outside its log.
  */
 import { commands } from "../../commands/registry.ts";
+import { limits } from "../../limits.ts";
 import type { Request } from "./request.ts";
 import type { Source } from "./sources.ts";
 
@@ -15,7 +16,8 @@ export function isWrite({ name }: Request): boolean {
 }
 
 export function namedCollection(request: Request): string | undefined {
-  return request.args[0]?.toString("latin1");
+  // No name is longer; an argument may have 64 MiB.
+  return request.args[0]?.subarray(0, limits.collectionNameBytesMax + 1).toString("latin1");
 }
 
 /** Why the request cannot be served where it was found; undefined when it can. */
