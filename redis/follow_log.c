@@ -127,6 +127,10 @@ void follow_log_lost_unwritten(const Follow *follow) {
     follow_log_counters.losses++;
 }
 
+long long follow_log_untold(void) {
+    return (long long)RedisModule_DictSize(untold);
+}
+
 /* Returns of how many collections Redis has been told now. */
 static long long tell_losses(RedisModuleCtx *ctx) {
     RedisModuleString *collection;
@@ -136,7 +140,7 @@ static long long tell_losses(RedisModuleCtx *ctx) {
         RedisModule_FreeString(ctx, collection);
     }
     RedisModule_DictIteratorStop(all);
-    long long count = (long long)RedisModule_DictSize(untold);
+    long long count = follow_log_untold();
     follow_log_close();
     follow_log_open();
     return count;

@@ -34,6 +34,8 @@ bool follow_log_changed(RedisModuleCtx *ctx, const Follow *follow, RedisModuleSt
 void follow_log_lost(RedisModuleCtx *ctx, const Follow *follow);
 /* The same, at any time. */
 void follow_log_lost_unwritten(const Follow *follow);
+/* Of how many collections that was said, and Redis has not been told. */
+long long follow_log_untold(void);
 /* VSTORE.RESYNC [<collection> GONE|ALL <key> [<key> …]] */
 int resync_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 

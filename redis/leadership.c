@@ -16,6 +16,7 @@
 
 static struct {
     unsigned long long connection; /* id of the client that leads; 0 before the first. Redis never gives an id twice */
+    unsigned long long answering;  /* that of its second connection; 0 when it has none */
     char sidecar[SIDECAR_ID_BYTES_MAX + 1];
     char record[RECORD_BYTES_MAX + 1]; /* what LEADER_KEY says of it */
     char lease[LEASE_BYTES_MAX + 1];   /* known to the sidecar alone: the secret is in no key */
@@ -46,7 +47,8 @@ bool leadership_is_lease(const RedisModuleString *lease, bool is_live) {
 }
 
 bool leadership_is_callers(RedisModuleCtx *ctx) {
-    return lead.connection != 0 && RedisModule_GetClientId(ctx) == lead.connection;
+    unsigned long long client = RedisModule_GetClientId(ctx);
+    return client != 0 && (client == lead.connection || client == lead.answering);
 }
 
 int reply_not_leader(RedisModuleCtx *ctx) {
@@ -147,6 +149,8 @@ static int take(RedisModuleCtx *ctx, const char *id, uint64_t ttl_us) {
         return RedisModule_ReplyWithError(ctx, "ERR " EPOCH_KEY " should be a number and is not; delete or rename that key");
     unsigned long long client = RedisModule_GetClientId(ctx);
     if (lead.connection != 0 && lead.connection != client) close_connection(ctx, lead.connection);
+    if (lead.answering != 0) close_connection(ctx, lead.answering);
+    lead.answering = 0;
     char secret[SECRET_HEX_DIGITS + 1] = {0};
     RedisModule_GetRandomHexChars(secret, SECRET_HEX_DIGITS);
     lead.connection = client;
@@ -207,6 +211,17 @@ int renew_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
         return RedisModule_ReplyWithError(ctx, "READONLY a sidecar leads on a master and this Redis is a replica");
     if (!leadership_is_lease(argv[1], true)) return reply_not_leader(ctx);
     lead.held_until = now_us() + (uint64_t)ttl_ms * US_PER_MS;
+    return RedisModule_ReplyWithSimpleString(ctx, "OK");
+}
+
+int join_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    if (argc != 2) return RedisModule_WrongArity(ctx);
+    if (!leadership_is_lease(argv[1], true)) return reply_not_leader(ctx);
+    unsigned long long client = RedisModule_GetClientId(ctx);
+    if (client != lead.connection && client != lead.answering) {
+        if (lead.answering != 0) close_connection(ctx, lead.answering);
+        lead.answering = client;
+    }
     return RedisModule_ReplyWithSimpleString(ctx, "OK");
 }
 

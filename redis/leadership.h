@@ -4,7 +4,8 @@
  * VSTORE.LEAD <protocol> <sidecar id> <ttl ms> gives the lease to the connection that sends it, unless another sidecar
  * holds it, and closes the connection of the holder before. So a sidecar that was paused or cut off, and does not know
  * that it has been succeeded, has no connection to do harm on; with ttl 0 it gives the lease up. VSTORE.RENEW <lease>
- * <ttl ms> extends it, from any connection that knows it.
+ * <ttl ms> extends it, from any connection that knows it. VSTORE.JOIN <lease> makes the connection that sends it the
+ * leader's second one, which is closed with the first: writes may be held back on the one while the other answers.
  *
  * The lease lives in this process, by its monotonic clock: no key expires, can be evicted, or is written at every beat.
  * The key vstore:leader only records whose it is, so that after a restart, or on a new primary, that sidecar has one
@@ -20,8 +21,9 @@
 
 int lead_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 int renew_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+int join_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 
-/* Whether the command comes over the connection that leads. What a sidecar alone may do asks this first. */
+/* Whether the command comes over one of the connections that lead. What a sidecar alone may do asks this first. */
 bool leadership_is_callers(RedisModuleCtx *ctx);
 int reply_not_leader(RedisModuleCtx *ctx);
 

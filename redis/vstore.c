@@ -120,6 +120,7 @@ static int register_commands(RedisModuleCtx *ctx) {
         if (register_command(ctx, command) != REDISMODULE_OK) return REDISMODULE_ERR;
     if (register_admin_command(ctx, "VSTORE.LEAD", "write admin deny-script", lead_command) != REDISMODULE_OK ||
         register_admin_command(ctx, "VSTORE.RENEW", "admin deny-script", renew_command) != REDISMODULE_OK ||
+        register_admin_command(ctx, "VSTORE.JOIN", "admin deny-script", join_command) != REDISMODULE_OK ||
         register_admin_command(ctx, "VSTORE.ATTACH", "admin deny-script", attach_command) != REDISMODULE_OK ||
         register_admin_command(ctx, "VSTORE.RESYNC", "write admin deny-script", resync_command) != REDISMODULE_OK)
         return REDISMODULE_ERR;
@@ -180,6 +181,7 @@ static void add_info(RedisModuleInfoCtx *info, int for_crash_report) {
     RedisModule_InfoAddFieldLongLong(info, "follows", (long long)follow_table_count());
     RedisModule_InfoAddFieldLongLong(info, "followed", follow_log_counters.entries);
     RedisModule_InfoAddFieldLongLong(info, "followed_lost", follow_log_counters.losses);
+    RedisModule_InfoAddFieldLongLong(info, "followed_untold", follow_log_untold());
 }
 
 __attribute__((visibility("default"))) int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {

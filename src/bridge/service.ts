@@ -57,8 +57,8 @@ export class Service {
     this.#losses = losses;
     this.#options = options;
     this.#heartbeat = heartbeat;
-    this.#outbox = new Outbox(session.writer, options.log);
-    this.#follows = new Follows(session.writer, catalog, options.log, session.signal);
+    this.#outbox = new Outbox(session.writer, session.answerer, options.log);
+    this.#follows = new Follows(session, catalog, options.log);
     this.#upkeep = new Upkeep(session, catalog, options);
   }
 

@@ -70,13 +70,14 @@ export class Sidecar {
       if (lease === undefined) return;
       try {
         this.#lastLease = lease.text;
+        await session.join(lease.text);
         await this.#serve(session, lease, () => this.#stop.removeEventListener("abort", end));
       } finally {
         await lease.release().catch(() => {});
       }
     } catch (error) {
       // While an earlier session is still attached, clients would wait for answers that never come.
-      await sendAttach(session.writer, this.#lastLease, false).catch(() => {});
+      await sendAttach(session.answerer, this.#lastLease, false).catch(() => {});
       throw session.signal.aborted ? session.signal.reason : error;
     } finally {
       this.#stop.removeEventListener("abort", end);

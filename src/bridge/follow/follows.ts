@@ -13,6 +13,8 @@ import type { Follow } from "../../engine/options.ts";
 import type { Logger } from "../../log.ts";
 import { followsKey, syncedKey } from "../redis/keys.ts";
 import { runScript } from "../redis/script.ts";
+import { infoField } from "../redis/server.ts";
+import type { Session } from "../session/session.ts";
 import { Resync, synced } from "./resync.ts";
 
 /** Between two looks at all keys of one collection: what made the first one futile (a full disk) may need time to pass. */
@@ -26,6 +28,8 @@ redis.call('HDEL', KEYS[2], ARGV[1])`;
 
 export class Follows {
   readonly #redis: Redis;
+  /** What is looked at with, so that paused writes hold up no more than themselves. */
+  readonly #reads: Redis;
   readonly #catalog: Catalog;
   readonly #log: Logger;
   readonly #ended: AbortSignal;
@@ -33,17 +37,17 @@ export class Follows {
   /** When the last look at all keys of a collection ended, by the monotonic clock, and how long the next one has to wait. */
   readonly #rests = new WeakMap<Collection, { since: number; pauseMs: number }>();
 
-  /** @param ended aborted when the session is over */
-  constructor(redis: Redis, catalog: Catalog, log: Logger, ended: AbortSignal) {
-    this.#redis = redis;
+  constructor(session: Session, catalog: Catalog, log: Logger) {
+    this.#redis = session.writer;
+    this.#reads = session.answerer;
     this.#catalog = catalog;
     this.#log = log;
-    this.#ended = ended;
+    this.#ended = session.signal;
   }
 
   /** Tells the module what it has to know, and begins to look at the keys of a collection that may be out of step. */
   async restore(): Promise<void> {
-    const told = await this.#redis.hgetallBuffer(followsKey);
+    const told = await this.#reads.hgetallBuffer(followsKey);
     for (const name of Object.keys(told)) if (!this.#isToStay(name)) await forgetFollow(this.#redis, name);
     const following = this.#catalog.collections().filter(({ options }) => options.follow !== undefined);
     for (const { name, options } of following) {
@@ -76,8 +80,9 @@ export class Follows {
   }
 
   async #lookAfter(following: readonly Collection[]): Promise<void> {
-    await this.#redis.call("VSTORE.RESYNC"); // what the module could not write down when it was lost
-    const states = await this.#redis.hmget(syncedKey, ...following.map(({ name }) => name));
+    const untold = infoField(await this.#reads.info("vstore"), "vstore_followed_untold");
+    if (untold !== "0") await this.#redis.call("VSTORE.RESYNC"); // what the module could not write down when it was lost
+    const states = await this.#reads.hmget(syncedKey, ...following.map(({ name }) => name));
     if (this.#running !== undefined) return;
     const next = following.find((each, at) => states[at] !== synced && this.#hasRested(each));
     if (next === undefined) return;

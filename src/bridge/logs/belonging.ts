@@ -37,8 +37,8 @@ export async function checkFiles(redis: Redis, catalog: Catalog): Promise<string
 }
 
 /** Draws a store id for these files and this Redis, unless they have one. In the files first: an id that only Redis knows proves nothing. */
-export async function pair(redis: Redis, catalog: Catalog): Promise<void> {
-  if (catalog.storeId !== undefined && (await redis.get(storeKey)) === catalog.storeId) return;
+export async function pair(redis: Redis, catalog: Catalog, reads = redis): Promise<void> {
+  if (catalog.storeId !== undefined && (await reads.get(storeKey)) === catalog.storeId) return;
   const storeId = randomUUID();
   await catalog.adopt(storeId);
   await runScript(redis, "return redis.call('SET', KEYS[1], ARGV[1])", [storeKey], storeId);

@@ -67,16 +67,25 @@ async function takeStrays(
   await collection.checkpoint();
 }
 
-/** Gives the collections whose logs have vanished theirs back, and the same for control. */
-export async function restoreLogs(redis: Redis, catalog: Catalog, losses: LogLosses): Promise<void> {
+/**
+ * Gives the collections whose logs have vanished theirs back, and the same for control.
+ *
+ * @param reads what is looked at with; it goes on while writes are paused
+ */
+export async function restoreLogs(
+  redis: Redis,
+  reads: Redis,
+  catalog: Catalog,
+  losses: LogLosses,
+): Promise<void> {
   const collections = catalog.collections();
   const logs = collections.map(({ name }) => logStream(name));
-  const [control, ...types] = await typesOf(redis, [controlStream, ...logs]);
+  const [control, ...types] = await typesOf(reads, [controlStream, ...logs]);
   for (const [i, collection] of collections.entries()) {
     if (types[i] !== "stream") await alignLog(redis, collection, losses);
   }
   if (control === "none") await alignControl(redis, catalog);
-  await pair(redis, catalog); // the last: from then on what Redis does not know does not exist
+  await pair(redis, catalog, reads); // the last: from then on what Redis does not know does not exist
 }
 
 /** The last ids of the logs that must not be touched, because their files are damaged. */

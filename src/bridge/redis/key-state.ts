@@ -1,6 +1,6 @@
 /** What Redis holds under a key of vstore's; any client may have put something else there. */
 import type { Redis } from "ioredis";
-import { runScript } from "./script.ts";
+import { readByScript } from "./script.ts";
 
 export type KeyType = "none" | "stream" | "string" | "hash" | "list" | "set" | "zset";
 
@@ -11,7 +11,7 @@ return types`;
 
 /** Of each key, in order. */
 export async function typesOf(redis: Redis, keys: readonly string[]): Promise<KeyType[]> {
-  return (await runScript(redis, typesScript, keys)) as KeyType[];
+  return (await readByScript(redis, typesScript, keys)) as KeyType[];
 }
 
 /** @throws Error that says what to do, when a key exists and holds something else */

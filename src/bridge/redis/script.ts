@@ -24,6 +24,11 @@ export function bindScripts(redis: Redis, runId: string): void {
   bound.set(redis, runId);
 }
 
+/** A script that only reads, which no paused writes hold back. */
+export function readByScript(redis: Redis, script: string, keys: readonly string[]): Promise<unknown> {
+  return redis.eval(`#!lua flags=no-writes\n${script}`, keys.length, ...keys);
+}
+
 export function runScript(
   redis: Redis,
   script: string,

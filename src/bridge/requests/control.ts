@@ -14,6 +14,7 @@ import { type Follows, forgetFollow } from "../follow/follows.ts";
 import type { LogLosses } from "../logs/losses.ts";
 import { alignLog, expectDrop, forgetCollection, restoreLogs } from "../logs/reconcile.ts";
 import { setBack } from "../logs/set-back.ts";
+import type { Session } from "../session/session.ts";
 import { type Answers, refusal } from "./answers.ts";
 import { aheadOf } from "./moment.ts";
 import type { Request } from "./request.ts";
@@ -27,6 +28,7 @@ const watchMs = 1_000;
 
 export class Control {
   readonly #redis: Redis;
+  readonly #reads: Redis;
   readonly #catalog: Catalog;
   readonly #answers: Answers;
   readonly #context: (request: Request) => Context;
@@ -35,14 +37,15 @@ export class Control {
   #watchedAt = performance.now();
 
   constructor(
-    redis: Redis,
+    session: Session,
     catalog: Catalog,
     answers: Answers,
     context: (request: Request) => Context,
     losses: LogLosses,
     follows: Follows,
   ) {
-    this.#redis = redis;
+    this.#redis = session.writer;
+    this.#reads = session.answerer;
     this.#catalog = catalog;
     this.#answers = answers;
     this.#context = context;
@@ -99,7 +102,7 @@ export class Control {
    */
   async restoreLogs(): Promise<void> {
     if (performance.now() - this.#watchedAt < watchMs) return;
-    await restoreLogs(this.#redis, this.#catalog, this.#losses);
+    await restoreLogs(this.#redis, this.#reads, this.#catalog, this.#losses);
     await this.#follows.restore();
     this.#watchedAt = performance.now();
   }

@@ -37,6 +37,7 @@ type Argument = string | Buffer | number;
 
 export class Outbox {
   readonly #redis: Redis;
+  readonly #answerer: Redis;
   readonly #log: Logger;
   #answers: { request: Request; bytes: Buffer }[] = [];
   #commands: Argument[][] = [];
@@ -44,8 +45,13 @@ export class Outbox {
   #unconfirmedBytes = 0;
   #confirmed: Promise<unknown> = Promise.resolve();
 
-  constructor(redis: Redis, log: Logger) {
+  /**
+   * @param redis for what changes a key; it stands still while writes are paused
+   * @param answerer for VSTORE.REPLY
+   */
+  constructor(redis: Redis, answerer: Redis, log: Logger) {
     this.#redis = redis;
+    this.#answerer = answerer;
     this.#log = log;
   }
 
@@ -100,14 +106,14 @@ export class Outbox {
   }
 
   #send(): void {
-    const answers = this.#takeAnswers();
-    const commands = [...this.#commands, ...replyCommands(answers)];
+    const changes = this.#commands;
+    const replies = replyCommands(this.#takeAnswers());
     this.#commands = [];
     this.#scheduled = this.#answers.length > 0;
     if (this.#scheduled) setImmediate(() => this.#send());
-    const bytes = commands.flat().reduce<number>((sum, each) => sum + size(each), 0);
+    const bytes = [...changes, ...replies].flat().reduce<number>((sum, each) => sum + size(each), 0);
     this.#unconfirmedBytes += bytes;
-    this.#confirmed = Promise.all([this.#confirmed, ...commands.map((each) => this.#call(each))]).then(() => {
+    this.#confirmed = Promise.all([this.#confirmed, ...this.#sendInOrder(changes, replies)]).then(() => {
       this.#unconfirmedBytes -= bytes;
     });
   }
@@ -125,13 +131,21 @@ export class Outbox {
     return taken;
   }
 
+  /** A write that is withdrawn from its log has left it before its client hears of that. */
+  #sendInOrder(changes: readonly Argument[][], replies: readonly Argument[][]): Promise<unknown>[] {
+    const changed = changes.map((each) => this.#call(this.#redis, each));
+    const reply = () => replies.map((each) => this.#call(this.#answerer, each));
+    if (!changes.some(([name]) => name === "XDEL")) return [...changed, ...reply()];
+    return [Promise.all(changed).then(() => Promise.all(reply()))];
+  }
+
   /** Never rejects: a lost connection ends the session, and everything else concerns one answer only. */
-  async #call([name, ...args]: Argument[]): Promise<void> {
+  async #call(redis: Redis, [name, ...args]: Argument[]): Promise<void> {
     try {
-      if (name === replyCommand) await this.#redis.sendCommand(new PiecewiseCommand(name, args as Buffer[]));
-      else await this.#redis.call(name as string, ...args);
+      if (name === replyCommand) await redis.sendCommand(new PiecewiseCommand(name, args as Buffer[]));
+      else await redis.call(name as string, ...args);
     } catch (error) {
-      if (this.#redis.status !== "ready") return;
+      if (redis.status !== "ready") return;
       const key = String(name === "EVAL" ? args[2] : args[0]);
       this.#log.warn({ command: name, key, error: (error as Error).message }, "Redis refused an answer");
     }

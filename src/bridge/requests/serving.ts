@@ -61,7 +61,7 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
       losses.applied.note(collection, id);
       parts.onApplied(collection, bytes);
     }),
-    control: new Control(writer, catalog, answers, context, losses, follows),
+    control: new Control(session, catalog, answers, context, losses, follows),
     answers,
     outbox,
     busyPollUs: parts.busyPollUs,

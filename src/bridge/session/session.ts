@@ -1,67 +1,62 @@
 /**
- * One connected lifetime: two connections that block in XREAD, and one that writes. It ends when either closes, or
- * when it is ended with a reason; it is never revived.
+ * One connected lifetime: two connections that block in XREAD, one that writes and one that answers. It ends when any of them
+ * closes, or when it is ended with a reason; it is never revived.
  */
 import type { Redis } from "ioredis";
 import { connect } from "../redis/connection.ts";
 import { bindScripts } from "../redis/script.ts";
 import { assertServer, checkServer, runIdOf } from "../redis/server.ts";
 
-type Connections = readonly [reader: Redis, logReader: Redis, writer: Redis];
+const names = ["vstore-writer", "vstore-reader", "vstore-log-reader", "vstore-answerer"] as const;
+type Connections = [writer: Redis, reader: Redis, logReader: Redis, answerer: Redis];
 
 export class Session {
+  /** For what changes a key: it stands still while writes are paused. */
+  readonly writer: Redis;
   /** Of the streams that are there once. */
   readonly reader: Redis;
   /** Of those of each collection. */
   readonly logReader: Redis;
-  readonly writer: Redis;
-  /** Of the server that all connections reach. */
+  /** For answers, and for reading in between: it never stands still. */
+  readonly answerer: Redis;
+  /** Of the server that all of them reach. */
   readonly runId: string;
   readonly #ended = new AbortController();
   readonly #readerIds: readonly [number, number];
 
-  private constructor(
-    [reader, logReader, writer]: Connections,
-    readerIds: readonly [number, number],
-    runId: string,
-  ) {
-    this.runId = runId;
-    this.reader = reader;
-    this.logReader = logReader;
-    this.writer = writer;
+  private constructor(connections: Connections, readerIds: readonly [number, number], runId: string) {
+    [this.writer, this.reader, this.logReader, this.answerer] = connections;
     this.#readerIds = readerIds;
-    for (const redis of [reader, logReader, writer]) {
+    this.runId = runId;
+    for (const redis of connections)
       redis.once("close", () => this.end(new Error("the connection to Redis was lost")));
-    }
   }
 
   static async open(url: string): Promise<Session> {
-    const writer = await connect(url, "vstore-writer");
+    const opened: Redis[] = [];
     try {
-      await checkServer(writer);
-      return await Session.#join(url, writer);
+      for (const name of names) {
+        const redis = await connect(url, name);
+        opened.push(redis);
+        if (opened.length === 1) await checkServer(redis);
+      }
+      const connections = opened as Connections;
+      const [writer, reader, logReader] = connections;
+      // What is read decides what is trimmed and who is answered: all connections must have come to one server.
+      const runId = await runIdOf(reader);
+      for (const redis of connections) await assertServer(redis, runId);
+      bindScripts(writer, runId);
+      const ids = [await reader.client("ID"), await logReader.client("ID")] as const;
+      return new Session(connections, ids, runId);
     } catch (error) {
-      writer.disconnect();
+      for (const redis of opened) redis.disconnect();
       throw error;
     }
   }
 
-  /** What is read decides what is trimmed: all connections must have come to one server. */
-  static async #join(url: string, writer: Redis): Promise<Session> {
-    const readers: Redis[] = [];
-    try {
-      for (const name of ["vstore-reader", "vstore-log-reader"]) readers.push(await connect(url, name));
-      const [reader, logReader] = readers as [Redis, Redis];
-      const runId = await runIdOf(reader);
-      await assertServer(logReader, runId);
-      await assertServer(writer, runId);
-      bindScripts(writer, runId);
-      const ids = [await reader.client("ID"), await logReader.client("ID")] as const;
-      return new Session([reader, logReader, writer], ids, runId);
-    } catch (error) {
-      for (const reader of readers) reader.disconnect();
-      throw error;
-    }
+  /** Lets the answering connection answer, as the second one of who holds this lease. */
+  async join(lease: string): Promise<void> {
+    await this.answerer.call("VSTORE.JOIN", lease);
   }
 
   /** Aborted once the session has ended; its reason is the error that ended it. */
@@ -72,18 +67,16 @@ export class Session {
   /** Commands under way fail, so that their callers are released. */
   end(reason: Error): void {
     this.#ended.abort(reason);
-    this.reader.disconnect();
-    this.logReader.disconnect();
-    this.writer.disconnect();
+    for (const redis of [this.writer, this.reader, this.logReader, this.answerer]) redis.disconnect();
   }
 
   /** Makes a blocked XREAD of the common streams return with nothing. */
   async wakeReader(): Promise<void> {
-    await this.writer.client("UNBLOCK", this.#readerIds[0]);
+    await this.answerer.client("UNBLOCK", this.#readerIds[0]);
   }
 
   /** The same for those of each collection, which are other ones from now on. */
   async wakeLogReader(): Promise<void> {
-    await this.writer.client("UNBLOCK", this.#readerIds[1]);
+    await this.answerer.client("UNBLOCK", this.#readerIds[1]);
   }
 }
