@@ -65,9 +65,17 @@ export interface InsertOptions<A> extends CallOptions {
   readonly ex?: number | undefined;
   /** An integer from 1 to 1000000000000000. */
   readonly px?: number | undefined;
+  /** Keeps the expiry that the key has. */
+  readonly keepttl?: boolean | undefined;
 }
 
 export interface MinsertOptions<A> extends CallOptions {
+  /** An integer from 1 to 1000000000000. */
+  readonly ex?: number | undefined;
+  /** An integer from 1 to 1000000000000000. */
+  readonly px?: number | undefined;
+  /** Keeps the expiry that the key has. */
+  readonly keepttl?: boolean | undefined;
   /** A JSON object (or nothing, to remove it), at most 65536 bytes of JSON. */
   readonly attributes?: readonly (A & object)[] | undefined;
 }
@@ -78,6 +86,21 @@ export interface MgetOptions extends CallOptions {
 }
 
 export interface ExpireOptions extends CallOptions {
+  /** Only a key without expiry, only one with; only a later expiry, only an earlier one (none is the latest). */
+  readonly condition?: "NX" | "XX" | "GT" | "LT" | undefined;
+}
+
+export interface PexpireOptions extends CallOptions {
+  /** Only a key without expiry, only one with; only a later expiry, only an earlier one (none is the latest). */
+  readonly condition?: "NX" | "XX" | "GT" | "LT" | undefined;
+}
+
+export interface ExpireatOptions extends CallOptions {
+  /** Only a key without expiry, only one with; only a later expiry, only an earlier one (none is the latest). */
+  readonly condition?: "NX" | "XX" | "GT" | "LT" | undefined;
+}
+
+export interface PexpireatOptions extends CallOptions {
   /** Only a key without expiry, only one with; only a later expiry, only an earlier one (none is the latest). */
   readonly condition?: "NX" | "XX" | "GT" | "LT" | undefined;
 }
@@ -147,9 +170,9 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   }
 
   /**
-   * Inserts a vector under a key, or replaces the key's vector.
+   * Inserts a vector under a key, or replaces the key's vector, and its expiry unless KEEPTTL is given.
    *
-   * `VSTORE.INSERT collection key <FP32 blob | VALUES count component [component ...]> [SETATTR json] [NX | XX] [EX seconds | PX milliseconds]`
+   * `VSTORE.INSERT collection key <FP32 blob | VALUES count component [component ...]> [SETATTR json] [NX | XX] [EX seconds | PX milliseconds | KEEPTTL]`
    */
   insert<C extends Name<S>>(
     collection: C,
@@ -168,6 +191,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
         ...oneOf(options.condition),
         ...after("EX", options.ex),
         ...after("PX", options.px),
+        ...flag("KEEPTTL", options.keepttl),
       ],
       options,
       readNumberOrNull,
@@ -175,9 +199,9 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   }
 
   /**
-   * Inserts or replaces several vectors, all of them or none.
+   * Inserts or replaces several vectors, all of them or none, and their expiry unless KEEPTTL is given.
    *
-   * `VSTORE.MINSERT collection count key [key ...] FP32 blob [SETATTR json [json ...]]`
+   * `VSTORE.MINSERT collection count key [key ...] FP32 blob [EX seconds | PX milliseconds | KEEPTTL] [SETATTR json [json ...]]`
    */
   minsert<C extends Name<S>>(
     collection: C,
@@ -192,6 +216,9 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
         ...counted(keys),
         "FP32",
         fp32(vectors),
+        ...after("EX", options.ex),
+        ...after("PX", options.px),
+        ...flag("KEEPTTL", options.keepttl),
         ...jsonOfAll("SETATTR", options.attributes),
       ],
       options,
@@ -290,12 +317,75 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   }
 
   /**
+   * Sets the time that a key has to live in milliseconds; deletes it when that is not positive.
+   *
+   * `VSTORE.PEXPIRE collection key milliseconds [NX | XX | GT | LT]`
+   */
+  pexpire<C extends Name<S>>(
+    collection: C,
+    key: Text,
+    milliseconds: number,
+    options: PexpireOptions = {},
+  ): Promise<number> {
+    return this.call(
+      ["PEXPIRE", collection, text(key), String(milliseconds), ...oneOf(options.condition)],
+      options,
+      readNumber,
+    );
+  }
+
+  /**
+   * Sets the time, in seconds since 1970, at which a key expires; deletes it when that is past.
+   *
+   * `VSTORE.EXPIREAT collection key unix-time-seconds [NX | XX | GT | LT]`
+   */
+  expireat<C extends Name<S>>(
+    collection: C,
+    key: Text,
+    unixTimeSeconds: number,
+    options: ExpireatOptions = {},
+  ): Promise<number> {
+    return this.call(
+      ["EXPIREAT", collection, text(key), String(unixTimeSeconds), ...oneOf(options.condition)],
+      options,
+      readNumber,
+    );
+  }
+
+  /**
+   * Sets the time, in milliseconds since 1970, at which a key expires; deletes it when that is past.
+   *
+   * `VSTORE.PEXPIREAT collection key unix-time-milliseconds [NX | XX | GT | LT]`
+   */
+  pexpireat<C extends Name<S>>(
+    collection: C,
+    key: Text,
+    unixTimeMilliseconds: number,
+    options: PexpireatOptions = {},
+  ): Promise<number> {
+    return this.call(
+      ["PEXPIREAT", collection, text(key), String(unixTimeMilliseconds), ...oneOf(options.condition)],
+      options,
+      readNumber,
+    );
+  }
+
+  /**
    * Returns the time that a key has to live.
    *
    * `VSTORE.TTL collection key`
    */
   ttl<C extends Name<S>>(collection: C, key: Text, options: CallOptions = {}): Promise<number> {
     return this.call(["TTL", collection, text(key)], options, readNumber);
+  }
+
+  /**
+   * Returns the time that a key has to live in milliseconds.
+   *
+   * `VSTORE.PTTL collection key`
+   */
+  pttl<C extends Name<S>>(collection: C, key: Text, options: CallOptions = {}): Promise<number> {
+    return this.call(["PTTL", collection, text(key)], options, readNumber);
   }
 
   /**

@@ -64,6 +64,7 @@ static RedisModuleCommandArg insert_arguments[] = {
      .subargs = (RedisModuleCommandArg[]){
         {.name = "seconds", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "EX"},
         {.name = "milliseconds", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "PX"},
+        {.name = "keepttl", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "KEEPTTL"},
         {0}}},
     {0}};
 
@@ -72,6 +73,12 @@ static RedisModuleCommandArg minsert_arguments[] = {
     {.name = "count", .type = REDISMODULE_ARG_TYPE_INTEGER},
     {.name = "key", .type = REDISMODULE_ARG_TYPE_STRING, .flags = REDISMODULE_CMD_ARG_MULTIPLE},
     {.name = "blob", .type = REDISMODULE_ARG_TYPE_STRING, .token = "FP32"},
+    {.name = "expiry", .type = REDISMODULE_ARG_TYPE_ONEOF, .flags = REDISMODULE_CMD_ARG_OPTIONAL,
+     .subargs = (RedisModuleCommandArg[]){
+        {.name = "seconds", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "EX"},
+        {.name = "milliseconds", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "PX"},
+        {.name = "keepttl", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "KEEPTTL"},
+        {0}}},
     {.name = "json", .type = REDISMODULE_ARG_TYPE_STRING, .token = "SETATTR", .flags = REDISMODULE_CMD_ARG_OPTIONAL | REDISMODULE_CMD_ARG_MULTIPLE},
     {0}};
 
@@ -125,7 +132,51 @@ static RedisModuleCommandArg expire_arguments[] = {
         {0}}},
     {0}};
 
+static RedisModuleCommandArg pexpire_arguments[] = {
+    {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
+    {.name = "key", .type = REDISMODULE_ARG_TYPE_STRING},
+    {.name = "milliseconds", .type = REDISMODULE_ARG_TYPE_INTEGER},
+    {.name = "condition", .type = REDISMODULE_ARG_TYPE_ONEOF, .flags = REDISMODULE_CMD_ARG_OPTIONAL,
+     .subargs = (RedisModuleCommandArg[]){
+        {.name = "nx", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "NX"},
+        {.name = "xx", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "XX"},
+        {.name = "gt", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "GT"},
+        {.name = "lt", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "LT"},
+        {0}}},
+    {0}};
+
+static RedisModuleCommandArg expireat_arguments[] = {
+    {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
+    {.name = "key", .type = REDISMODULE_ARG_TYPE_STRING},
+    {.name = "unix-time-seconds", .type = REDISMODULE_ARG_TYPE_INTEGER},
+    {.name = "condition", .type = REDISMODULE_ARG_TYPE_ONEOF, .flags = REDISMODULE_CMD_ARG_OPTIONAL,
+     .subargs = (RedisModuleCommandArg[]){
+        {.name = "nx", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "NX"},
+        {.name = "xx", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "XX"},
+        {.name = "gt", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "GT"},
+        {.name = "lt", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "LT"},
+        {0}}},
+    {0}};
+
+static RedisModuleCommandArg pexpireat_arguments[] = {
+    {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
+    {.name = "key", .type = REDISMODULE_ARG_TYPE_STRING},
+    {.name = "unix-time-milliseconds", .type = REDISMODULE_ARG_TYPE_INTEGER},
+    {.name = "condition", .type = REDISMODULE_ARG_TYPE_ONEOF, .flags = REDISMODULE_CMD_ARG_OPTIONAL,
+     .subargs = (RedisModuleCommandArg[]){
+        {.name = "nx", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "NX"},
+        {.name = "xx", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "XX"},
+        {.name = "gt", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "GT"},
+        {.name = "lt", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "LT"},
+        {0}}},
+    {0}};
+
 static RedisModuleCommandArg ttl_arguments[] = {
+    {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
+    {.name = "key", .type = REDISMODULE_ARG_TYPE_STRING},
+    {0}};
+
+static RedisModuleCommandArg pttl_arguments[] = {
     {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
     {.name = "key", .type = REDISMODULE_ARG_TYPE_STRING},
     {0}};
@@ -193,7 +244,7 @@ static const VstoreCommand vstore_commands[] = {
      .has_collection = true,
      .arguments = create_arguments},
     {.name = "INSERT",
-     .summary = "Inserts a vector under a key, or replaces the key's vector.",
+     .summary = "Inserts a vector under a key, or replaces the key's vector, and its expiry unless KEEPTTL is given.",
      .complexity = "O(log N) to index it, N being the vectors of the collection",
      .since = "0.1.0",
      .arity = -5,
@@ -202,7 +253,7 @@ static const VstoreCommand vstore_commands[] = {
      .has_collection = true,
      .arguments = insert_arguments},
     {.name = "MINSERT",
-     .summary = "Inserts or replaces several vectors, all of them or none.",
+     .summary = "Inserts or replaces several vectors, all of them or none, and their expiry unless KEEPTTL is given.",
      .complexity = "O(K log N), K being the number of keys and N the vectors of the collection",
      .since = "0.1.0",
      .arity = -6,
@@ -277,6 +328,33 @@ static const VstoreCommand vstore_commands[] = {
      .writes = true,
      .has_collection = true,
      .arguments = expire_arguments},
+    {.name = "PEXPIRE",
+     .summary = "Sets the time that a key has to live in milliseconds; deletes it when that is not positive.",
+     .complexity = "O(log N), N being the number of keys with an expiry",
+     .since = "0.1.0",
+     .arity = -4,
+     .route = ROUTE_LOG,
+     .writes = true,
+     .has_collection = true,
+     .arguments = pexpire_arguments},
+    {.name = "EXPIREAT",
+     .summary = "Sets the time, in seconds since 1970, at which a key expires; deletes it when that is past.",
+     .complexity = "O(log N), N being the number of keys with an expiry",
+     .since = "0.1.0",
+     .arity = -4,
+     .route = ROUTE_LOG,
+     .writes = true,
+     .has_collection = true,
+     .arguments = expireat_arguments},
+    {.name = "PEXPIREAT",
+     .summary = "Sets the time, in milliseconds since 1970, at which a key expires; deletes it when that is past.",
+     .complexity = "O(log N), N being the number of keys with an expiry",
+     .since = "0.1.0",
+     .arity = -4,
+     .route = ROUTE_LOG,
+     .writes = true,
+     .has_collection = true,
+     .arguments = pexpireat_arguments},
     {.name = "TTL",
      .summary = "Returns the time that a key has to live.",
      .complexity = "O(1)",
@@ -285,6 +363,14 @@ static const VstoreCommand vstore_commands[] = {
      .route = ROUTE_QUERIES,
      .has_collection = true,
      .arguments = ttl_arguments},
+    {.name = "PTTL",
+     .summary = "Returns the time that a key has to live in milliseconds.",
+     .complexity = "O(1)",
+     .since = "0.1.0",
+     .arity = 3,
+     .route = ROUTE_QUERIES,
+     .has_collection = true,
+     .arguments = pttl_arguments},
     {.name = "PERSIST",
      .summary = "Removes the expiry of a key.",
      .complexity = "O(log N), N being the number of keys with an expiry",

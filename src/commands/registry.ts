@@ -9,19 +9,23 @@ import { list } from "./collections/list.ts";
 import type { Command } from "./command.ts";
 import { followed } from "./internal/followed.ts";
 import { sweep } from "./internal/sweep.ts";
+import { expire } from "./lifetimes/expire.ts";
+import { expireat } from "./lifetimes/expireat.ts";
+import { persist } from "./lifetimes/persist.ts";
+import { pexpire } from "./lifetimes/pexpire.ts";
+import { pexpireat } from "./lifetimes/pexpireat.ts";
+import { pttl } from "./lifetimes/pttl.ts";
+import { ttl } from "./lifetimes/ttl.ts";
 import { del } from "./vectors/del.ts";
 import { exists } from "./vectors/exists.ts";
-import { expire } from "./vectors/expire.ts";
 import { get } from "./vectors/get.ts";
 import { getattr } from "./vectors/getattr.ts";
 import { insert } from "./vectors/insert.ts";
 import { mget } from "./vectors/mget.ts";
 import { minsert } from "./vectors/minsert.ts";
-import { persist } from "./vectors/persist.ts";
 import { scan } from "./vectors/scan.ts";
 import { search } from "./vectors/search.ts";
 import { setattr } from "./vectors/setattr.ts";
-import { ttl } from "./vectors/ttl.ts";
 
 export const commands: ReadonlyMap<string, Command> = new Map(
   [
@@ -36,7 +40,11 @@ export const commands: ReadonlyMap<string, Command> = new Map(
     setattr,
     getattr,
     expire,
+    pexpire,
+    expireat,
+    pexpireat,
     ttl,
+    pttl,
     persist,
     scan,
     search,

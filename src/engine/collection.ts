@@ -13,7 +13,7 @@ import { expressionOf } from "./filter/expressions.ts";
 import type { CheckpointReport } from "./generation/checkpoint.ts";
 import type { Generation } from "./generation/generation.ts";
 import { Generations } from "./generation/generations.ts";
-import { LargeBatch } from "./generation/large-batch.ts";
+import { LargeBatch, type Rows } from "./generation/large-batch.ts";
 import { Lifetimes } from "./generation/lifetimes.ts";
 import type { Parts, Warn } from "./generation/parts.ts";
 import { openFiles } from "./generation/recovery.ts";
@@ -24,6 +24,7 @@ import { assertKey, assertLength, assertVector, encodeAttributes, rowsOf } from 
 import { laterId } from "./log-id.ts";
 import type { CollectionOptions } from "./options.ts";
 import { attributesBytes } from "./slots/attributes.ts";
+import type { Lifetime } from "./slots/expiry.ts";
 import { NONE } from "./slots/key-table.ts";
 import { putBytes, REMOVE_BYTES } from "./slots/keys.ts";
 import { randomSlots } from "./slots/random-slots.ts";
@@ -31,13 +32,11 @@ import { randomSlots } from "./slots/random-slots.ts";
 /** A cursor is a position of a key table, and the tag of the table that the position belongs to. */
 const CURSORS_PER_TABLE = 2 ** 32;
 
-export interface InsertOptions {
+export interface InsertOptions extends Lifetime {
   /** NX: only new keys. XX: only keys that exist. */
   readonly mode?: "NX" | "XX" | undefined;
   /** JSON text; "" removes what the key has, undefined keeps it. */
   readonly attributes?: string | undefined;
-  /** When the key expires, in ms since 1970; without it, or with 0, never. */
-  readonly deadline?: number | undefined;
 }
 
 export interface SearchOptions extends Omit<IndexSearchOptions, "filter"> {
@@ -138,7 +137,7 @@ export class Collection {
     const textBytes = attributes ? attributesBytes(attributes.length) : generation.keptBytes(previous);
     generation.ensure(1, putBytes(key), textBytes);
     generation.removeExpired([key], time);
-    generation.put(key, vector, attributes, options.deadline);
+    generation.put(key, vector, attributes, generation.deadlineOf(key, options));
     generation.indexer.noticeGrowth();
     return previous === NONE;
   }
@@ -148,6 +147,7 @@ export class Collection {
    *
    * @param vectors shape (keys.length x dimensions), row-major
    * @param attributes one JSON text for each key, "" for none
+   * @param lifetime of each of them
    * @returns how many keys are new
    * @throws {VstoreError} ERR, FULL; nothing has changed then
    */
@@ -156,6 +156,7 @@ export class Collection {
     vectors: Float32Array,
     attributes?: readonly string[],
     time = Date.now(),
+    lifetime: Lifetime = {},
   ): number {
     const rows = rowsOf(vectors, this.options, keys.length);
     const texts = attributes?.map(encodeAttributes);
@@ -174,7 +175,8 @@ export class Collection {
     generation.removeExpired(keys, time);
     const { live } = generation.parts;
     const before = live.count;
-    for (let i = 0; i < keys.length; i++) generation.put(keys[i]!, rows[i]!, texts?.[i]);
+    for (let i = 0; i < keys.length; i++)
+      generation.put(keys[i]!, rows[i]!, texts?.[i], generation.deadlineOf(keys[i]!, lifetime));
     generation.indexer.noticeGrowth();
     return live.count - before;
   }
@@ -183,18 +185,13 @@ export class Collection {
    * The same for so many bytes that they take a while, a slice at a time. What it resolves to makes them a part of the
    * collection, in one tick. No other write of this collection may come in between.
    *
-   * @param attributes UTF-8 of the JSON texts
    * @throws {VstoreError} ERR, FULL, LIMIT; nothing has changed then
    */
-  async insertLargeBatch(
-    keys: readonly Uint8Array[],
-    vectors: Float32Array,
-    attributes: readonly Uint8Array[] | undefined,
-    time: number,
-  ): Promise<() => number> {
+  async insertLargeBatch(rows: Rows): Promise<() => number> {
+    const { keys, vectors, attributes } = rows;
     assertLength("vectors", vectors.length, keys.length * this.options.dimensions);
     if (attributes !== undefined) assertLength("attributes", attributes.length, keys.length);
-    const batch = await LargeBatch.write(this.#generation, { keys, vectors, attributes, time });
+    const batch = await LargeBatch.write(this.#generation, rows);
     return () => batch.commit();
   }
 

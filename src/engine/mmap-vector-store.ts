@@ -24,10 +24,11 @@ import {
 } from "./library-arguments.ts";
 import { FIRST_ID } from "./log-id.ts";
 import { type CollectionOptions, type Metric, resolveOptions } from "./options.ts";
+import type { Lifetime } from "./slots/expiry.ts";
 
 export type { Key } from "./library-arguments.ts";
 
-export type StoreInsertOptions = Omit<InsertOptions, "deadline">;
+export type StoreInsertOptions = Omit<InsertOptions, keyof Lifetime>;
 
 export interface StoreSearchOptions extends SearchOptions {
   /** Results carry the attributes of their keys. */

@@ -60,7 +60,7 @@ test.each(["with attributes", "without, which keeps those that are there"])("%s"
   for (const collection of [large, plain]) begin(collection);
   const given = how === "with attributes" ? texts : undefined;
   const bytes = given?.map((text) => Buffer.from(text));
-  const commit = await large.insertLargeBatch(keys, vectors, bytes, time);
+  const commit = await large.insertLargeBatch({ keys, vectors, attributes: bytes, time, lifetime: {} });
   const before = contents(large);
   const added = commit();
   expect(added).toBe(plain.insertBatch(keys, vectors, given, time));
@@ -77,10 +77,12 @@ test("until it is committed no reader and no checkpoint sees any of it", async (
   const before = contents(large);
   let isWritten = false;
   const bytes = texts.map((text) => Buffer.from(text));
-  const writing = large.insertLargeBatch(keys, vectors, bytes, time).then((commit) => {
-    isWritten = true;
-    return commit;
-  });
+  const writing = large
+    .insertLargeBatch({ keys, vectors, attributes: bytes, time, lifetime: {} })
+    .then((commit) => {
+      isWritten = true;
+      return commit;
+    });
   let checkpoints = 0;
   while (!isWritten) {
     expect(contents(large)).toEqual(before);
@@ -106,12 +108,12 @@ test("a row that is not finite, at the end, leaves nothing behind, and the next 
   const bytes = texts.map((text) => Buffer.from(text));
   const bad = vectors.slice();
   bad[bad.length - 1] = Number.NaN;
-  await expect(large.insertLargeBatch(keys, bad, bytes, time)).rejects.toThrow(
-    /^'vector 3000' must be finite/,
-  );
+  await expect(
+    large.insertLargeBatch({ keys, vectors: bad, attributes: bytes, time, lifetime: {} }),
+  ).rejects.toThrow(/^'vector 3000' must be finite/);
   expect(contents(large)).toEqual(before);
   large.insert(Buffer.from("between"), new Float32Array(dimensions), { attributes: '{"between":1}' }, time);
-  (await large.insertLargeBatch(keys, vectors, bytes, time))();
+  (await large.insertLargeBatch({ keys, vectors, attributes: bytes, time, lifetime: {} }))();
   await large.checkpoint();
 });
 
@@ -122,7 +124,7 @@ test("a compaction beside it puts its files in place before it or after it", asy
     const { keys, vectors, texts } = batch();
     const bytes = texts.map((text) => Buffer.from(text));
     const compacting = large.compact();
-    (await large.insertLargeBatch(keys, vectors, bytes, time))();
+    (await large.insertLargeBatch({ keys, vectors, attributes: bytes, time, lifetime: {} }))();
     plain.insertBatch(keys, vectors, texts, time);
     await compacting;
   }

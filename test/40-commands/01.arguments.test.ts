@@ -216,7 +216,11 @@ describe("options", () => {
       ["c", "k", "FP32", "", "EX", "1.5"],
       "ERR 'EX' must be an integer from 1 to 1000000000000, got 1.5",
     ],
-    ["INSERT", ["c", "k", "FP32", "", "EX", 1, "px", 1], "ERR 'EX' or 'PX' may be given only once"],
+    [
+      "INSERT",
+      ["c", "k", "FP32", "", "EX", 1, "px", 1],
+      "ERR 'EX', 'PX' or 'KEEPTTL' may be given only once",
+    ],
     ["EXPIRE", ["c", "k"], "ERR 'seconds' is missing"],
     ["EXPIRE", ["c", "k", 1, "NX", "GT"], "ERR 'NX', 'XX', 'GT' or 'LT' may be given only once"],
     ["EXPIRE", ["c", "k", 1, "AT"], "ERR unknown option 'AT'"],

@@ -46,7 +46,7 @@ async function run(name: string, ...words: Word[]): Promise<string> {
   const id = `${now}-${++requests}`;
   const collection = catalog.collections().find((each) => each.name === words[0]);
   const onApplied = () => {
-    if (collection && !["TTL", "GET", "SEARCH"].includes(name)) collection.appliedId = id;
+    if (collection && !["TTL", "PTTL", "GET", "SEARCH"].includes(name)) collection.appliedId = id;
   };
   const { bytes } = await execute({ catalog, id, time: now }, name, args, onApplied);
   return bytes.toString("latin1").trimEnd().replaceAll("\r\n", " ");
@@ -202,4 +202,85 @@ test("SWEEP removes a limited number, those that expired first first, and is no 
     ":4",
     ":0",
   ]);
+});
+
+describe("a write of a key that has an expiry", () => {
+  test("takes it away, and keeps it with KEEPTTL", async () => {
+    await insert("a", "EX", 10);
+    await insert("b", "EX", 10);
+    expect([await insert("a"), await insert("b", "KEEPTTL")]).toEqual([":0", ":0"]);
+    expect([await ttl("a"), await ttl("b")]).toEqual([":-1", ":10"]);
+    expect([await insert("new", "KEEPTTL"), await ttl("new")]).toEqual([":1", ":-1"]);
+    expect(await insert("a", "KEEPTTL", "EX", 1)).toBe("-ERR 'EX', 'PX' or 'KEEPTTL' may be given only once");
+  });
+
+  test("that has expired by then keeps nothing", async () => {
+    await insert("a", "EX", 10);
+    at(START + 10_000);
+    expect([await insert("a", "KEEPTTL"), await ttl("a")]).toEqual([":1", ":-1"]);
+  });
+
+  test("is the same for the keys of MINSERT, each for itself", async () => {
+    const many = (...options: Word[]) =>
+      run("MINSERT", "c", 2, "a", "b", "FP32", Buffer.from(Float32Array.of(1, 2).buffer), ...options);
+    expect(await many("PX", 5_000, "SETATTR", "{}", "{}")).toBe(":2");
+    expect([await ttl("a"), await ttl("b")]).toEqual([":5", ":5"]);
+    await run("PERSIST", "c", "a");
+    expect(await many("KEEPTTL")).toBe(":0");
+    expect([await ttl("a"), await ttl("b")]).toEqual([":-1", ":5"]);
+    expect(await many("EX", 7)).toBe(":0");
+    expect([await ttl("a"), await ttl("b")]).toEqual([":7", ":7"]);
+    expect(await many()).toBe(":0");
+    expect([await ttl("a"), await ttl("b")]).toEqual([":-1", ":-1"]);
+  });
+});
+
+test("a batch that is stored in slices gives its keys their expiry too", async () => {
+  const keys = Array.from({ length: 1_500 }, (_, i) => `k${i}`);
+  const vectors = Buffer.from(new Float32Array(keys.length).buffer);
+  await insert("k7", "EX", 10);
+  expect(await run("MINSERT", "c", keys.length, ...keys, "FP32", vectors, "KEEPTTL")).toBe(":1499");
+  expect([await ttl("k7"), await ttl("k8")]).toEqual([":10", ":-1"]);
+  expect(await run("MINSERT", "c", keys.length, ...keys, "FP32", vectors, "EX", 5)).toBe(":0");
+  expect([await ttl("k0"), await ttl("k1499")]).toEqual([":5", ":5"]);
+});
+
+describe("milliseconds and points in time", () => {
+  const pttl = (key: string) => run("PTTL", "c", key);
+
+  test("PEXPIRE and PTTL count milliseconds", async () => {
+    await insert("a");
+    expect([await pttl("a"), await pttl("none")]).toEqual([":-1", ":-2"]);
+    expect([await run("PEXPIRE", "c", "a", 1_234), await pttl("a")]).toEqual([":1", ":1234"]);
+    at(START + 1_234);
+    expect(await pttl("a")).toBe(":-2");
+  });
+
+  test("EXPIREAT and PEXPIREAT name the time, and delete what is past", async () => {
+    for (const key of ["a", "b", "c", "d"]) await insert(key);
+    expect([await run("EXPIREAT", "c", "a", START / 1_000 + 9), await pttl("a")]).toEqual([":1", ":9000"]);
+    expect([await run("PEXPIREAT", "c", "b", START + 9), await pttl("b")]).toEqual([":1", ":9"]);
+    expect([await run("EXPIREAT", "c", "c", 1), await pttl("c")]).toEqual([":1", ":-2"]);
+    expect([await run("PEXPIREAT", "c", "d", START), await pttl("d")]).toEqual([":1", ":-2"]);
+    expect(await run("PEXPIREAT", "c", "a", -1)).toMatch(
+      /^-ERR 'unix-time-milliseconds' must be an integer from 0/,
+    );
+  });
+
+  test.each([
+    ["PEXPIRE", 5_000, 20_000],
+    ["EXPIREAT", START / 1_000 + 5, START / 1_000 + 20],
+    ["PEXPIREAT", START + 5_000, START + 20_000],
+  ])("%s takes NX, XX, GT and LT", async (name, early, late) => {
+    const set = (when: number, condition: string) => run(name, "c", "a", when, condition);
+    await insert("a");
+    expect([await set(late, "XX"), await set(late, "GT"), await set(late, "NX")]).toEqual([":0", ":0", ":1"]);
+    expect([await set(early, "NX"), await set(early, "GT"), await set(early, "LT")]).toEqual([
+      ":0",
+      ":0",
+      ":1",
+    ]);
+    expect([await set(late, "LT"), await pttl("a"), await set(late, "GT")]).toEqual([":0", ":5000", ":1"]);
+    expect(await pttl("a")).toBe(":20000");
+  });
 });

@@ -39,10 +39,10 @@ describe("grammar", () => {
     const syntax = (name: string) => syntaxLine(name, commands.get(name)!.args.nodes);
     expect(syntax("INSERT")).toBe(
       "VSTORE.INSERT collection key <FP32 blob | VALUES count component [component ...]> " +
-        "[SETATTR json] [NX | XX] [EX seconds | PX milliseconds]",
+        "[SETATTR json] [NX | XX] [EX seconds | PX milliseconds | KEEPTTL]",
     );
     expect(syntax("MINSERT")).toBe(
-      "VSTORE.MINSERT collection count key [key ...] FP32 blob [SETATTR json [json ...]]",
+      "VSTORE.MINSERT collection count key [key ...] FP32 blob [EX seconds | PX milliseconds | KEEPTTL] [SETATTR json [json ...]]",
     );
     expect(syntax("INFO")).toBe("VSTORE.INFO [collection]");
     expect(syntax("LIST")).toBe("VSTORE.LIST");

@@ -2,12 +2,13 @@
 
 import { define } from "../command.ts";
 import { afterToken, attributes, collection, key, options, sequence, word } from "../grammar/arguments.ts";
-import { deadlineAfter, toMilliseconds, ttl } from "../grammar/deadline.ts";
+import { lifetimeOf, ttl } from "../grammar/deadline.ts";
 import { toVector, vector } from "../grammar/vector.ts";
 
 export const insert = define({
   name: "INSERT",
-  summary: "Inserts a vector under a key, or replaces the key's vector.",
+  summary:
+    "Inserts a vector under a key, or replaces the key's vector, and its expiry unless KEEPTTL is given.",
   complexity: "O(log N) to index it, N being the vectors of the collection",
   route: "log",
   args: sequence({
@@ -27,9 +28,8 @@ export const insert = define({
   },
   run({ catalog, time }, { collection: name, key, vector, options: { ttl, ...options } }) {
     const target = catalog.get(name);
-    const deadline = ttl && deadlineAfter(time, toMilliseconds(ttl));
     const components = toVector(vector, target.options.dimensions);
-    const inserted = target.insert(key, components, { ...options, deadline }, time);
+    const inserted = target.insert(key, components, { ...options, ...lifetimeOf(ttl, time) }, time);
     return inserted === null ? null : Number(inserted);
   },
 });

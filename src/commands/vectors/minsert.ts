@@ -3,6 +3,7 @@
  * is checked and written a slice at a time, then takes effect in one tick.
  */
 import type { Collection } from "../../engine/collection.ts";
+import type { Rows } from "../../engine/generation/large-batch.ts";
 import { TimeSlice } from "../../engine/time-slice.ts";
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
@@ -19,6 +20,7 @@ import {
   uncheckedAttributes,
   vectorBlob,
 } from "../grammar/arguments.ts";
+import { lifetimeOf, ttl } from "../grammar/deadline.ts";
 import { toVectors } from "../grammar/vector.ts";
 
 /** Up to this size a request is stored at once, in one turn of the event loop. */
@@ -30,49 +32,44 @@ const label = "SETATTR";
 
 export const minsert = define({
   name: "MINSERT",
-  summary: "Inserts or replaces several vectors, all of them or none.",
+  summary:
+    "Inserts or replaces several vectors, all of them or none, and their expiry unless KEEPTTL is given.",
   complexity: "O(K log N), K being the number of keys and N the vectors of the collection",
   route: "log",
   args: sequence({
     collection,
     keys: counted("count", key, limits.keysMax),
     blob: afterToken("FP32", vectorBlob),
-    options: options({ attributes: afterToken("SETATTR", many(uncheckedAttributes, limits.keysMax)) }),
+    options: options({ ttl, attributes: afterToken("SETATTR", many(uncheckedAttributes, limits.keysMax)) }),
   }),
   reply: "the number of new keys",
   replyType: "number",
-  stage({ catalog, time }, { collection: name, keys, blob, options: { attributes: texts } }) {
+  stage({ catalog, time }, { collection: name, keys, blob, options: { ttl, attributes: texts } }) {
     const target = catalog.get(name);
     assertCount(texts, keys.length);
     const textBytes = texts ? sum(texts.map((text) => text.length)) : target.keptBytes(keys);
     if (keys.length <= smallKeys && blob.length + textBytes <= smallBytes) return undefined;
     const vectors = toVectors(blob, keys.length, target.options.dimensions);
-    return stage(target, keys, vectors, texts, time);
+    return stage(target, { keys, vectors, attributes: texts, time, lifetime: lifetimeOf(ttl, time) });
   },
   reserve({ catalog }, input) {
     return catalog.get(input.collection).reserve(input.keys.length);
   },
-  run({ catalog, time }, { collection: name, keys, blob, options: { attributes: texts } }) {
+  run({ catalog, time }, { collection: name, keys, blob, options: { ttl, attributes: texts } }) {
     const target = catalog.get(name);
     const vectors = toVectors(blob, keys.length, target.options.dimensions);
     const checked = texts?.map((text) => checkAttributes(text, label));
-    return target.insertBatch(keys, vectors, checked, time);
+    return target.insertBatch(keys, vectors, checked, time, lifetimeOf(ttl, time));
   },
 });
 
-async function stage(
-  target: Collection,
-  keys: readonly Uint8Array[],
-  vectors: Float32Array,
-  texts: readonly Uint8Array[] | undefined,
-  time: number,
-): Promise<() => number> {
+async function stage(target: Collection, rows: Rows): Promise<() => number> {
   const slice = new TimeSlice();
-  for (const text of texts ?? []) {
+  for (const text of rows.attributes ?? []) {
     checkAttributes(text, label);
     if (slice.spent) await slice.pause();
   }
-  return target.insertLargeBatch(keys, vectors, texts, time);
+  return target.insertLargeBatch(rows);
 }
 
 function assertCount(texts: readonly Uint8Array[] | undefined, keys: number): void {

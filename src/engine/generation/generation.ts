@@ -9,7 +9,7 @@ import { Indexer } from "../index/indexer.ts";
 import { Searcher } from "../index/searcher.ts";
 import { attributesBytes } from "../slots/attributes.ts";
 import type { Bitmap } from "../slots/bitmap.ts";
-import { Expiry } from "../slots/expiry.ts";
+import { Expiry, type Lifetime } from "../slots/expiry.ts";
 import { NONE } from "../slots/key-table.ts";
 import type { Parts } from "./parts.ts";
 
@@ -109,7 +109,7 @@ export class Generation {
   }
 
   /** Gives the key the next slot, whose vector was written ahead, and so was its text where it has a length. */
-  putWritten(key: Uint8Array, text: { offset: number; length: number }): void {
+  putWritten(key: Uint8Array, text: { offset: number; length: number }, deadline: number): void {
     const slot = this.parts.segments.appendWritten();
     const previous = this.#give(key, slot);
     if (text.length > 0) {
@@ -117,6 +117,14 @@ export class Generation {
       this.filters.changed(slot);
     }
     if (previous !== NONE) this.#kill(previous);
+    if (deadline !== 0) this.setDeadline(slot, deadline);
+  }
+
+  /** The deadline that a write gives to the key, which is not one that has expired. */
+  deadlineOf(key: Uint8Array, { deadline, keepsDeadline }: Lifetime): number {
+    if (!keepsDeadline) return deadline ?? 0;
+    const slot = this.slotOf(key);
+    return slot === NONE ? 0 : this.expiry.deadlineOf(slot);
   }
 
   /** Takes the key out, if it is there. */

@@ -8,6 +8,7 @@
 import { RECORD_KIND } from "../disk/layout.ts";
 import type { RecordsAhead } from "../disk/records-ahead.ts";
 import { assertKey, assertVector } from "../input.ts";
+import type { Lifetime } from "../slots/expiry.ts";
 import { NONE } from "../slots/key-table.ts";
 import { putBytes } from "../slots/keys.ts";
 import { TimeSlice } from "../time-slice.ts";
@@ -21,6 +22,8 @@ export interface Rows {
   readonly attributes: readonly Uint8Array[] | undefined;
   /** That of the write, in ms since 1970. */
   readonly time: number;
+  /** Of each of the keys. */
+  readonly lifetime: Lifetime;
 }
 
 export class LargeBatch {
@@ -54,13 +57,15 @@ export class LargeBatch {
 
   /** Makes it a part of the collection; returns how many keys are new. */
   commit(): number {
-    const { keys, time } = this.#rows;
+    const { keys, time, lifetime } = this.#rows;
     const generation = this.#generation;
     const { live, attributes } = generation.parts;
     if (this.#records !== undefined) attributes.log.adopt(this.#records);
     generation.removeExpired(keys, time);
     const before = live.count;
-    for (const [i, key] of keys.entries()) generation.putWritten(key, this.#texts[i]!);
+    for (const [i, key] of keys.entries()) {
+      generation.putWritten(key, this.#texts[i]!, generation.deadlineOf(key, lifetime));
+    }
     generation.indexer.noticeGrowth();
     this.#end();
     return live.count - before;

@@ -15,6 +15,14 @@ import { DeadlineHeap } from "./deadline-heap.ts";
 import { NONE } from "./key-table.ts";
 import type { SlotNumbers } from "./slot-numbers.ts";
 
+/** When the keys of a write expire. */
+export interface Lifetime {
+  /** When the key expires, in ms since 1970; without it, or with 0, never. */
+  readonly deadline?: number | undefined;
+  /** As the key did before; a new one never. */
+  readonly keepsDeadline?: boolean | undefined;
+}
+
 /** Slots hidden between two looks at the clock. */
 const BATCH_SLOTS = 256;
 

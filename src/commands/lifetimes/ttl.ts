@@ -2,9 +2,7 @@
 
 import { define } from "../command.ts";
 import { collection, key, sequence } from "../grammar/arguments.ts";
-
-const NO_KEY = -2;
-const NO_EXPIRY = -1;
+import { timeLeft } from "../grammar/deadline.ts";
 
 export const ttl = define({
   name: "TTL",
@@ -14,9 +12,5 @@ export const ttl = define({
   args: sequence({ collection, key }),
   reply: "seconds; -1 when the key has no expiry, -2 when there is no such key",
   replyType: "number",
-  run({ catalog }, input) {
-    const left = catalog.get(input.collection).lifetimes.left(input.key);
-    if (left === undefined) return NO_KEY;
-    return Number.isFinite(left) ? Math.round(left / 1_000) : NO_EXPIRY;
-  },
+  run: (context, input) => timeLeft(context, input, 1_000),
 });
