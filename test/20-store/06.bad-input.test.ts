@@ -61,7 +61,8 @@ test("the limits themselves are accepted", async () => {
   ).toBe(true);
   expect(store.insert(new Uint8Array([0]), new Float32Array(3))).toBe(true);
   expect(store.insert("\0 \r\n", new Float32Array([3.4e38, -3.4e38, 1e-45]))).toBe(true);
-  expect([...store.keys()]).toEqual(["there", "k".repeat(1_024), "\0", "\0 \r\n"]);
+  const keys = ["there", "k".repeat(1_024), "\0", "\0 \r\n"];
+  expect([...store.keys()].sort()).toEqual(keys.sort());
   await store.close();
 });
 
