@@ -6,7 +6,7 @@ const LETTERS_PER_EDIT = 3;
 /** `, did you mean 'COUNT'?`, or nothing when no known name is like it. */
 export function didYouMean(name: string, known: Iterable<string>): string {
   let best: string | undefined;
-  let least = Math.max(1, Math.floor(name.length / LETTERS_PER_EDIT)) + 1;
+  let least = Math.floor(name.length / LETTERS_PER_EDIT) + 1;
   for (const candidate of known) {
     const edits = editsBetween(name.toLowerCase(), candidate.toLowerCase());
     if (edits >= least) continue;

@@ -3,6 +3,7 @@
  * (grammar.ts), how it is read (cursor.ts) and, for single values, the zod schema that checks it (values.ts).
  * So the syntax line, COMMAND DOCS, the arity and the parser of a command cannot disagree: they are one thing.
  */
+import { didYouMean } from "../../engine/similar-name.ts";
 import { VstoreError } from "../../errors.ts";
 import { echo } from "./bytes.ts";
 import { Cursor } from "./cursor.ts";
@@ -17,6 +18,9 @@ import {
   keyBytes,
   type Value,
 } from "./values.ts";
+
+/** Bytes of the longest word that a known option could be meant by. */
+const OPTION_BYTES_MAX = 32;
 
 /** `label` is the name that error messages use; without one it is the argument's own. */
 export interface Arguments<T> {
@@ -255,7 +259,11 @@ export function options<S extends TokenShape>(shape: S): Arguments<SomeOf<S>> {
       const chosen: Record<string, unknown> = {};
       while (cursor.left > 0) {
         const found = members.find(([, member]) => isAtOneOf(cursor, member.tokens));
-        if (!found) throw new VstoreError("ERR", `unknown option ${echo(cursor.peek()!)}`);
+        if (!found)
+          throw unknownOption(
+            cursor.peek()!,
+            members.flatMap(([, member]) => member.tokens),
+          );
         const [name, member] = found;
         if (name in chosen) throw new VstoreError("ERR", `${quoted(member.tokens)} may be given only once`);
         chosen[name] = member.parse(cursor);
@@ -263,6 +271,12 @@ export function options<S extends TokenShape>(shape: S): Arguments<SomeOf<S>> {
       return chosen as SomeOf<S>;
     },
   };
+}
+
+function unknownOption(word: Uint8Array, known: readonly string[]): VstoreError {
+  // No option is that long; what is like it need not be looked for.
+  const hint = word.length > OPTION_BYTES_MAX ? "" : didYouMean(Buffer.from(word).toString("latin1"), known);
+  return new VstoreError("ERR", `unknown option ${echo(word)}${hint}`);
 }
 
 function quoted(tokens: readonly string[]): string {
