@@ -6,6 +6,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
 import { runBackup } from "./cli/backup.ts";
+import { runDoctor } from "./cli/doctor.ts";
 import { exitCodeOf, exitCodes, tool } from "./cli/exit.ts";
 import { runInspect } from "./cli/inspect.ts";
 import { runModule } from "./cli/module.ts";
@@ -36,6 +37,12 @@ async function main(): Promise<void> {
     .description("show where the Redis module is and how to load it; builds it first if need be")
     .option("--print-path", "print the path and nothing else")
     .action(tool(runModule));
+  program
+    .command("doctor")
+    .description("check this machine, and a Redis if one is named, and say what to change")
+    .addOption(optionOf("redis_url"))
+    .addOption(optionOf("data_dir"))
+    .action(tool(runDoctor));
   await program.parseAsync();
 }
 

@@ -2,7 +2,7 @@
  * What `npm pack` makes of a fresh clone, installed in an empty directory: it serves. The packages that it needs are those
  * of our package-lock.json, from npm's cache, so the registry is asked for no more than `npm ci` asked it for.
  */
-import { execFile, execFileSync, spawn } from "node:child_process";
+import { execFile, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,6 +10,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Redis } from "ioredis";
+import { publint } from "publint";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { freePort } from "../../harness/redis-server.ts";
 import { serverProgram } from "../../harness/server-program.ts";
@@ -96,6 +97,32 @@ test("the tarball has the program and all sources, and nothing that this machine
   expect(packed.filter((file) => /\.(o|so|node|a)$|^build\/|^test\/|^node_modules\//.test(file))).toEqual([]);
   expect(fs.statSync(tarball).size).toBeLessThan(6 * 1024 * 1024);
 });
+
+test("publint finds nothing wrong with it", async () => {
+  const contents = fs.readFileSync(tarball);
+  const { messages } = await publint({ pack: { tarball: new Uint8Array(contents).buffer }, strict: true });
+  expect(messages.filter(({ type }) => type !== "suggestion")).toEqual([]);
+});
+
+test.each(["node16", "bundler", "node10"])(
+  "TypeScript finds its types, with moduleResolution %s",
+  (resolution) => {
+    const source = `
+    import { MmapVectorStore, type SearchResult } from "vstore";
+    import { Vstore } from "vstore/client";
+    export const found: Promise<SearchResult[]> = MmapVectorStore.open("x").then((s) => s.search(new Float32Array(2), { k: 1 }));
+    export const client: typeof Vstore = Vstore;
+    // @ts-expect-error no such option
+    MmapVectorStore.open("x", { dimension: 2 });
+  `;
+    fs.writeFileSync(join(app, "use.mts"), source);
+    const module = { node16: "node16", bundler: "esnext", node10: "esnext" }[resolution]!;
+    const flags = ["--noEmit", "--strict", "--skipLibCheck", "--target", "es2022", "--types", ""];
+    const args = [...flags, "--module", module, "--moduleResolution", resolution, "use.mts"];
+    const { stdout } = spawnSync(join(root, "node_modules/.bin/tsc"), args, { cwd: app, encoding: "utf8" });
+    expect(stdout).toBe("");
+  },
+);
 
 describe("installed with --ignore-scripts", () => {
   test("it tells its commands and its version", async () => {
