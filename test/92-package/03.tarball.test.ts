@@ -116,9 +116,10 @@ test.each(["node16", "bundler", "node10"])(
     MmapVectorStore.open("x", { dimension: 2 });
   `;
     fs.writeFileSync(join(app, "use.mts"), source);
+    const types = ["--typeRoots", join(root, "node_modules/@types")];
     const module = { node16: "node16", bundler: "esnext", node10: "esnext" }[resolution]!;
-    const flags = ["--noEmit", "--strict", "--skipLibCheck", "--target", "es2022", "--types", ""];
-    const args = [...flags, "--module", module, "--moduleResolution", resolution, "use.mts"];
+    const flags = ["--noEmit", "--strict", "--skipLibCheck", "--target", "es2022", "--types", "node"];
+    const args = [...flags, "--module", module, "--moduleResolution", resolution, ...types, "use.mts"];
     const { stdout } = spawnSync(join(root, "node_modules/.bin/tsc"), args, { cwd: app, encoding: "utf8" });
     expect(stdout).toBe("");
   },
