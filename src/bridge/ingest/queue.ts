@@ -8,6 +8,7 @@ import type { Redis } from "ioredis";
 import type { Logger } from "../../log.ts";
 import { PatientWorker } from "../redis/job-queue.ts";
 import { bullPrefix } from "../redis/keys.ts";
+import { FailedPayloads } from "./failed-payloads.ts";
 import { type IngestResult, MalformedJob } from "./job.ts";
 
 const queueName = "vstore-ingest";
@@ -19,7 +20,7 @@ const stallsMax = 100;
 /** Finished jobs that stay in the queue. */
 const completedJobsMax = 1_000;
 const failedJobsMax = 10_000;
-/** A malformed job up to this size is kept as it came. */
+/** A malformed job up to this size is kept as it came: worthless when retried, it helps to see what was sent. */
 const malformedBytesMax = 4 * 1024;
 
 /** The JSON text that came, and what is left of it once it has been stored. */
@@ -54,7 +55,13 @@ export class IngestQueue extends PatientWorker<IngestData, IngestResult> {
     });
     this.on("error", (error) => log.debug({ error: error.message }, "the ingest queue"));
     this.on("completed", (job) => void keepData(job, job.data));
-    this.on("failed", (job, error) => job && error instanceof MalformedJob && void dropMalformed(job));
+    const payloads = new FailedPayloads(redis, (name) => this.toKey(name), log);
+    this.on("failed", (job, error) => {
+      if (job === undefined) return;
+      const bytes = bytesOf(job);
+      if (error instanceof MalformedJob && bytes > malformedBytesMax) void keepData(job, { bytes });
+      else void payloads.add(job.id!, bytes);
+    });
   }
 
   /** Leaves the data as text: what is no JSON has to fail its job and not the worker, and may be too long to try. */
@@ -88,10 +95,8 @@ export class IngestQueue extends PatientWorker<IngestData, IngestResult> {
 
 const fetchNothing = () => false;
 
-/** Worthless when retried; small ones help to see what was sent. */
-async function dropMalformed(job: QueuedJob): Promise<void> {
-  const bytes = typeof job.data === "string" ? job.data.length : 0;
-  if (bytes > malformedBytesMax) await keepData(job, { bytes });
+function bytesOf(job: QueuedJob): number {
+  return typeof job.data === "string" ? Buffer.byteLength(job.data) : 0;
 }
 
 /** Best effort: the job may be gone already, as its producer wished. */
