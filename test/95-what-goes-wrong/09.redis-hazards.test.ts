@@ -108,6 +108,23 @@ test("RENAME of the log, and back: nothing is lost, nothing is applied twice", a
   await expectAll(31);
 });
 
+test.each<[string, () => Promise<unknown>]>([
+  ["COPY … REPLACE", () => redis.copy("other", log, "REPLACE")],
+  ["RESTORE … REPLACE", async () => redis.restore(log, 0, (await redis.dumpBuffer("other"))!, "REPLACE")],
+])(
+  "another stream in the log's place by %s: reported, a checkpoint at once, nothing applied is lost",
+  async (_, put) => {
+    await start(30);
+    await redis.xadd("other", "5-5", "field", "value");
+    await put();
+    await expectReported();
+    await crash();
+    await expectAll(30);
+    await insert(30);
+    await expectAll(31);
+  },
+);
+
 test.each(["FLUSHALL", "FLUSHDB"])("%s: nothing applied is lost", async (command) => {
   await start(30);
   await redis.call(command);

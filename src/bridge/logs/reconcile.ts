@@ -8,7 +8,7 @@ import type { Catalog } from "../../engine/catalog.ts";
 import type { Collection } from "../../engine/collection.ts";
 import { ignoreFull } from "../../engine/disk/files.ts";
 import { compareIds, FIRST_ID, laterId } from "../../engine/log-id.ts";
-import { lastId, typesOf } from "../redis/key-state.ts";
+import { lastId, lastIds, typesOf } from "../redis/key-state.ts";
 import {
   collectionsKey,
   controlStream,
@@ -80,9 +80,12 @@ export async function restoreLogs(
 ): Promise<void> {
   const collections = catalog.collections();
   const logs = collections.map(({ name }) => logStream(name));
-  const [control, ...types] = await typesOf(reads, [controlStream, ...logs]);
+  const ends = collections.map(({ position }) => position);
+  const ids = await lastIds(reads, logs);
+  const [control] = await typesOf(reads, [controlStream]);
   for (const [i, collection] of collections.entries()) {
-    if (types[i] !== "stream") await alignLog(redis, collection, losses);
+    // One whose last id went back is another stream: somebody put it there (RESTORE, COPY … REPLACE).
+    if (ids[i] === "" || compareIds(ids[i]!, ends[i]!) < 0) await alignLog(redis, collection, losses);
   }
   if (control === "none") await alignControl(redis, catalog);
   await pair(redis, catalog, reads); // the last: from then on what Redis does not know does not exist
