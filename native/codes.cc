@@ -75,7 +75,19 @@ std::vector<float> CodeSpace::centreOf(const std::vector<const float*>& vectors)
 
 Origin CodeSpace::origin(const Code& code) const {
   const double norm = code.norm;
-  return {code, code.scale, norm, code.noise + centreNoise_, norm * norm / 2, norm * code.along};
+  const double noise = code.noise + centreNoise_;
+  const double errorMax = noise * normMax_.load(std::memory_order_relaxed) + norm * noiseMax_.load(std::memory_order_relaxed);
+  return {code, code.scale, norm, noise, norm * norm / 2, norm * code.along, unsureErrors * errorMax, boundErrors * errorMax};
+}
+
+void CodeSpace::note(const Code& code) {
+  const auto raise = [](std::atomic<float>& max, float value) {
+    float before = max.load(std::memory_order_relaxed);
+    while (before < value && !max.compare_exchange_weak(before, value)) {
+    }
+  };
+  raise(normMax_, code.norm);
+  raise(noiseMax_, code.noise);
 }
 
 void CodeSpace::encode(const float* vector, Code& code) const {

@@ -44,17 +44,21 @@ struct Code {
 };
 static_assert(sizeof(Code) == 20, "a node of 100 bytes of components fills two cache lines");
 
-/** The distance between two codes, as walks use it. */
-struct Estimate {
-  double distance;
-  /** Whether the two lie so close that the error hides what separates them. */
-  bool isUnsure;
-};
-
 /** What an estimate needs of the code that all others are compared with. */
 struct Origin {
   const Code& code;
   double scale, norm, noise, halfSquare, along;
+  /** Of gaps below it some may be unsure. */
+  double unsureMax;
+  /** No bound is larger. */
+  double boundMax;
+};
+
+/** The distance between two codes, as walks use it. */
+struct Estimate {
+  double distance;
+  /** The distance under L2, whichever the metric. */
+  double gap;
 };
 
 class CodeSpace {
@@ -81,7 +85,11 @@ class CodeSpace {
   /** Writes the code of a vector (dimensions), without its hash. */
   void encode(const float* vector, Code& code) const;
   Origin origin(const Code& code) const;
+  /** A code becomes one that is compared with others. */
+  void note(const Code& code);
   Estimate estimate(const Origin& a, const Code& b) const;
+  /** Whether the two lie so close that the error hides what separates them. */
+  bool isUnsure(const Origin& a, const Code& b, double gap) const { return gap < unsureErrors * errorOf(a, b); }
   /** How far off the estimate of a distance may be, hardly ever more. */
   double bound(const Origin& a, const Code& b) const { return boundErrors * errorOf(a, b); }
 
@@ -95,6 +103,8 @@ class CodeSpace {
   const size_t bytes_;
   std::vector<float> centre_;
   std::atomic<bool> isCentred_{false};
+  /** The largest of all codes. */
+  std::atomic<float> normMax_{0}, noiseMax_{0};
   double centreSquare_ = 0;
   /** What the rounding of `along` adds to the noise of a code that others are compared with; 0 where there is none. */
   double centreNoise_ = 0;
@@ -121,8 +131,7 @@ inline Estimate CodeSpace::estimate(const Origin& a, const Code& b) const {
   const double norm = b.norm;
   const double product = a.scale * b.scale * dot(a.code, b);
   const double gap = a.halfSquare + norm * norm * 0.5 - product;
-  const bool isUnsure = gap < unsureErrors * errorOf(a, b);
-  return {metric == Metric::ip ? -(product + a.along + norm * b.along) : gap, isUnsure};
+  return {metric == Metric::ip ? -(product + a.along + norm * b.along) : gap, gap};
 }
 
 }  // namespace vstore

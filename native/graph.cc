@@ -51,8 +51,10 @@ void Graph::adopt(Slot entry, uint32_t length, std::vector<float> centre) {
   // A graph keeps its centre, also where it was too small for one; only an empty one still learns it.
   if (length > 0) std::call_once(learning_, [&] { space.setCentre(std::move(centre)); });
   for (Slot slot = 0; slot < nodes.slots(); slot++) {
-    const Life& life = nodes.node(slot).life;
-    if (life.isLinked() && !life.isTwin()) twins_.findOrNote(slot, [](Slot) { return false; });
+    const Node& node = nodes.node(slot);
+    if (!node.life.isLinked() || node.life.isTwin()) continue;
+    space.note(node.code);
+    twins_.findOrNote(slot, [](Slot) { return false; });
   }
   entry_.store(entry, std::memory_order_release);
   length_.store(length, std::memory_order_relaxed);
@@ -81,6 +83,7 @@ void Graph::insert(Slot slot, const Rows& rows) {
     hang(slot, first);
   } else {
     space.encode(row, node.code);
+    space.note(node.code);
     Slot start = noSlot;
     if (!entry_.compare_exchange_strong(start, slot)) link(slot, start, rows);
   }

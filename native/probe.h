@@ -18,21 +18,23 @@ class Probe {
 
   /** By codes where they tell enough, else by the row. */
   double distance(Slot slot) {
-    if (exactly_ && slot < rows_.end()) return exact(slot);
-    const Estimate estimate = space_.estimate(origin_, nodes_.node(slot).code);
-    return estimate.isUnsure && slot < rows_.end() ? exact(slot) : estimate.distance;
+    if (__builtin_expect(exactly_, false) && slot < rows_.end()) return exactIfThere(slot, 0);
+    const Code& code = nodes_.node(slot).code;
+    const Estimate estimate = space_.estimate(origin_, code);
+    if (__builtin_expect(estimate.gap >= origin_.unsureMax, true)) return estimate.distance;
+    return space_.isUnsure(origin_, code, estimate.gap) ? exactIfThere(slot, estimate.distance) : estimate.distance;
   }
 
   /** From now on by rows alone. */
   void measureExactly() { exactly_ = true; }
   bool measuresExactly() const { return exactly_; }
 
-  /** How far off a candidate's distance may be. */
+  /** How far off a candidate's distance may be; and how far any of that distance. */
   double bound(Candidate candidate) const {
-    constexpr double dropped = 0x1p-21;
-    const double kept = std::fabs(distanceOf(candidate)) * dropped;
+    const double kept = droppedOf(distanceOf(candidate));
     return exactly_ ? kept : kept + space_.bound(origin_, nodes_.node(slotOf(candidate)).code);
   }
+  double boundMax(double distance) const { return droppedOf(distance) + (exactly_ ? 0 : origin_.boundMax); }
 
   /** As walks use it, of a distance that is shown. */
   double walkingOf(double shown) { return lazily().walkingOf(shown) + constant(); }
@@ -40,11 +42,17 @@ class Probe {
   double shown(Slot slot) { return lazily()(rows_.row(slot)); }
 
  private:
+  /** Out of the way of the inner loop. */
+  __attribute__((noinline)) double exactIfThere(Slot slot, double estimate) {
+    return slot < rows_.end() ? exact(slot) : estimate;
+  }
   double exact(Slot slot) {
     const double distance = lazily().walking(rows_.row(slot)) + constant();
     // Rounding alone parts vectors of the same direction.
     return space_.metric == Metric::cosine && distance < sameDirection ? 0 : distance;
   }
+  /** What the digits that a candidate does not keep may make. */
+  static double droppedOf(double distance) { return std::fabs(distance) * 0x1p-21; }
   double constant() const { return space_.metric == Metric::ip ? space_.centreSquare() : 0; }
   const DistanceTo& lazily() {
     if (!exact_) exact_.emplace(vector_, space_.dimensions, space_.metric);

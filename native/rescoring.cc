@@ -29,8 +29,9 @@ void rescore(Probe& query, const std::vector<Candidate>& sorted, Nearest& neares
   for (size_t i = 0; i < sure; i++) query.prefetchRow(slotOf(sorted[i]));
   for (size_t i = 0; i < sure; i++) offer(sorted[i]);
   for (size_t i = sure; i < sorted.size(); i++) {
-    const double atLeast = distanceOf(sorted[i]) - query.bound(sorted[i]);
-    if (atLeast <= query.walkingOf(nearest.limit())) offer(sorted[i]);
+    const double distance = distanceOf(sorted[i]), limit = query.walkingOf(nearest.limit());
+    if (distance - query.boundMax(distance) > limit) break;
+    if (distance - query.bound(sorted[i]) <= limit) offer(sorted[i]);
   }
 }
 
