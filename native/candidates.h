@@ -28,6 +28,12 @@ inline Candidate makeCandidate(double distance, Slot slot) {
   const auto key = static_cast<uint32_t>(magnitude ^ sign) ^ 0x80000000u;
   return static_cast<uint64_t>(key) << 32 | slot;
 }
+/** The same of a positive float, which is quicker: only its exponent has to be made one of nine bits. */
+inline Candidate makeCandidate(float distance, Slot slot) {
+  uint32_t bits;
+  std::memcpy(&bits, &distance, sizeof bits);
+  return static_cast<uint64_t>((bits >> 1) + 0xa0000000u) << 32 | slot;
+}
 inline Slot slotOf(Candidate candidate) { return static_cast<Slot>(candidate); }
 /** The distance, without the bits that were dropped. */
 inline double distanceOf(Candidate candidate) {

@@ -85,6 +85,8 @@ class CodeSpace {
   /** Writes the code of a vector (dimensions), without its hash. */
   void encode(const float* vector, Code& code) const;
   Origin origin(const Code& code) const;
+  /** The sum of the products of components. */
+  float dot(const Code& a, const Code& b) const;
   /** A code becomes one that is compared with others. */
   void note(const Code& code);
   Estimate estimate(const Origin& a, const Code& b) const;
@@ -94,7 +96,6 @@ class CodeSpace {
   double bound(const Origin& a, const Code& b) const { return boundErrors * errorOf(a, b); }
 
  private:
-  double dot(const Code& a, const Code& b) const;
   /** About the standard deviation of the error. */
   double errorOf(const Origin& a, const Code& b) const { return a.noise * b.norm + a.norm * b.noise; }
   double quantise(const std::vector<double>& x, double largest, Code& code) const;
@@ -115,11 +116,11 @@ class CodeSpace {
   static constexpr double unsureErrors = 8;
 };
 
-inline double CodeSpace::dot(const Code& a, const Code& b) const {
+inline float CodeSpace::dot(const Code& a, const Code& b) const {
   const size_t n = dimensions;
   switch (quantization) {
     case Quantization::int8:
-      return kernels_.dotInt8(a.components<int8_t>(), b.components<int8_t>(), n);
+      return static_cast<float>(kernels_.dotInt8(a.components<int8_t>(), b.components<int8_t>(), n));
     case Quantization::f16:
       return kernels_.dotHalf(a.components<Half>(), b.components<Half>(), n);
     default:

@@ -10,11 +10,25 @@ namespace vstore {
 
 class Probe {
  public:
-  /** All are kept by the caller. */
-  Probe(const CodeSpace& space, const Nodes& nodes, const Rows& rows, const float* vector, const Code& code)
-      : space_(space), nodes_(nodes), rows_(rows), vector_(vector), origin_(space.origin(code)) {}
+  /** All are kept by the caller. @param exact distances from the vector, where they are there already */
+  Probe(const CodeSpace& space, const Nodes& nodes, const Rows& rows, const float* vector, const Code& code,
+        const DistanceTo* exact = nullptr)
+      : given_(exact), space_(space), nodes_(nodes), rows_(rows), vector_(vector), origin_(space.origin(code)),
+        isQuick_(space.metric == Metric::cosine),
+        scale_(code.scale),
+        halfSquare_(static_cast<float>(origin_.halfSquare)),
+        unsureMax_(static_cast<float>(origin_.unsureMax)) {}
 
-  Candidate candidate(Slot slot) { return makeCandidate(distance(slot), slot); }
+  Candidate candidate(Slot slot) {
+    if (__builtin_expect(isQuick_, true)) {
+      // Norms are at most about 2 there, so float32 suffices.
+      const Code& code = nodes_.node(slot).code;
+      const float product = scale_ * code.scale * space_.dot(origin_.code, code);
+      const float gap = halfSquare_ + code.norm * code.norm * 0.5f - product;
+      if (__builtin_expect(gap > unsureMax_, true)) return makeCandidate(gap, slot);
+    }
+    return makeCandidate(distance(slot), slot);
+  }
 
   /** By codes where they tell enough, else by the row. */
   double distance(Slot slot) {
@@ -26,7 +40,10 @@ class Probe {
   }
 
   /** From now on by rows alone. */
-  void measureExactly() { exactly_ = true; }
+  void measureExactly() {
+    exactly_ = true;
+    isQuick_ = false;
+  }
   bool measuresExactly() const { return exactly_; }
 
   /** How far off a candidate's distance may be; and how far any of that distance. */
@@ -55,17 +72,22 @@ class Probe {
   static double droppedOf(double distance) { return std::fabs(distance) * 0x1p-21; }
   double constant() const { return space_.metric == Metric::ip ? space_.centreSquare() : 0; }
   const DistanceTo& lazily() {
+    if (given_ != nullptr) return *given_;
     if (!exact_) exact_.emplace(vector_, space_.dimensions, space_.metric);
     return *exact_;
   }
 
   static constexpr double sameDirection = 1e-14;
 
+  const DistanceTo* const given_;
   const CodeSpace& space_;
   const Nodes& nodes_;
   const Rows& rows_;
   const float* const vector_;
   const Origin origin_;
+  /** Under COSINE: the same in float32, for the inner loop. */
+  bool isQuick_;
+  const float scale_, halfSquare_, unsureMax_;
   bool exactly_ = false;
   std::optional<DistanceTo> exact_;
 };

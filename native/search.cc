@@ -101,7 +101,7 @@ void Search::walk(Query& query) const {
   std::vector<std::byte> memory(graph_->space.bytes());
   Code& code = *reinterpret_cast<Code*>(memory.data());
   graph_->space.encode(query.vector.data(), code);
-  Probe probe(graph_->space, graph_->nodes, *rows_, query.vector.data(), code);
+  Probe probe(graph_->space, graph_->nodes, *rows_, query.vector.data(), code, &query.distance);
   const size_t ef = std::max(options_.ef, options_.k);
   Scratch& scratch = Scratch::ofThread();
   // A dead node may have twins that live.
