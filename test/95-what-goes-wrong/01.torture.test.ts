@@ -5,6 +5,7 @@ import { testSeed } from "../../harness/random.ts";
 import { failPoints } from "../../src/engine/fail-point.ts";
 import { crashKinds } from "../torture/crashes.ts";
 import { describeTorture } from "../torture/report.ts";
+import { compareWithExact } from "../torture/resemblance.ts";
 import { Torture } from "../torture/torture.ts";
 
 const CYCLES = 200;
@@ -24,6 +25,14 @@ test(
   },
   TEST_MS_MAX,
 );
+
+test("the index agrees with EXACT on near-duplicates and duplicates that come and go", {
+  timeout: TEST_MS_MAX,
+}, async () => {
+  let rounds = 0;
+  await compareWithExact(testSeed(), 4, () => rounds++);
+  expect(rounds).toBe(4);
+});
 
 test("every fail point is one place in the code", () => {
   const root = new URL("../../src/", import.meta.url).pathname;
