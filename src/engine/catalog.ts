@@ -23,6 +23,7 @@ import {
   droppedDirectory,
   isLeftover,
 } from "./disk/names.ts";
+import { hasRoomForCollection, openFilesMax } from "./disk/open-files.ts";
 import { failPoint } from "./fail-point.ts";
 import type { Warn } from "./generation/parts.ts";
 import { createFiles } from "./generation/recovery.ts";
@@ -156,6 +157,10 @@ export class Catalog {
         "LIMIT",
         `there are ${limits.collectionsMax} collections already, the most there can be`,
       );
+    }
+    if (!hasRoomForCollection()) {
+      const limit = `this process may have ${openFilesMax()} files open, too few for another collection`;
+      throw new VstoreError("LIMIT", `${limit}; raise its limit (ulimit -n, LimitNOFILE)`);
     }
     this.#creating.add(name);
     let collection: Collection;
