@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes sure that redis-server >= 7.0 (or valkey-server) and redis-cli (or valkey-cli) are there, and python3-redis, one of
-# the clients that the tests use. Installs Debian's packages when it may; otherwise says in one line what is missing.
+# Makes sure that redis-server >= 7.0 (or valkey-server) and redis-cli (or valkey-cli) are there, and python3-redis with
+# python3-numpy, which the tests use. Installs Debian's packages when it may; otherwise says in one line what is missing.
 set -eu
 
 is_new_enough() {
@@ -25,7 +25,7 @@ have_client() {
 
 # Debian's own python3 is the one that its package python3-redis is for. Isolated, or it would take the directory redis/ for it.
 have_python_client() {
-  /usr/bin/python3 -I -c 'import redis' 2>/dev/null
+  /usr/bin/python3 -I -c 'import redis, numpy' 2>/dev/null
 }
 
 # The package starts a server on port 6379 unless this file, which Debian's scripts ask, forbids it.
@@ -42,7 +42,7 @@ install_quietly() {
 
 lacking=
 have_server && have_client || lacking="redis-server redis-tools"
-have_python_client || lacking="$lacking python3-redis"
+have_python_client || lacking="$lacking python3-redis python3-numpy"
 if [ -z "$lacking" ]; then exit 0; fi
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   echo "installing $lacking"
