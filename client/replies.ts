@@ -55,7 +55,7 @@ export function readVector(reply: Reply): Float32Array | null {
 }
 
 export function readVectors(reply: Reply): (Float32Array | null)[] {
-  return list(reply).map((each) => (each === null ? null : Float32Array.from(list(each), readNumber)));
+  return list(reply).map(readVector);
 }
 
 export function readAttributes<A>(reply: Reply): A | null {

@@ -24,9 +24,8 @@ interface Part extends Member {
 
 /** @param always tokens that are no options here, as the client always gives them */
 export function signatureOf(nodes: readonly ArgumentNode[], always: readonly string[]): Signature {
-  const parts = nodes
-    .filter(({ token }) => token === undefined || !always.includes(token))
-    .flatMap((node, i, all) => partsOf(node, all[i - 1], all[i + 1]));
+  const isOption = ({ token }: ArgumentNode) => token === undefined || !always.includes(token);
+  const parts = nodes.flatMap((node, i) => (isOption(node) ? partsOf(node, nodes[i - 1], nodes[i + 1]) : []));
   const parameters = parts.filter(({ isOption }) => !isOption);
   const options = parts.filter(({ isOption }) => isOption);
   const wordsOf = (some: readonly Part[]) => some.map(({ words }) => words);
@@ -66,8 +65,9 @@ function positional({ name, type, multiple, optional }: ArgumentNode, before?: A
     return { ...part, name: "attributes", type: "S[C] | null", words: "jsonText(attributes)" };
   const variable = camelCase(multiple ? `${name}s` : name);
   if (multiple) {
-    const isCounted = before?.type === "integer" && before.token === undefined;
-    const words = isCounted ? `...counted(${variable})` : `...${variable}.map(text)`;
+    const token = before?.token === undefined ? "" : `"${before.token}", `;
+    const isCounted = before?.type === "integer";
+    const words = isCounted ? `${token}...counted(${variable})` : `...${variable}.map(text)`;
     return { ...part, name: variable, type: "readonly Text[]", words };
   }
   const isNumber = type === "integer" || type === "double";

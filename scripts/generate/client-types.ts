@@ -23,14 +23,13 @@ const readings: Readonly<Record<string, Reading>> = {
   '"OK" | null': { type: "string | null", read: "readTextOrNull" },
   "Text | null": { type: "string | null", read: "readTextOrNull" },
   "string[]": { type: "string[]", read: "readTexts" },
-  "(number[] | null)[]": { type: "(Float32Array | null)[]", read: "readVectors" },
   "[cursor: Text, keys: Text[]]": { type: "{ cursor: string; keys: string[] }", read: "readPage" },
   "Map<string, Text | number>": { type: "Record<string, string | number>", read: "readFacts" },
 };
 
 interface Exception extends Partial<Reading> {
   readonly method?: string;
-  /** Flags that the client always gives. */
+  /** Tokens that the client always gives. */
   readonly always?: readonly string[];
 }
 
@@ -38,6 +37,7 @@ interface Exception extends Partial<Reading> {
 const exceptions: Readonly<Record<string, Exception>> = {
   INSERT: { type: "number | null | undefined" },
   GET: { always: ["RAW"], type: "Float32Array | null", read: "readVector" },
+  MGET: { always: ["RAW"], type: "(Float32Array | null)[]", read: "readVectors" },
   GETATTR: { type: "S[C] | null", read: "readAttributes<S[C]>" },
   SCAN: { method: "scanPage" },
   SEARCH: {
@@ -106,7 +106,8 @@ function render(command: Command): { options: string; method: string } {
   );
   const isNeeded = signature.options.some(({ optional }) => !optional);
   parameters.push(`options: ${withGeneric(optionsType, signature)}${isNeeded ? "" : " = {}"}`);
-  const given = always.map((token) => `"${token}"`);
+  const flags = args.nodes.filter(({ type }) => type === "pure-token").map(({ token }) => token!);
+  const given = always.filter((token) => flags.includes(token)).map((token) => `"${token}"`);
   const words = [`"${name}"`, ...signature.parameterWords, ...given, ...signature.optionWords];
   const body = [
     `  /**\n   * ${summary}\n   *\n   * \`${syntaxLine(name, args.nodes)}\`\n   */`,

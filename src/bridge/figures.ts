@@ -46,6 +46,7 @@ export const storeFigures: readonly Figure<{ facts: Facts }>[] = [
   fact("log_losses", "counter", "how often Redis has lost a log, or a part of one; should be 0"),
   fact("obstructed_streams", "gauge", "request streams whose key holds something else; should be 0"),
   fact("unexpected_errors", "counter", "errors that no code raised on purpose; should be 0"),
+  fact("loop_turn_ms_max", "gauge", "longest turn of the loop that serves, in ms"),
 ];
 
 /** Of VSTORE.INFO with a collection, in its order. */
