@@ -15,9 +15,11 @@ import type { Source, Sources } from "./sources.ts";
 
 /** One batch should stay near this size. */
 const batchBytesTarget = 16 * 1024 * 1024;
-/** Entries per stream of one XREAD. */
+/**
+ * Entries per stream of one XREAD. A session begins with one: Redis closes a connection whose answer passes its
+ * client-output-buffer-limit, and what the log holds is not known yet.
+ */
 const countMin = 1;
-const countStart = 64;
 const countMax = 1_024;
 /** So that a connection that died silently is noticed, and new streams are read soon. */
 const blockMs = 1_000;
@@ -43,7 +45,7 @@ export class Reader {
   readonly #readers: Readers;
   readonly #sources: Sources;
   readonly #obstructions: Obstructions;
-  #count = countStart;
+  #count = countMin;
   /** Of the streams that are there once, and of those of each collection: to ask for a thousand takes its time. */
   #common: Waiting | undefined;
   #own: Waiting | undefined;
