@@ -4,7 +4,7 @@ import { collectionTimes, processFigures } from "../bridge/figures.ts";
 import { query, sample } from "../bridge/watch/queries.ts";
 import { durationBounds, type Tally } from "../bridge/watch/tally.ts";
 import type { Serving } from "../bridge/watch/watch.ts";
-import type { Double, Reply } from "../commands/wire/reply.ts";
+import type { Double } from "../commands/wire/reply.ts";
 import { VstoreError } from "../errors.ts";
 import type { Observer } from "./observe.ts";
 
@@ -61,6 +61,12 @@ export interface Question {
   readonly count?: unknown;
 }
 
+type Found = [key: Uint8Array, details: [distance: Double, attributes: Uint8Array | null]];
+
+function describe([key, [distance, attributes]]: Found): object {
+  return { key: text(key), distance: distance.value, attributes: attributes && text(attributes) };
+}
+
 /** @throws VstoreError */
 export async function search(serving: Serving, question: Question): Promise<object> {
   const { collection, key, vector, filter, count } = question;
@@ -69,16 +75,8 @@ export async function search(serving: Serving, question: Question): Promise<obje
   const most = ["COUNT", String(Math.min(hitsMax, Number(count ?? 10)))];
   const words = [string(collection, "collection"), ...by, ...most, ...filters, "WITHDISTANCES", "WITHATTRS"];
   const start = performance.now();
-  const hits = (await query(serving.context(), "SEARCH", words)) as [Uint8Array, [Double, Reply]][];
-  const ms = performance.now() - start;
-  return {
-    ms,
-    hits: hits.map(([hit, [distance, attributes]]) => ({
-      key: text(hit),
-      distance: distance.value,
-      attributes,
-    })),
-  };
+  const hits = (await query(serving.context(), "SEARCH", words)) as Found[];
+  return { ms: performance.now() - start, hits: hits.map(describe) };
 }
 
 function string(value: unknown, name: string): string {
