@@ -9,6 +9,7 @@
         "native/environment.cc",
         "native/search.cc",
         "native/rescoring.cc",
+        "native/filtered.cc",
         "native/pool.cc",
         "native/graph_file.cc",
         "native/graph.cc",

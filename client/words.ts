@@ -3,8 +3,11 @@ import type { Text, Word } from "./connection.ts";
 
 /** Finite numbers; a Float32Array is sent as it is, others are rounded to float32. Copied when the method is called. */
 export type Vector = Float32Array | readonly number[];
-/** A vector, or the key whose vector is meant. */
-export type Query = Vector | { readonly key: Text };
+/** A vector, the key whose vector is meant, or keys: the mean of their vectors, minus the mean of those of `not`. */
+export type Query =
+  | Vector
+  | { readonly key: Text }
+  | { readonly keys: readonly Text[]; readonly not?: readonly Text[] };
 
 /** What every method takes beside its arguments. */
 export interface CallOptions {
@@ -24,8 +27,13 @@ export function fp32(vector: Vector): Buffer {
 }
 
 export function queryWords(query: Query): Word[] {
-  return "key" in query ? ["KEY", text(query.key)] : ["FP32", fp32(query)];
+  if ("key" in query) return ["KEY", text(query.key)];
+  if (isVector(query)) return ["FP32", fp32(query)];
+  const not = (query.not ?? []).flatMap((key) => ["NOT", "KEY", text(key)]);
+  return [...query.keys.flatMap((key) => ["KEY", text(key)]), ...not];
 }
+
+const isVector = (query: Query): query is Vector => Array.isArray(query) || query instanceof Float32Array;
 
 /** `[count, ...values]`, for a list whose length stands before it. */
 export function counted(values: readonly Text[]): Word[] {

@@ -64,6 +64,12 @@ class Graph {
   template <class Visit>
   void forTwins(Slot slot, const Visit& visit) const;
 
+  /** A node near the query, where walks begin; noSlot when there is none. */
+  Slot near(Probe& query) const {
+    const Slot start = entry();
+    return start == noSlot ? noSlot : descend(query, start, nodes.levelOf(start), 0);
+  }
+
   /** Linked nodes, and those of them that are alive. */
   uint32_t length() const { return length_.load(std::memory_order_relaxed); }
   uint32_t live() const { return live_.load(std::memory_order_relaxed); }

@@ -23,12 +23,12 @@ class Members {
     return value.As<Napi::Boolean>().Value();
   }
   /** Nothing where it is undefined. */
-  std::optional<std::vector<uint8_t>> bytes(const char* name) const {
+  std::optional<Allowed> slots(const char* name) const {
     const Napi::Value value = object_.Get(name);
     if (value.IsUndefined()) return std::nullopt;
     if (!value.IsTypedArray()) refuse(name, "a Uint8Array");
     const auto array = value.As<Napi::Uint8Array>();
-    return std::vector<uint8_t>(array.Data(), array.Data() + array.ByteLength());
+    return Allowed(array.Data(), array.ByteLength());
   }
 
  private:
@@ -62,7 +62,7 @@ SearchOptions searchOptionsOf(const Members& given) {
   options.within = given.real("within");
   options.slots = given.integer("slots");
   options.watermark = given.integer("watermark");
-  options.allowed = given.bytes("allowed");
+  options.allowed = given.slots("allowed");
   return options;
 }
 
@@ -171,6 +171,7 @@ Napi::Function NativeGraph::define(Napi::Env env) {
                          InstanceMethod<&NativeGraph::kill>("kill"),
                          InstanceMethod<&NativeGraph::add>("add"),
                          InstanceMethod<&NativeGraph::search>("search"),
+                         InstanceMethod<&NativeGraph::planOf>("planOf"),
                          InstanceMethod<&NativeGraph::save>("save"),
                          InstanceMethod<&NativeGraph::load>("load"),
                          InstanceMethod<&NativeGraph::close>("close"),
@@ -267,6 +268,11 @@ Napi::Value NativeGraph::search(const Napi::CallbackInfo& info) {
   };
   search->start(Pool::ofProcess(), *stopped_, done, wanted);
   return promise;
+}
+
+Napi::Value NativeGraph::planOf(const Napi::CallbackInfo& info) {
+  const Plan plan = vstore::planOf(*graph_, uint32At(info, 0), uint32At(info, 1));
+  return Napi::Number::New(info.Env(), static_cast<uint32_t>(plan));
 }
 
 Napi::Value NativeGraph::save(const Napi::CallbackInfo& info) {

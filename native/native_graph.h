@@ -28,6 +28,7 @@ class NativeGraph : public Napi::ObjectWrap<NativeGraph> {
   Napi::Value mend(const Napi::CallbackInfo& info);
   Napi::Value health(const Napi::CallbackInfo& info);
   Napi::Value search(const Napi::CallbackInfo& info);
+  Napi::Value planOf(const Napi::CallbackInfo& info);
   Napi::Value save(const Napi::CallbackInfo& info);
   Napi::Value load(const Napi::CallbackInfo& info);
   Napi::Value length(const Napi::CallbackInfo& info);

@@ -29,6 +29,7 @@ class Probe {
     }
     return makeCandidate(distance(slot), slot);
   }
+  Candidate candidateByRow(Slot slot) { return makeCandidate(exact(slot), slot); }
 
   /** By codes where they tell enough, else by the row. */
   double distance(Slot slot) {

@@ -14,15 +14,8 @@ constexpr size_t aheadBytes = 8 << 10;
 constexpr size_t aloneBytes = 1 << 20;
 /** What a walk may look at to be done on the thread that asks, some 0.3 ms. */
 constexpr size_t soonBytes = 2 << 20;
-/** Nodes that a walk looks at per candidate that it keeps, about, and what a scanned row costs in such looks. */
+/** Nodes that a walk looks at per candidate that it keeps, about. */
 constexpr size_t visitsPerCandidate = 16;
-constexpr size_t visitsPerRow = 2;
-
-size_t countBits(const std::vector<uint8_t>& bitmap) {
-  size_t bits = 0;
-  for (const uint8_t byte : bitmap) bits += static_cast<size_t>(__builtin_popcount(byte));
-  return bits;
-}
 
 }  // namespace
 
@@ -47,7 +40,7 @@ Search::Search(std::shared_ptr<const Graph> graph, std::shared_ptr<const Rows> r
       blockSlots_(std::max<size_t>(1, blockBytes / rows_->rowBytes())) {
   // A slot without memory was never inserted.
   options_.slots = std::min(options_.slots, graph_->nodes.slots());
-  if (options_.allowed) visible_ = std::min(visible_, countBits(*options_.allowed));
+  if (options_.allowed) visible_ = std::min(visible_, options_.allowed->count());
   for (size_t i = 0; i < count; i++) {
     queries_.emplace_back(queries + i * graph_->options.dimensions, graph_->options, options_);
   }
@@ -83,44 +76,56 @@ bool Search::isSoonDone() const {
 
 bool Search::sees(Slot slot) const {
   if (!graph_->nodes.node(slot).life.seenAt(epoch_)) return false;
-  if (!options_.allowed) return true;
-  return slot / 8 < options_.allowed->size() && ((*options_.allowed)[slot / 8] >> (slot % 8) & 1);
-}
-
-/** A walk that finds one in n acceptable looks at n times as many nodes. */
-bool Search::isScanCheaper() const {
-  const size_t wanted = std::max(options_.ef, options_.k);
-  const double looks = static_cast<double>(wanted * visitsPerCandidate) * graph_->length();
-  return static_cast<double>(visible_) * visible_ * visitsPerRow < looks;
+  return !options_.allowed || options_.allowed->has(slot);
 }
 
 void Search::walk(Query& query) const {
   // The centre is learnt before there is an entry: a thread that sees the one sees the other.
-  query.scansAll = graph_->entry() == noSlot || (options_.allowed && isScanCheaper());
+  query.scansAll = graph_->entry() == noSlot;
   if (query.scansAll) return;
   std::vector<std::byte> memory(graph_->space.bytes());
   Code& code = *reinterpret_cast<Code*>(memory.data());
   graph_->space.encode(query.vector.data(), code);
   Probe probe(graph_->space, graph_->nodes, *rows_, query.vector.data(), code, &query.distance);
-  const size_t ef = std::max(options_.ef, options_.k);
   Scratch& scratch = Scratch::ofThread();
+  query.scansAll = !find(probe, std::max(options_.ef, options_.k), scratch) || scratch.found.size() < options_.k;
+  if (!query.scansAll) rescore(probe, scratch.found, query.nearest);
+}
+
+/** What is near and may be seen, in scratch.found; false when the rows have to be looked at. */
+bool Search::find(Probe& probe, size_t ef, Scratch& scratch) const {
+  const Plan plan = options_.allowed ? planOf(*graph_, visible_, ef) : Plan::walk;
+  const auto isWanted = [this](Slot slot) { return slot < options_.watermark && sees(slot); };
+  // A node that is not wanted may have twins that are.
+  const auto leads = [this, isWanted](Slot slot) { return isWanted(slot) || graph_->nodes.node(slot).life.hasTwins(); };
+  if (plan == Plan::walk && !walkAll(probe, ef, scratch)) return false;
+  if (plan == Plan::hop && hopMatches(*graph_, probe, ef, *options_.allowed, leads, scratch)) {
+    scratch.found = withTwins(scratch.found);
+    if (scratch.found.size() >= ef) return true;
+  }
+  if (plan == Plan::walk) {
+    scratch.found = withTwins(scratch.found);
+    return true;
+  }
+  compareMatches(*graph_, probe, ef, *options_.allowed, options_.watermark, isWanted, scratch);
+  return true;
+}
+
+/** Through all nodes, whatever may be found. */
+bool Search::walkAll(Probe& probe, size_t ef, Scratch& scratch) const {
   // A dead node may have twins that live.
   const auto accept = [this](Slot slot) {
     return (slot < options_.watermark && sees(slot)) || graph_->nodes.node(slot).life.hasTwins();
   };
-  bool ended = graph_->search(probe, ef, visible_, accept, scratch);
-  if (ended && isTooCoarse(probe, scratch.found, ef)) {
-    probe.measureExactly();
-    ended = graph_->searchOn(probe, ef, visible_, accept, scratch);
-  }
-  const auto found = withTwins(scratch.found);
-  query.scansAll = !ended || found.size() < options_.k;
-  if (!query.scansAll) rescore(probe, found, query.nearest);
+  const bool ended = graph_->search(probe, ef, visible_, accept, scratch);
+  if (!ended || !isTooCoarse(probe, scratch.found, ef)) return ended;
+  probe.measureExactly();
+  return graph_->searchOn(probe, ef, visible_, accept, scratch);
 }
 
 /** The nodes that were found and may be seen, each followed by its twins, as many as a walk keeps. */
 std::vector<Candidate> Search::withTwins(const std::vector<Candidate>& found) const {
-  const size_t max = std::max(options_.ef, options_.k);
+  const size_t max = std::max({options_.ef, options_.k, found.size()});
   const auto isWanted = [this](Slot slot) { return slot < options_.watermark && sees(slot); };
   std::vector<Candidate> all;
   all.reserve(max);
@@ -162,12 +167,19 @@ void Search::scanBlock(size_t block) {
 
 void Search::scan(Query& query, Slot from, Slot to) const {
   Nearest nearest(options_.k, query.limit());
-  rows_->forEach(from, to, [&](Slot slot, const float* row) {
-    prefetchLines(reinterpret_cast<const std::byte*>(row) + aheadBytes, rows_->rowBytes());
+  const auto look = [&](Slot slot, const float* row) {
     // Most rows are too far: whether they are alive is not worth another cache line.
     if (query.distance.atLeast(row) > nearest.limit() || !sees(slot)) return;
     nearest.offer({query.distance(row), slot});
-  });
+  };
+  if (options_.allowed) {
+    options_.allowed->forEach(from, to, [&](Slot slot) { look(slot, rows_->row(slot)); });
+  } else {
+    rows_->forEach(from, to, [&](Slot slot, const float* row) {
+      prefetchLines(reinterpret_cast<const std::byte*>(row) + aheadBytes, rows_->rowBytes());
+      look(slot, row);
+    });
+  }
   const std::lock_guard lock(query.mutex);
   for (const Neighbour& neighbour : nearest.neighbours()) query.nearest.offer(neighbour);
 }

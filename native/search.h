@@ -7,7 +7,7 @@
 #include <mutex>
 #include <optional>
 
-#include "graph.h"
+#include "filtered.h"
 #include "nearest.h"
 #include "pool.h"
 
@@ -24,8 +24,8 @@ struct SearchOptions {
   /** The slots of that moment, and those of them below which each is in the graph or dead. */
   Slot slots;
   Slot watermark;
-  /** One bit for each slot that may be found; those beyond its end may not. All may without it. */
-  std::optional<std::vector<uint8_t>> allowed;
+  /** The slots that may be found. All may without it. */
+  std::optional<Allowed> allowed;
 };
 
 class Search : public std::enable_shared_from_this<Search> {
@@ -57,9 +57,10 @@ class Search : public std::enable_shared_from_this<Search> {
   };
 
   bool sees(Slot slot) const;
-  bool isScanCheaper() const;
   bool isSoonDone() const;
   void walk(Query& query) const;
+  bool find(Probe& probe, size_t ef, Scratch& scratch) const;
+  bool walkAll(Probe& probe, size_t ef, Scratch& scratch) const;
   std::vector<Candidate> withTwins(const std::vector<Candidate>& found) const;
   void scan(Query& query, Slot from, Slot to) const;
   void scanBlock(size_t block);

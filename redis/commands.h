@@ -96,7 +96,15 @@ static RedisModuleCommandArg mget_arguments[] = {
 
 static RedisModuleCommandArg del_arguments[] = {
     {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
-    {.name = "key", .type = REDISMODULE_ARG_TYPE_STRING, .flags = REDISMODULE_CMD_ARG_MULTIPLE},
+    {.name = "selection", .type = REDISMODULE_ARG_TYPE_ONEOF,
+     .subargs = (RedisModuleCommandArg[]){
+        {.name = "key", .type = REDISMODULE_ARG_TYPE_STRING, .flags = REDISMODULE_CMD_ARG_MULTIPLE},
+        {.name = "matching", .type = REDISMODULE_ARG_TYPE_BLOCK,
+         .subargs = (RedisModuleCommandArg[]){
+            {.name = "expression", .type = REDISMODULE_ARG_TYPE_STRING, .token = "FILTER"},
+            {.name = "count", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "COUNT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+            {0}}},
+        {0}}},
     {0}};
 
 static RedisModuleCommandArg exists_arguments[] = {
@@ -106,6 +114,7 @@ static RedisModuleCommandArg exists_arguments[] = {
 
 static RedisModuleCommandArg card_arguments[] = {
     {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
+    {.name = "expression", .type = REDISMODULE_ARG_TYPE_STRING, .token = "FILTER", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
 static RedisModuleCommandArg setattr_arguments[] = {
@@ -190,7 +199,13 @@ static RedisModuleCommandArg scan_arguments[] = {
     {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
     {.name = "cursor", .type = REDISMODULE_ARG_TYPE_INTEGER},
     {.name = "pattern", .type = REDISMODULE_ARG_TYPE_PATTERN, .token = "MATCH", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "expression", .type = REDISMODULE_ARG_TYPE_STRING, .token = "FILTER", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "count", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "COUNT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {0}};
+
+static RedisModuleCommandArg randmember_arguments[] = {
+    {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
+    {.name = "count", .type = REDISMODULE_ARG_TYPE_INTEGER, .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
 static RedisModuleCommandArg search_arguments[] = {
@@ -203,17 +218,57 @@ static RedisModuleCommandArg search_arguments[] = {
             {.name = "count", .type = REDISMODULE_ARG_TYPE_INTEGER},
             {.name = "component", .type = REDISMODULE_ARG_TYPE_DOUBLE, .flags = REDISMODULE_CMD_ARG_MULTIPLE},
             {0}}},
-        {.name = "key", .type = REDISMODULE_ARG_TYPE_STRING, .token = "KEY"},
+        {.name = "keys", .type = REDISMODULE_ARG_TYPE_BLOCK,
+         .subargs = (RedisModuleCommandArg[]){
+            {.name = "key", .type = REDISMODULE_ARG_TYPE_STRING, .token = "KEY", .flags = REDISMODULE_CMD_ARG_MULTIPLE | REDISMODULE_CMD_ARG_MULTIPLE_TOKEN},
+            {.name = "unlike", .type = REDISMODULE_ARG_TYPE_BLOCK, .token = "NOT", .flags = REDISMODULE_CMD_ARG_OPTIONAL | REDISMODULE_CMD_ARG_MULTIPLE | REDISMODULE_CMD_ARG_MULTIPLE_TOKEN,
+             .subargs = (RedisModuleCommandArg[]){
+                {.name = "key", .type = REDISMODULE_ARG_TYPE_STRING, .token = "KEY"},
+                {0}}},
+            {0}}},
         {0}}},
+    {.name = "withself", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "WITHSELF", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "count", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "COUNT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "offset", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "OFFSET", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "ef", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "EF", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "exact", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "EXACT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "distance", .type = REDISMODULE_ARG_TYPE_DOUBLE, .token = "WITHIN", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "expression", .type = REDISMODULE_ARG_TYPE_STRING, .token = "FILTER", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "distinct", .type = REDISMODULE_ARG_TYPE_BLOCK, .token = "DISTINCT", .flags = REDISMODULE_CMD_ARG_OPTIONAL,
+     .subargs = (RedisModuleCommandArg[]){
+        {.name = "field", .type = REDISMODULE_ARG_TYPE_STRING},
+        {.name = "n", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "PER", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+        {0}}},
     {.name = "withdistances", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "WITHDISTANCES", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "withattrs", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "WITHATTRS", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "withvalues", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "WITHVALUES", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "field", .type = REDISMODULE_ARG_TYPE_STRING, .token = "FIELDS", .flags = REDISMODULE_CMD_ARG_OPTIONAL | REDISMODULE_CMD_ARG_MULTIPLE},
+    {0}};
+
+static RedisModuleCommandArg msearch_arguments[] = {
+    {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
+    {.name = "count", .type = REDISMODULE_ARG_TYPE_INTEGER},
+    {.name = "blob", .type = REDISMODULE_ARG_TYPE_STRING, .token = "FP32"},
+    {.name = "count", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "COUNT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "offset", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "OFFSET", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "ef", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "EF", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "exact", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "EXACT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "distance", .type = REDISMODULE_ARG_TYPE_DOUBLE, .token = "WITHIN", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "expression", .type = REDISMODULE_ARG_TYPE_STRING, .token = "FILTER", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "distinct", .type = REDISMODULE_ARG_TYPE_BLOCK, .token = "DISTINCT", .flags = REDISMODULE_CMD_ARG_OPTIONAL,
+     .subargs = (RedisModuleCommandArg[]){
+        {.name = "field", .type = REDISMODULE_ARG_TYPE_STRING},
+        {.name = "n", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "PER", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+        {0}}},
+    {.name = "withdistances", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "WITHDISTANCES", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "withattrs", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "WITHATTRS", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {0}};
+
+static RedisModuleCommandArg explain_arguments[] = {
+    {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
+    {.name = "expression", .type = REDISMODULE_ARG_TYPE_STRING, .token = "FILTER"},
+    {.name = "count", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "COUNT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "ef", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "EF", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
 static RedisModuleCommandArg build_arguments[] = {
@@ -278,8 +333,8 @@ static const VstoreCommand vstore_commands[] = {
      .has_collection = true,
      .arguments = mget_arguments},
     {.name = "DEL",
-     .summary = "Deletes keys and their vectors.",
-     .complexity = "O(K), K being the number of keys",
+     .summary = "Deletes keys and their vectors: those that are named, or the first that match a filter.",
+     .complexity = "O(K), K being the number of keys; O(N) for a FILTER that was not asked for lately",
      .since = "0.1.0",
      .arity = -3,
      .route = ROUTE_LOG,
@@ -295,10 +350,10 @@ static const VstoreCommand vstore_commands[] = {
      .has_collection = true,
      .arguments = exists_arguments},
     {.name = "CARD",
-     .summary = "Returns the number of vectors of a collection.",
-     .complexity = "O(1)",
+     .summary = "Returns the number of vectors of a collection, or of those that match a filter.",
+     .complexity = "O(1); O(N) for a FILTER that was not asked for lately",
      .since = "0.1.0",
-     .arity = 2,
+     .arity = -2,
      .route = ROUTE_QUERIES,
      .has_collection = true,
      .arguments = card_arguments},
@@ -388,6 +443,14 @@ static const VstoreCommand vstore_commands[] = {
      .route = ROUTE_QUERIES,
      .has_collection = true,
      .arguments = scan_arguments},
+    {.name = "RANDMEMBER",
+     .summary = "Returns random keys of a collection.",
+     .complexity = "O(K), K being the number of keys; O(N) where K is about the number of vectors N",
+     .since = "0.1.0",
+     .arity = -2,
+     .route = ROUTE_QUERIES,
+     .has_collection = true,
+     .arguments = randmember_arguments},
     {.name = "SEARCH",
      .summary = "Returns the nearest vectors, nearest first.",
      .complexity = "O(log N) with the index, O(N) with EXACT and for a FILTER that was not asked for lately, N being the vectors of the collection",
@@ -397,6 +460,23 @@ static const VstoreCommand vstore_commands[] = {
      .pairs_depth = 1,
      .has_collection = true,
      .arguments = search_arguments},
+    {.name = "MSEARCH",
+     .summary = "Returns the nearest vectors to each of several.",
+     .complexity = "O(Q log N) with the index, Q being the number of queries and N the vectors of the collection",
+     .since = "0.1.0",
+     .arity = -5,
+     .route = ROUTE_QUERIES,
+     .pairs_depth = 2,
+     .has_collection = true,
+     .arguments = msearch_arguments},
+    {.name = "EXPLAIN",
+     .summary = "Returns how a search with a filter would go: how many vectors match, and the plan.",
+     .complexity = "O(N) for a filter that was not asked for lately, N being the vectors of the collection",
+     .since = "0.1.0",
+     .arity = -4,
+     .route = ROUTE_QUERIES,
+     .has_collection = true,
+     .arguments = explain_arguments},
     {.name = "BUILD",
      .summary = "Puts every vector that is not in the index yet into it.",
      .complexity = "O(K log N), K being the vectors not in the index yet and N those of the collection",

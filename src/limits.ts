@@ -22,6 +22,17 @@ export const limits = {
   countMin: 1,
   countMax: 10_000,
   countDefault: 10,
+  /** Results of one SEARCH with DISTINCT, and of them for one value. */
+  distinctCountMax: 1_000,
+  /** Queries of one MSEARCH, and results of all of them together. */
+  queriesMax: 1_024,
+  queriesResultsMax: 100_000,
+  /** Keys that one SEARCH takes the mean of. */
+  meanKeysMax: 256,
+  /** Keys that one DEL with FILTER deletes. */
+  deleteMatchingMax: 10_000,
+  /** Keys that one RANDMEMBER returns. */
+  randomKeysMax: 10_000,
   /** Bytes of the values that one SEARCH WITHVALUES returns, and fields of a hash that it names. */
   valuesBytesMax: 64 * 1024 * 1024,
   fieldsMax: 256,

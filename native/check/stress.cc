@@ -95,7 +95,10 @@ class Stress {
   void search(int i) {
     searches_.wait(8);
     SearchOptions options{k, 40, i % 20 == 0, std::numeric_limits<double>::infinity(), slots_, watermark_, {}};
-    if (i % 4 == 0) options.allowed.emplace(slots_ / 8, static_cast<uint8_t>(random_()));
+    if (i % 4 == 0) {
+      const std::vector<uint8_t> bits(slots_ / 8, static_cast<uint8_t>(random_()));
+      options.allowed.emplace(bits.data(), bits.size());
+    }
     const float* query = &data_[random_() % (slots_ + 1) * dimensions];
     const auto work = std::make_shared<Search>(graph_, rows_, options, query, 1);
     const auto end = searches_.begin();

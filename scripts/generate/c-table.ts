@@ -79,6 +79,7 @@ function flags(node: ArgumentNode): string | undefined {
   const names = [
     node.optional && "REDISMODULE_CMD_ARG_OPTIONAL",
     node.multiple && "REDISMODULE_CMD_ARG_MULTIPLE",
+    node.multipleToken && "REDISMODULE_CMD_ARG_MULTIPLE_TOKEN",
   ].filter(Boolean);
   return names.length === 0 ? undefined : `.flags = ${names.join(" | ")}`;
 }

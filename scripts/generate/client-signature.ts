@@ -36,7 +36,17 @@ function partsOf(node: ArgumentNode, before?: ArgumentNode, next?: ArgumentNode)
   if (isCounter(node, next)) return [];
   if (isVector(node)) return [vectorPart(node)];
   if (node.token === undefined && node.type !== "oneof") return [positional(node, before)];
+  const list = node.arguments?.find(({ multiple, token }) => multiple && token === undefined);
+  if (list !== undefined) return [positional({ ...list, optional: true }), ...besides(node, list)];
   return optionParts(node, "options");
+}
+
+/** Options that may be given instead of a list. */
+function besides({ arguments: forms = [] }: ArgumentNode, list: ArgumentNode): Part[] {
+  return forms
+    .filter((form) => form !== list)
+    .flatMap(({ arguments: members = [] }) => members)
+    .flatMap((member) => optionParts({ ...member, optional: true }, "options"));
 }
 
 /** An integer that says how many values follow it: the list knows. */
@@ -52,7 +62,8 @@ function vectorPart(node: ArgumentNode): Part {
   const part = { optional: false, isOption: false };
   if (node.token === "FP32")
     return { ...part, name: "vectors", type: "Vector", words: '"FP32", fp32(vectors)' };
-  const takesKey = node.arguments?.some(({ token }) => token === "KEY");
+  const forms = node.arguments?.flatMap((form) => (form.token ? [form] : (form.arguments ?? [form])));
+  const takesKey = forms?.some(({ token }) => token === "KEY");
   if (takesKey) return { ...part, name: "query", type: "Query", words: "...queryWords(query)" };
   return { ...part, name: "vector", type: "Vector", words: '"FP32", fp32(vector)' };
 }
@@ -67,7 +78,8 @@ function positional({ name, type, multiple, optional }: ArgumentNode, before?: A
   if (multiple) {
     const token = before?.token === undefined ? "" : `"${before.token}", `;
     const isCounted = before?.type === "integer";
-    const words = isCounted ? `${token}...counted(${variable})` : `...${variable}.map(text)`;
+    const given = optional ? `(${variable} ?? [])` : variable;
+    const words = isCounted ? `${token}...counted(${variable})` : `...${given}.map(text)`;
     return { ...part, name: variable, type: "readonly Text[]", words };
   }
   const isNumber = type === "integer" || type === "double";
@@ -80,6 +92,7 @@ function optionParts(node: ArgumentNode, owner: string): Part[] {
   const part = { isOption: true, optional: node.optional === true };
   const commented = { ...part, ...commentOf(node) };
   const { token } = node;
+  if (token === undefined && node.arguments === undefined) return [bareValue(node, owner)];
   if (token === undefined) return alternatives(node, owner);
   const name = node.name === "json" ? "attributes" : optionName(node);
   const value = `${owner}.${name}`;
@@ -92,6 +105,14 @@ function optionParts(node: ArgumentNode, owner: string): Part[] {
     return [{ ...commented, name, type: "readonly Text[]", words: `...afterAll("${token}", ${value})` }];
   }
   return [{ ...commented, name, type: valueType(node), words: `...after("${token}", ${value})` }];
+}
+
+/** A value right after the token of its block. */
+function bareValue(node: ArgumentNode, owner: string): Part {
+  const name = camelCase(node.name);
+  const type = valueType(node);
+  const words = `${type === "number" ? "String" : "text"}(${owner}.${name})`;
+  return { name, type, words, isOption: true, optional: node.optional === true };
 }
 
 /** Forms without a token in front: words like NX | XX are one option, EX seconds | PX milliseconds are two. */

@@ -16,6 +16,9 @@ import { pexpire } from "./lifetimes/pexpire.ts";
 import { pexpireat } from "./lifetimes/pexpireat.ts";
 import { pttl } from "./lifetimes/pttl.ts";
 import { ttl } from "./lifetimes/ttl.ts";
+import { explain } from "./search/explain.ts";
+import { msearch } from "./search/msearch.ts";
+import { search } from "./search/search.ts";
 import { del } from "./vectors/del.ts";
 import { exists } from "./vectors/exists.ts";
 import { get } from "./vectors/get.ts";
@@ -23,8 +26,8 @@ import { getattr } from "./vectors/getattr.ts";
 import { insert } from "./vectors/insert.ts";
 import { mget } from "./vectors/mget.ts";
 import { minsert } from "./vectors/minsert.ts";
+import { randmember } from "./vectors/randmember.ts";
 import { scan } from "./vectors/scan.ts";
-import { search } from "./vectors/search.ts";
 import { setattr } from "./vectors/setattr.ts";
 
 export const commands: ReadonlyMap<string, Command> = new Map(
@@ -47,7 +50,10 @@ export const commands: ReadonlyMap<string, Command> = new Map(
     pttl,
     persist,
     scan,
+    randmember,
     search,
+    msearch,
+    explain,
     build,
     checkpoint,
     info,

@@ -8,29 +8,33 @@
  */
 
 import { type Clock, latestTime } from "./clock.ts";
-import type { Expression } from "./filter/expression.ts";
-import { expressionOf } from "./filter/expressions.ts";
 import type { CheckpointReport } from "./generation/checkpoint.ts";
 import type { Generation } from "./generation/generation.ts";
 import { Generations } from "./generation/generations.ts";
 import { LargeBatch, type Rows } from "./generation/large-batch.ts";
 import { Lifetimes } from "./generation/lifetimes.ts";
+import { Matching } from "./generation/matching.ts";
 import type { Parts, Warn } from "./generation/parts.ts";
+import { type HitOptions, Questions, type SearchOptions } from "./generation/questions.ts";
 import { openFiles } from "./generation/recovery.ts";
-import { type AttributesRoom, describeHits, type Hit } from "./hits.ts";
+import type { Hit } from "./hits.ts";
 import type { IndexChoice } from "./index/kinds.ts";
-import type { SearchOptions as IndexSearchOptions } from "./index/searcher.ts";
 import { assertKey, assertLength, assertVector, encodeAttributes, rowsOf } from "./input.ts";
 import { laterId } from "./log-id.ts";
 import type { CollectionOptions } from "./options.ts";
 import { attributesBytes } from "./slots/attributes.ts";
+import type { Bitmap } from "./slots/bitmap.ts";
 import type { Lifetime } from "./slots/expiry.ts";
 import { NONE } from "./slots/key-table.ts";
 import { putBytes, REMOVE_BYTES } from "./slots/keys.ts";
+import { randomMembers } from "./slots/random-members.ts";
 import { randomSlots } from "./slots/random-slots.ts";
 
 /** A cursor is a position of a key table, and the tag of the table that the position belongs to. */
 const CURSORS_PER_TABLE = 2 ** 32;
+
+export type { SearchOptions } from "./generation/questions.ts";
+export type { Hit } from "./hits.ts";
 
 export interface InsertOptions extends Lifetime {
   /** NX: only new keys. XX: only keys that exist. */
@@ -39,15 +43,12 @@ export interface InsertOptions extends Lifetime {
   readonly attributes?: string | undefined;
 }
 
-export interface SearchOptions extends Omit<IndexSearchOptions, "filter"> {
-  /** Only keys whose attributes this is true of, see docs/filters.md. */
-  readonly filter?: string | undefined;
-}
-
 export class Collection {
   /** Id of the last log entry that was run on this collection. Its caller sets it in the same tick as it ran it. */
   appliedId: string;
   readonly lifetimes: Lifetimes;
+  readonly matching: Matching;
+  readonly #questions: Questions;
   readonly #generations: Generations;
 
   private constructor(parts: Parts, warn: Warn, clock: Clock) {
@@ -58,6 +59,8 @@ export class Collection {
       warn,
     });
     this.lifetimes = new Lifetimes(() => this.#generation);
+    this.matching = new Matching(() => this.#generation, this.lifetimes);
+    this.#questions = new Questions(() => this.#generation, this.matching);
   }
 
   /** @throws {DamagedFileError} */
@@ -247,16 +250,17 @@ export class Collection {
    * whole iteration is returned at least once; a compaction, which moves every slot, begins the iteration again.
    *
    * @param cursor 0, or what the last call returned
+   * @param among the slots whose keys are wanted; all without it
    * @returns the next cursor, 0 when the iteration is complete
    */
-  scan(cursor: number, count: number): { cursor: number; keys: Uint8Array[] } {
+  scan(cursor: number, count: number, among?: Bitmap): { cursor: number; keys: Uint8Array[] } {
     const { table } = this.#generation.parts.keys;
     const { expiry } = this.#generation;
     const base = table.tag * CURSORS_PER_TABLE;
     const position = cursor >= base && cursor < base + CURSORS_PER_TABLE ? cursor - base : 0;
     const keys: Uint8Array[] = [];
     const next = table.scan(position, count, (slot) => {
-      if (!expiry.isHidden(slot)) keys.push(table.keyOf(slot));
+      if (!expiry.isHidden(slot) && (among?.has(slot) ?? true)) keys.push(table.keyOf(slot));
     });
     return { cursor: next === 0 ? 0 : base + next, keys };
   }
@@ -277,16 +281,17 @@ export class Collection {
    * @param query shape (dimensions), float32, finite, not zero under COSINE
    * @throws {VstoreError} ERR
    */
-  async search(
-    query: Float32Array,
-    options: SearchOptions & { attributes?: AttributesRoom | undefined },
-  ): Promise<readonly Hit[]> {
+  async search(query: Float32Array, options: SearchOptions & HitOptions): Promise<readonly Hit[]> {
     assertVector(query, this.options, "vector");
-    const filter = options.filter === undefined ? undefined : expressionOf(options.filter);
-    if (filter !== undefined || this.lifetimes.expiring > 0) await this.#settle(filter);
-    const { searcher, parts } = this.#generation;
-    const { attributes: room } = options;
-    return searcher.search(query, { ...options, filter }, (found) => describeHits(found, parts, room));
+    return this.#questions.ask(query, options);
+  }
+
+  /** Keys by chance: different ones, in random order, as many as there are at most. */
+  randomKeys(count: number): Uint8Array[] {
+    const { parts, expiry } = this.#generation;
+    const isThere = (slot: number) => !expiry.isHidden(slot);
+    const slots = randomMembers(parts.live, parts.segments.length, isThere, count);
+    return slots.map((slot) => parts.keys.table.keyOf(slot));
   }
 
   /** Puts every vector that is in the tail now into the index; the background would do so too, later. */
@@ -353,6 +358,7 @@ export class Collection {
       segment_bytes: segments.fileBytes,
       keys_bytes: keys.log.bytes,
       attributes_bytes: attributes.log.bytes,
+      ...this.#generation.filters.stats(),
       created_id: this.createdId,
       applied_id: this.appliedId,
       checkpoint_id: this.checkpointId,
@@ -367,15 +373,6 @@ export class Collection {
   /** Lets go of the files without saving anything: for a collection that is dropped. */
   abandon(): Promise<void> {
     return this.#generations.abandon();
-  }
-
-  /** After it, what is read of all slots together is at hand. */
-  async #settle(filter: Expression | undefined): Promise<void> {
-    await this.lifetimes.hideExpired();
-    for (let settled: Generation | undefined; filter !== undefined && settled !== this.#generation; ) {
-      settled = this.#generation;
-      await settled.filters.prepare(filter);
-    }
   }
 
   get #generation(): Generation {

@@ -29,3 +29,7 @@ export async function describeHits(
   }
   return hits;
 }
+
+export function isAmong(key: Uint8Array, keys: readonly Uint8Array[]): boolean {
+  return keys.some((each) => Buffer.compare(each, key) === 0);
+}

@@ -60,6 +60,8 @@ const SEARCH_OPTIONS: Known<StoreSearchOptions> = {
   exact: true,
   within: true,
   filter: true,
+  offset: true,
+  distinct: true,
   withAttributes: true,
 };
 

@@ -24,7 +24,7 @@ describe("grammar", () => {
     ["MINSERT", -6, 1],
     ["GET", -3, 1],
     ["MGET", -3, 1],
-    ["CARD", 2, 1],
+    ["CARD", -2, 1],
     ["SETATTR", 4, 1],
     ["SEARCH", -4, 1],
     ["INFO", -1, 1],

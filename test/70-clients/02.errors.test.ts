@@ -90,7 +90,6 @@ describe("too few or too many words", () => {
     ["DROP"],
   ];
   const tooMany: Request[] = [
-    ["CARD", "c", "c"],
     ["SETATTR", "c", "a", "{}", "{}"],
     ["GETATTR", "c", "a", "a"],
     ["LIST", "c"],

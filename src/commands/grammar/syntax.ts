@@ -12,6 +12,8 @@ export interface ArgumentNode {
   readonly token?: string;
   readonly optional?: true;
   readonly multiple?: true;
+  /** Of multiple: each value has the token before it. */
+  readonly multipleToken?: true;
   /** Of oneof and block. */
   readonly arguments?: readonly ArgumentNode[];
   /** What a value must be, for people. */
@@ -27,7 +29,8 @@ export function syntaxLine(name: string, nodes: readonly ArgumentNode[]): string
 
 function syntax(node: ArgumentNode): string {
   const value = syntaxOfValue(node);
-  const repeated = node.multiple ? `${value} [${value} ...]` : value;
+  const again = node.multipleToken ? [node.token, value].filter(Boolean).join(" ") : value;
+  const repeated = node.multiple ? `${value} [${again} ...]` : value;
   const whole = [node.token, repeated].filter(Boolean).join(" ");
   if (node.optional) return `[${whole}]`;
   return node.type === "oneof" && node.token === undefined ? `<${whole}>` : whole;

@@ -88,6 +88,14 @@ export const hashField: Value<string> = bytes
   .refine((field) => field.length <= limits.followFieldBytesMax, fieldPhrase)
   .describe(`the name of a field, ${fieldPhrase}`);
 
+const fieldNamePhrase = "the name of a field such as year or author.country";
+
+/** Of attributes, with or without a dot in front, as a filter names it. */
+export const fieldName: Value<string> = bytes
+  .transform(latin1)
+  .refine((name) => /^\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/.test(name), fieldNamePhrase)
+  .describe(fieldNamePhrase);
+
 const filterPhrase = "valid UTF-8";
 
 /** The text of a filter expression; whether it is one is the engine's to say. */

@@ -6,6 +6,7 @@ import { TimeSlice } from "../../engine/time-slice.ts";
 import { limits } from "../../limits.ts";
 import { define } from "../command.ts";
 import { afterToken, collection, integerValue, options, sequence, value } from "../grammar/arguments.ts";
+import { filter } from "../grammar/filter.ts";
 import { globMatches } from "../grammar/glob.ts";
 import { globPattern } from "../grammar/values.ts";
 
@@ -23,6 +24,7 @@ export const scan = define({
     cursor: integerValue("cursor", 0, Number.MAX_SAFE_INTEGER),
     options: options({
       match: afterToken("MATCH", value("pattern", "pattern", globPattern)),
+      filter,
       count: afterToken(
         "COUNT",
         integerValue("count", limits.scanCountMin, limits.scanCountMax),
@@ -32,14 +34,17 @@ export const scan = define({
   }),
   reply: "array of the next cursor (0 at the end) and an array of keys",
   replyType: "[cursor: Text, keys: Text[]]",
-  async run({ catalog }, { collection: name, cursor, options: { match, count = limits.scanCountDefault } }) {
+  async run({ catalog }, { collection: name, cursor, options }) {
+    const { match, filter: expression, count = limits.scanCountDefault } = options;
     const slice = new TimeSlice();
     const pageKeys = pageKeysFor(match);
     const found: Uint8Array[] = [];
     let at = cursor;
     let steps = 0;
     for (let left = count; left > 0 && steps < limits.patternStepsMax; left -= pageKeys) {
-      const page = catalog.get(name).scan(at, Math.min(left, pageKeys));
+      const target = catalog.get(name);
+      const among = expression === undefined ? undefined : await target.matching.slots(expression);
+      const page = target.scan(at, Math.min(left, pageKeys), among);
       at = page.cursor;
       for (const key of page.keys) {
         steps += key.length * (match?.length ?? 0);

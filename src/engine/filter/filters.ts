@@ -10,6 +10,7 @@ import { giveWay, TimeSlice } from "../time-slice.ts";
 import { ChangeLog, type Position } from "./change-log.ts";
 import type { Expression } from "./expression.ts";
 import { MatchSet, type MatchSource } from "./match-set.ts";
+import { BLOCK_SLOTS, NO, Scanner, YES } from "./scanner.ts";
 
 /** Expressions whose matches are kept, and the bytes that those of one collection may take together. */
 const SETS_MAX = 64;
@@ -20,6 +21,9 @@ const BEHIND_MAX = 1_000;
 const AT_ONCE_MAX = 64;
 /** Texts parsed between two looks at the clock. */
 const TEXTS_PER_STEP = 16;
+
+/** Slots by which an estimate judges. */
+const SAMPLE_SLOTS = 1_024;
 
 const START: Position = { range: 0, slots: 0 };
 
@@ -71,9 +75,25 @@ export class Filters {
     return set;
   }
 
-  /** Bytes of memory, about: of the columns and of the matches. */
-  get bytes(): number {
-    return this.columns.bytes + this.#matchBytes;
+  /** How many live slots match, judged by some of them. Call `prepare` before. */
+  estimate(expression: Expression): number {
+    const { slots, live, attributes } = this.#source;
+    const length = slots();
+    const scanner = new Scanner(expression, this.columns);
+    const verdict = new Uint8Array(BLOCK_SLOTS);
+    const step = Math.max(1, Math.floor(length / SAMPLE_SLOTS));
+    let [looked, matching] = [0, 0];
+    for (let slot = 0; slot < length; slot += step, looked++) {
+      scanner.verdicts(slot, slot + 1, verdict);
+      if (verdict[0] === NO || !live.has(slot)) continue;
+      matching += Number(verdict[0] === YES || expression.matches(attributes.parsed(slot) ?? {}));
+    }
+    return looked === 0 ? 0 : Math.round((matching * length) / looked);
+  }
+
+  /** What VSTORE.INFO shows. */
+  stats(): Record<string, number> {
+    return { ...this.columns.stats(), filter_bytes: this.columns.bytes + this.#matchBytes };
   }
 
   /** Stops what is under way. */

@@ -76,6 +76,8 @@ interface AddonGraph {
   mend(from: number, to: number): Promise<void>;
   health(): GraphHealth;
   search(queries: Float32Array, options: AddonSearchOptions): Promise<GraphSearchResults>;
+  /** The number of a plan, see PLANS. */
+  planOf(matches: number, ef: number): number;
   save(path: string): Promise<void>;
   load(path: string): Promise<void>;
   length(): number;
@@ -95,6 +97,9 @@ interface Addon {
 /** As native/codes.h numbers them. */
 const METRIC = { COSINE: 1, L2: 2, IP: 3 } as const satisfies Record<Metric, number>;
 const QUANTIZATION = { INT8: 1, F16: 2, F32: 3 } as const satisfies Record<Quantization, number>;
+
+/** As native/filtered.h numbers them. */
+const PLANS = ["compare", "hop", "walk"] as const;
 
 /** @throws {VstoreError} ERR when it is not built */
 export function loadAddon(): Addon {
@@ -219,6 +224,13 @@ export class NativeGraph {
     const graph = this.#open;
     checkVectors("queries", queries, this.options.dimensions);
     return graph.search(queries, checkedSearch(options, this.#rows));
+  }
+
+  /** How a search looks for the nearest `ef` among so many allowed slots. */
+  planOf(matches: number, ef: number): (typeof PLANS)[number] {
+    checkInteger("matches", matches, 0, limits.slotsMax);
+    checkInteger("ef", ef, limits.efMin, limits.efMax);
+    return PLANS[this.#open.planOf(matches, ef)]!;
   }
 
   /** Writes the graph to a file. Nothing can be added meanwhile; all else goes on. What a failure leaves stays there. */

@@ -86,6 +86,10 @@ class NativeIndex implements VectorIndex {
     return this.#graph.mend(from, to);
   }
 
+  planOf(matches: number, ef: number): string {
+    return this.#graph.planOf(matches, ef);
+  }
+
   save(path: string): Promise<void> {
     return this.#graph.save(path);
   }
@@ -135,7 +139,12 @@ class NativeIndex implements VectorIndex {
 
 function areAlike({ question: a }: Asked, { question: b }: Asked): boolean {
   return (
-    a.k === b.k && a.ef === b.ef && a.exact === b.exact && a.within === b.within && a.filter === b.filter
+    a.k === b.k &&
+    a.ef === b.ef &&
+    a.exact === b.exact &&
+    a.within === b.within &&
+    a.filter === b.filter &&
+    a.allowed === b.allowed
   );
 }
 

@@ -107,6 +107,10 @@ class PortableIndex implements VectorIndex {
     }
   }
 
+  planOf(): string {
+    return this.#graph.live === 0 ? "compare" : "walk";
+  }
+
   save(path: string): Promise<void> {
     return this.#graph.save(path);
   }

@@ -18,6 +18,8 @@ export interface SearchOptions {
   readonly within?: number | undefined;
   /** What is true of the attributes of a result. */
   readonly filter?: Expression | undefined;
+  /** Only these slots, whatever the filter says. The set does not change. */
+  readonly among?: Bitmap | undefined;
 }
 
 export class Searcher {
@@ -45,14 +47,15 @@ export class Searcher {
    */
   async search<T>(
     query: Float32Array,
-    { k, ef = this.#ef, exact = false, within = Number.POSITIVE_INFINITY, filter }: SearchOptions,
+    { k, ef = this.#ef, exact = false, within = Number.POSITIVE_INFINITY, filter, among }: SearchOptions,
     describe: (found: readonly Neighbour[]) => readonly T[] | Promise<readonly T[]>,
   ): Promise<readonly T[]> {
     assertCount(k);
     const { index, watermark } = this.#indexer;
     this.#underWay++;
     try {
-      const question = { query, k, ef, exact, within, watermark, filter, allowed: this.#allowed };
+      const allowed = among === undefined ? this.#allowed : () => among;
+      const question = { query, k, ef, exact, within, watermark, filter, allowed };
       return await describe(await index.search(question));
     } finally {
       if (--this.#underWay === 0) this.#becameIdle?.();

@@ -65,6 +65,11 @@ export interface VectorIndex {
    * equal: k of them whenever k exist within the distance. It may be up to one turn of the event loop until it begins.
    */
   search(question: Question): Promise<readonly Neighbour[]>;
+  /**
+   * How a search looks for the nearest `ef` among so many matches: `compare` each of them, `hop` from match to match, or `walk`
+   * through all nodes.
+   */
+  planOf(matches: number, ef: number): string;
   /** Writes the graph to a new file, which the caller has checked for room. Nothing is added meanwhile; all else goes on. */
   save(path: string): Promise<void>;
   /** Gives the memory back. Nothing is under way then. */

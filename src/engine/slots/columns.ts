@@ -27,6 +27,11 @@ export class Columns {
     return isKnown || path.length === 0 ? new Column(this.#budget) : undefined;
   }
 
+  /** Whether the column of the field, or that no slot has the field, is known here. */
+  has(path: readonly string[]): boolean {
+    return this.of(path) !== undefined;
+  }
+
   /** Replaces what a slot has. @param json its attributes as JSON.parse gives them, undefined for none */
   set(slot: number, json: object | undefined): void {
     const isNew = !this.documents.has(slot);

@@ -1,0 +1,46 @@
+/**
+ * VSTORE.SEARCH: the nearest vectors to one that is given, or to those of keys. FIELDS names fields of hashes, which may have
+ * any names, so it runs to the end of the request.
+ */
+import { limits } from "../../limits.ts";
+import { define } from "../command.ts";
+import { collection, flag, oneOf, options, sequence } from "../grammar/arguments.ts";
+import { searchOptions } from "../grammar/search-options.ts";
+import { vectorForms } from "../grammar/vector.ts";
+import { assertValues, attributesRoom, replyOf } from "./hits.ts";
+import { likeKeys, toQuestion } from "./mean.ts";
+
+export const search = define({
+  name: "SEARCH",
+  summary: "Returns the nearest vectors, nearest first.",
+  complexity:
+    "O(log N) with the index, O(N) with EXACT and for a FILTER that was not asked for lately, N being the vectors of the " +
+    "collection",
+  route: "queries",
+  args: sequence({
+    collection,
+    query: oneOf("query", { ...vectorForms, like: likeKeys }),
+    options: options({
+      withSelf: flag(
+        "WITHSELF",
+        "with the keys that were given, where they are several or one is after NOT KEY",
+      ),
+      ...searchOptions,
+    }),
+  }),
+  reply:
+    "array of keys; with details an array of pairs, nearest first: a key and its distance (WITHDISTANCES), its JSON or nil " +
+    "(WITHATTRS), its string, map of fields, or nil (WITHVALUES), or an array of several of them in this order. RESP2 clients " +
+    "get the pairs as one flat array",
+  replyType: "Text[] | [key: Text, detail: number | Detail | (number | Detail)[]][]",
+  pairsDepth: 1,
+  async run(context, { collection: name, query, options: { withSelf, ...wanted } }) {
+    const target = context.catalog.get(name);
+    assertValues(wanted, context);
+    const { vector, without } = toQuestion(query, target, withSelf);
+    const { k = limits.countDefault } = wanted;
+    const attributes = attributesRoom(context, wanted, k);
+    const hits = await target.search(vector, { ...wanted, k, without, attributes });
+    return replyOf(hits, wanted);
+  },
+});

@@ -1,0 +1,153 @@
+/**
+ * So many results for each value of a field. A first search asks for some more results than wanted; where values that have
+ * enough results already keep the others away, the next one leaves the keys with those values out. Each search
+ * finds something new, so the results are there whenever they exist.
+ */
+import { VstoreError } from "../../errors.ts";
+import { limits } from "../../limits.ts";
+import { lookUp } from "../filter/expression.ts";
+import { expressionOf } from "../filter/expressions.ts";
+import type { Value } from "../filter/value.ts";
+import { type AttributesRoom, describeHits, type Hit, isAmong } from "../hits.ts";
+import type { SearchOptions as IndexSearchOptions } from "../index/searcher.ts";
+import type { Neighbour } from "../index/vector-index.ts";
+import type { Bitmap } from "../slots/bitmap.ts";
+import { TimeSlice } from "../time-slice.ts";
+import type { Generation } from "./generation.ts";
+import type { Matching } from "./matching.ts";
+
+export interface Distinct {
+  /** Name of a field, or names from the outermost object inwards with dots between them. */
+  readonly field: string;
+  /** Results for each value; 1 without it. */
+  readonly per?: number | undefined;
+}
+
+/** Results asked for by the first search, for each one that is wanted; later ones ask for so many times as many. */
+const ASKED_PER_RESULT = 4;
+const FIELD = /^\.?([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)$/;
+/** Slots looked at between two looks at the clock. */
+const SLOTS_PER_CHECK = 256;
+
+export interface DistinctSource {
+  readonly matching: Matching;
+  readonly generation: () => Generation;
+  /** Keys that are no results. */
+  readonly without: readonly Uint8Array[];
+  /** With it, hits have attributes. */
+  readonly attributes: AttributesRoom | undefined;
+}
+
+type Options = Omit<IndexSearchOptions, "filter" | "among"> & { readonly filter: string | undefined };
+
+/** @throws {VstoreError} ERR, LIMIT */
+export async function searchDistinct(
+  source: DistinctSource,
+  query: Float32Array,
+  options: Options,
+  { field, per = 1 }: Distinct,
+): Promise<Hit[]> {
+  const path = pathOf(field);
+  assertLimits(options.k, per);
+  // True of every value, and false where there is none.
+  const isThere = `(.${path.join(".")} or 1)`;
+  if (options.filter !== undefined) expressionOf(options.filter);
+  const filter = options.filter === undefined ? isThere : `(${options.filter.split("\0")[0]}) and ${isThere}`;
+  for (;;) {
+    const slots = await source.matching.slots(filter);
+    const generation = source.generation();
+    const found = await new DistinctSearch(source, generation, path, per).run(query, options, slots);
+    // A compaction has moved the slots: once more.
+    if (generation === source.generation()) return describeHits(found, generation.parts, source.attributes);
+  }
+}
+
+class DistinctSearch {
+  readonly #source: DistinctSource;
+  readonly #generation: Generation;
+  readonly #path: readonly string[];
+  readonly #per: number;
+  /** Results of each value. */
+  readonly #counts = new Map<string, number>();
+  readonly #hits: Neighbour[] = [];
+  readonly #taken = new Set<number>();
+
+  constructor(source: DistinctSource, generation: Generation, path: readonly string[], per: number) {
+    this.#source = source;
+    this.#generation = generation;
+    this.#path = path;
+    this.#per = per;
+  }
+
+  async run(query: Float32Array, { filter: _, ...options }: Options, slots: Bitmap): Promise<Neighbour[]> {
+    const { table } = this.#generation.parts.keys;
+    const { without } = this.#source;
+    let asked = options.k * ASKED_PER_RESULT + without.length;
+    for (let among = slots; ; asked *= ASKED_PER_RESULT) {
+      const k = Math.min(asked, limits.countMax);
+      const found = await this.#generation.searcher.search(query, { ...options, k, among }, (neighbours) =>
+        neighbours.map((neighbour) => ({ neighbour, value: this.#valueOf(neighbour.slot) })),
+      );
+      for (const { neighbour, value } of found) {
+        if (this.#taken.has(neighbour.slot) || isAmong(table.keyOf(neighbour.slot), without)) continue;
+        const count = this.#counts.get(value) ?? 0;
+        if (count >= this.#per) continue;
+        this.#counts.set(value, count + 1);
+        this.#taken.add(neighbour.slot);
+        this.#hits.push(neighbour);
+      }
+      const isDone = this.#hits.length >= options.k || found.length < k;
+      if (isDone || this.#source.generation() !== this.#generation) break;
+      among = await this.#rest(slots);
+    }
+    return this.#hits.sort((a, b) => a.distance - b.distance).slice(0, options.k);
+  }
+
+  /** Without the values that have enough results, and what is a result already. */
+  async #rest(slots: Bitmap): Promise<Bitmap> {
+    const rest = slots.intersection();
+    const slice = new TimeSlice();
+    let looked = 0;
+    for (const slot of slots.slots()) {
+      if (this.#taken.has(slot) || (this.#counts.get(this.#valueOf(slot)) ?? 0) >= this.#per)
+        rest.delete(slot);
+      if (++looked % SLOTS_PER_CHECK === 0 && slice.spent) await slice.pause();
+      if (this.#source.generation() !== this.#generation) break;
+    }
+    return rest;
+  }
+
+  /** The value of the field as text, for values to be told apart. */
+  #valueOf(slot: number): string {
+    const found = this.#generation.filters.columns.of(this.#path)?.get(slot);
+    const value: Value | undefined = found?.value ?? this.#fromJson(slot, found);
+    return JSON.stringify(value ?? null);
+  }
+
+  #fromJson(slot: number, found: { readonly value: Value } | null | undefined): Value | undefined {
+    if (found !== null && found !== undefined) return found.value;
+    const json = this.#generation.parts.attributes.parsed(slot);
+    return json && lookUp(json, this.#path);
+  }
+}
+
+function pathOf(field: string): string[] {
+  const path = FIELD.exec(field)?.[1];
+  if (path !== undefined) return path.split(".");
+  throw new VstoreError(
+    "ERR",
+    `'DISTINCT' must be the name of a field such as year or author.country, got ${JSON.stringify(field)}`,
+  );
+}
+
+function assertLimits(k: number, per: number): void {
+  const { distinctCountMax } = limits;
+  if (!Number.isInteger(per) || per < 1 || per > distinctCountMax) {
+    throw new VstoreError("ERR", `'PER' must be an integer from 1 to ${distinctCountMax}, got ${per}`);
+  }
+  if (k <= distinctCountMax) return;
+  throw new VstoreError(
+    "LIMIT",
+    `COUNT and OFFSET must be at most ${distinctCountMax} together with DISTINCT, got ${k}`,
+  );
+}

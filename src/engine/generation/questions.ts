@@ -1,0 +1,75 @@
+/**
+ * The questions that a collection answers: what is nearest, among what matches, from some place on, without some keys, and
+ * with so many results for each value of a field. Each becomes one search of the index, or a few.
+ */
+import { VstoreError } from "../../errors.ts";
+import { limits } from "../../limits.ts";
+import { expressionOf } from "../filter/expressions.ts";
+import { type AttributesRoom, describeHits, type Hit, isAmong } from "../hits.ts";
+import type { SearchOptions as IndexSearchOptions } from "../index/searcher.ts";
+import type { Neighbour } from "../index/vector-index.ts";
+import { type Distinct, searchDistinct } from "./distinct.ts";
+import type { Generation } from "./generation.ts";
+import type { Matching } from "./matching.ts";
+
+export interface SearchOptions extends Omit<IndexSearchOptions, "filter" | "among"> {
+  /** Only keys whose attributes this is true of, see docs/filters.md. */
+  readonly filter?: string | undefined;
+  /** Results left out at the beginning; with k at most limits.countMax. */
+  readonly offset?: number | undefined;
+  /** So many results for each value of a field of the attributes; keys without the field are no results. */
+  readonly distinct?: Distinct | undefined;
+}
+
+/** What of a hit is wanted, and which keys are not. */
+export interface HitOptions {
+  /** With it, hits have attributes. */
+  readonly attributes?: AttributesRoom | undefined;
+  readonly without?: readonly Uint8Array[] | undefined;
+}
+
+export class Questions {
+  readonly #generation: () => Generation;
+  readonly #matching: Matching;
+
+  constructor(generation: () => Generation, matching: Matching) {
+    this.#generation = generation;
+    this.#matching = matching;
+  }
+
+  /** @throws {VstoreError} ERR, LIMIT */
+  async ask(query: Float32Array, options: SearchOptions & HitOptions): Promise<readonly Hit[]> {
+    const { filter, offset = 0, distinct, without = [], attributes, ...rest } = options;
+    const wanted = rest.k + offset;
+    assertWithin(rest.k, offset, without.length);
+    const expression = filter === undefined ? undefined : expressionOf(filter);
+    if (distinct !== undefined) {
+      const shared = { matching: this.#matching, generation: this.#generation, without, attributes };
+      const hits = await searchDistinct(shared, query, { ...rest, k: wanted, filter }, distinct);
+      return hits.slice(offset);
+    }
+    if (expression !== undefined || this.#generation().expiry.expiring > 0)
+      await this.#matching.settle(expression);
+    const { searcher, parts } = this.#generation();
+    const asked = { ...rest, k: wanted + without.length, filter: expression };
+    return searcher.search(query, asked, (found) => {
+      const kept =
+        without.length === 0
+          ? found
+          : found.filter(({ slot }) => !isAmong(parts.keys.table.keyOf(slot), without));
+      return describeHits(kept.slice(offset, wanted), parts, attributes);
+    });
+  }
+}
+
+function assertWithin(k: number, offset: number, without: number): void {
+  if (!Number.isInteger(offset) || offset < 0) {
+    throw new VstoreError("ERR", `'offset' must be an integer from 0 on, got ${offset}`);
+  }
+  const { countMax } = limits;
+  if (k + offset + without <= countMax) return;
+  throw new VstoreError(
+    "LIMIT",
+    `COUNT, OFFSET and the keys that are left out must be at most ${countMax} together, got ${k + offset + without}`,
+  );
+}
