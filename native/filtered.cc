@@ -66,8 +66,8 @@ class Hopping {
 
  private:
   /**
-   * Whether the node that is nearest of all has less than three quarters as many matches among its neighbours as there are elsewhere.
-   * Those that are wanted are then on the rim of where matches are, where links lead astray.
+   * Whether the node that is nearest of all has less than three quarters as many matches among its neighbours as there
+   * are elsewhere. Those that are wanted are then on the rim of where matches are, where links lead astray.
    */
   bool isRareAround() const {
     const Slot near = graph_.near(query_);

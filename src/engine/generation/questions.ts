@@ -7,7 +7,6 @@ import { limits } from "../../limits.ts";
 import { expressionOf } from "../filter/expressions.ts";
 import { type AttributesRoom, describeHits, type Hit, isAmong } from "../hits.ts";
 import type { SearchOptions as IndexSearchOptions } from "../index/searcher.ts";
-import type { Neighbour } from "../index/vector-index.ts";
 import { type Distinct, searchDistinct } from "./distinct.ts";
 import type { Generation } from "./generation.ts";
 import type { Matching } from "./matching.ts";
