@@ -52,3 +52,30 @@ export function takeOverConsole(log: Logger, level: "warn" | "debug"): void {
   };
   Object.assign(console, { warn: say, error: say, info: say });
 }
+
+/** Lines of one message in one span of time; the next span's first line says how many were left out. */
+const linesMax = 10;
+const spanMs = 60_000;
+
+/** Warnings that entries or keys of others may cause as often as they like. */
+export class LimitedLog {
+  readonly #log: Logger;
+  readonly #spans = new Map<string, { began: number; lines: number }>();
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  /** @param message a fixed text: there are as many spans as messages */
+  warn(details: object, message: string): void {
+    const now = performance.now();
+    const span = this.#spans.get(message);
+    if (span !== undefined && now - span.began < spanMs) {
+      if (++span.lines <= linesMax) this.#log.warn(details, message);
+      return;
+    }
+    const left_out = Math.max(0, (span?.lines ?? 0) - linesMax);
+    this.#spans.set(message, { began: now, lines: 1 });
+    this.#log.warn(left_out > 0 ? { ...details, left_out } : details, message);
+  }
+}

@@ -45,6 +45,11 @@ export const storeFigures: readonly Figure<{ facts: Facts }>[] = [
   fact("control_id", "text", "last entry of vstore:control that was applied"),
   fact("log_losses", "counter", "how often Redis has lost a log, or a part of one; should be 0"),
   fact("obstructed_streams", "gauge", "request streams whose key holds something else; should be 0"),
+  fact(
+    "job_failures",
+    "counter",
+    "checkpoint, compaction and sweep jobs that failed, or that Redis refused to make",
+  ),
   fact("unexpected_errors", "counter", "errors that no code raised on purpose; should be 0"),
   fact("loop_turn_ms_max", "gauge", "longest turn of the loop that serves, in ms"),
 ];

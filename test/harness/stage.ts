@@ -9,7 +9,7 @@ import { connectClient } from "./serving.ts";
 /** A checkpoint interval within which no test ends. */
 export const NO_CHECKPOINTS = 3_600_000;
 
-interface JoinOptions extends Pick<SidecarOptions, "dataDir" | "through" | "env"> {
+interface JoinOptions extends Pick<SidecarOptions, "dataDir" | "redisUrl" | "through" | "env"> {
   readonly checkpointIntervalMs?: number;
 }
 

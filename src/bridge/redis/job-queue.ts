@@ -5,30 +5,45 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type Job, Queue, Worker } from "bullmq";
 import type { Redis } from "ioredis";
-import type { Logger } from "../../log.ts";
+import { LimitedLog, type Logger } from "../../log.ts";
 import { bullPrefix } from "./keys.ts";
 
 /** What a job is about; nothing for one that is about all collections. */
 export type JobData = { collection?: string };
 
+/** Of this process, for VSTORE.INFO. */
+export const jobFailures = { count: 0 };
+
 export class JobQueue {
   readonly queue: Queue<JobData>;
   readonly #worker: PatientWorker<JobData>;
   readonly #log: Logger;
+  readonly #lines: LimitedLog;
 
   /** @param redis a connection that BullMQ duplicates for its worker; closed by its owner */
   constructor(redis: Redis, name: string, run: (data: JobData) => Promise<void>, log: Logger) {
     const options = { connection: redis, prefix: bullPrefix };
     this.#log = log;
+    this.#lines = new LimitedLog(log);
     this.queue = new Queue(name, options);
     this.#worker = new PatientWorker(name, (job) => run(job.data), options);
     this.queue.on("error", (error) => this.complain(error));
     this.#worker.on("error", (error) => this.complain(error));
+    this.#worker.on("failed", (job, { message }) =>
+      this.#fail({ queue: name, collection: job?.data.collection, error: message }),
+    );
   }
 
-  /** Quiet, because a lost connection ends the session as well, and that is logged once for all of them. */
+  /** Quiet where the connection was lost: that ends the session as well, and is logged once for all of them. */
   complain(error: Error): void {
-    this.#log.debug({ queue: this.queue.name, error: error.message }, "a job queue");
+    const details = { queue: this.queue.name, error: error.message };
+    if (error.name === "ReplyError") this.#fail(details);
+    else this.#log.debug(details, "a job queue");
+  }
+
+  #fail(details: object): void {
+    jobFailures.count++;
+    this.#lines.warn({ ...details, job_failures: jobFailures.count }, "a job, or asking for one, failed");
   }
 
   async stop(): Promise<void> {

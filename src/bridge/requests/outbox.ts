@@ -4,7 +4,7 @@
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Redis } from "ioredis";
-import type { Logger } from "../../log.ts";
+import { LimitedLog, type Logger } from "../../log.ts";
 import { syncedKey } from "../redis/keys.ts";
 import { PiecewiseCommand } from "../redis/piecewise-command.ts";
 import type { Request } from "./request.ts";
@@ -38,7 +38,7 @@ type Argument = string | Buffer | number;
 export class Outbox {
   readonly #redis: Redis;
   readonly #answerer: Redis;
-  readonly #log: Logger;
+  readonly #lines: LimitedLog;
   #answers: { request: Request; bytes: Buffer }[] = [];
   #commands: Argument[][] = [];
   #scheduled = false;
@@ -52,7 +52,7 @@ export class Outbox {
   constructor(redis: Redis, answerer: Redis, log: Logger) {
     this.#redis = redis;
     this.#answerer = answerer;
-    this.#log = log;
+    this.#lines = new LimitedLog(log);
   }
 
   /** Answers a client that the module has blocked. */
@@ -147,7 +147,7 @@ export class Outbox {
     } catch (error) {
       if (redis.status !== "ready") return;
       const key = String(name === "EVAL" ? args[2] : args[0]);
-      this.#log.warn({ command: name, key, error: (error as Error).message }, "Redis refused an answer");
+      this.#lines.warn({ command: name, key, error: (error as Error).message }, "Redis refused an answer");
     }
   }
 }

@@ -8,6 +8,7 @@ import type { Follows } from "../follow/follows.ts";
 import type { LogLosses } from "../logs/losses.ts";
 import { Obstructions } from "../logs/obstructions.ts";
 import { endsOfDamaged } from "../logs/reconcile.ts";
+import { jobFailures } from "../redis/job-queue.ts";
 import type { LoopTurns } from "../session/loop-turns.ts";
 import type { Session } from "../session/session.ts";
 import type { UnexpectedErrors } from "../session/unexpected-errors.ts";
@@ -87,6 +88,7 @@ function contextOf(parts: ServingParts, obstructions: Obstructions) {
     database,
     logFacts: (name?: string) => ({
       ...losses.facts(name),
+      ...(name === undefined && { job_failures: jobFailures.count }),
       ...obstructions.facts(name),
       ...follows.facts(name),
       ...(name === undefined && { unexpected_errors: errors.count, loop_turn_ms_max: turns.longestMs }),

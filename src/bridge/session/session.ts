@@ -4,6 +4,7 @@
  */
 import type { Redis } from "ioredis";
 import { connect } from "../redis/connection.ts";
+import { assertRights } from "../redis/rights.ts";
 import { bindScripts } from "../redis/script.ts";
 import { assertServer, checkServer, runIdOf } from "../redis/server.ts";
 
@@ -38,7 +39,9 @@ export class Session {
       for (const name of names) {
         const redis = await connect(url, name);
         opened.push(redis);
-        if (opened.length === 1) await checkServer(redis);
+        if (opened.length > 1) continue;
+        await checkServer(redis);
+        await assertRights(redis);
       }
       const connections = opened as Connections;
       const [writer, reader, logReader] = connections;
