@@ -8,7 +8,7 @@ import { RespClient } from "../harness/resp.ts";
 
 let redis: RedisServer;
 let sidecar: PlayedSidecar;
-const queries = "vstore:{docs}:queries";
+const queries = "vstore:queries";
 
 beforeAll(async () => {
   redis = await startRedis({ args: ["--vstore.timeout", "30000"] });
