@@ -1,6 +1,6 @@
 /**
- * vstore/client beside raw `call` of the same ioredis connection: SEARCH one at a time, whose replies both turn into objects, and inserts that
- * 64 callers await, batched and not. Ratios are of rounds that alternate.
+ * vstore/client beside raw `call` of the same ioredis connection: SEARCH one at a time, whose replies both turn into
+ * objects, and inserts that 64 callers await, batched and not. Ratios are of rounds that alternate.
  */
 import { Redis } from "ioredis";
 import { Vstore } from "../client/index.ts";

@@ -1,6 +1,6 @@
 /**
- * What being followed costs a client: the same HSET of a vector and a title, one at a time, on keys that a collection takes
- * its vectors from, and on keys that are not followed. Rounds alternate; in each the vectors are new.
+ * What being followed costs a client: the same HSET of a vector and a title, one at a time, on keys that a collection
+ * takes its vectors from, and on keys that are not followed. Rounds alternate; in each the vectors are new.
  */
 import type { Redis } from "ioredis";
 import { median, percentile, type Row, report } from "./harness.ts";

@@ -1,6 +1,7 @@
 /**
- * What follows cost those whom they do not concern: HSETs, many on the way at once, of keys that nobody follows, on three servers
- * with 0, 1 and 1,000 follows. Nothing but the module is asked about a key, so no sidecar runs. The servers take turns.
+ * What follows cost those whom they do not concern: HSETs, many on the way at once, of keys that nobody follows, on
+ * three servers with 0, 1 and 1,000 follows. Nothing but the module is asked about a key, so no sidecar runs. The
+ * servers take turns.
  */
 import type { Redis } from "ioredis";
 import { type RedisServer, startRedis } from "../harness/redis-server.ts";

@@ -1,7 +1,7 @@
 /**
- * Jobs of the queue vstore-ingest, from the first that is added until the last has completed, beside VSTORE.MINSERT of the
- * same vectors in the same batches from as many connections as there are jobs under way. Producer and sidecar share the
- * machine in both; what the producer sends is encoded beforehand.
+ * Jobs of the queue vstore-ingest, from the first that is added until the last has completed, beside VSTORE.MINSERT of
+ * the same vectors in the same batches from as many connections as there are jobs under way. Producer and sidecar share
+ * the machine in both; what the producer sends is encoded beforehand.
  */
 import { Queue, QueueEvents } from "bullmq";
 import type { Redis } from "ioredis";

@@ -1,6 +1,6 @@
 /**
- * The longest turn of the sidecar's event loop: over the largest request of every command, each by itself, then over all of
- * them from several clients at the same time, in a random order.
+ * The longest turn of the sidecar's event loop: over the largest request of every command, each by itself, then over
+ * all of them from several clients at the same time, in a random order.
  */
 import { Redis } from "ioredis";
 import { type Largest, largestRequests, longestTurnMs, prepare } from "../harness/largest-requests.ts";

@@ -1,6 +1,6 @@
 /**
- * One client that asks one thing at a time: SEARCH on the words with a built index, beside PING, which never leaves Redis,
- * and CARD, which goes all the way to the sidecar and finds nothing to do there.
+ * One client that asks one thing at a time: SEARCH on the words with a built index, beside PING, which never leaves
+ * Redis, and CARD, which goes all the way to the sidecar and finds nothing to do there.
  */
 import type { Redis } from "ioredis";
 import { DIMENSIONS, loadWords } from "../harness/words.ts";

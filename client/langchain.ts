@@ -1,6 +1,6 @@
 /**
- * A LangChain.js VectorStore over a collection of vstore. A document's metadata are the attributes of its key, beside its
- * text, so FILTER sees them; both together are at most 64 KiB of JSON.
+ * A LangChain.js VectorStore over a collection of vstore. A document's metadata are the attributes of its key, beside
+ * its text, so FILTER sees them; both together are at most 64 KiB of JSON.
  */
 import { randomUUID } from "node:crypto";
 import { Document, type DocumentInterface } from "@langchain/core/documents";
@@ -29,7 +29,9 @@ export type VstoreFilter = string | Readonly<Record<string, Condition>>;
 export interface VstoreVectorStoreOptions {
   readonly vstore: Vstore;
   readonly collection: string;
-  /** How the collection is created when it is not there; its dimension is that of the first vectors. Default: COSINE. */
+  /**
+   * How the collection is created when it is not there; its dimension is that of the first vectors. Default: COSINE.
+   */
   readonly create?: Omit<CreateOptions, "dim" | "nx">;
 }
 

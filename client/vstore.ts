@@ -12,8 +12,8 @@ import { after, type CallOptions, fp32, oneOf, text, type Vector } from "./words
 
 export interface VstoreOptions {
   /**
-   * Sends what is called within one turn of the event loop in one command: inserts without `condition`, `ex` and `px` as
-   * MINSERT. Any other call has them sent first, so that it sees what was inserted before it. Default: false.
+   * Sends what is called within one turn of the event loop in one command: inserts without `condition`, `ex` and `px`
+   * as MINSERT. Any other call has them sent first, so that it sees what was inserted before it. Default: false.
    */
   readonly batch?: boolean;
 }
@@ -52,7 +52,8 @@ export class Vstore<S extends Schemas<S> = Record<string, Attributes>> extends C
   /**
    * Inserts a vector under a key, or replaces the key's vector.
    *
-   * @returns 1 for a new key, 0 for an updated one; null when `condition` refused it; undefined when it was batched with
+   * @returns 1 for a new key, 0 for an updated one; null when `condition` refused it; undefined when it was batched
+   *   with
    *   others, as MINSERT tells of no single key
    */
   override insert<C extends Name<S>>(
@@ -74,7 +75,9 @@ export class Vstore<S extends Schemas<S> = Record<string, Attributes>> extends C
     return signal === undefined ? inserted : untilAborted(inserted, signal);
   }
 
-  /** All keys of a collection, each once unless it is moved meanwhile: `for await (const key of vstore.scan("docs"))`. */
+  /**
+   * All keys of a collection, each once unless it is moved meanwhile: `for await (const key of vstore.scan("docs"))`.
+   */
   async *scan<C extends Name<S>>(collection: C, options: ScanPageOptions = {}): AsyncGenerator<string, void> {
     let cursor = "0";
     do {

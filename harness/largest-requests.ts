@@ -1,6 +1,6 @@
 /**
- * The largest requests that every command takes, for the test and the benchmark that hold the turns of the sidecar's event
- * loop to a limit. A command of the registry that has no entry here fails the test.
+ * The largest requests that every command takes, for the test and the benchmark that hold the turns of the sidecar's
+ * event loop to a limit. A command of the registry that has no entry here fails the test.
  */
 import type { Redis } from "ioredis";
 import { limits } from "../src/limits.ts";

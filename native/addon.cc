@@ -1,4 +1,7 @@
-/** What JavaScript sees: locks and mappings of files, the graph's class, and the kernels for the tests that compare them. */
+/**
+ * What JavaScript sees: locks and mappings of files, the graph's class, and the kernels for the tests that compare
+ * them.
+ */
 #include "files.h"
 #include "kernel_results.h"
 #include "native_graph.h"

@@ -128,8 +128,8 @@ void Graph::mend(Slot slot, const Rows& rows) {
 
 /** INSERT, algorithm 1 of the paper. */
 void Graph::link(Slot slot, Slot start, const Rows& rows) {
-  // Neighbours are found from the top down, but linked from the bottom up: a walk that reaches the node on one layer can
-  // go on from it in those below.
+  // Neighbours are found from the top down, but linked from the bottom up: a walk that reaches the node on one layer
+  // can go on from it in those below.
   const uint32_t top = nodes.levelOf(start);
   std::vector<std::vector<Slot>> neighbours(std::min(top, nodes.levelOf(slot)) + 1);
   Probe query = probe(slot, rows);

@@ -38,20 +38,23 @@ class Graph {
   /** A search that begins now sees what dies later. */
   uint64_t epoch() const { return epoch_; }
 
-  /** Learns the centre from some of the vectors that are alive, once, before the first is inserted. Any thread may call it. */
+  /**
+   * Learns the centre from some of the vectors that are alive, once, before the first is inserted. Any thread may call
+   * it.
+   */
   void learn(const Rows& rows);
   /** Links a slot that has memory and is not linked. Each slot is inserted once. @throws std::bad_alloc */
   void insert(Slot slot, const Rows& rows);
 
   /**
-   * Looks for the node of a slot, as a search for its vector would. Where no walk reaches it, a node that one reaches gets a
-   * link to it that is never dropped. Later insertions may drop other links, so it is worth doing again.
+   * Looks for the node of a slot, as a search for its vector would. Where no walk reaches it, a node that one reaches
+   * gets a link to it that is never dropped. Later insertions may drop other links, so it is worth doing again.
    */
   void mend(Slot slot, const Rows& rows);
 
   /**
-   * The nearest `ef` nodes that are accepted, in scratch.found, nearest first. Twins are not among them: `forTwins` finds
-   * those of a node.
+   * The nearest `ef` nodes that are accepted, in scratch.found, nearest first. Twins are not among them: `forTwins`
+   * finds those of a node.
    *
    * @param visitsMax nodes looked at before it is given up; false then
    */

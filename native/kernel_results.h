@@ -4,7 +4,10 @@
 
 namespace vstore {
 
-/** Nine results, of vectors of n components from -1 to 1: the first is exact, those from the seventh on are sums of float64. */
+/**
+ * Nine results, of vectors of n components from -1 to 1: the first is exact, those from the seventh on are sums of
+ * float64.
+ */
 inline std::vector<double> kernelResults(const Kernels& kernels, const float* a, const float* b, size_t n) {
   std::vector<int8_t> int8A(n), int8B(n);
   std::vector<Half> halfA(n), halfB(n);

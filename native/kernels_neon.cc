@@ -1,4 +1,6 @@
-/** The kernels for NEON, which every 64-bit ARM has. What is left over of whole vectors is done by the plain kernels. */
+/**
+ * The kernels for NEON, which every 64-bit ARM has. What is left over of whole vectors is done by the plain kernels.
+ */
 #if defined(__aarch64__)
 #include <arm_neon.h>
 

@@ -40,8 +40,8 @@ class Pages {
 
 /**
  * The life of a slot in one word: the epoch in which it died, or `alive`, or `unborn`; and, in the lowest bits, whether
- * its node is linked into the graph, as a twin of another node, and whether it has twins itself. A search sees what dies
- * after the epoch in which the search began.
+ * its node is linked into the graph, as a twin of another node, and whether it has twins itself. A search sees what
+ * dies after the epoch in which the search began.
  */
 class Life {
  public:
@@ -100,7 +100,10 @@ class Nodes {
   uint32_t linksMax(uint32_t level) const { return level == 0 ? 2 * M_ : M_; }
   /** A link of layer 0 that is never dropped, to a node that walks would miss without it. 0: none; else slot + 1. */
   Link& bridge(Slot slot) const { return links(slot, 0)[2 + linksMax(0)]; }
-  /** The next of the nodes that are equal to this one: a list that begins at the one that has links. 0: none; else slot + 1. */
+  /**
+   * The next of the nodes that are equal to this one: a list that begins at the one that has links. 0: none; else slot
+   * + 1.
+   */
   Link& twin(Slot slot) const { return links(slot, 0)[1 + linksMax(0)]; }
   /** The highest layer of a node: geometric in 1/M, drawn from a hash of the slot, so that it need not be kept. */
   uint32_t levelOf(Slot slot) const;

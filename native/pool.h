@@ -1,8 +1,9 @@
 /**
- * The threads of the process, shared by all its environments: one per core that searches; one less, but at least one, that
- * helps those who ask with what they begin themselves; and one per core that builds, which the system lets run when nobody
- * else wants the core. So a search waits for no insertion, and neither do the event loop, or a Redis on the same machine.
- * Work comes as loops whose turns any thread of its kind may take; a searching one also takes the place of who asked.
+ * The threads of the process, shared by all its environments: one per core that searches; one less, but at least one,
+ * that helps those who ask with what they begin themselves; and one per core that builds, which the system lets run
+ * when nobody else wants the core. So a search waits for no insertion, and neither do the event loop, or a Redis on the
+ * same machine. Work comes as loops whose turns any thread of its kind may take; a searching one also takes the place
+ * of who asked.
  */
 #pragma once
 #include <algorithm>
@@ -47,8 +48,8 @@ class Pool {
   void run(Work work);
   /**
    * The same, but the calling thread takes turns too, of everything that was begun so, for a millisecond, until it is
-   * `wanted` elsewhere, or nothing is left. It wakes others only for what is worth it: a hand-over costs about as much as a small turn. `done` may
-   * run before it returns.
+   * `wanted` elsewhere, or nothing is left. It wakes others only for what is worth it: a hand-over costs about as much
+   * as a small turn. `done` may run before it returns.
    */
   void runTogether(Work work, const std::function<bool()>& wanted);
   size_t size() const { return size_; }

@@ -1,7 +1,7 @@
 /**
- * From estimates to distances. Exact distances are computed, nearest estimate first, for as long as the bound of an estimate
- * admits that its vector is among the k nearest. Where estimates cannot tell the candidates of a walk from each other at
- * all, the walk has to go on with exact distances.
+ * From estimates to distances. Exact distances are computed, nearest estimate first, for as long as the bound of an
+ * estimate admits that its vector is among the k nearest. Where estimates cannot tell the candidates of a walk from
+ * each other at all, the walk has to go on with exact distances.
  */
 #pragma once
 #include "nearest.h"

@@ -8,7 +8,9 @@ namespace {
 
 /** Rows that one turn of a scan looks at: they stay in the cache while all queries do. */
 constexpr size_t blockBytes = 256 << 10;
-/** How far ahead of the row that it looks at a scan asks for memory: the processor itself stops at the end of each page. */
+/**
+ * How far ahead of the row that it looks at a scan asks for memory: the processor itself stops at the end of each page.
+ */
 constexpr size_t aheadBytes = 8 << 10;
 /** Scans up to this size are not worth waking another thread for: about 0.1 ms. */
 constexpr size_t aloneBytes = 1 << 20;
@@ -63,8 +65,8 @@ void Search::start(Pool& pool, const std::atomic<bool>& stopped, Done done, Want
 }
 
 /**
- * Whether a walk takes less time than it takes to wake another thread and to be woken by it. Among dead nodes it looks at more,
- * and where not all may be found at up to as many as may.
+ * Whether a walk takes less time than it takes to wake another thread and to be woken by it. Among dead nodes it looks
+ * at more, and where not all may be found at up to as many as may.
  */
 bool Search::isSoonDone() const {
   if (options_.exact) return false;

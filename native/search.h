@@ -37,7 +37,10 @@ class Search : public std::enable_shared_from_this<Search> {
   Search(std::shared_ptr<const Graph> graph, std::shared_ptr<const Rows> rows, SearchOptions options,
          const float* queries, size_t count);
 
-  /** Works it off on the threads of the pool, and where it is soon done on the calling one; `done` is called on one of them. */
+  /**
+   * Works it off on the threads of the pool, and where it is soon done on the calling one; `done` is called on one of
+   * them.
+   */
   void start(Pool& pool, const std::atomic<bool>& stopped, Done done, Wanted wanted);
   size_t size() const { return queries_.size(); }
   /** The results of a query, nearest first, once it is done. */

@@ -1,7 +1,7 @@
 /**
- * Equal vectors. Their distances to everything are the same, so in the graph they would fill each other's links and push
- * out all others. Only the first of them is linked; the others, its twins, are kept in a list behind it. This table
- * finds that first one by the hash of the row. It is not saved: the hashes are.
+ * Equal vectors. Their distances to everything are the same, so in the graph they would fill each other's links and
+ * push out all others. Only the first of them is linked; the others, its twins, are kept in a list behind it. This
+ * table finds that first one by the hash of the row. It is not saved: the hashes are.
  */
 #pragma once
 #include <array>

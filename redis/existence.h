@@ -6,8 +6,8 @@
 #include <stdbool.h>
 
 /*
- * Whether the sidecar has to be asked about a collection without a log: it has told Redis of the collection, whose log was lost
- * then, or Redis has forgotten everything that it was told.
+ * Whether the sidecar has to be asked about a collection without a log: it has told Redis of the collection, whose log
+ * was lost then, or Redis has forgotten everything that it was told.
  */
 bool collection_may_exist(RedisModuleCtx *ctx, RedisModuleString *collection);
 

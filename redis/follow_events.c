@@ -1,4 +1,6 @@
-/* The events of follow_events.h. The list of changes is written by note_change() and emptied by follow_events_flush(). */
+/*
+ * The events of follow_events.h. The list of changes is written by note_change() and emptied by follow_events_flush().
+ */
 #include "follow_events.h"
 #include "follow_log.h"
 #include "follow_table.h"
@@ -128,8 +130,8 @@ static void on_follows(RedisModuleCtx *ctx, const char *event) {
 }
 
 /*
- * Whether what the module writes about the event will reach replicas and the AOF. While writes are paused no client and no expiry
- * changes anything, but for the transaction that sent CLIENT PAUSE, which is not over yet.
+ * Whether what the module writes about the event will reach replicas and the AOF. While writes are paused no client and
+ * no expiry changes anything, but for the transaction that sent CLIENT PAUSE, which is not over yet.
  */
 static bool may_write(int flags) {
     return !RedisModule_AvoidReplicaTraffic() || flags & REDISMODULE_CTX_FLAGS_MULTI;
@@ -143,8 +145,8 @@ static void lose(const RedisModuleString *key, bool ended) {
 }
 
 /*
- * The database of the event, which is not the client's where MOVE and COPY put a key into another one. In a transaction Valkey 9
- * names the client's all the same; the key itself knows better.
+ * The database of the event, which is not the client's where MOVE and COPY put a key into another one. In a transaction
+ * Valkey 9 names the client's all the same; the key itself knows better.
  */
 static int database_of(RedisModuleCtx *ctx, const char *event, RedisModuleString *key) {
     RedisModuleKey *there = NULL;
@@ -164,7 +166,10 @@ static void tell(RedisModuleCtx *ctx, int type, const char *event, RedisModuleSt
     if (flags & REDISMODULE_CTX_FLAGS_LOADING) return;
     if (is_follows) on_follows(ctx, event);
     if (is_follows || flags & REDISMODULE_CTX_FLAGS_SLAVE) return;
-    /* A hash that has lost its last field is gone, and "del" comes right after. HSET takes none away, and is to be quick. */
+    /*
+     * A hash that has lost its last field is gone, and "del" comes right after. HSET takes none away, and is to be
+     * quick.
+     */
     if (type == REDISMODULE_NOTIFY_HASH && strcmp(event, "hset") != 0 && !RedisModule_KeyExists(ctx, key))
         return;
     if (is_noted(key, ended)) return;
@@ -177,8 +182,8 @@ static void tell(RedisModuleCtx *ctx, int type, const char *event, RedisModuleSt
 }
 
 /*
- * Valkey 8.1 selects the event's database for the client that runs the command, and leaves it there: a client would be in the other
- * database after MOVE. Elsewhere this context has no client that anybody uses later.
+ * Valkey 8.1 selects the event's database for the client that runs the command, and leaves it there: a client would be
+ * in the other database after MOVE. Elsewhere this context has no client that anybody uses later.
  */
 static int on_event(RedisModuleCtx *ctx, int type, const char *event, RedisModuleString *key) {
     static int moved_from;

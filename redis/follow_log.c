@@ -47,7 +47,9 @@ static RedisModuleString *hash_value(RedisModuleKey *hash, RedisModuleString *fi
     return value;
 }
 
-/* An attribute that alone is more than all may be is passed on only so far that the sidecar sees that. Takes `value`. */
+/*
+ * An attribute that alone is more than all may be is passed on only so far that the sidecar sees that. Takes `value`.
+ */
 static RedisModuleString *limit_attribute(RedisModuleString *value) {
     size_t length;
     const char *bytes = RedisModule_StringPtrLen(value, &length);
@@ -74,7 +76,10 @@ static int read_hash(RedisModuleKey *hash, const Follow *follow, RedisModuleStri
     return n;
 }
 
-/* What is too large for a command, its vector then, becomes one without components, which the sidecar refuses with a reason. */
+/*
+ * What is too large for a command, its vector then, becomes one without components, which the sidecar refuses with a
+ * reason.
+ */
 static void limit_payload(RedisModuleString **strings, int *count) {
     size_t total = 0;
     for (int i = 0; i < *count; i++) total += length_of(strings[i]);

@@ -2,13 +2,14 @@
  * From what has become of a followed key to the entry in the log that says so: DEL when its vector has to go, FOLLOWED
  * with what a hash holds now. The module copies bytes; whether they are a vector is for the sidecar to say.
  *
- * An entry that cannot be appended (no log, or a full one) must not be forgotten. The hash vstore:synced has a field for
- * every collection that is in step with its keys; the module takes the field away, and the sidecar looks at all keys
- * again. Taking away needs no memory, and a key that is evicted or flushed errs on the safe side.
+ * An entry that cannot be appended (no log, or a full one) must not be forgotten. The hash vstore:synced has a field
+ * for every collection that is in step with its keys; the module takes the field away, and the sidecar looks at all
+ * keys again. Taking away needs no memory, and a key that is evicted or flushed errs on the safe side.
  *
- * The module writes only where a client could have written: in the course of a command, or of an expiry or eviction, that Redis
- * itself propagates. Redis ends its process when a module propagates anything while writes are paused. What is lost at any
- * other time (while Redis loads, say) the module remembers, and VSTORE.RESYNC without arguments writes it down.
+ * The module writes only where a client could have written: in the course of a command, or of an expiry or eviction,
+ * that Redis itself propagates. Redis ends its process when a module propagates anything while writes are paused. What
+ * is lost at any other time (while Redis loads, say) the module remembers, and VSTORE.RESYNC without arguments writes
+ * it down.
  */
 #ifndef VSTORE_FOLLOW_LOG_H
 #define VSTORE_FOLLOW_LOG_H

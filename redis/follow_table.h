@@ -2,8 +2,9 @@
  * Which keys are followed by which collection: what the sidecar has written into the hash vstore:follows, parsed once
  * and kept. The hash is in Redis, and not only in the sidecar, because keys go away while no sidecar is there.
  *
- * Every change of any key is looked up here, so the follows are sorted by their prefixes. All prefixes of a key are prefixes of
- * the last one that is not behind it in that order, or that one itself; `wider` leads from each to the next shorter one.
+ * Every change of any key is looked up here, so the follows are sorted by their prefixes. All prefixes of a key are
+ * prefixes of the last one that is not behind it in that order, or that one itself; `wider` leads from each to the next
+ * shorter one.
  */
 #ifndef VSTORE_FOLLOW_TABLE_H
 #define VSTORE_FOLLOW_TABLE_H
@@ -31,7 +32,9 @@ size_t follow_table_count(void);
 const Follow *follow_table_at(size_t position);
 /* NULL when the collection follows nothing. */
 const Follow *follow_table_find(const RedisModuleString *collection);
-/* The one with the longest prefix among those that cover the key; the others are its `wider` ones. NULL when none does. */
+/*
+ * The one with the longest prefix among those that cover the key; the others are its `wider` ones. NULL when none does.
+ */
 const Follow *follow_table_covering(const RedisModuleString *key);
 /* The one whose log has this name, or NULL. */
 const Follow *follow_table_of_log(const RedisModuleString *key);

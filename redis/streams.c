@@ -135,8 +135,8 @@ static const char *append_error(int code) {
 }
 
 /*
- * Adds the entry under an id of our clock's. A stream that is ahead of it (an id given by somebody else, a clock set back)
- * goes on with its own next id: what one stream has been told says nothing about another.
+ * Adds the entry under an id of our clock's. A stream that is ahead of it (an id given by somebody else, a clock set
+ * back) goes on with its own next id: what one stream has been told says nothing about another.
  */
 static const char *add_entry(RedisModuleKey *key, RedisModuleStreamID *id, RedisModuleString **fields, int n) {
     *id = next_id();
@@ -154,8 +154,8 @@ static void replicate(RedisModuleCtx *ctx, const RequestId *entry, RedisModuleSt
 }
 
 /*
- * A key that has expired stays while writes are paused, though Redis says that there is none. It would end its process if another
- * one of the name were added.
+ * A key that has expired stays while writes are paused, though Redis says that there is none. It would end its process
+ * if another one of the name were added.
  */
 static bool is_hidden(RedisModuleCtx *ctx, RedisModuleKey *key, RedisModuleString *stream) {
     return RedisModule_KeyType(key) == REDISMODULE_KEYTYPE_EMPTY && RedisModule_AvoidReplicaTraffic() &&

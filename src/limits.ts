@@ -36,15 +36,17 @@ export const limits = {
   /** Bytes of the values that one SEARCH WITHVALUES returns, and fields of a hash that it names. */
   valuesBytesMax: 64 * 1024 * 1024,
   fieldsMax: 256,
-  /** Bytes of one FILTER expression, its operands and operators, how deep they nest, and elements of one tuple in it. */
+  /**
+   * Bytes of one FILTER expression, its operands and operators, how deep they nest, and elements of one tuple in it.
+   */
   filterBytesMax: 65_536,
   filterNodesMax: 4_096,
   filterDepthMax: 256,
   filterElementsMax: 16_384,
   /**
-   * What the columns of attributes of one collection hold: fields, how deep those lie in objects, distinct values of one
-   * field (two bytes each slot, with nothing and not kept), characters of one value, and bytes of all values' text. A filter
-   * reads what is beyond them from the JSON.
+   * What the columns of attributes of one collection hold: fields, how deep those lie in objects, distinct values of
+   * one field (two bytes each slot, with nothing and not kept), characters of one value, and bytes of all values' text.
+   * A filter reads what is beyond them from the JSON.
    */
   columnFieldsMax: 64,
   columnDepthMax: 8,

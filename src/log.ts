@@ -1,6 +1,6 @@
 /**
- * Where the program's log goes: to stderr, so that stdout carries only what was asked for. JSON lines for programs, plain
- * ones for a person at a terminal.
+ * Where the program's log goes: to stderr, so that stdout carries only what was asked for. JSON lines for programs,
+ * plain ones for a person at a terminal.
  */
 import { isatty } from "node:tty";
 import { format, styleText } from "node:util";

@@ -1,6 +1,6 @@
 /**
- * The data sets by name, and their files below .cache: base vectors, held-out queries and the exact answers, made once for
- * each size. The rule of the split: of the first SIZE + queries vectors, spread evenly, every n-th is a query.
+ * The data sets by name, and their files below .cache: base vectors, held-out queries and the exact answers, made once
+ * for each size. The rule of the split: of the first SIZE + queries vectors, spread evenly, every n-th is a query.
  */
 import * as fs from "node:fs";
 import { fileURLToPath } from "node:url";

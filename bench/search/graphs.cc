@@ -1,7 +1,7 @@
 /**
- * The graph of this project beside hnswlib's, on one thread: the same codes, the same kernels, the same vectors in the same
- * order, without rescoring. What differs is the graph alone. `make -C native graphs` after bench:search has fetched the
- * vectors; prints queries/s and recall@10 of both, the best of several rounds each.
+ * The graph of this project beside hnswlib's, on one thread: the same codes, the same kernels, the same vectors in the
+ * same order, without rescoring. What differs is the graph alone. `make -C native graphs` after bench:search has
+ * fetched the vectors; prints queries/s and recall@10 of both, the best of several rounds each.
  */
 #include <chrono>
 #include <cstdio>

@@ -1,6 +1,7 @@
 /**
- * How fast memory can be read, by the fastest plain reader that Node offers: comparing two equal halves, which is memcmp
- * of the C library (memchr and a JavaScript loop were slower). On one thread, or on several that each read a part.
+ * How fast memory can be read, by the fastest plain reader that Node offers: comparing two equal halves, which is
+ * memcmp of the C library (memchr and a JavaScript loop were slower). On one thread, or on several that each read a
+ * part.
  */
 import { Worker } from "node:worker_threads";
 import { median } from "../harness.ts";

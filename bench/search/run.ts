@@ -1,6 +1,7 @@
 /**
- * Compares vstore with other engines on the same vectors, queries and graph settings, in one run: `npm run bench:search`.
- * settings.ts says what can be chosen. Everything that runs is reported, everything that cannot is named with the reason.
+ * Compares vstore with other engines on the same vectors, queries and graph settings, in one run: `npm run
+ * bench:search`. settings.ts says what can be chosen. Everything that runs is reported, everything that cannot is named
+ * with the reason.
  */
 import * as fs from "node:fs";
 import { fileURLToPath } from "node:url";

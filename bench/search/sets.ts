@@ -1,6 +1,6 @@
 /**
- * All engines on one set: each is built and made ready by itself, then they are searched in turn, round by round, so that
- * what slows the machine down for a while slows them all down.
+ * All engines on one set: each is built and made ready by itself, then they are searched in turn, round by round, so
+ * that what slows the machine down for a while slows them all down.
  */
 import * as fs from "node:fs";
 import { median } from "../harness.ts";

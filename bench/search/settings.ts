@@ -29,7 +29,10 @@ export interface Settings {
   readonly size: number;
   readonly sets: readonly string[];
   readonly engines: readonly string[];
-  /** Of the files below bench/results and the directory below docs/pictures: what is run apart, for want of time, is kept apart. */
+  /**
+   * Of the files below bench/results and the directory below docs/pictures: what is run apart, for want of time, is
+   * kept apart.
+   */
   readonly name: string;
   /** The engines are measured in turn, so many times; medians count. */
   readonly rounds: number;

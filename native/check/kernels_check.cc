@@ -1,6 +1,6 @@
 /**
- * Compares every set of kernels that this CPU can run with the plain one, without Node: `make -C native neon` runs it for
- * another CPU than this machine's. It ends with 0 when all agree.
+ * Compares every set of kernels that this CPU can run with the plain one, without Node: `make -C native neon` runs it
+ * for another CPU than this machine's. It ends with 0 when all agree.
  */
 #include <cmath>
 #include <cstdio>

@@ -1,6 +1,6 @@
 /**
- * The clocks by which reads judge what has expired. A wall clock may be set, forwards or back, and by mistake for a moment
- * only; what expires by such a mistake is gone for good. So a sidecar believes a step only when it has lasted.
+ * The clocks by which reads judge what has expired. A wall clock may be set, forwards or back, and by mistake for a
+ * moment only; what expires by such a mistake is gone for good. So a sidecar believes a step only when it has lasted.
  */
 
 /** In ms since 1970. */

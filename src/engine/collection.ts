@@ -3,8 +3,8 @@
  * kills the old one, so that replaying the log from a checkpoint gives the same state whatever was written since.
  * All mutation happens here, synchronously and all or nothing; searching, indexing and checkpoints take time.
  *
- * A write is given the time that its log entry names, in ms since 1970: whether a key has expired must not depend on when a
- * replay asks. Without a log it is now.
+ * A write is given the time that its log entry names, in ms since 1970: whether a key has expired must not depend on
+ * when a replay asks. Without a log it is now.
  */
 
 import { type Clock, latestTime } from "./clock.ts";
@@ -204,7 +204,9 @@ export class Collection {
     return keys.reduce((sum, key) => sum + generation.keptBytes(generation.slotOf(key)), 0);
   }
 
-  /** Removes the keys and their vectors; returns how many there were. @throws {VstoreError} FULL; none is removed then */
+  /**
+   * Removes the keys and their vectors; returns how many there were. @throws {VstoreError} FULL; none is removed then
+   */
   delete(keys: readonly Uint8Array[], time = Date.now()): number {
     const generation = this.#generation;
     generation.ensure(0, keys.length * REMOVE_BYTES, 0);
@@ -229,7 +231,9 @@ export class Collection {
     return slot === NONE ? undefined : this.#generation.parts.segments.row(slot);
   }
 
-  /** Replaces the key's attributes ("" removes them); false when there is no such key. @throws {VstoreError} ERR, FULL */
+  /**
+   * Replaces the key's attributes ("" removes them); false when there is no such key. @throws {VstoreError} ERR, FULL
+   */
   setAttributes(key: Uint8Array, json: string, time = Date.now()): boolean {
     const text = encodeAttributes(json)!;
     const slot = this.#generation.slotAt(key, time);

@@ -1,4 +1,6 @@
-/** What a collection takes: each check names the argument, what was expected and what came. All throw VstoreError ERR. */
+/**
+ * What a collection takes: each check names the argument, what was expected and what came. All throw VstoreError ERR.
+ */
 import { VstoreError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { allFinite, isZero } from "./index/distance.ts";

@@ -1,4 +1,6 @@
-/** What a caller of MmapVectorStore gives, checked before the engine trusts it. All throw VstoreError ERR that names it. */
+/**
+ * What a caller of MmapVectorStore gives, checked before the engine trusts it. All throw VstoreError ERR that names it.
+ */
 import { VstoreError } from "../errors.ts";
 import { isJsonObject } from "./input.ts";
 import { didYouMean } from "./similar-name.ts";

@@ -1,6 +1,7 @@
 /**
- * The engine as a library: one collection in one directory, used by one process, without Redis. There is no write-ahead log
- * here: what was written since the last `checkpoint` or `close` is lost when the process ends. docs/library.md says more.
+ * The engine as a library: one collection in one directory, used by one process, without Redis. There is no write-ahead
+ * log here: what was written since the last `checkpoint` or `close` is lost when the process ends. docs/library.md says
+ * more.
  */
 import * as fs from "node:fs";
 import { VstoreError } from "../errors.ts";

@@ -11,8 +11,8 @@ export const quantizations = ["INT8", "F16", "F32"] as const;
 export type Quantization = (typeof quantizations)[number];
 
 /**
- * The keys elsewhere whose life the vectors of the same keys share. Kept for who knows of such keys; nothing in the engine
- * does. Bytes as latin1 text.
+ * The keys elsewhere whose life the vectors of the same keys share. Kept for who knows of such keys; nothing in the
+ * engine does. Bytes as latin1 text.
  */
 export interface Follow {
   readonly prefix: string;
@@ -30,7 +30,9 @@ export interface CollectionOptions {
   readonly efConstruction: number;
   /** Candidates kept by a search that names no ef itself. */
   readonly ef: number;
-  /** How the graph of the native index keeps vectors: one, two or four bytes a component. Distances are exact with each. */
+  /**
+   * How the graph of the native index keeps vectors: one, two or four bytes a component. Distances are exact with each.
+   */
   readonly quantization: Quantization;
   readonly follow?: Follow;
 }

@@ -1,7 +1,7 @@
 /**
  * Who may ask. With a token: who has it. Without: who is on this machine and asks this machine, which a web page from
- * elsewhere does not that has its own name point to 127.0.0.1. It reads with the sidecar's rights and not with those of a
- * Redis user, so more than loopback takes a token (see the settings).
+ * elsewhere does not that has its own name point to 127.0.0.1. It reads with the sidecar's rights and not with those of
+ * a Redis user, so more than loopback takes a token (see the settings).
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";

@@ -48,7 +48,9 @@ class Page {
   }
 }
 
-/** Neither names of collections, nor of commands, codes, queues and states, have anything that would have to be escaped. */
+/**
+ * Neither names of collections, nor of commands, codes, queues and states, have anything that would have to be escaped.
+ */
 function labelText(labels: Labels): string {
   const pairs = Object.entries(labels).map(([name, value]) => `${name}="${value}"`);
   return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;

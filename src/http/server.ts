@@ -1,6 +1,6 @@
 /**
- * The HTTP server: /metrics, /health, /ready, and a page to look at. It only reads. Every answer is bounded, few are made at
- * the same time, and none keeps the event loop long, as requests of Redis clients share it.
+ * The HTTP server: /metrics, /health, /ready, and a page to look at. It only reads. Every answer is bounded, few are
+ * made at the same time, and none keeps the event loop long, as requests of Redis clients share it.
  */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";

@@ -1,6 +1,6 @@
 /**
- * Random expressions on random documents against an interpreter that knows nothing of the engine's: it walks the tree that
- * the text was printed from. What its strings are as numbers stands in a table.
+ * Random expressions on random documents against an interpreter that knows nothing of the engine's: it walks the tree
+ * that the text was printed from. What its strings are as numbers stands in a table.
  */
 import fc from "fast-check";
 import { expect, test } from "vitest";

@@ -290,7 +290,10 @@ function deletedMappings(directory: string): string[] {
   return maps.filter((line) => line.includes(`${directory}/`) && line.includes("(deleted)"));
 }
 
-/** The manifest first: what it names only grows, or is deleted when another manifest is there; then the copy is made again. */
+/**
+ * The manifest first: what it names only grows, or is deleted when another manifest is there; then the copy is made
+ * again.
+ */
 function copyOf(directory: string): string {
   for (;;) {
     const copy = temporaryDirectory();

@@ -1,6 +1,6 @@
 /**
- * Keys with deadlines against a plain Map, under two clocks that have nothing to do with each other: that of the log, by
- * which writes judge, and the wall clock, by which reads do.
+ * Keys with deadlines against a plain Map, under two clocks that have nothing to do with each other: that of the log,
+ * by which writes judge, and the wall clock, by which reads do.
  */
 import * as fs from "node:fs";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";

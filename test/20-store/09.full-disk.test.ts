@@ -1,6 +1,7 @@
 /**
- * A disk that has no more room, played where the engine calls the file system, so that it can be tested where nothing may be
- * mounted. The real thing, with a small disk and the whole program, is test/95-what-goes-wrong/05.disk-full.test.ts.
+ * A disk that has no more room, played where the engine calls the file system, so that it can be tested where nothing
+ * may be mounted. The real thing, with a small disk and the whole program, is
+ * test/95-what-goes-wrong/05.disk-full.test.ts.
  */
 import * as fs from "node:fs";
 import { beforeEach, expect, test, vi } from "vitest";

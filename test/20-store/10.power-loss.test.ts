@@ -1,6 +1,6 @@
 /**
- * The power fails at any moment, and nothing of what was not synced can be relied on: what a checkpoint covers is there, exactly,
- * and nothing that the manifest names is missing or torn.
+ * The power fails at any moment, and nothing of what was not synced can be relied on: what a checkpoint covers is
+ * there, exactly, and nothing that the manifest names is missing or torn.
  */
 import * as fs from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";

@@ -1,6 +1,6 @@
 /**
- * The commands about the time that keys have to live, with the clock in the test's hand: a request's id carries the time by
- * which it writes, the wall clock is that by which reads judge.
+ * The commands about the time that keys have to live, with the clock in the test's hand: a request's id carries the
+ * time by which it writes, the wall clock is that by which reads judge.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,6 @@
-/** FILTER wherever it may stand, and what belongs to it: EXPLAIN, MSEARCH, RANDMEMBER, DISTINCT, OFFSET, several KEYs. */
+/**
+ * FILTER wherever it may stand, and what belongs to it: EXPLAIN, MSEARCH, RANDMEMBER, DISTINCT, OFFSET, several KEYs.
+ */
 import { beforeEach, describe, expect, test } from "vitest";
 import { limits } from "../../src/limits.ts";
 import { eachTestOnStore, type Word } from "../harness/command-store.ts";

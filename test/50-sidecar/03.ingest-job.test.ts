@@ -1,4 +1,6 @@
-/** Jobs of the ingest queue, before anything is sent: what is taken, what is refused and why, what becomes of the order. */
+/**
+ * Jobs of the ingest queue, before anything is sent: what is taken, what is refused and why, what becomes of the order.
+ */
 
 import { describe, expect, test } from "vitest";
 import { generator, testSeed } from "../../harness/random.ts";

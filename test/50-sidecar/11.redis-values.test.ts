@@ -1,4 +1,7 @@
-/** SEARCH WITHVALUES through the sidecar: what the keys of the results hold, on real keys that change, vanish and are large. */
+/**
+ * SEARCH WITHVALUES through the sidecar: what the keys of the results hold, on real keys that change, vanish and are
+ * large.
+ */
 import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";

@@ -1,4 +1,6 @@
-/** CREATE … FOLLOW is for users that may read what would be followed: the module asks before the request is appended. */
+/**
+ * CREATE … FOLLOW is for users that may read what would be followed: the module asks before the request is appended.
+ */
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { type RedisServer, startRedis } from "../../harness/redis-server.ts";
 import { PlayedSidecar } from "../harness/played-sidecar.ts";

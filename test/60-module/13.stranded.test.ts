@@ -1,4 +1,7 @@
-/** Clients that wait for a request whose stream goes: they are told what is known, at once and not when their time is over. */
+/**
+ * Clients that wait for a request whose stream goes: they are told what is known, at once and not when their time is
+ * over.
+ */
 import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
 import { type RedisServer, startRedis } from "../../harness/redis-server.ts";
 import { PlayedSidecar } from "../harness/played-sidecar.ts";

@@ -285,7 +285,7 @@ describe("an option", () => {
     ],
     [["SEARCH", "c", ...vector, "FILTER"], "ERR 'FILTER' needs a value after it"],
     [["CREATE", "x", "DIM", "2", "QUANT", "INT4"], "ERR 'QUANT' must be INT8, F16 or F32, got 'INT4'"],
-    [["INSERT", "c", "k", ...vector, "KEEPTTL"], "ERR unknown option 'KEEPTTL'"],
+    [["INSERT", "c", "k", ...vector, "FOREVER"], "ERR unknown option 'FOREVER'"],
     [["INSERT", "c", "k", ...vector, "NX", "XX"], "ERR 'NX' or 'XX' may be given only once"],
     [
       ["INSERT", "c", "k", ...vector, "SETATTR", "{}", "SETATTR", "{}"],

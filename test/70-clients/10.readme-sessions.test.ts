@@ -1,4 +1,7 @@
-/** The sessions that the README and the guide show, typed into redis-cli from the first to the last as a reader would: they print what it says. */
+/**
+ * The sessions that the README and the guide show, typed into redis-cli from the first to the last as a reader would:
+ * they print what it says.
+ */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import type { Redis } from "ioredis";

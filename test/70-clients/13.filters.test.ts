@@ -1,4 +1,7 @@
-/** FILTER through Redis, in RESP2 and in RESP3: every case of the language, and attributes that come from followed hashes. */
+/**
+ * FILTER through Redis, in RESP2 and in RESP3: every case of the language, and attributes that come from followed
+ * hashes.
+ */
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startVstore, type Vstore } from "../../harness/sidecar.ts";

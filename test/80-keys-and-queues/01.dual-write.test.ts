@@ -1,6 +1,6 @@
 /**
- * `MULTI; HSET doc:1 …; VSTORE.INSERT docs doc:1 …; EXEC`, and the same in Lua and in a function, are both or neither: while
- * the sidecar is killed at any moment, and Redis too, and wherever the AOF ends.
+ * `MULTI; HSET doc:1 …; VSTORE.INSERT docs doc:1 …; EXEC`, and the same in Lua and in a function, are both or neither:
+ * while the sidecar is killed at any moment, and Redis too, and wherever the AOF ends.
  */
 import { readFileSync, truncateSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";

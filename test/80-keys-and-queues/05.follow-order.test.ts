@@ -1,6 +1,6 @@
 /**
- * When the log is told of a followed key: by servers before 7.2 at once, within the command; by later ones once the whole
- * transaction is over. The same tests of following run on both: see vitest.config.ts.
+ * When the log is told of a followed key: by servers before 7.2 at once, within the command; by later ones once the
+ * whole transaction is over. The same tests of following run on both: see vitest.config.ts.
  */
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, test } from "vitest";

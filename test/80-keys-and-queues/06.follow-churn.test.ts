@@ -1,6 +1,7 @@
 /**
- * Many keys under random DEL, EXPIRE, RENAME, overwrites and eviction, while the sidecar is killed three times: when the dust
- * has settled the vectors are those of the keys that are left, exactly. Then the same in peace: the log alone has to do it.
+ * Many keys under random DEL, EXPIRE, RENAME, overwrites and eviction, while the sidecar is killed three times: when
+ * the dust has settled the vectors are those of the keys that are left, exactly. Then the same in peace: the log alone
+ * has to do it.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ChainableCommander, Redis } from "ioredis";
@@ -189,8 +190,8 @@ async function untilAllApplied(): Promise<void> {
 }
 
 /**
- * An evicted log takes what was inserted and not applied yet with it, and no look at all keys knows that. So whoever owns the
- * plain keys has to write them anew; returns how many.
+ * An evicted log takes what was inserted and not applied yet with it, and no look at all keys knows that. So whoever
+ * owns the plain keys has to write them anew; returns how many.
  */
 async function mendPlain(): Promise<number> {
   const [wanted, found] = [await wantedPlain(), await vectors("p")];

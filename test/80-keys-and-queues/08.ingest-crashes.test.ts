@@ -90,7 +90,10 @@ async function expectVectors(jobs: { items: Item[] }[]): Promise<void> {
   }
 }
 
-/** Jobs come in bursts, because of the limit on those begun in a second: it is halted again and again until some are under way. */
+/**
+ * Jobs come in bursts, because of the limit on those begun in a second: it is halted again and again until some are
+ * under way.
+ */
 async function killAtWork(sidecar: SidecarProcess): Promise<void> {
   const halted = async () => {
     process.kill(sidecar.pid, "SIGCONT");

@@ -1,4 +1,7 @@
-/** Which follows a key belongs to, among many: all whose prefix it has, and asking costs the same however many there are. */
+/**
+ * Which follows a key belongs to, among many: all whose prefix it has, and asking costs the same however many there
+ * are.
+ */
 import type { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { generator, testSeed } from "../../harness/random.ts";
@@ -88,7 +91,8 @@ describe("1,000 follows", () => {
       await follow(many);
       thousand.push(await costOfHset());
     }
-    // The quietest round of each: what else the machine does only adds. Comparing with each prefix made it eight times as dear.
+    // The quietest round of each: what else the machine does only adds. Comparing with each prefix made it eight times
+    // as dear.
     expect(Math.min(...thousand)).toBeLessThan(2 * Math.min(...one));
   });
 });

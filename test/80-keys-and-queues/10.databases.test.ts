@@ -7,7 +7,10 @@ import { startSidecar } from "../../harness/sidecar.ts";
 import { connectClient } from "../harness/serving.ts";
 
 const log = "vstore:{h}:log";
-/** Valkey's own fault: where a module listens to keys, COPY leaves its client in the other database (their pull request 4024). */
+/**
+ * Valkey's own fault: where a module listens to keys, COPY leaves its client in the other database (their pull request
+ * 4024).
+ */
 const copyMovesItsClient = isServerSince(8, 1) && !isServerSince(9, 1);
 
 let server: RedisServer;

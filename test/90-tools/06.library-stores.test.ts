@@ -1,4 +1,6 @@
-/** The tools on the directory of a MmapVectorStore: verify and inspect know it, backup and restore refuse it by name. */
+/**
+ * The tools on the directory of a MmapVectorStore: verify and inspect know it, backup and restore refuse it by name.
+ */
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { fileURLToPath } from "node:url";

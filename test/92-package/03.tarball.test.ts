@@ -1,6 +1,6 @@
 /**
- * What `npm pack` makes of a fresh clone, installed in an empty directory: it serves. The packages that it needs are those
- * of our package-lock.json, from npm's cache, so the registry is asked for no more than `npm ci` asked it for.
+ * What `npm pack` makes of a fresh clone, installed in an empty directory: it serves. The packages that it needs are
+ * those of our package-lock.json, from npm's cache, so the registry is asked for no more than `npm ci` asked it for.
  */
 import { execFile, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";

@@ -1,4 +1,6 @@
-/** Keys of vstore that somebody has put another kind of value into: who suffers, who is told, and that nothing is lost. */
+/**
+ * Keys of vstore that somebody has put another kind of value into: who suffers, who is told, and that nothing is lost.
+ */
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeEach, expect, test } from "vitest";
 import type { SidecarProcess } from "../../harness/sidecar.ts";

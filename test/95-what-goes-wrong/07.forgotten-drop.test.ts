@@ -1,4 +1,7 @@
-/** A DROP that Redis has forgotten, as it was restored from an older snapshot: completed, but not on the word of wrong files. */
+/**
+ * A DROP that Redis has forgotten, as it was restored from an older snapshot: completed, but not on the word of wrong
+ * files.
+ */
 import { copyFileSync, cpSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";

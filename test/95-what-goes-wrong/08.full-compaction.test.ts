@@ -1,4 +1,7 @@
-/** A disk that becomes full in the very moment in which a compaction has switched to its files and no manifest names them yet. */
+/**
+ * A disk that becomes full in the very moment in which a compaction has switched to its files and no manifest names
+ * them yet.
+ */
 import * as fs from "node:fs";
 import { expect, test, vi } from "vitest";
 import { testIndex } from "../../harness/index-choice.ts";
@@ -34,7 +37,10 @@ function expectContents(store: Collection): void {
   for (let i = 0; i < KEYS; i += 7) expect(store.get(key(i))![0]).toBe(4 * KEYS + i);
 }
 
-/** A collection of which four fifths are dead, on a disk that a compaction fills to the last byte right after its switch. */
+/**
+ * A collection of which four fifths are dead, on a disk that a compaction fills to the last byte right after its
+ * switch.
+ */
 async function switchedOnFullDisk(): Promise<{ directory: string; store: Collection; ballast: string }> {
   const disk = mountDisk(24 * MIB);
   const directory = `${disk}/c-c`;

@@ -1,4 +1,6 @@
-/** What may happen to the keys in Redis behind the sidecar's back. The files have what was applied; nothing of it goes. */
+/**
+ * What may happen to the keys in Redis behind the sidecar's back. The files have what was applied; nothing of it goes.
+ */
 
 import { copyFileSync, cpSync } from "node:fs";
 import { join as joinPath } from "node:path";

@@ -18,8 +18,9 @@ const WARM_MS = 10_000;
 /** Of which the least counts: whatever is more is garbage that is collected before it is over. */
 const WINDOW_MS = 5_000;
 /**
- * Between two such windows, 15 s apart. Measured were -18 to +15 MiB for the sidecar, the latter where six processes shared
- * its core and its heap found its size late, and 0.1 to 0.6 MiB for Redis: leaks of 3 and of 1 MiB/s would stand out.
+ * Between two such windows, 15 s apart. Measured were -18 to +15 MiB for the sidecar, the latter where six processes
+ * shared its core and its heap found its size late, and 0.1 to 0.6 MiB for Redis: leaks of 3 and of 1 MiB/s would stand
+ * out.
  */
 const SIDECAR_GROWTH_MAX = 24 * MIB;
 const REDIS_GROWTH_MAX = 8 * MIB;
@@ -146,7 +147,9 @@ interface Load {
   readonly refused: number;
 }
 
-/** Searches and writes for LOAD_MS, of clients that each have keys of their own and never pause unless they are refused. */
+/**
+ * Searches and writes for LOAD_MS, of clients that each have keys of their own and never pause unless they are refused.
+ */
 async function mixedLoad(clients: readonly Redis[]): Promise<Load> {
   const load = { latencies: [] as number[], model: new Map(), acknowledged: 0, refused: 0 };
   const attributes = JSON.stringify({ text: "x".repeat(1_000) });
@@ -181,7 +184,10 @@ async function mixedLoad(clients: readonly Redis[]): Promise<Load> {
   return load;
 }
 
-/** A store of its own, in which no earlier test has left garbage, and whose log is full before the next checkpoint trims it. */
+/**
+ * A store of its own, in which no earlier test has left garbage, and whose log is full before the next checkpoint trims
+ * it.
+ */
 async function startAtTheEdge(): Promise<Vstore> {
   const own = await startVstore({}, { env: { VSTORE_CHECKPOINT_INTERVAL_MS: "2000" } });
   onTestFinished(() => own.stop());

@@ -1,6 +1,6 @@
 /**
- * Writes are paused (CLIENT PAUSE, a planned failover): the data stands still, and Redis ends its own process where a module
- * propagates something all the same. The test plays the sidecar.
+ * Writes are paused (CLIENT PAUSE, a planned failover): the data stands still, and Redis ends its own process where a
+ * module propagates something all the same. The test plays the sidecar.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";

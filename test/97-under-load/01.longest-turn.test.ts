@@ -11,7 +11,9 @@ import { connectClient } from "../harness/serving.ts";
 
 /** On an idle machine. */
 const turnMsMax = 50;
-/** Work of this process that is timed beside: what it takes longer than its processor time says how busy the machine is. */
+/**
+ * Work of this process that is timed beside: what it takes longer than its processor time says how busy the machine is.
+ */
 const spinMs = 200;
 
 let vstore: Vstore;

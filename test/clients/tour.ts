@@ -88,8 +88,8 @@ export function tour(collection: string): Step[] {
 }
 
 /**
- * What a client shows of a reply: RESP2's shapes, RESP3's types, or, as a client that speaks RESP3 and translates its types
- * back, the arrays of RESP3 with the texts of RESP2.
+ * What a client shows of a reply: RESP2's shapes, RESP3's types, or, as a client that speaks RESP3 and translates its
+ * types back, the arrays of RESP3 with the texts of RESP2.
  */
 export type Shows = 2 | 3 | "arrays of 3";
 

@@ -1,6 +1,6 @@
 /**
- * Commands from argument bytes to reply bytes, on a real store in a directory of its own that has collection "c" of two dimensions under
- * L2. Replies are written as their RESP3 lines, one space for each line end.
+ * Commands from argument bytes to reply bytes, on a real store in a directory of its own that has collection "c" of two
+ * dimensions under L2. Replies are written as their RESP3 lines, one space for each line end.
  */
 
 import { mkdtempSync, rmSync } from "node:fs";

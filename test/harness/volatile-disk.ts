@@ -1,7 +1,7 @@
 /**
- * A disk that can lose its power, played where the engine calls the file system: what was synced is there afterwards; of everything
- * else each page of a file and each name in a directory is, at random, as of its last sync or as it was when the power failed.
- * Journals of real file systems promise more, so what survives here survives there.
+ * A disk that can lose its power, played where the engine calls the file system: what was synced is there afterwards;
+ * of everything else each page of a file and each name in a directory is, at random, as of its last sync or as it was
+ * when the power failed. Journals of real file systems promise more, so what survives here survives there.
  */
 import * as fs from "node:fs";
 

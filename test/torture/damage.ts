@@ -1,8 +1,8 @@
 /**
  * Damages the files of a small store, again and again, and opens it. Each collection must either have exactly the
  * contents that were written, or be refused with the file and the offset; the others must not suffer. A number gives a
- * mutation of its own: whatever is found is found again with the same seed and number. Who waits for a mutation that never
- * ends is the process outside, see `damage-process.ts`.
+ * mutation of its own: whatever is found is found again with the same seed and number. Who waits for a mutation that
+ * never ends is the process outside, see `damage-process.ts`.
  */
 import * as fs from "node:fs";
 import { generator } from "../../harness/random.ts";

@@ -142,7 +142,9 @@ async function checkIndex(redis: Redis, name: string, query: Float32Array, exact
   }
 }
 
-/** Most of what is nearest to stored vectors, in the metric IP others than these themselves, is found by the index too. */
+/**
+ * Most of what is nearest to stored vectors, in the metric IP others than these themselves, is found by the index too.
+ */
 async function checkRecall(
   redis: Redis,
   name: string,

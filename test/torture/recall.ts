@@ -1,11 +1,11 @@
 /**
- * Whether an index finds what it should. What it misses shows in no result: those that it gives are there, at the distance
- * that it says. So stored vectors are looked for, and most of them have to be found.
+ * Whether an index finds what it should. What it misses shows in no result: those that it gives are there, at the
+ * distance that it says. So stored vectors are looked for, and most of them have to be found.
  */
 
 /**
- * A search to look for one stored vector with. `ef` is as small as can be: a walk that looks at more nodes than there are
- * live vectors is given up, and the scan of everything that follows hides what the index misses.
+ * A search to look for one stored vector with. `ef` is as small as can be: a walk that looks at more nodes than there
+ * are live vectors is given up, and the scan of everything that follows hides what the index misses.
  */
 export const lookingForOne = { k: 1, ef: 2 } as const;
 

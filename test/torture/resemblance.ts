@@ -1,6 +1,6 @@
 /**
- * Collections of near-duplicates and of duplicates, under which an index can lose vectors without a wrong answer: they are
- * filled in parts, changed, reopened, and what the index finds is compared with EXACT.
+ * Collections of near-duplicates and of duplicates, under which an index can lose vectors without a wrong answer: they
+ * are filled in parts, changed, reopened, and what the index finds is compared with EXACT.
  */
 import * as fs from "node:fs";
 import * as os from "node:os";

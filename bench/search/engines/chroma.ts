@@ -1,6 +1,6 @@
 /**
- * chroma: the server and the client that npm's `chromadb` brings, the vectors given and not computed. The server is of the
- * last version whose binary runs on Debian 12 (package.json's overrides).
+ * chroma: the server and the client that npm's `chromadb` brings, the vectors given and not computed. The server is of
+ * the last version whose binary runs on Debian 12 (package.json's overrides).
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";

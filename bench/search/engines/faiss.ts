@@ -1,6 +1,6 @@
 /**
- * faiss HNSW, as Debian packages it (python3-faiss), plain and with scalar quantization. It runs in faiss_server.py, which
- * times itself; one line of JSON there and one back make a call.
+ * faiss HNSW, as Debian packages it (python3-faiss), plain and with scalar quantization. It runs in faiss_server.py,
+ * which times itself; one line of JSON there and one back make a call.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";

@@ -1,6 +1,6 @@
 /**
- * usearch from npm, plain and with each of its quantizations. 2.25 is the last version that runs on Node 20. Its JavaScript
- * index takes ef when it is made, so that another ef means to load it again.
+ * usearch from npm, plain and with each of its quantizations. 2.25 is the last version that runs on Node 20. Its
+ * JavaScript index takes ef when it is made, so that another ef means to load it again.
  */
 import { createRequire } from "node:module";
 import * as os from "node:os";

@@ -1,6 +1,6 @@
 /**
- * vstore as a library: one Collection in this process, with the native index and each of its quantizations. Its searches
- * are asynchronous and divide themselves over the cores, so a flood is many of them under way.
+ * vstore as a library: one Collection in this process, with the native index and each of its quantizations. Its
+ * searches are asynchronous and divide themselves over the cores, so a flood is many of them under way.
  */
 import { Collection } from "../../../src/engine/collection.ts";
 import { createFiles } from "../../../src/engine/generation/recovery.ts";

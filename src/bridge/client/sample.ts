@@ -42,8 +42,8 @@ export async function loadSample(
 }
 
 /**
- * The words go in one after the other, so the last one tells whether all did. Words that the user adds or deletes do not
- * bring the sample back.
+ * The words go in one after the other, so the last one tells whether all did. Words that the user adds or deletes do
+ * not bring the sample back.
  */
 async function stateOf(redis: Redis, words: readonly string[]): Promise<"loaded" | "begun" | "foreign"> {
   const has = async (word: string) => (await redis.call("VSTORE.EXISTS", collection, word)) === 1;

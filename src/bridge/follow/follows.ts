@@ -1,10 +1,11 @@
 /**
- * Keeps the collections that follow Redis keys in step with them. The module does the following itself, as it must go on
- * while no sidecar is there; what it needs to know stands in vstore:follows, which is put back here whenever it is gone.
+ * Keeps the collections that follow Redis keys in step with them. The module does the following itself, as it must go
+ * on while no sidecar is there; what it needs to know stands in vstore:follows, which is put back here whenever it is
+ * gone.
  *
  * vstore:synced says of which collections the log has told everything. The field is missing for a new collection, and
- * whoever knows of a loss takes it away: the module when it cannot append, reconciling when a log was lost, an eviction or
- * FLUSHALL by itself. Then all keys are looked at (resync.ts), one collection after the other.
+ * whoever knows of a loss takes it away: the module when it cannot append, reconciling when a log was lost, an eviction
+ * or FLUSHALL by itself. Then all keys are looked at (resync.ts), one collection after the other.
  */
 import type { Redis } from "ioredis";
 import type { Catalog } from "../../engine/catalog.ts";
@@ -17,7 +18,9 @@ import { infoField } from "../redis/server.ts";
 import type { Session } from "../session/session.ts";
 import { Resync, synced } from "./resync.ts";
 
-/** Between two looks at all keys of one collection: what made the first one futile (a full disk) may need time to pass. */
+/**
+ * Between two looks at all keys of one collection: what made the first one futile (a full disk) may need time to pass.
+ */
 const pauseMsMin = 2_000;
 const pauseMsMax = 60_000;
 
@@ -34,7 +37,10 @@ export class Follows {
   readonly #log: Logger;
   readonly #ended: AbortSignal;
   #running: Resync | undefined;
-  /** When the last look at all keys of a collection ended, by the monotonic clock, and how long the next one has to wait. */
+  /**
+   * When the last look at all keys of a collection ended, by the monotonic clock, and how long the next one has to
+   * wait.
+   */
   readonly #rests = new WeakMap<Collection, { since: number; pauseMs: number }>();
 
   constructor(session: Session, catalog: Catalog, log: Logger) {

@@ -1,10 +1,10 @@
 /**
- * One look at all keys that a collection follows: at its own, for those that Redis has no more, and where vectors come from
- * hashes at all hashes of the prefix. Each step is a VSTORE.RESYNC, by which the module appends to the log what an event on
- * those keys would. So the order of the log stays that of the keys, and every client goes on meanwhile.
+ * One look at all keys that a collection follows: at its own, for those that Redis has no more, and where vectors come
+ * from hashes at all hashes of the prefix. Each step is a VSTORE.RESYNC, by which the module appends to the log what an
+ * event on those keys would. So the order of the log stays that of the keys, and every client goes on meanwhile.
  *
- * vstore:synced says `running` from the beginning and `synced` at the end; in between, and after a crash, it says that the
- * keys have to be looked at. A loss while it runs takes the field away, and then this one was not enough.
+ * vstore:synced says `running` from the beginning and `synced` at the end; in between, and after a crash, it says that
+ * the keys have to be looked at. A loss while it runs takes the field away, and then this one was not enough.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";

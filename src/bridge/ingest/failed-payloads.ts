@@ -1,7 +1,7 @@
 /**
- * What failed jobs keep of their vectors. A job that failed for a reason that passes (its collection was missing) may be
- * retried from the queue, so its payload stays; all of them together up to a number of bytes. Beyond it the oldest lose
- * theirs, and say how many bytes it had.
+ * What failed jobs keep of their vectors. A job that failed for a reason that passes (its collection was missing) may
+ * be retried from the queue, so its payload stays; all of them together up to a number of bytes. Beyond it the oldest
+ * lose theirs, and say how many bytes it had.
  */
 import type { Redis } from "ioredis";
 import type { Logger } from "../../log.ts";

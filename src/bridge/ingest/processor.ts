@@ -1,7 +1,7 @@
 /**
  * One job of the ingest queue, from its text to its result: INFO says what vectors the collection takes, the items are
- * checked one by one, and the good ones go into the log by MINSERT. The job is done when the last of them was answered, so
- * its vectors are then as safe as those of any other client.
+ * checked one by one, and the good ones go into the log by MINSERT. The job is done when the last of them was answered,
+ * so its vectors are then as safe as those of any other client.
  */
 import { WaitingError } from "bullmq";
 import { toWireError } from "../../commands/wire/wire-error.ts";

@@ -72,8 +72,8 @@ export class IngestQueue extends PatientWorker<IngestData, IngestResult> {
   }
 
   /**
-   * Does not fetch the next job in the same round trip: BullMQ compares such a reply with a number, which makes one text
-   * of all of it, and costs as much time as parsing the job.
+   * Does not fetch the next job in the same round trip: BullMQ compares such a reply with a number, which makes one
+   * text of all of it, and costs as much time as parsing the job.
    */
   protected override handleCompleted(
     result: IngestResult,

@@ -1,7 +1,7 @@
 /**
  * Ingestion, in a thread of its own: parsing the JSON of a job of 500 vectors takes longer than the event loop that
- * answers searches may be kept. It shares nothing with that loop but the Redis it talks to. Started by ingestion.ts, it ends
- * when it is told to stop, and when its connection does.
+ * answers searches may be kept. It shares nothing with that loop but the Redis it talks to. Started by ingestion.ts, it
+ * ends when it is told to stop, and when its connection does.
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { createLog, takeOverConsole } from "../../log.ts";

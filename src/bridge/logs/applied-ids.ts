@@ -1,6 +1,7 @@
 /**
- * Which entries of a log this process has applied last. Where a replica takes over that had not heard of the log's end, new
- * entries may get ids at or below the one that the files end with: they are told from the applied ones by this alone.
+ * Which entries of a log this process has applied last. Where a replica takes over that had not heard of the log's end,
+ * new entries may get ids at or below the one that the files end with: they are told from the applied ones by this
+ * alone.
  */
 import type { Collection } from "../../engine/collection.ts";
 import { compareIds } from "../../engine/log-id.ts";

@@ -1,8 +1,9 @@
 /**
- * Whether these files and this Redis belong together. Redis knows of each collection where its log begins; files that end
- * before that, or do not have the collection, are the wrong ones or too old. But a Redis that was restored from an older
- * snapshot may have a collection that the files have dropped since. The files prove that with the store id that they and Redis share, drawn
- * for the two when they first met, and with the id of the DROP, which is later than all that Redis has.
+ * Whether these files and this Redis belong together. Redis knows of each collection where its log begins; files that
+ * end before that, or do not have the collection, are the wrong ones or too old. But a Redis that was restored from an
+ * older snapshot may have a collection that the files have dropped since. The files prove that with the store id that
+ * they and Redis share, drawn for the two when they first met, and with the id of the DROP, which is later than all
+ * that Redis has.
  */
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
@@ -36,7 +37,10 @@ export async function checkFiles(redis: Redis, catalog: Catalog): Promise<string
   return dropped;
 }
 
-/** Draws a store id for these files and this Redis, unless they have one. In the files first: an id that only Redis knows proves nothing. */
+/**
+ * Draws a store id for these files and this Redis, unless they have one. In the files first: an id that only Redis
+ * knows proves nothing.
+ */
 export async function pair(redis: Redis, catalog: Catalog, reads = redis): Promise<void> {
   if (catalog.storeId !== undefined && (await reads.get(storeKey)) === catalog.storeId) return;
   const storeId = randomUUID();

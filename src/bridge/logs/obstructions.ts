@@ -1,7 +1,7 @@
 /**
- * Keys of request streams that hold something else, written by another client. XREAD fails for all streams because of one, so such
- * a stream is left out until its key is gone: only its collection stands still. The module refuses what would go into
- * it (WRONGTYPE) by itself.
+ * Keys of request streams that hold something else, written by another client. XREAD fails for all streams because of
+ * one, so such a stream is left out until its key is gone: only its collection stands still. The module refuses what
+ * would go into it (WRONGTYPE) by itself.
  */
 import type { Redis } from "ioredis";
 import type { Logger } from "../../log.ts";

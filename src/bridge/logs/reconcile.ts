@@ -48,7 +48,9 @@ export async function reconcile(
   await alignControl(redis, catalog);
 }
 
-/** Before the log is moved forward, past them. What only the files have, and the entries themselves, are made safe then. */
+/**
+ * Before the log is moved forward, past them. What only the files have, and the entries themselves, are made safe then.
+ */
 async function takeStrays(
   redis: Redis,
   collection: Collection,
@@ -136,8 +138,9 @@ async function noteBegin(redis: Redis, collection: Collection, command: "HSET" |
 }
 
 /**
- * Whether the log has the entry that the files end with, or had it until it was trimmed. A log that is ahead of the files may
- * lack it all the same: a replica has taken over or the AOF has lost its end, and the module has appended since.
+ * Whether the log has the entry that the files end with, or had it until it was trimmed. A log that is ahead of the
+ * files may lack it all the same: a replica has taken over or the AOF has lost its end, and the module has appended
+ * since.
  */
 async function hasSeen(redis: Redis, collection: Collection): Promise<boolean> {
   const { name } = collection;

@@ -1,6 +1,7 @@
 /**
- * Takes an entry whose id is far ahead of all clocks out of its stream, and sets the stream's last id back to where it was
- * before. Otherwise every later entry would be as far ahead, and after the largest id of all no stream takes another entry.
+ * Takes an entry whose id is far ahead of all clocks out of its stream, and sets the stream's last id back to where it
+ * was before. Otherwise every later entry would be as far ahead, and after the largest id of all no stream takes
+ * another entry.
  */
 import type { Redis } from "ioredis";
 import { runScript } from "../redis/script.ts";

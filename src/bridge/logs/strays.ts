@@ -1,7 +1,7 @@
 /**
- * Entries of a log that came after what the files have, with smaller ids: written on a replica that took over without the end
- * of the log, by its own clock or a clock that is behind, before a sidecar was there to move the log's last id forward. They
- * are applied when the session begins, in their order, before the files are made safe.
+ * Entries of a log that came after what the files have, with smaller ids: written on a replica that took over without
+ * the end of the log, by its own clock or a clock that is behind, before a sidecar was there to move the log's last id
+ * forward. They are applied when the session begins, in their order, before the files are made safe.
  */
 import type { Redis } from "ioredis";
 import type { Collection } from "../../engine/collection.ts";

@@ -4,7 +4,8 @@
  *   redis://user:password@host:6379/0          rediss:// is the same through TLS
  *   redis+unix:///run/redis.sock?db=0          with a user: redis+unix://user:password@localhost/run/redis.sock
  *
- * The files of TLS stand in its query (`ca`, `cert`, `key`); the flags --tls-ca, --tls-cert and --tls-key put them there.
+ * The files of TLS stand in its query (`ca`, `cert`, `key`); the flags --tls-ca, --tls-cert and --tls-key put them
+ * there.
  */
 import { readFileSync } from "node:fs";
 import type { RedisOptions } from "ioredis";

@@ -3,9 +3,9 @@
  * beside vstore's. It is a process group of its own, so that Ctrl-C in a terminal reaches only the sidecar, which
  * then stops it in order.
  *
- * A sidecar that was killed leaves it running. It inherited the lock on its directory, so the next sidecar notices it on
- * whatever port it listens and wherever the directory was moved: it adopts the server on its own port, and stops one on
- * another. Two servers never write to one AOF.
+ * A sidecar that was killed leaves it running. It inherited the lock on its directory, so the next sidecar notices it
+ * on whatever port it listens and wherever the directory was moved: it adopts the server on its own port, and stops one
+ * on another. Two servers never write to one AOF.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";

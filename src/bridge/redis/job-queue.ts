@@ -1,6 +1,6 @@
 /**
- * A BullMQ queue of the sidecar's own, with the worker that runs its jobs one at a time: what checkpoints, compactions and
- * sweeps have in common.
+ * A BullMQ queue of the sidecar's own, with the worker that runs its jobs one at a time: what checkpoints, compactions
+ * and sweeps have in common.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { type Job, Queue, Worker } from "bullmq";

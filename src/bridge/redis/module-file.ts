@@ -1,6 +1,7 @@
 /**
  * The file vstore.so, which Redis loads. A clone has it from `make build`; an installed package carries the sources and
- * compiles them when the file is first needed: beside them, or below the user's cache where the package cannot be written.
+ * compiles them when the file is first needed: beside them, or below the user's cache where the package cannot be
+ * written.
  */
 import { execFile } from "node:child_process";
 import { constants } from "node:fs";

@@ -1,7 +1,7 @@
 /**
- * What the sidecar's Redis user must be allowed: every command that the sidecar and its BullMQ queues send, on vstore's own
- * keys. It is looked at before a session begins, because a right that is missing shows late otherwise: in a job that
- * fails, or in a trim that never comes. The rule for an ACL file is in docs/security.md.
+ * What the sidecar's Redis user must be allowed: every command that the sidecar and its BullMQ queues send, on vstore's
+ * own keys. It is looked at before a session begins, because a right that is missing shows late otherwise: in a job
+ * that fails, or in a trim that never comes. The rule for an ACL file is in docs/security.md.
  */
 import type { Redis } from "ioredis";
 

@@ -7,8 +7,8 @@ import type { Redis } from "ioredis";
 const allowedInFullMemory = "#!lua flags=allow-oom\n";
 
 /**
- * What a script does follows from what was read over another connection: it is refused by any other server than the one that was
- * read. The run id is the last argument.
+ * What a script does follows from what was read over another connection: it is refused by any other server than the one
+ * that was read. The run id is the last argument.
  */
 const proof = `
 if not string.find(redis.call('INFO', 'server'), 'run_id:' .. table.remove(ARGV), 1, true) then

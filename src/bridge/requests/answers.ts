@@ -76,7 +76,9 @@ export function refusal(error: VstoreError): Outcome {
 
 const momentary: ReadonlySet<string> = new Set(["FULL", "DAMAGED", "TRYAGAIN"]);
 
-/** A replay must not find room, repaired files, or a clock that has caught up, for what was refused for lack of them. */
+/**
+ * A replay must not find room, repaired files, or a clock that has caught up, for what was refused for lack of them.
+ */
 function dependsOnTheMoment({ error }: Outcome): boolean {
   return error instanceof VstoreError && momentary.has(error.code);
 }

@@ -98,7 +98,8 @@ export class Control {
 
   /**
    * Does so for all of them, once a second: what only a vanished log had is made durable without waiting for the next
-   * write, and collections that have fallen behind the keys that they follow catch up. Between two batches, as CREATE and DROP must not come in between.
+   * write, and collections that have fallen behind the keys that they follow catch up. Between two batches, as CREATE
+   * and DROP must not come in between.
    */
   async restoreLogs(): Promise<void> {
     if (performance.now() - this.#watchedAt < watchMs) return;

@@ -38,8 +38,8 @@ const turnMsMax = 10;
 const readAheadBytesMin = 64 * 1024;
 
 /**
- * How long entries that nobody waits for may gather: those of followed keys and of transactions. To wake for each of them
- * takes the processor away from the very clients that write them.
+ * How long entries that nobody waits for may gather: those of followed keys and of transactions. To wake for each of
+ * them takes the processor away from the very clients that write them.
  */
 const gatherMs = 1;
 

@@ -1,7 +1,7 @@
 /**
- * When a request was made: what its entry says in `at`, which the module writes, and for a stream client's without it the
- * milliseconds of its id. Either may be wrong, or chosen by somebody. What is far ahead of the sidecar's own clock is not
- * believed: the entry is refused and leaves the log, so that no replay sees it later, when its time has come.
+ * When a request was made: what its entry says in `at`, which the module writes, and for a stream client's without it
+ * the milliseconds of its id. Either may be wrong, or chosen by somebody. What is far ahead of the sidecar's own clock
+ * is not believed: the entry is refused and leaves the log, so that no replay sees it later, when its time has come.
  */
 import { sweep } from "../../commands/internal/sweep.ts";
 import { millisecondsOf } from "../../engine/log-id.ts";
@@ -13,8 +13,8 @@ import type { Request } from "./request.ts";
 const aheadMsMax = ({ name }: Request): number => (name === sweep.name ? 0 : limits.clockAheadMsMax);
 
 /**
- * By which the request is judged, in ms since 1970. A replay may find one that is ahead though it was acknowledged, where the
- * sidecar's own clock was wrong then: it is done as of now.
+ * By which the request is judged, in ms since 1970. A replay may find one that is ahead though it was acknowledged,
+ * where the sidecar's own clock was wrong then: it is done as of now.
  */
 export function timeOf(request: Request, now: number): number {
   return Math.min(claimed(request), now + aheadMsMax(request));

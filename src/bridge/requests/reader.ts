@@ -1,6 +1,6 @@
 /**
- * Reads requests: one XREAD over the streams that are there once, and beside it one over those of all collections. How many
- * entries it asks for follows from the size of those before, because an entry may have any size up to 64 MiB.
+ * Reads requests: one XREAD over the streams that are there once, and beside it one over those of all collections. How
+ * many entries it asks for follows from the size of those before, because an entry may have any size up to 64 MiB.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
@@ -139,7 +139,10 @@ export class Reader {
     return kept;
   }
 
-  /** With the entries of the logs that the reads among them have to see, and without those reads that have to wait still. */
+  /**
+   * With the entries of the logs that the reads among them have to see, and without those reads that have to wait
+   * still.
+   */
   async #withLogs(deliveries: readonly Delivery[], count: number): Promise<Delivery[]> {
     const all = [...this.#held, ...deliveries];
     const behind = new Set(all.flatMap((each) => this.#logsBefore(each)));

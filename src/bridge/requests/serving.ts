@@ -1,4 +1,6 @@
-/** The way of a request through the sidecar, put together: from the streams to the loop, and from there to the outbox. */
+/**
+ * The way of a request through the sidecar, put together: from the streams to the loop, and from there to the outbox.
+ */
 import type { Context } from "../../commands/command.ts";
 import type { Catalog } from "../../engine/catalog.ts";
 import type { Collection } from "../../engine/collection.ts";

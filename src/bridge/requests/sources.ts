@@ -1,6 +1,7 @@
 /**
- * The streams that the sidecar reads, and how far it has read each: control and the reads of the module's clients, which
- * are there once, and the log and the queries of every collection. Written by the reader (positions) and by the loop (`follow`, when collections come and go).
+ * The streams that the sidecar reads, and how far it has read each: control and the reads of the module's clients,
+ * which are there once, and the log and the queries of every collection. Written by the reader (positions) and by the
+ * loop (`follow`, when collections come and go).
  */
 import type { Catalog } from "../../engine/catalog.ts";
 import { FIRST_ID } from "../../engine/log-id.ts";

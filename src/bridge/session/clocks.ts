@@ -1,6 +1,6 @@
 /**
- * Whether Redis and the sidecar agree about the time. Writes judge by the clock of Redis, reads by the sidecar's: were one
- * of them far ahead, what was to live would expire, for good.
+ * Whether Redis and the sidecar agree about the time. Writes judge by the clock of Redis, reads by the sidecar's: were
+ * one of them far ahead, what was to live would expire, for good.
  */
 import type { Redis } from "ioredis";
 import type { Clock } from "../../engine/clock.ts";

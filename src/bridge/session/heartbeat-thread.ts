@@ -1,7 +1,8 @@
 /**
- * The heartbeat's thread: every second it renews the lease and, once clients are served, tells the module that the sidecar
- * is there, on a connection of its own. So neither depends on how long a turn of the event loop is that serves. Where that
- * loop gives no sign of life, clients are told that no sidecar serves them; after a longer silence the lease is given up.
+ * The heartbeat's thread: every second it renews the lease and, once clients are served, tells the module that the
+ * sidecar is there, on a connection of its own. So neither depends on how long a turn of the event loop is that serves.
+ * Where that loop gives no sign of life, clients are told that no sidecar serves them; after a longer silence the lease
+ * is given up.
  *
  * Started by heartbeat.ts. It ends with an error when the lease is lost or cannot be renewed, and the session with it.
  */

@@ -1,7 +1,7 @@
 /**
- * The heartbeat as the serving session sees it: a thread (heartbeat-thread.ts) that keeps the lease and tells the module that
- * the sidecar is there, and the signs of life of this event loop, without which it does not. When the lease is lost, or
- * could not be renewed in time, the session ends.
+ * The heartbeat as the serving session sees it: a thread (heartbeat-thread.ts) that keeps the lease and tells the
+ * module that the sidecar is there, and the signs of life of this event loop, without which it does not. When the lease
+ * is lost, or could not be renewed in time, the session ends.
  */
 import { on } from "node:events";
 import { extname } from "node:path";

@@ -1,7 +1,7 @@
 /**
- * What the serving event loop and the thread of the heartbeat know of each other, in memory that both see: until when the
- * lease is held, and when the loop last gave a sign of life. Times are of the system's monotonic clock, which is the same
- * in all threads and goes on while the process is stopped.
+ * What the serving event loop and the thread of the heartbeat know of each other, in memory that both see: until when
+ * the lease is held, and when the loop last gave a sign of life. Times are of the system's monotonic clock, which is
+ * the same in all threads and goes on while the process is stopped.
  */
 const heldUntil = 0;
 const aliveAt = 1;

@@ -1,6 +1,6 @@
 /**
- * One connected lifetime: two connections that block in XREAD, one that writes and one that answers. It ends when any of them
- * closes, or when it is ended with a reason; it is never revived.
+ * One connected lifetime: two connections that block in XREAD, one that writes and one that answers. It ends when any
+ * of them closes, or when it is ended with a reason; it is never revived.
  */
 import type { Redis } from "ioredis";
 import { connect } from "../redis/connection.ts";

@@ -1,7 +1,7 @@
 /**
- * Errors that no code raised on purpose. Each is logged and counted for INFO. One that no code awaits (a rejection in the
- * background) leaves it open what else did not happen, so it also ends the session that is under way: the next one begins
- * with what the logs and the files say.
+ * Errors that no code raised on purpose. Each is logged and counted for INFO. One that no code awaits (a rejection in
+ * the background) leaves it open what else did not happen, so it also ends the session that is under way: the next one
+ * begins with what the logs and the files say.
  */
 import type { Logger } from "../../log.ts";
 

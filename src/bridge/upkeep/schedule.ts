@@ -1,7 +1,7 @@
 /**
- * When checkpoints are due: a BullMQ job scheduler in the same Redis, so that any BullMQ tool shows it, and one worker. Its
- * job is for all collections, as most have not changed since the last one. It lives as long as a session. Without it
- * vstore still serves; checkpoints then come late, by log size and by VSTORE.CHECKPOINT.
+ * When checkpoints are due: a BullMQ job scheduler in the same Redis, so that any BullMQ tool shows it, and one worker.
+ * Its job is for all collections, as most have not changed since the last one. It lives as long as a session. Without
+ * it vstore still serves; checkpoints then come late, by log size and by VSTORE.CHECKPOINT.
  */
 import type { Redis } from "ioredis";
 import type { Logger } from "../../log.ts";

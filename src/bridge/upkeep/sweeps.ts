@@ -1,6 +1,7 @@
 /**
- * When expired keys are removed: a BullMQ job, once a second while there are keys with a deadline, looks for collections
- * with expired ones and asks for their removal in their logs, as any writer would. So the files change by the log alone.
+ * When expired keys are removed: a BullMQ job, once a second while there are keys with a deadline, looks for
+ * collections with expired ones and asks for their removal in their logs, as any writer would. So the files change by
+ * the log alone.
  */
 import type { Redis } from "ioredis";
 import { sweep, sweepKeysMax } from "../../commands/internal/sweep.ts";

@@ -1,6 +1,6 @@
 /**
- * What the leader does beside serving: checkpoints, trimming, compactions and the removal of expired keys. Serving works
- * without it, as on a follower: then nothing is trimmed, and the files are its own affair.
+ * What the leader does beside serving: checkpoints, trimming, compactions and the removal of expired keys. Serving
+ * works without it, as on a follower: then nothing is trimmed, and the files are its own affair.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Catalog } from "../../engine/catalog.ts";

@@ -1,6 +1,6 @@
 /**
- * The BullMQ queues of vstore as they are now: how many jobs are in which state, and the last that failed. On a connection
- * of its own, made when it is first asked for, so that a slow look keeps no request waiting.
+ * The BullMQ queues of vstore as they are now: how many jobs are in which state, and the last that failed. On a
+ * connection of its own, made when it is first asked for, so that a slow look keeps no request waiting.
  */
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";

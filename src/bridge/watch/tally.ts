@@ -1,7 +1,7 @@
 /**
- * Counts of the requests that were answered, by command and outcome, and how long each took from the moment it was read.
- * It is counted on the way of every request, so a count is an addition and no label is put together. Labels are bounded:
- * what is no command counts as OTHER.
+ * Counts of the requests that were answered, by command and outcome, and how long each took from the moment it was
+ * read. It is counted on the way of every request, so a count is an addition and no label is put together. Labels are
+ * bounded: what is no command counts as OTHER.
  */
 import type { Outcome } from "../../commands/execute.ts";
 import { commands } from "../../commands/registry.ts";

@@ -1,6 +1,6 @@
 /**
- * What can be seen of the sidecar while it runs, whatever it is doing: connecting, standing by or serving. Sessions come
- * and go; each says here when it serves, and what can be asked of it then.
+ * What can be seen of the sidecar while it runs, whatever it is doing: connecting, standing by or serving. Sessions
+ * come and go; each says here when it serves, and what can be asked of it then.
  */
 import type { Context } from "../../commands/command.ts";
 import type { Catalog } from "../../engine/catalog.ts";

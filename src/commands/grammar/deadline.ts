@@ -34,7 +34,9 @@ export function lifetimeOf(
   return { deadline: deadlineAfter(time, milliseconds) };
 }
 
-/** @throws {VstoreError} ERR when the request's time is so far in the future that the sum is no whole number any more */
+/**
+ * @throws {VstoreError} ERR when the request's time is so far in the future that the sum is no whole number any more
+ */
 export function deadlineAfter(time: number, milliseconds: number): number {
   const deadline = time + milliseconds;
   if (Number.isSafeInteger(deadline)) return deadline;

@@ -1,7 +1,7 @@
 /**
- * FOLLOWED, an entry that the module appends to the log of a collection that follows hashes: what one of them holds now.
- * A hash whose vector is no good loses it, as the old one is not its vector any more; one whose attributes are no good keeps
- * the vector and loses all attributes. The reason is the entry's error.
+ * FOLLOWED, an entry that the module appends to the log of a collection that follows hashes: what one of them holds
+ * now. A hash whose vector is no good loses it, as the old one is not its vector any more; one whose attributes are no
+ * good keeps the vector and loses all attributes. The reason is the entry's error.
  */
 import type { Collection } from "../../engine/collection.ts";
 import { VstoreError } from "../../errors.ts";

@@ -1,6 +1,6 @@
 /**
- * `KEY a [KEY b …] [NOT KEY x …]`: the mean of the vectors of some keys, minus that of others. The keys themselves are no results
- * then, unless WITHSELF is given; a single KEY is a query like any other, and finds itself.
+ * `KEY a [KEY b …] [NOT KEY x …]`: the mean of the vectors of some keys, minus that of others. The keys themselves are
+ * no results then, unless WITHSELF is given; a single KEY is a query like any other, and finds itself.
  */
 import type { Collection } from "../../engine/collection.ts";
 import { VstoreError } from "../../errors.ts";

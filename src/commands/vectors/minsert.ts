@@ -1,6 +1,6 @@
 /**
- * VSTORE.MINSERT: many vectors in one request, all of them or none. Of a repeated key the last one counts. A large request
- * is checked and written a slice at a time, then takes effect in one tick.
+ * VSTORE.MINSERT: many vectors in one request, all of them or none. Of a repeated key the last one counts. A large
+ * request is checked and written a slice at a time, then takes effect in one tick.
  */
 import type { Collection } from "../../engine/collection.ts";
 import type { Rows } from "../../engine/generation/large-batch.ts";

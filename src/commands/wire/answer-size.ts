@@ -1,6 +1,6 @@
 /**
- * How large an answer will be, before it is built: what is too large is refused, and what is large waits until others have
- * gone, so that neither one answer nor many at the same time fill the memory.
+ * How large an answer will be, before it is built: what is too large is refused, and what is large waits until others
+ * have gone, so that neither one answer nor many at the same time fill the memory.
  */
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";

@@ -37,7 +37,10 @@ export class Status {
   }
 }
 
-/** In its place the client gets what the key of this name holds in Redis. The module reads it, with the rights of the client. */
+/**
+ * In its place the client gets what the key of this name holds in Redis. The module reads it, with the rights of the
+ * client.
+ */
 export class ValueOf {
   readonly key: Uint8Array;
   constructor(key: Uint8Array) {

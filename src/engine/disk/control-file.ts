@@ -1,6 +1,6 @@
 /**
- * vstore.json: how far the control log was applied, which collections were dropped, and with which Redis. It is replaced as a
- * whole; only Catalog has it written.
+ * vstore.json: how far the control log was applied, which collections were dropped, and with which Redis. It is
+ * replaced as a whole; only Catalog has it written.
  *
  * A full disk leaves a change to the next one: CREATE and DROP see for themselves what they have done already, and
  * a store id that only Redis knows matches nothing, which is the safe side.

@@ -1,6 +1,6 @@
 /**
- * Something that makes changes durable, shared by all whose changes were made before it began: a write and a flush cost the
- * same for one of them and for a hundred.
+ * Something that makes changes durable, shared by all whose changes were made before it began: a write and a flush cost
+ * the same for one of them and for a hundred.
  */
 export class GroupCommit {
   readonly #write: () => Promise<void>;

@@ -1,7 +1,7 @@
 /**
- * Memory-mapped files: by the addon, or by mmap-io where the addon is not built. The only file that knows mmap-io. The npm
- * package of that name does not compile on Node 20, so package.json takes the maintained fork under it; that one does not
- * compile on Node 24, so it is an optional dependency.
+ * Memory-mapped files: by the addon, or by mmap-io where the addon is not built. The only file that knows mmap-io. The
+ * npm package of that name does not compile on Node 20, so package.json takes the maintained fork under it; that one
+ * does not compile on Node 24, so it is an optional dependency.
  *
  * A mapping lives until the garbage collector has found its buffer and every view on it unreachable: a slice
  * handed to a user stays valid after the collection is closed, even after its file is deleted.
@@ -42,8 +42,8 @@ function requireMmapIo(): typeof import("mmap-io")["default"] {
 }
 
 /**
- * Unmaps what nothing refers to any more, so that the disk space of deleted files returns. The garbage collector does not
- * know how much hangs on a small object, so it is asked.
+ * Unmaps what nothing refers to any more, so that the disk space of deleted files returns. The garbage collector does
+ * not know how much hangs on a small object, so it is asked.
  */
 export function releaseMappings(): void {
   setFlagsFromString("--expose-gc");

@@ -24,8 +24,8 @@ export const segmentFile = (number: number): string => `segment-${String(number)
 export const isSegmentFile = (name: string): boolean => /^segment-\d{6}\.vec$/.test(name);
 export const indexFile = (number: number): string => `index-${number}.hnsw`;
 /**
- * Where the files of a generation are: those of the first in the collection's directory itself, those of each compaction
- * in one of their own below it.
+ * Where the files of a generation are: those of the first in the collection's directory itself, those of each
+ * compaction in one of their own below it.
  */
 export const generationDirectory = (collection: string, generation: number): string =>
   generation === 0 ? collection : `${collection}/${GENERATION_PREFIX}${generation}`;

@@ -1,6 +1,6 @@
 /**
- * How many files this process may have open, and has. A collection has some open as long as it is served; without one to
- * spare nothing works any more, so the room is looked at before it is gone.
+ * How many files this process may have open, and has. A collection has some open as long as it is served; without one
+ * to spare nothing works any more, so the room is looked at before it is gone.
  */
 import * as fs from "node:fs";
 

@@ -1,7 +1,7 @@
 /**
- * An append-only file of checksummed records: keys.log and attributes.log. Records gather in one chunk in memory
- * and reach the file when the chunk is full or a checkpoint asks (a single larger record gets a chunk of its own); what has not, the write-ahead log brings back.
- * Only the owning Collection appends.
+ * An append-only file of checksummed records: keys.log and attributes.log. Records gather in one chunk in memory and
+ * reach the file when the chunk is full or a checkpoint asks (a single larger record gets a chunk of its own); what has
+ * not, the write-ahead log brings back. Only the owning Collection appends.
  */
 import * as fs from "node:fs";
 import { DamagedFileError } from "../../errors.ts";
@@ -108,8 +108,8 @@ export class RecordLog {
   }
 
   /**
-   * Begins records behind the end of the log, which are no part of it until `adopt`. Until then, or `giveUp`, nothing else
-   * can be appended.
+   * Begins records behind the end of the log, which are no part of it until `adopt`. Until then, or `giveUp`, nothing
+   * else can be appended.
    *
    * @throws {VstoreError} FULL
    */

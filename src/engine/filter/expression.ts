@@ -1,6 +1,7 @@
 /**
- * A filter expression, ready to be asked. It is true of a JSON object when each of its fields is there, except those with
- * a question mark, and its value is true. Expressions never change, so one serves all searches that name the same text.
+ * A filter expression, ready to be asked. It is true of a JSON object when each of its fields is there, except those
+ * with a question mark, and its value is true. Expressions never change, so one serves all searches that name the same
+ * text.
  */
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";

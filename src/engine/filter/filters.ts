@@ -1,8 +1,8 @@
 /**
  * What filters need of one generation of a collection: columns that follow its attributes, and the slots that match the
  * expressions asked for lately. A write only notes that its slot has changed. Columns take over what has changed in the
- * background, or when a filter is asked for, and then each expression looks at what has changed since it last did: all in
- * slices, so that no request waits for it.
+ * background, or when a filter is asked for, and then each expression looks at what has changed since it last did: all
+ * in slices, so that no request waits for it.
  */
 
 import { Columns } from "../slots/columns.ts";

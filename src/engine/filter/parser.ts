@@ -1,6 +1,7 @@
 /**
- * Tokens to a tree, by operator precedence (Dijkstra's shunting yard). As in the filters of Redis vector sets, an operator
- * needs enough operands before it when its turn comes, and one value must be left: `.a 25 ==` means `.a == 25`.
+ * Tokens to a tree, by operator precedence (Dijkstra's shunting yard). As in the filters of Redis vector sets, an
+ * operator needs enough operands before it when its turn comes, and one value must be left: `.a 25 ==` means `.a ==
+ * 25`.
  */
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";

@@ -1,7 +1,7 @@
 /**
- * An expression over columns, a block of slots at a time. A verdict is NO, YES, or UNSURE where a column does not have what is
- * needed; `and` is then the smallest of its operands, `or` the largest, and what is left UNSURE is asked of the JSON.
- * What a single field decides is decided once for each distinct value.
+ * An expression over columns, a block of slots at a time. A verdict is NO, YES, or UNSURE where a column does not have
+ * what is needed; `and` is then the smallest of its operands, `or` the largest, and what is left UNSURE is asked of the
+ * JSON. What a single field decides is decided once for each distinct value.
  */
 
 import { type Codes, type Column, MISSING, OPAQUE, PAGE_SLOTS } from "../slots/column.ts";

@@ -1,4 +1,7 @@
-/** What a text that is no filter expression is refused with: where it goes wrong, what was expected there, and what came. */
+/**
+ * What a text that is no filter expression is refused with: where it goes wrong, what was expected there, and what
+ * came.
+ */
 import { VstoreError } from "../../errors.ts";
 
 /** Characters of the text that a message repeats. */

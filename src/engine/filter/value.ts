@@ -4,7 +4,10 @@
  * surprising ones.
  */
 
-/** A tuple is an array of the JSON, or `[…]` in the expression. A tuple within a tuple is EMPTY: its elements never matter. */
+/**
+ * A tuple is an array of the JSON, or `[…]` in the expression. A tuple within a tuple is EMPTY: its elements never
+ * matter.
+ */
 export type Value = number | string | null | readonly Value[];
 
 export const EMPTY: readonly Value[] = [];
@@ -17,8 +20,8 @@ const HEXADECIMAL = /^[ \t\n\v\f\r]*([+-]?)0x([0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)
 const HEX_DIGIT_BITS = 4;
 
 /**
- * What a member of a JSON object is as a value: undefined, which is nothing, for an object, and for an array that has an
- * object anywhere in it.
+ * What a member of a JSON object is as a value: undefined, which is nothing, for an object, and for an array that has
+ * an object anywhere in it.
  */
 export function toValue(json: unknown): Value | undefined {
   if (typeof json === "boolean") return Number(json);

@@ -1,6 +1,6 @@
 /**
- * A checkpoint makes everything up to one log entry durable and names it in the manifest: flush segments and logs, write
- * the manifest aside, rename it. The point is taken synchronously; writes go on meanwhile, since rows and records
+ * A checkpoint makes everything up to one log entry durable and names it in the manifest: flush segments and logs,
+ * write the manifest aside, rename it. The point is taken synchronously; writes go on meanwhile, since rows and records
  * before the point never change. Nothing here blocks the event loop for longer than a slice.
  */
 import * as fs from "node:fs";

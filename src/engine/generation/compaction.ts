@@ -1,6 +1,6 @@
 /**
- * Compaction: the live vectors are written, in slot order, into the files of a next generation, which then takes the place of
- * the old one. It runs beside reads and writes:
+ * Compaction: the live vectors are written, in slot order, into the files of a next generation, which then takes the
+ * place of the old one. It runs beside reads and writes:
  *
  *   copying → indexing → (writes came in between: again) → switching, in one tick → durable → old files deleted
  *
@@ -72,7 +72,10 @@ export class Compaction {
     return { next, index: index ?? null };
   }
 
-  /** Copies the rest at once; from then on the next generation holds all that the old one does. @throws {VstoreError} FULL */
+  /**
+   * Copies the rest at once; from then on the next generation holds all that the old one does. @throws {VstoreError}
+   * FULL
+   */
   finish(): void {
     this.#assertWanted();
     while (this.#copied < this.#length) this.#copySlot();
@@ -140,8 +143,8 @@ export class Compaction {
   }
 
   /**
-   * A key that was updated needs nothing but time: copying its later slot kills the earlier one, unless the key is removed
-   * before that; so the change is kept in mind until then.
+   * A key that was updated needs nothing but time: copying its later slot kills the earlier one, unless the key is
+   * removed before that; so the change is kept in mind until then.
    */
   #repeatChange(slot: number): void {
     const key = this.#old.parts.keys.table.keyOf(slot);

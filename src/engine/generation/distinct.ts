@@ -1,6 +1,6 @@
 /**
- * So many results for each value of a field. A first search asks for some more results than wanted; where values that have
- * enough results already keep the others away, the next one leaves the keys with those values out. Each search
+ * So many results for each value of a field. A first search asks for some more results than wanted; where values that
+ * have enough results already keep the others away, the next one leaves the keys with those values out. Each search
  * finds something new, so the results are there whenever they exist.
  */
 import { VstoreError } from "../../errors.ts";

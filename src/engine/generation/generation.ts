@@ -1,6 +1,6 @@
 /**
- * One set of a collection's files with what works on it: all that a compaction replaces. Every mutation of keys, rows and
- * attributes is one of the few methods here; the caller has checked its input.
+ * One set of a collection's files with what works on it: all that a compaction replaces. Every mutation of keys, rows
+ * and attributes is one of the few methods here; the caller has checked its input.
  */
 
 import type { Expression } from "../filter/expression.ts";
@@ -52,8 +52,8 @@ export class Generation {
   }
 
   /**
-   * What a read may find as of now: all slots that match, but those that have expired. Undefined when it may find all. Wait
-   * for `filters.prepare` before.
+   * What a read may find as of now: all slots that match, but those that have expired. Undefined when it may find all.
+   * Wait for `filters.prepare` before.
    */
   allowed(filter: Expression | undefined): Bitmap | undefined {
     const unexpired = this.expiry.allowed(this.parts.segments.length);
@@ -92,8 +92,8 @@ export class Generation {
   }
 
   /**
-   * Gives the key a new slot, with a deadline unless that is 0. Without `text` the attributes of its old one go with it;
-   * empty means none.
+   * Gives the key a new slot, with a deadline unless that is 0. Without `text` the attributes of its old one go with
+   * it; empty means none.
    */
   put(key: Uint8Array, vector: Float32Array, text: Uint8Array | undefined, deadline = 0): void {
     const { segments, attributes } = this.parts;

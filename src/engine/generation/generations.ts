@@ -1,6 +1,6 @@
 /**
- * The files of a collection through time: which generation serves, the checkpoints that make it durable, the compactions
- * that put another one in its place, and the index that is saved beside.
+ * The files of a collection through time: which generation serves, the checkpoints that make it durable, the
+ * compactions that put another one in its place, and the index that is saved beside.
  */
 
 import type { Manifest } from "../disk/manifest.ts";

@@ -1,7 +1,7 @@
 /**
- * A batch of vectors that is too large to be stored in one turn of the event loop. Rows and attributes are written behind
- * the ends of the files, a slice at a time, where no reader and no checkpoint looks; then one short step gives them their
- * keys. So it is all or nothing still, for readers, for a crash, and when the disk is full.
+ * A batch of vectors that is too large to be stored in one turn of the event loop. Rows and attributes are written
+ * behind the ends of the files, a slice at a time, where no reader and no checkpoint looks; then one short step gives
+ * them their keys. So it is all or nothing still, for readers, for a crash, and when the disk is full.
  *
  * Its caller writes nothing else to the collection meanwhile. A compaction waits with putting other files in place.
  */
@@ -39,7 +39,10 @@ export class LargeBatch {
     this.#rows = rows;
   }
 
-  /** Resolves when all of it is written, and `commit` cannot fail for want of space. @throws {VstoreError} ERR, FULL, LIMIT */
+  /**
+   * Resolves when all of it is written, and `commit` cannot fail for want of space. @throws {VstoreError} ERR, FULL,
+   * LIMIT
+   */
   static async write(generation: Generation, rows: Rows): Promise<LargeBatch> {
     const batch = new LargeBatch(generation, rows);
     generation.largeBatch = new Promise((over) => {

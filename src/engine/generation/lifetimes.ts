@@ -1,6 +1,6 @@
 /**
- * How long the keys of a collection live: what writes give and take away, and what is left. Writes follow from the log alone,
- * `time` being that of the entry, so that a replay does the same again; see expiry.ts.
+ * How long the keys of a collection live: what writes give and take away, and what is left. Writes follow from the log
+ * alone, `time` being that of the entry, so that a replay does the same again; see expiry.ts.
  */
 
 import { NONE } from "../slots/key-table.ts";
@@ -65,7 +65,9 @@ export class Lifetimes {
     return true;
   }
 
-  /** Removes at most `max` expired keys, those that expired first first; returns how many. @throws {VstoreError} FULL */
+  /**
+   * Removes at most `max` expired keys, those that expired first first; returns how many. @throws {VstoreError} FULL
+   */
   sweep(max: number, time = Date.now()): number {
     const generation = this.#generation();
     generation.ensure(0, max * REMOVE_BYTES, 0);

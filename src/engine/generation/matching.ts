@@ -44,8 +44,8 @@ export class Matching {
   }
 
   /**
-   * Removes the keys that match and have not expired by `time`, the `max` that were written first at most. A replay of the log
-   * meets the same keys and attributes in the same order, so it removes the same.
+   * Removes the keys that match and have not expired by `time`, the `max` that were written first at most. A replay of
+   * the log meets the same keys and attributes in the same order, so it removes the same.
    *
    * @returns how many
    * @throws {VstoreError} ERR, FULL; none is removed then

@@ -1,6 +1,6 @@
 /**
- * The questions that a collection answers: what is nearest, among what matches, from some place on, without some keys, and
- * with so many results for each value of a field. Each becomes one search of the index, or a few.
+ * The questions that a collection answers: what is nearest, among what matches, from some place on, without some keys,
+ * and with so many results for each value of a field. Each becomes one search of the index, or a few.
  */
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";

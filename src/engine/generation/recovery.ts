@@ -114,7 +114,10 @@ async function openSegments(files: string, manifest: Manifest): Promise<Segments
   return segments;
 }
 
-/** What a crash left beyond the manifest: prepared segments, unfinished files, an index or a generation without a name in the manifest. */
+/**
+ * What a crash left beyond the manifest: prepared segments, unfinished files, an index or a generation without a name
+ * in the manifest.
+ */
 function removeUnnamed({ directory, files, manifest }: Parts): void {
   removeOtherGenerations(directory, manifest.generation);
   removeSegmentsFrom(files, manifest.segments.length);

@@ -3,8 +3,9 @@
  * vector and takes plain arrays; labels are slots. A removed node stays in the graph as a way through.
  *
  * What hnswlib does not do well is done at this edge. Under COSINE it gets vectors of length 1 and compares them by L2,
- * which tells near ones apart where its products of float32 do not. Of equal vectors it gets one. A vector that it does not
- * find is looked at by every search. Where squares overflow or vanish in float32, there is no search but the exact one.
+ * which tells near ones apart where its products of float32 do not. Of equal vectors it gets one. A vector that it does
+ * not find is looked at by every search. Where squares overflow or vanish in float32, there is no search but the exact
+ * one.
  */
 import { createRequire } from "node:module";
 import type { HierarchicalNSW } from "hnswlib-node";
@@ -117,8 +118,8 @@ export class HnswlibGraph {
   }
 
   /**
-   * Slots that may be among the nearest live ones, in no particular order; dead ones may be among them. Undefined where the
-   * graph cannot tell.
+   * Slots that may be among the nearest live ones, in no particular order; dead ones may be among them. Undefined where
+   * the graph cannot tell.
    *
    * @param ef candidates kept
    * @param allowed slots that may be found; all without it

@@ -233,7 +233,9 @@ export class NativeGraph {
     return PLANS[this.#open.planOf(matches, ef)]!;
   }
 
-  /** Writes the graph to a file. Nothing can be added meanwhile; all else goes on. What a failure leaves stays there. */
+  /**
+   * Writes the graph to a file. Nothing can be added meanwhile; all else goes on. What a failure leaves stays there.
+   */
   async save(path: string): Promise<void> {
     const graph = this.#open;
     checkPath(path);

@@ -1,6 +1,7 @@
 /**
  * Equal vectors of the portable index. Their distances to everything are the same, so in the graph they would fill each
- * other's links and push out all others. Only the first of them goes into the graph; the others, its twins, are kept here.
+ * other's links and push out all others. Only the first of them goes into the graph; the others, its twins, are kept
+ * here.
  */
 
 /** A Map has room for a few more. */

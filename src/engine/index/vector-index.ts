@@ -26,7 +26,10 @@ export interface Question {
   readonly watermark: number;
   /** What is true of the attributes of a result. */
   readonly filter: Expression | undefined;
-  /** The slots that a search with this filter may find that begins now; those that are born later may not. Undefined: all may. */
+  /**
+   * The slots that a search with this filter may find that begins now; those that are born later may not. Undefined:
+   * all may.
+   */
   readonly allowed: (filter: Expression | undefined) => Bitmap | undefined;
 }
 
@@ -58,7 +61,10 @@ export interface VectorIndex {
   died(slot: number): void;
   /** Links the slots of [from, to) that are alive into the graph. */
   add(from: number, to: number): Promise<void>;
-  /** Looks for the slots of [from, to) as searches would, and makes those found that no walk reaches. `add` has done so once. */
+  /**
+   * Looks for the slots of [from, to) as searches would, and makes those found that no walk reaches. `add` has done so
+   * once.
+   */
   mend(from: number, to: number): Promise<void>;
   /**
    * The nearest of the vectors that are alive as it begins, nearest first, the lower slot first where distances are
@@ -66,11 +72,14 @@ export interface VectorIndex {
    */
   search(question: Question): Promise<readonly Neighbour[]>;
   /**
-   * How a search looks for the nearest `ef` among so many matches: `compare` each of them, `hop` from match to match, or `walk`
-   * through all nodes.
+   * How a search looks for the nearest `ef` among so many matches: `compare` each of them, `hop` from match to match,
+   * or `walk` through all nodes.
    */
   planOf(matches: number, ef: number): string;
-  /** Writes the graph to a new file, which the caller has checked for room. Nothing is added meanwhile; all else goes on. */
+  /**
+   * Writes the graph to a new file, which the caller has checked for room. Nothing is added meanwhile; all else goes
+   * on.
+   */
   save(path: string): Promise<void>;
   /** Gives the memory back. Nothing is under way then. */
   close(): void;

@@ -19,7 +19,9 @@ export class Bitmap {
     return bitmap;
   }
 
-  /** The bits of the slots below `length`, lowest bit first: a view, until a slot is added. Slots beyond it have none. */
+  /**
+   * The bits of the slots below `length`, lowest bit first: a view, until a slot is added. Slots beyond it have none.
+   */
   bytes(length: number): Uint8Array {
     const { buffer, byteLength } = this.#words;
     return new Uint8Array(buffer, 0, Math.min(Math.ceil(length / 8), byteLength));

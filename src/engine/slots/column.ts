@@ -1,7 +1,7 @@
 /**
- * The values of one field by slot. Each slot has a code: nothing, a value that is not kept here (OPAQUE, so the JSON has
- * to be asked), or the number of a value in the field's dictionary. Where numbers are many they are kept themselves,
- * eight bytes each, and the code is looked at only where there is none.
+ * The values of one field by slot. Each slot has a code: nothing, a value that is not kept here (OPAQUE, so the JSON
+ * has to be asked), or the number of a value in the field's dictionary. Where numbers are many they are kept
+ * themselves, eight bytes each, and the code is looked at only where there is none.
  */
 import { limits } from "../../limits.ts";
 import type { Value } from "../filter/value.ts";
@@ -88,7 +88,9 @@ export class Column {
     return code === OPAQUE ? null : { value: this.values[code]! };
   }
 
-  /** The value's code, which it may get now; undefined when it is a number and numbers are kept themselves from now on. */
+  /**
+   * The value's code, which it may get now; undefined when it is a number and numbers are kept themselves from now on.
+   */
   #encode(value: Value): number | undefined {
     const key = keyOf(value);
     if (key === undefined) return this.#refuse();

@@ -1,7 +1,7 @@
 /**
  * The fields of all attributes as columns, so that a filter need not parse a million JSON texts. They follow from the
- * attributes alone and hold no more than named limits let them: a field beyond them has no column, a value beyond them is
- * OPAQUE, and either is then read from the JSON.
+ * attributes alone and hold no more than named limits let them: a field beyond them has no column, a value beyond them
+ * is OPAQUE, and either is then read from the JSON.
  */
 import { limits } from "../../limits.ts";
 import { nameOf } from "../filter/expression.ts";
@@ -49,7 +49,10 @@ export class Columns {
     return [...this.#columns.values()].reduce((sum, { bytes }) => sum + bytes, this.documents.byteLength);
   }
 
-  /** What VSTORE.INFO shows: fields that have a column, whether others have none, and values that the columns do not keep. */
+  /**
+   * What VSTORE.INFO shows: fields that have a column, whether others have none, and values that the columns do not
+   * keep.
+   */
   stats(): Record<string, number> {
     const columns = [...this.#columns.values()];
     return {

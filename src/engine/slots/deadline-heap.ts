@@ -1,6 +1,7 @@
 /**
- * Slots in the order of their deadlines, the lower slot first where those are equal: a binary heap, the earliest on top. It
- * knows where in it each slot is, so any slot can leave at any time, and renewing a deadline for ever leaves nothing behind.
+ * Slots in the order of their deadlines, the lower slot first where those are equal: a binary heap, the earliest on
+ * top. It knows where in it each slot is, so any slot can leave at any time, and renewing a deadline for ever leaves
+ * nothing behind.
  */
 import { NONE } from "./key-table.ts";
 import { SlotNumbers } from "./slot-numbers.ts";

@@ -1,12 +1,12 @@
 /**
- * Which slots expire, and when. There are two clocks. A write judges by the time that its log entry names, so that a replay
- * decides as the first run did; a read judges by `now`, which no entry can move.
+ * Which slots expire, and when. There are two clocks. A write judges by the time that its log entry names, so that a
+ * replay decides as the first run did; a read judges by `now`, which no entry can move.
  *
  *   waiting → (its time has come by `now`) hidden → (a SWEEP in the log) dead
  *
- * No read finds a hidden slot, but the files still have it: only a write may kill it, and one that was sent before the deadline
- * and arrives after it may yet give it more time, which makes it waiting again. Nothing here costs anything while no slot
- * has a deadline. The slots' deadlines themselves are in keys.log.
+ * No read finds a hidden slot, but the files still have it: only a write may kill it, and one that was sent before the
+ * deadline and arrives after it may yet give it more time, which makes it waiting again. Nothing here costs anything
+ * while no slot has a deadline. The slots' deadlines themselves are in keys.log.
  */
 
 import { TimeSlice } from "../time-slice.ts";
@@ -116,7 +116,8 @@ export class Expiry {
   }
 
   /**
-   * What a search may find of the first `slots` slots; undefined when nothing is hidden. It changes with what is hidden.
+   * What a search may find of the first `slots` slots; undefined when nothing is hidden. It changes with what is
+   * hidden.
    */
   allowed(slots: number): Bitmap | undefined {
     if (this.expired === 0) return undefined;

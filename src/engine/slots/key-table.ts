@@ -2,11 +2,12 @@
  * Which slot holds which key, in both directions, in memory. Typed arrays instead of a Map: a Map ends at 16.7 M
  * entries and takes about 100 bytes for each, this takes 20 to 30 and the key itself.
  *
- * Slot → key is three paged arrays over an arena of key bytes. Key → slot is an open-addressing hash table with
- * linear probing, cut into shards that grow one by one, so that no insertion waits for all keys to be rehashed. An entry
- * holds the hash too: to pass over another key, or to grow, nothing else has to be fetched into the processor's cache.
+ * Slot → key is three paged arrays over an arena of key bytes. Key → slot is an open-addressing hash table with linear
+ * probing, cut into shards that grow one by one, so that no insertion waits for all keys to be rehashed. An entry holds
+ * the hash too: to pass over another key, or to grow, nothing else has to be fetched into the processor's cache.
  * Entries stand in about the order of their hashes, whatever the size of the table, so that an iteration needs no more
- * than the hash it has come to. Keys of dead slots stay in the arena: searches that began before the key died still name it.
+ * than the hash it has come to. Keys of dead slots stay in the arena: searches that began before the key died still
+ * name it.
  */
 import { randomInt } from "node:crypto";
 import { murmur3 } from "./hash.ts";
@@ -66,8 +67,8 @@ export class KeyTable {
   }
 
   /**
-   * Gives the key, bytes[start, end), a slot that had none before; returns the slot it held until now, or NONE. A range,
-   * because a start reads millions of keys out of one window, and a view on each takes a fifth longer.
+   * Gives the key, bytes[start, end), a slot that had none before; returns the slot it held until now, or NONE. A
+   * range, because a start reads millions of keys out of one window, and a view on each takes a fifth longer.
    */
   set(bytes: Uint8Array, slot: number, start = 0, end = bytes.length): number {
     const hash = murmur3(bytes, this.#seed, start, end);

@@ -1,6 +1,6 @@
 /**
- * The keys of a collection and when they expire: the table in memory and keys.log, which rebuilds it. A put of a key that
- * has a slot already kills the old slot, in the log as in memory, so an update is one record.
+ * The keys of a collection and when they expire: the table in memory and keys.log, which rebuilds it. A put of a key
+ * that has a slot already kills the old slot, in the log as in memory, so an update is one record.
  */
 import { DamagedFileError } from "../../errors.ts";
 import { DEADLINE_BYTES, LOG_MAGIC, RECORD_HEADER, RECORD_KIND } from "../disk/layout.ts";
@@ -16,7 +16,9 @@ const NO_PAYLOAD = new Uint8Array(0);
 export const REMOVE_BYTES = RECORD_HEADER.bytes;
 /** Bytes of keys.log that one deadline takes. */
 export const DEADLINE_RECORD_BYTES = RECORD_HEADER.bytes + DEADLINE_BYTES;
-/** Bytes of keys.log that one put takes at most: one that has expired is removed before it, its deadline comes after it. */
+/**
+ * Bytes of keys.log that one put takes at most: one that has expired is removed before it, its deadline comes after it.
+ */
 export const putBytes = (key: Uint8Array): number =>
   REMOVE_BYTES + RECORD_HEADER.bytes + key.length + DEADLINE_RECORD_BYTES;
 
@@ -86,7 +88,9 @@ export class Keys {
     return slot;
   }
 
-  /** Notes when the slot's key expires; the deadline itself is set by Expiry. Needs `log.ensure(DEADLINE_RECORD_BYTES)`. */
+  /**
+   * Notes when the slot's key expires; the deadline itself is set by Expiry. Needs `log.ensure(DEADLINE_RECORD_BYTES)`.
+   */
   noteDeadline(slot: number, deadline: number): void {
     const payload = Buffer.alloc(DEADLINE_BYTES);
     payload.writeDoubleLE(deadline);

@@ -1,6 +1,10 @@
-/** A choice of slots that is no more likely to have one slot than another, and takes no longer the more slots there are. */
+/**
+ * A choice of slots that is no more likely to have one slot than another, and takes no longer the more slots there are.
+ */
 
-/** Up to `count` different slots below `length`, in ascending order: one from each of `count` stretches of equal length. */
+/**
+ * Up to `count` different slots below `length`, in ascending order: one from each of `count` stretches of equal length.
+ */
 export function randomSlots(length: number, count: number): number[] {
   const chosen = Math.min(length, count);
   const begin = (i: number) => Math.floor((i * length) / chosen);

@@ -1,4 +1,7 @@
-/** BACKUP.json: what a backup consists of. It is written last, so a directory without it, or with less, is no whole backup. */
+/**
+ * BACKUP.json: what a backup consists of. It is written last, so a directory without it, or with less, is no whole
+ * backup.
+ */
 import * as fs from "node:fs";
 import { z } from "zod";
 import { DamagedFileError } from "../../errors.ts";

@@ -25,8 +25,8 @@ const ATTEMPTS_MAX = 8;
 export type CopyReport = readonly Manifest[];
 
 /**
- * Copies the data directory to `target`, which must not exist or be empty. Files that are never written to again are hard
- * links where that is possible.
+ * Copies the data directory to `target`, which must not exist or be empty. Files that are never written to again are
+ * hard links where that is possible.
  *
  * @throws {VstoreError} ERR (target, no data directory), LOCKED, FULL, DAMAGED with all damages, TRYAGAIN
  */

@@ -1,4 +1,7 @@
-/** Checks the record logs: every record, whether each can follow those before it, and whether the manifest's counts come out. */
+/**
+ * Checks the record logs: every record, whether each can follow those before it, and whether the manifest's counts come
+ * out.
+ */
 import { limits } from "../../limits.ts";
 import type { CountedLog } from "../disk/inventory.ts";
 import { RECORD_HEADER } from "../disk/layout.ts";

@@ -1,6 +1,6 @@
 /**
- * Copies what a collection's manifest counts, and nothing else, out of a directory in which a process may be writing. That
- * is safe without its cooperation: the manifest is replaced atomically, and what one counts never changes.
+ * Copies what a collection's manifest counts, and nothing else, out of a directory in which a process may be writing.
+ * That is safe without its cooperation: the manifest is replaced atomically, and what one counts never changes.
  */
 import * as fs from "node:fs";
 import { promisify } from "node:util";
@@ -24,8 +24,8 @@ export interface CopyOptions {
 }
 
 /**
- * Copies the collection in `<from>/<entry>` to `<to>/<entry>`, durably, and verifies the copy. A file that is missing or too
- * short is left so: the report says it.
+ * Copies the collection in `<from>/<entry>` to `<to>/<entry>`, durably, and verifies the copy. A file that is missing
+ * or too short is left so: the report says it.
  *
  * @returns undefined when there is no manifest
  * @throws {VstoreError} FULL

@@ -1,6 +1,6 @@
 /**
- * What is in the files of a data directory, for people to read. It takes no lock and changes nothing, so it may be asked
- * while a sidecar serves; what it says of a collection then is the state of the last checkpoint.
+ * What is in the files of a data directory, for people to read. It takes no lock and changes nothing, so it may be
+ * asked while a sidecar serves; what it says of a collection then is the state of the last checkpoint.
  */
 import * as fs from "node:fs";
 import * as path from "node:path";

@@ -1,6 +1,6 @@
 /**
- * Rebuilds from the records of keys.log which slots are alive, whose they are and when they expire, and says which records cannot be: for
- * those who read a log that may be damaged. Keys is its strict counterpart.
+ * Rebuilds from the records of keys.log which slots are alive, whose they are and when they expire, and says which
+ * records cannot be: for those who read a log that may be damaged. Keys is its strict counterpart.
  */
 import { limits } from "../../limits.ts";
 import { RECORD_KIND } from "../disk/layout.ts";

@@ -1,4 +1,7 @@
-/** Makes a data directory out of a backup. Nothing is shared with the backup, since the files are going to be written to. */
+/**
+ * Makes a data directory out of a backup. Nothing is shared with the backup, since the files are going to be written
+ * to.
+ */
 import { VstoreError } from "../../errors.ts";
 import { DirectoryLock } from "../disk/lock.ts";
 import { buildAside } from "./aside.ts";

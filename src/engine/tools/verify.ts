@@ -1,6 +1,6 @@
 /**
- * Checks a whole data directory, without changing a byte of it: what it holds, what of that is damaged, where. It goes on
- * after each damage, and reports all of them.
+ * Checks a whole data directory, without changing a byte of it: what it holds, what of that is damaged, where. It goes
+ * on after each damage, and reports all of them.
  */
 
 import * as path from "node:path";
@@ -25,7 +25,8 @@ export interface VerifyReport {
 }
 
 /**
- * Verifies a data directory that no process uses, a backup, or a store of the library, which is one collection without a name.
+ * Verifies a data directory that no process uses, a backup, or a store of the library, which is one collection without
+ * a name.
  *
  * @throws {VstoreError} LOCKED; ERR when it is none of them
  */

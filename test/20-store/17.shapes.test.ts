@@ -9,7 +9,9 @@ import type { Metric, Quantization } from "../../src/engine/options.ts";
 const seed = testSeed();
 /** The portable index keeps float32, whatever is asked for. */
 const quantizations: readonly Quantization[] = testIndex === "portable" ? ["F32"] : ["INT8", "F16", "F32"];
-/** Vectors of all magnitudes at once under L2: nearly all are at the same distance from each larger one (bench shapes). */
+/**
+ * Vectors of all magnitudes at once under L2: nearly all are at the same distance from each larger one (bench shapes).
+ */
 const isHeld = (shape: Shape, metric: Metric) =>
   !(shape.name.includes("mixed") && shape.name.includes("1e30") && metric === "L2");
 

@@ -1,4 +1,7 @@
-/** A replica takes over that lacks the end of the log, by a clock that is behind: what is written there is not mistaken for old. */
+/**
+ * A replica takes over that lacks the end of the log, by a clock that is behind: what is written there is not mistaken
+ * for old.
+ */
 import { expect, onTestFinished, test } from "vitest";
 import { Balancer } from "../../harness/balancer.ts";
 import { startRedis } from "../../harness/redis-server.ts";

@@ -1,4 +1,7 @@
-/** The users of docs/security.md, as they stand there, on a real server: what they can do, and what is said when a right is missing. */
+/**
+ * The users of docs/security.md, as they stand there, on a real server: what they can do, and what is said when a right
+ * is missing.
+ */
 import { readFileSync } from "node:fs";
 import { Redis } from "ioredis";
 import { beforeEach, expect, onTestFinished, test } from "vitest";

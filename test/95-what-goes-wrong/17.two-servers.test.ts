@@ -1,4 +1,6 @@
-/** A balancer that leads the connections of one sidecar to two servers: it does not serve, and touches neither of them. */
+/**
+ * A balancer that leads the connections of one sidecar to two servers: it does not serve, and touches neither of them.
+ */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { expect, onTestFinished, test } from "vitest";

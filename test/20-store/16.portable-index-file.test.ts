@@ -1,6 +1,6 @@
 /**
- * A saved portable index that matches its checksum and is no graph: hnswlib would follow its links out of its memory. It
- * is refused and built again.
+ * A saved portable index that matches its checksum and is no graph: hnswlib would follow its links out of its memory.
+ * It is refused and built again.
  */
 import * as fs from "node:fs";
 import { expect, test } from "vitest";

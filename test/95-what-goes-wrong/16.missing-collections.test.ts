@@ -1,4 +1,6 @@
-/** Writes of collections that do not exist, and collections that come and go by the hundred: nobody else waits for them. */
+/**
+ * Writes of collections that do not exist, and collections that come and go by the hundred: nobody else waits for them.
+ */
 import { watch } from "node:fs";
 import { expect, test } from "vitest";
 import { ControlFile } from "../../src/engine/disk/control-file.ts";
