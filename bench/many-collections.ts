@@ -1,6 +1,6 @@
 /**
  * What a collection costs those that are there besides: a server with many small ones beside a server with one,
- * searched in turn, and what the many take of time and memory while nobody asks for anything.
+ * searched in turn, and what the many take of time and memory while no client asks for anything.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

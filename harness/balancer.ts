@@ -1,6 +1,6 @@
 /**
- * A small TCP balancer, such as stands before a Redis that fails over: whoever connects is led to the server whose turn
- * it is, and stays there until one of the two closes.
+ * A small TCP balancer, such as stands before a Redis that fails over: a client that connects is led to the server
+ * whose turn it is, and stays there until one of the two closes.
  */
 import { connect, createServer, type Server, type Socket } from "node:net";
 

@@ -3,7 +3,7 @@
  * is fresh zeroed memory of the system, whose pages cost nothing before they are touched.
  *
  * Each word is written by whom its function names; all that threads share is atomic. A link is stored with release
- * and read with acquire, so that whoever follows it sees the whole node behind it.
+ * and read with acquire, so that a thread that follows it sees the whole node behind it.
  */
 #pragma once
 #include <atomic>

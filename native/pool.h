@@ -1,9 +1,9 @@
 /**
  * The threads of the process, shared by all its environments: one per core that searches; one less, but at least one,
  * that helps those who ask with what they begin themselves; and one per core that builds, which the system lets run
- * when nobody else wants the core. So a search waits for no insertion, and neither do the event loop, or a Redis on the
- * same machine. Work comes as loops whose turns any thread of its kind may take; a searching one also takes the place
- * of who asked.
+ * when no other thread wants the core. So a search waits for no insertion, and neither do the event loop, or a Redis on
+ * the same machine. Work comes as loops whose turns any thread of its kind may take; a searching one also takes the
+ * place of who asked.
  */
 #pragma once
 #include <algorithm>

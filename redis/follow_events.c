@@ -31,7 +31,7 @@ typedef struct {
 static Change *changes;
 static size_t change_count, change_capacity;
 static bool is_flushing;
-/* A master drops the keys that have expired as it loads a snapshot of its own, and tells nobody. */
+/* A master drops the keys that have expired as it loads a snapshot of its own, and tells no module. */
 static bool loads_snapshot;
 
 static bool is_one_of(const char *event, const char *const *names) {
@@ -123,7 +123,7 @@ static void flush_soon(RedisModuleCtx *ctx) {
     }
 }
 
-/* Whoever deletes or evicts the hash changes nothing about what is followed; the sidecar puts it back. */
+/* Deleting or evicting the hash changes nothing about what is followed; the sidecar puts it back. */
 static void on_follows(RedisModuleCtx *ctx, const char *event) {
     if (!is_one_of(event, endings) || strcmp(event, "rename_to") == 0 || strcmp(event, "restore") == 0)
         follow_table_load(ctx);
@@ -183,7 +183,7 @@ static void tell(RedisModuleCtx *ctx, int type, const char *event, RedisModuleSt
 
 /*
  * Valkey 8.1 selects the event's database for the client that runs the command, and leaves it there: a client would be
- * in the other database after MOVE. Elsewhere this context has no client that anybody uses later.
+ * in the other database after MOVE. Elsewhere this context has no client that is used later.
  */
 static int on_event(RedisModuleCtx *ctx, int type, const char *event, RedisModuleString *key) {
     static int moved_from;
@@ -193,7 +193,7 @@ static int on_event(RedisModuleCtx *ctx, int type, const char *event, RedisModul
     return REDISMODULE_OK;
 }
 
-/* What has happened to the keys unnoticed, nobody knows. To a replica nothing does: its master tells it all. */
+/* Nothing tells what has happened to the keys unnoticed. To a replica nothing does: its master tells it all. */
 static void lose_all(RedisModuleCtx *ctx) {
     if (RedisModule_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_SLAVE) return;
     for (size_t i = 0; i < follow_table_count(); i++) follow_log_lost_unwritten(follow_table_at(i));

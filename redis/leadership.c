@@ -67,7 +67,9 @@ static bool is_sidecar_id(const char *id, size_t length) {
     return true;
 }
 
-/* Whoever may change LEADER_KEY could take the lead by hand: other users must not, whatever commands they may send. */
+/*
+ * A user that may change LEADER_KEY could take the lead by hand: other users must not, whatever commands they may send.
+ */
 static bool may_lead(RedisModuleCtx *ctx) {
     RedisModuleString *user = caller_name(ctx);
     bool may;
@@ -162,7 +164,7 @@ static int take(RedisModuleCtx *ctx, const char *id, uint64_t ttl_us) {
     return RedisModule_ReplyWithStringBuffer(ctx, lead.lease, strlen(lead.lease));
 }
 
-/* The record goes too, so that the next sidecar waits for nobody after a restart. */
+/* The record goes too, so that the next sidecar does not wait after a restart. */
 static int give_up(RedisModuleCtx *ctx) {
     char record[RECORD_BYTES_MAX + 1];
     read_record(ctx, record);
@@ -225,7 +227,7 @@ int join_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     return RedisModule_ReplyWithSimpleString(ctx, "OK");
 }
 
-/* A replica leads nobody, and what it knew is of no use once it is a primary again. */
+/* A replica has no leader, and what it knew is of no use once it is a primary again. */
 static void on_role(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t role, void *data) {
     (void)ctx, (void)event, (void)data;
     if (role == REDISMODULE_EVENT_REPLROLECHANGED_NOW_REPLICA) memset(&lead, 0, sizeof(lead));

@@ -72,7 +72,7 @@ void pending_answered(RedisModuleCtx *ctx, Pending *pending) {
     pending->deadline = 0;
     size_t length;
     void *key = key_of(&pending->request, &length);
-    /* A stream that was deleted may have given the id again, to somebody who waits still. */
+    /* A stream that was deleted may have given the id again, to a client that waits still. */
     if (RedisModule_DictGetC(by_id, key, length, NULL) == pending) RedisModule_DictDelC(by_id, key, length, NULL);
     RedisModule_Free(key);
 }

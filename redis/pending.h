@@ -2,7 +2,7 @@
  * The requests that wait for the sidecar's answer, each with the client that is blocked on it.
  *
  * A request waits from pending_add() to pending_take(), and is taken exactly once: by VSTORE.REPLY, by its deadline,
- * by CLIENT UNBLOCK or by the loss of its client. Whoever takes it unblocks the client, and Redis frees it then through
+ * by CLIENT UNBLOCK or by the loss of its client. The taker unblocks the client, and Redis frees it then through
  * pending_free().
  *
  * The deadline is a timer of our own and not BlockClient()'s. Redis does not ask the module about a client whose

@@ -1,7 +1,7 @@
 /*
  * Bounds the memory of the request streams: a sidecar that stalls, or cannot make checkpoints, must not fill Redis.
  *
- * Nobody tells the module what is trimmed, and it is not the only one that appends. So it asks Redis how much memory a
+ * The module is not told what is trimmed, and it is not the only one that appends. So it asks Redis how much memory a
  * stream takes (MEMORY USAGE, all of its nodes), adds up what it appends itself from then on, and asks again once the
  * sum has reached the limit. That is right after a restart, a trim, DEL, RENAME or an XADD of a stream client alike,
  * and costs an addition as long as a stream stays well below the limit.

@@ -135,7 +135,7 @@ static const char *append_error(int code) {
 }
 
 /*
- * Adds the entry under an id of our clock's. A stream that is ahead of it (an id given by somebody else, a clock set
+ * Adds the entry under an id of our clock's. A stream that is ahead of it (an id given by a producer, a clock set
  * back) goes on with its own next id: what one stream has been told says nothing about another.
  */
 static const char *add_entry(RedisModuleKey *key, RedisModuleStreamID *id, RedisModuleString **fields, int n) {

@@ -103,9 +103,9 @@ static int register_command(RedisModuleCtx *ctx, const VstoreCommand *command) {
 
 /*
  * The sidecar's own commands name no keys, so that one VSTORE.REPLY can serve many collections; "admin" lets the ACLs
- * keep everybody else from them. They work in a full memory. VSTORE.LEAD and VSTORE.RESYNC propagate what they write,
- * so they are "write": a replica refuses them, and they wait while writes are paused. What keeps a lease, attaches and
- * answers does not wait.
+ * keep every other client from them. They work in a full memory. VSTORE.LEAD and VSTORE.RESYNC propagate what they
+ * write, so they are "write": a replica refuses them, and they wait while writes are paused. What keeps a lease,
+ * attaches and answers does not wait.
  */
 static int register_admin_command(RedisModuleCtx *ctx, const char *name, const char *flags, RedisModuleCmdFunc run) {
     if (RedisModule_CreateCommand(ctx, name, run, flags, 0, 0, 0) != REDISMODULE_OK)

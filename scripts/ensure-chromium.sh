@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes sure that there is a Chromium, in which the tests look at the dashboard. Installs Debian's package when it may; otherwise
-# says so, and those tests are skipped.
+# Makes sure that there is a Chromium, in which the tests look at the dashboard. Installs Debian's package when it may;
+# otherwise says so, and those tests are skipped.
 set -eu
 
 have_chromium() {

@@ -1,6 +1,7 @@
 #!/bin/sh
-# The module does some things in another way on servers from 7.2 on. Where the installed redis-server is older, this brings
-# Debian's newest valkey-server into .cache/valkey, beside it and without installing it, so that the tests see both.
+# The module does some things in another way on servers from 7.2 on. Where the installed redis-server is older, this
+# brings Debian's newest valkey-server into .cache/valkey, beside it and without installing it, so that the tests see
+# both.
 set -eu
 
 directory=.cache/valkey

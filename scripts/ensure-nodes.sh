@@ -1,6 +1,7 @@
 #!/bin/sh
-# Brings the versions of Node that vstore runs on into .cache/nodes, for the tests that start it on each. They come from the
-# npm registry, where the package `node` carries the program. Without a registry the tests run on those that are there.
+# Brings the versions of Node that vstore runs on into .cache/nodes, for the tests that start it on each. They come from
+# the npm registry, where the package `node` carries the program. Without a registry the tests run on those that are
+# there.
 set -eu
 
 directory=.cache/nodes

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes sure that redis-server >= 7.0 (or valkey-server) and redis-cli (or valkey-cli) are there, and python3-redis with
-# python3-numpy, which the tests use. Installs Debian's packages when it may; otherwise says in one line what is missing.
+# python3-numpy, which the tests use. Installs Debian's packages when it may; otherwise says in one line what is
+# missing.
 set -eu
 
 is_new_enough() {
@@ -23,7 +24,8 @@ have_client() {
   command -v redis-cli >/dev/null || command -v valkey-cli >/dev/null
 }
 
-# Debian's own python3 is the one that its package python3-redis is for. Isolated, or it would take the directory redis/ for it.
+# Debian's own python3 is the one that its package python3-redis is for. Isolated, or it would take the directory redis/
+# for it.
 have_python_client() {
   /usr/bin/python3 -I -c 'import redis, numpy' 2>/dev/null
 }

@@ -43,7 +43,7 @@ export async function serve(options: ServeOptions): Promise<void> {
 }
 
 /**
- * Whoever has the files is the only one that can lead here. One constant id lets it take over the lease of a
+ * Only the process that has the files can lead here. One constant id lets it take over the lease of a
  * killed predecessor at once, which a new one would have to wait for.
  */
 async function serveOwnRedis(options: ServeOptions, files: Files): Promise<void> {

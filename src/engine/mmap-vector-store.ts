@@ -6,7 +6,7 @@
 import * as fs from "node:fs";
 import { VstoreError } from "../errors.ts";
 import { Collection, type InsertOptions, type SearchOptions } from "./collection.ts";
-import { directoryKind } from "./disk/directory-kind.ts";
+import { directoryKind } from "./directory-kind.ts";
 import { DirectoryLock } from "./disk/lock.ts";
 import { LOCK_FILE, MANIFEST_FILE } from "./disk/names.ts";
 import type { Warn } from "./generation/parts.ts";

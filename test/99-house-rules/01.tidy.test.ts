@@ -9,6 +9,7 @@ import { describe, expect, test } from "vitest";
 const FUNCTION_LINES_MAX = 46;
 const FILE_LINES_MAX = 400;
 const FOLDER_FILES_MAX = 16;
+const PROSE_WIDTH_MAX = 120;
 
 /** Files that a program or a package begins with; every other one is imported by some file. */
 const entries = ["src/cli.ts", "src/index.ts", "src/bridge/ingest/thread.ts"];
@@ -192,6 +193,31 @@ test("nothing is left to do in a comment", () => {
   const marked = (file: string) => read(file).match(/\b(TOD[O]|FIXM[E]|XX[X])\b.*/g) ?? [];
   expect(offenders(everything, marked)).toEqual([]);
 });
+
+describe(`no line is wider than ${PROSE_WIDTH_MAX}`, () => {
+  const pages = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+    .concat(["src/bridge/PROTOCOL.md", "src/engine/FORMAT.md"])
+    .concat(readdirSync(join(root, "docs")).map((name) => join("docs", name)))
+    // Generated: a command's syntax is one line.
+    .filter((file) => file.endsWith(".md") && file !== "docs/commands.md");
+
+  test("in comments", () => {
+    const isComment = (line: string) => /^\s*(\/\*|\*|\/\/)/.test(line);
+    const generated = ["client/commands.ts"];
+    const files = everything.filter((file) => !generated.includes(file));
+    expect(offenders(files, (file) => wideLines(read(file)).filter(isComment))).toEqual([]);
+  });
+
+  test("in the prose of Markdown; tables and code may be", () => {
+    const prose = (file: string) => read(file).replaceAll(/^```.*?^```/gms, "");
+    const isTable = (line: string) => line.startsWith("|");
+    expect(offenders(pages, (file) => wideLines(prose(file)).filter((line) => !isTable(line)))).toEqual([]);
+  });
+});
+
+function wideLines(text: string): string[] {
+  return text.split("\n").filter((line) => line.length > PROSE_WIDTH_MAX);
+}
 
 test("formatting and lint are Biome's", () => {
   expect(complaints("biome", "check", "--colors=off")).toBe("");

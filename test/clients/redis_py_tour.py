@@ -1,6 +1,6 @@
 """redis-py: the ordinary tour of the commands, as a Python program makes it.
 
-Usage: redis_py_tour.py PORT. Run by 76.clients-redis-py.test.ts, which starts the server.
+Usage: redis_py_tour.py PORT. Run by test/70-clients/07.redis-py.test.ts, which starts the server.
 """
 
 import json

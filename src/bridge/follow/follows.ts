@@ -4,7 +4,7 @@
  * gone.
  *
  * vstore:synced says of which collections the log has told everything. The field is missing for a new collection, and
- * whoever knows of a loss takes it away: the module when it cannot append, reconciling when a log was lost, an eviction
+ * what learns of a loss takes it away: the module when it cannot append, reconciling when a log was lost, an eviction
  * or FLUSHALL by itself. Then all keys are looked at (resync.ts), one collection after the other.
  */
 import type { Redis } from "ioredis";

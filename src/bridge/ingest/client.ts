@@ -1,6 +1,6 @@
 /**
  * How ingestion talks to vstore: as any other client, so that every limit of the module holds for it too, and an answer
- * means what it means to everybody. A blocking command keeps its connection waiting, hence one connection for each job
+ * means what it means to any client. A blocking command keeps its connection waiting, hence one connection for each job
  * under way. Refusals that pass (a full log, a full disk, a Redis that loads) are waited out here: commands that go
  * through this are idempotent.
  */

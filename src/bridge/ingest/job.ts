@@ -1,6 +1,6 @@
 /**
  * What a job of the ingest queue may be. The job as a whole is checked here, and fails when it is wrong; its items are
- * taken as they come and checked one by one (item.ts). A job is data of somebody else's program, so a
+ * taken as they come and checked one by one (item.ts). A job is data of another program, so a
  * misspelt member is refused rather than ignored.
  */
 import { UnrecoverableError } from "bullmq";

@@ -86,7 +86,7 @@ export async function restoreLogs(
   const ids = await lastIds(reads, logs);
   const [control] = await typesOf(reads, [controlStream]);
   for (const [i, collection] of collections.entries()) {
-    // One whose last id went back is another stream: somebody put it there (RESTORE, COPY … REPLACE).
+    // One whose last id went back is another stream, put there by a client (RESTORE, COPY … REPLACE).
     if (ids[i] === "" || compareIds(ids[i]!, ends[i]!) < 0) await alignLog(redis, collection, losses);
   }
   if (control === "none") await alignControl(redis, catalog);

@@ -68,7 +68,7 @@ export class EmbeddedRedis {
     if (pid === undefined || !isAlive(pid)) return;
     process.kill(pid, "SIGTERM");
     if (await becomesTrue(async () => !(await isListening(this.#port)), stopMsMax)) {
-      // Not for longer: an adopted process may stay as a zombie that nobody collects.
+      // Not for longer: an adopted process may stay as a zombie.
       await becomesTrue(() => !isAlive(pid), exitMsMax);
       this.#lock?.release();
       return;

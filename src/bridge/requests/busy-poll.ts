@@ -1,7 +1,7 @@
 /**
  * Keeps the event loop turning for a moment while an arrival is expected. To wake a thread that sleeps is a good part
- * of a short answer's time; a loop that turns sees the data at once. Whoever is answered often asks the next thing
- * within this moment; who does not costs no more than it.
+ * of a short answer's time; a loop that turns sees the data at once. A client that was answered often asks the next
+ * thing within this moment; who does not costs no more than it.
  */
 import { availableParallelism } from "node:os";
 

@@ -38,7 +38,7 @@ const turnMsMax = 10;
 const readAheadBytesMin = 64 * 1024;
 
 /**
- * How long entries that nobody waits for may gather: those of followed keys and of transactions. To wake for each of
+ * How long entries without a waiting client may gather: those of followed keys and of transactions. To wake for each of
  * them takes the processor away from the very clients that write them.
  */
 const gatherMs = 1;
@@ -49,7 +49,7 @@ export interface LoopParts {
   readonly control: Control;
   readonly answers: Answers;
   readonly outbox: Outbox;
-  /** After a batch that somebody was answered for, the next one is polled for so long. */
+  /** After a batch with an answered client, the next one is polled for so long. */
   readonly busyPollUs: number;
   /** Throws when another sidecar may be serving by now. */
   readonly assertLeader: () => void;
@@ -121,7 +121,7 @@ export class Loop {
 
   #read(): Promise<Delivery[]> {
     const batch = this.#parts.reader.read(this.#isRunning);
-    // Whoever awaits it hears of the failure; until somebody does, it must not count as unhandled.
+    // The code that awaits it hears of the failure; until then it must not count as unhandled.
     batch.catch(() => {});
     return batch;
   }
@@ -189,9 +189,9 @@ function tooManyWaits(): VstoreError {
   return new VstoreError("TRYAGAIN", `${waitsMax} BUILD WAIT and CHECKPOINT are under way already`);
 }
 
-/** Nobody reads it. */
+/** No client reads it. */
 function notWanted(): VstoreError {
-  return new VstoreError("TRYAGAIN", "whoever asked has gone");
+  return new VstoreError("TRYAGAIN", "the client has gone");
 }
 
 function wantsNoAnswer({ requests }: Delivery): boolean {

@@ -1,7 +1,8 @@
 /**
  * When a request was made: what its entry says in `at`, which the module writes, and for a stream client's without it
- * the milliseconds of its id. Either may be wrong, or chosen by somebody. What is far ahead of the sidecar's own clock
- * is not believed: the entry is refused and leaves the log, so that no replay sees it later, when its time has come.
+ * the milliseconds of its id. Either may be wrong, or chosen by a producer. What is far ahead of the sidecar's own
+ * clock is not believed: the entry is refused and leaves the log, so that no replay sees it later, when its time has
+ * come.
  */
 import { sweep } from "../../commands/internal/sweep.ts";
 import { millisecondsOf } from "../../engine/log-id.ts";
@@ -21,7 +22,7 @@ export function timeOf(request: Request, now: number): number {
 }
 
 /**
- * @param replays whether somebody may have been answered already: what the module wrote is not refused then
+ * @param replays whether a client may have been answered already: what the module wrote is not refused then
  * @returns undefined when the request's time may be believed
  */
 export function aheadOf(request: Request, now: number, replays: boolean): VstoreError | undefined {

@@ -2,13 +2,13 @@
  * A request as a stream entry holds it; the field table is in PROTOCOL.md. Pure: bytes in, values out.
  *
  * Stream clients write entries too, so nothing here may be trusted to be well-formed. A malformed entry still
- * becomes a request, with its `fault`, because whoever waits for it has to be told.
+ * becomes a request, with its `fault`, because the client that waits for it has to be told.
  */
 import { ID_PATTERN } from "../../engine/log-id.ts";
 import { limits } from "../../limits.ts";
 import { isReplyStream, replyPrefix } from "../redis/keys.ts";
 
-/** Who wants the answer: a client the module has blocked, a stream, or nobody. */
+/** Where the answer goes: to a client that the module has blocked, to a stream, or nowhere. */
 export type Waiter =
   | { readonly kind: "client" }
   | { readonly kind: "stream"; readonly key: Buffer }
@@ -22,9 +22,9 @@ export interface Request {
   readonly name: string;
   readonly args: readonly Buffer[];
   readonly waiter: Waiter;
-  /** When it was made, in ms since 1970, as whoever wrote the entry says; undefined where the entry does not. */
+  /** When it was made, in ms since 1970, as the entry says; undefined where it does not. */
   readonly at: number | undefined;
-  /** Of a read: the entry of the log that it has to see; undefined when there was none, or nobody says. */
+  /** Of a read: the entry of the log that it has to see; undefined when there was none, or the entry does not say. */
   readonly after: string | undefined;
   /** Size of the entry's values. */
   readonly bytes: number;

@@ -24,7 +24,7 @@ export class Schedule {
     this.#jobs = new JobQueue(redis, queueName, run, log);
   }
 
-  /** Forgets every other schedule: one by collection, as there were once, or an id that somebody put there. */
+  /** Forgets every other schedule: one by collection, as there were once, or an id that a client put there. */
   async start(): Promise<void> {
     const { queue } = this.#jobs;
     const opts = { removeOnComplete: { count: finishedJobsMax }, removeOnFail: { count: finishedJobsMax } };

@@ -5,7 +5,7 @@
 export class GroupCommit {
   readonly #write: () => Promise<void>;
   #last: Promise<void> = Promise.resolve();
-  /** The one that has not begun, which everybody may join. */
+  /** The commit that has not begun; every caller may join it. */
   #next: Promise<void> | undefined;
 
   constructor(write: () => Promise<void>) {

@@ -1,6 +1,6 @@
 /**
  * Whether a manifest that matches its checksum also makes sense. The checksum answers for the disk; this answers for
- * whoever wrote the file, so that no reader has to trust a number or a file name in it.
+ * whatever wrote the file, so that no reader has to trust a number or a file name in it.
  */
 import { z } from "zod";
 import { DamagedFileError } from "../../errors.ts";

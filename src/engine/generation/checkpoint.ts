@@ -62,7 +62,7 @@ export class Checkpointer {
     return this.#next;
   }
 
-  /** One that has not begun covers what everybody until then has asked for. */
+  /** A checkpoint that has not begun covers every request until then. */
   #queue(): Promise<CheckpointReport> {
     const report = this.#turn.then(() => {
       this.#next = undefined;

@@ -1,7 +1,7 @@
 /** What lies in a data directory, for those who only read it: Catalog is the one that serves it. */
 import * as fs from "node:fs";
 import { VstoreError } from "../../errors.ts";
-import { directoryKind } from "../disk/directory-kind.ts";
+import { directoryKind } from "../directory-kind.ts";
 import {
   collectionDirectory,
   collectionOfDirectory,

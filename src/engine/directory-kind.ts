@@ -8,7 +8,7 @@ import {
   KEYS_FILE,
   LOCK_FILE,
   MANIFEST_FILE,
-} from "./names.ts";
+} from "./disk/names.ts";
 
 /** data: also a backup, and one in which nothing was created yet. store: also one that has lost its manifest. */
 export type DirectoryKind = "data" | "store" | "neither";
