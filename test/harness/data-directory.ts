@@ -65,14 +65,12 @@ export function fingerprint(directory: string): Record<string, string> {
   );
 }
 
-/** [key, first component, attributes] of everything in a collection, in slot order. */
+/** [key, first component, attributes] of everything in a collection, by key. */
 export function contents(collection: Collection): [string, number, string | undefined][] {
   const { keys } = collection.scan(0, Number.MAX_SAFE_INTEGER);
-  return keys.map((each) => [
-    Buffer.from(each).toString(),
-    collection.get(each)![0]!,
-    collection.getAttributes(each),
-  ]);
+  return keys
+    .sort(Buffer.compare)
+    .map((each) => [Buffer.from(each).toString(), collection.get(each)![0]!, collection.getAttributes(each)]);
 }
 
 /** Changes bytes of a file in place. */
