@@ -183,8 +183,8 @@ test("INFO vstore has every field, and plain INFO leaves modules out as always",
     ...["attached", "sidecar", "protocol", "last_attach_ms_ago", "pending"],
     ...["requests_log", "requests_queries", "requests_control"],
     ...["replies", "replies_unknown", "replies_malformed"],
-    ...["timeouts", "disconnects", "refused_down", "refused_busy"],
-    ...["follows", "followed", "followed_lost"],
+    ...["timeouts", "stranded", "disconnects", "refused_down", "refused_busy"],
+    ...["follows", "followed", "followed_lost", "followed_untold"],
   ]);
   expect(await sidecar.redis.info("everything")).toContain("# vstore");
 });
