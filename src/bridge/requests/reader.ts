@@ -35,6 +35,8 @@ type RawReply = [Buffer, [Buffer, Buffer[]][]][];
 /** An XREAD that blocks; it stays under way while the others' entries are served. */
 interface Waiting {
   readonly arrival: Promise<void>;
+  /** Whether it only passes the time, because there is no stream to read. */
+  readonly isIdle: boolean;
   reply: RawReply | undefined;
 }
 
@@ -69,6 +71,11 @@ export class Reader {
     return seen;
   }
 
+  /** To be told that collections came or went: the first one must not wait for the time that none of them had to pass. */
+  followSources(): void {
+    if (this.#own?.isIdle) this.#own = undefined;
+  }
+
   /** Whatever comes first on one of the two connections. */
   async #wait(count: number): Promise<RawReply[]> {
     const { reader, logReader } = this.#readers;
@@ -93,7 +100,7 @@ export class Reader {
       waiting.reply = reply;
     });
     arrival.catch(() => {}); // the one that awaits it hears of it
-    const waiting: Waiting = { arrival, reply: undefined };
+    const waiting: Waiting = { arrival, isIdle: sources.length === 0, reply: undefined };
     return waiting;
   }
 

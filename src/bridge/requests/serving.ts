@@ -58,8 +58,9 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
   const contextAt = contextOf(parts, obstructions);
   const context = (request: Request) =>
     contextAt(request.id, timeOf(request, catalog.clock()), request.waiter.kind === "client");
+  const reader = new Reader(session, sources, obstructions);
   const loop = new Loop({
-    reader: new Reader(session, sources, obstructions),
+    reader,
     writes: new Writes(writer, catalog, answers, context, (collection, { id, bytes }) => {
       losses.applied.note(collection, id);
       parts.onApplied(collection, bytes);
@@ -73,6 +74,7 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
     assertLeader: parts.assertLeader,
     onCatalogChange: () => {
       sources.follow();
+      reader.followSources();
       session.wakeLogReader().catch(() => {}); // without its connection the session is over
     },
   });
