@@ -78,6 +78,18 @@ export const collectionFacts: readonly Figure<{ facts: Facts }>[] = [
   fact("segment_bytes", "gauge", "size of the vectors' files", "bytes"),
   fact("keys_bytes", "gauge", "size of the file of keys", "bytes"),
   fact("attributes_bytes", "gauge", "size of the file of attributes", "bytes"),
+  fact("filter_fields", "gauge", "fields of the attributes that have a column"),
+  fact(
+    "filter_fields_full",
+    "gauge",
+    "1 where there are more fields than columns; filters read those from the JSON",
+  ),
+  fact(
+    "filter_values_in_json",
+    "gauge",
+    "values that their column has no room for; filters read them from the JSON",
+  ),
+  fact("filter_bytes", "gauge", "memory of the columns", "bytes"),
   fact("created_id", "text", "log id of the CREATE"),
   fact("applied_id", "text", "last entry of the log that was applied"),
   fact("checkpoint_id", "text", "last entry of the log that the files cover"),

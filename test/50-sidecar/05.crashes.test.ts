@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { afterEach, expect, test } from "vitest";
-import { freePort, type RedisServer, startRedis } from "../../harness/redis-server.ts";
+import { freePort, modulePath, type RedisServer, startRedis } from "../../harness/redis-server.ts";
 import { type SidecarProcess, startSidecar } from "../../harness/sidecar.ts";
 import { temporaryDirectory } from "../harness/directory.ts";
 import { fp32 } from "../harness/fp32.ts";
@@ -188,9 +188,8 @@ test("a Redis without the module is waited for, with a hint", async () => {
   server = await startRedis({ module: false });
   redis = connect(server.url);
   const sidecar = join();
-  await sidecar.waitLog("--loadmodule");
-  const [, path] = /--loadmodule (\S+vstore\.so)/.exec(sidecar.stderr)!;
-  await redis.call("MODULE", "LOAD", path!);
+  await sidecar.waitLog("`vstore module`");
+  await redis.call("MODULE", "LOAD", modulePath);
   await sidecar.waitReady();
 });
 

@@ -179,7 +179,7 @@ describe("a data directory that cannot be used", () => {
   test.runIf(isRoot)("of another owner", async () => {
     const directory = temporaryDirectory();
     chownSync(directory, NOBODY, NOBODY);
-    await refused(directory, /vstore: EACCES.*LOCK/, unprivileged);
+    await refused(directory, new RegExp(`vstore: EACCES.*${directory}`), unprivileged);
     expect(readdirSync(directory)).toEqual([]);
   });
 

@@ -92,8 +92,8 @@ function contextOf(parts: ServingParts, obstructions: Obstructions) {
     database,
     logFacts: (name?: string) => ({
       ...losses.facts(name),
-      ...(name === undefined && { job_failures: jobFailures.count }),
       ...obstructions.facts(name),
+      ...(name === undefined && { job_failures: jobFailures.count }),
       ...follows.facts(name),
       ...(name === undefined && { unexpected_errors: errors.count, loop_turn_ms_max: turns.longestMs }),
     }),
