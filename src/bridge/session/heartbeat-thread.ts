@@ -8,6 +8,7 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
+import { createLog, takeOverConsole } from "../../log.ts";
 import { connect } from "../redis/connection.ts";
 import { beatMs, leaseMs, sendAttach, sendRenew } from "./lease.ts";
 import { Pulse } from "./pulse.ts";
@@ -28,6 +29,8 @@ export type Wish = "attach" | "detach";
 const beats = "beats";
 
 const { url, lease, memory } = workerData as HeartbeatSettings;
+// The main thread talks to the same Redis through the same library, and warns of what that says.
+takeOverConsole(createLog("info"), "debug");
 const pulse = new Pulse(memory);
 const redis = await connect(url, "vstore-heartbeat");
 let isWanted = false;
