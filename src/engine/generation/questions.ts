@@ -6,7 +6,7 @@ import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import { expressionOf } from "../filter/expressions.ts";
 import { type AttributesRoom, describeHits, type Hit, isAmong } from "../hits.ts";
-import type { SearchOptions as IndexSearchOptions } from "../index/searcher.ts";
+import { assertCount, type SearchOptions as IndexSearchOptions } from "../index/searcher.ts";
 import { type Distinct, searchDistinct } from "./distinct.ts";
 import type { Generation } from "./generation.ts";
 import type { Matching } from "./matching.ts";
@@ -62,6 +62,7 @@ export class Questions {
 }
 
 function assertWithin(k: number, offset: number, without: number): void {
+  assertCount(k);
   if (!Number.isInteger(offset) || offset < 0) {
     throw new VstoreError("ERR", `'offset' must be an integer from 0 on, got ${offset}`);
   }

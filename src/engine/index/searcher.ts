@@ -71,7 +71,8 @@ export class Searcher {
   }
 }
 
-function assertCount(k: number): void {
+/** @throws {VstoreError} ERR */
+export function assertCount(k: number): void {
   if (Number.isInteger(k) && k >= limits.countMin && k <= limits.countMax) return;
   const range = `from ${limits.countMin} to ${limits.countMax}`;
   throw new VstoreError("ERR", `'k' must be an integer ${range}, got ${k}`);
