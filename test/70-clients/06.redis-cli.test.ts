@@ -109,6 +109,8 @@ describe("one command at a time", () => {
 
   test("its own help knows the commands of the module", () => {
     const help = runLines([], [["COMMAND", "DOCS", "VSTORE.INSERT"]]);
-    expect(help).toContain("Inserts a vector under a key, or replaces the key's vector.");
+    expect(help).toContain(
+      "Inserts a vector under a key, or replaces the key's vector, and its expiry unless KEEPTTL is given.",
+    );
   });
 });
