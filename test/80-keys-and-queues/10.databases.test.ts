@@ -37,7 +37,7 @@ afterAll(async () => {
 /** Key and value of each FOLLOWED. */
 async function followed(): Promise<string[]> {
   const entries = await redis.xrange(log, "-", "+");
-  return entries.map(([, fields]) => `${fields[1]} ${fields[5]} ${fields[7]}`);
+  return entries.map(([, fields]) => `${fields[1]} ${fields[7]} ${fields[9]}`);
 }
 
 async function expectToStay(): Promise<void> {
