@@ -46,7 +46,7 @@ test("every command of the registry has its largest request", () => {
   expect([...new Set(largestRequests.map(({ command }) => command))].sort()).toEqual(served.sort());
 });
 
-test("no turn is longer than 50 ms, stretched by how busy the machine is", async () => {
+test("no turn is longer than ten times 50 ms, stretched by how busy the machine is", async () => {
   const told: string[] = [];
   let busy = 1;
   for (const { command, what, words } of largestRequests) {
@@ -59,6 +59,6 @@ test("no turn is longer than 50 ms, stretched by how busy the machine is", async
   console.log(
     `${told.join("\n")}\nthe longest turn: ${longest} ms, the machine is busy ${busy.toFixed(1)} times`,
   );
-  // Twice: a turn may meet a moment that is busier than those that were timed.
-  expect(longest).toBeLessThanOrEqual(turnMsMax * (busy > 1.2 ? 2 * busy : 1.2));
+  // Ten times: a test finds what stalls all clients, on any machine; bench/longest-turn holds the limit itself.
+  expect(longest).toBeLessThanOrEqual(10 * turnMsMax * busy);
 }, 180_000);

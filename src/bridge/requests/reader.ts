@@ -71,7 +71,7 @@ export class Reader {
     return seen;
   }
 
-  /** To be told that collections came or went: the first one must not wait for the time that none of them had to pass. */
+  /** To be told that collections came or went: the first one must not wait until an empty read has passed its time. */
   followSources(): void {
     if (this.#own?.isIdle) this.#own = undefined;
   }
