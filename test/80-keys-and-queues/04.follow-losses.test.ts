@@ -7,7 +7,15 @@ import { afterEach, describe, expect, test } from "vitest";
 import { modulePath, type RedisOptions, type RedisServer, startRedis } from "../../harness/redis-server.ts";
 import { type SidecarProcess, startSidecar } from "../../harness/sidecar.ts";
 import { temporaryDirectory } from "../harness/directory.ts";
-import { entriesOf, infoOf, looksOf, redisKeys, untilInStep, untilVectors } from "../harness/following.ts";
+import {
+  entriesOf,
+  infoOf,
+  looksOf,
+  redisKeys,
+  untilInStep,
+  untilVectors,
+  untilVectorsOf,
+} from "../harness/following.ts";
 import { fp32 } from "../harness/fp32.ts";
 import { connectClient, served, until } from "../harness/serving.ts";
 
@@ -55,8 +63,8 @@ async function write(i: number): Promise<void> {
 
 /** Vectors are those of the keys that Redis has, and "beside". */
 async function inStep(): Promise<void> {
-  await untilVectors(redis, "p", ["beside", ...(await redisKeys(redis, "p:"))]);
-  await untilVectors(redis, "h", await redisKeys(redis, "h:"));
+  await untilVectorsOf(redis, "p", async () => ["beside", ...(await redisKeys(redis, "p:"))]);
+  await untilVectorsOf(redis, "h", () => redisKeys(redis, "h:"));
   for (const each of ["p", "h"]) await untilInStep(redis, each);
 }
 
@@ -173,6 +181,10 @@ describe("Redis starts again", () => {
     await redis.del("p:1", "h:1");
     await redis.rename("h:2", "h:x");
     await redis.pexpire("h:3", 1);
+    await until(
+      () => redis.exists("h:3"),
+      (count) => count === 0,
+    );
     await inStep();
     const before = looks();
     const entries = await redis.xrange(log, "-", "+");

@@ -29,10 +29,18 @@ export async function vectorKeys(redis: Redis, collection: string): Promise<stri
 
 /** Resolves when these, and only these, have a vector. */
 export async function untilVectors(redis: Redis, collection: string, keys: readonly string[]): Promise<void> {
-  const wanted = [...keys].sort().join(" ");
+  await untilVectorsOf(redis, collection, async () => keys);
+}
+
+/** The same of keys that may still go by themselves: they are asked for again each time. */
+export async function untilVectorsOf(
+  redis: Redis,
+  collection: string,
+  keys: () => Promise<readonly string[]>,
+): Promise<void> {
   await until(
-    async () => (await vectorKeys(redis, collection)).join(" "),
-    (found) => found === wanted,
+    async () => [[...(await keys())].sort().join(" "), (await vectorKeys(redis, collection)).join(" ")],
+    ([wanted, found]) => found === wanted,
   );
 }
 
