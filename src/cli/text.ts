@@ -1,4 +1,5 @@
 /** How the tools write numbers, ids and columns for people. */
+import Table from "cli-table3";
 
 const numbers = new Intl.NumberFormat("en-US");
 
@@ -27,16 +28,20 @@ export function logId(id: string): string {
   return `${id} (${utc(Number(id.slice(0, id.indexOf("-"))))})`;
 }
 
-/** Lines of columns, each as wide as its widest cell. */
+const noBorders = Object.fromEntries(
+  ["top", "bottom", "left", "right", "mid"].flatMap((side) =>
+    ["", "-mid", "-left", "-right"].map((part) => [side + part, ""]),
+  ),
+);
+
+/** Lines of columns, each as wide as its widest cell on a terminal. */
 export function table(rows: readonly (readonly string[])[]): string[] {
-  const widths: number[] = [];
-  for (const row of rows) {
-    for (const [at, cell] of row.entries()) widths[at] = Math.max(widths[at] ?? 0, cell.length);
-  }
-  return rows.map((row) =>
-    row
-      .map((cell, at) => cell.padEnd(widths[at]!))
-      .join("  ")
-      .trimEnd(),
-  );
+  if (rows.length === 0) return [];
+  const style = { "padding-left": 0, "padding-right": 0, border: [], head: [] };
+  const lines = new Table({ chars: { ...noBorders, middle: "  " }, style, wordWrap: false });
+  lines.push(...rows.map((row) => [...row]));
+  return lines
+    .toString()
+    .split("\n")
+    .map((line) => line.trimEnd());
 }
