@@ -1,4 +1,4 @@
-/** The tables of figures in docs/operations.md. */
+/** The tables of figures in docs/monitoring.md. */
 import {
   collectionFacts,
   collectionTimes,

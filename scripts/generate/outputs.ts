@@ -21,12 +21,12 @@ export function renderAll(root: string): Output[] {
     { path: join(root, "client/commands.ts"), content: renderClientTypes(all) },
   ];
   const readme = join(root, "README.md");
-  const operations = join(root, "docs/operations.md");
+  const monitoring = join(root, "docs/monitoring.md");
   if (!existsSync(readme)) return outputs;
   return [
     ...outputs,
     { path: readme, content: withTable(readme, "commands", renderCommandTable(all)) },
-    { path: operations, content: withTable(operations, "figures", renderFigures()) },
+    { path: monitoring, content: withTable(monitoring, "figures", renderFigures()) },
   ];
 }
 

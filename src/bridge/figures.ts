@@ -1,6 +1,6 @@
 /**
  * Every figure of vstore: name, kind, unit, what it says, and where it is read. VSTORE.INFO, /metrics and the tables of
- * docs/operations.md follow from this file; a test compares it with what VSTORE.INFO answers.
+ * docs/monitoring.md follow from this file; a test compares it with what VSTORE.INFO answers.
  */
 import type { memoryUsage } from "node:process";
 import type { Collection } from "../engine/collection.ts";

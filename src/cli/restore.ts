@@ -6,7 +6,7 @@ import { bytesProgress } from "./progress.ts";
 
 const next = `Start the sidecar on it. What the log in Redis still has after these ids is replayed. If the log begins later than
 that, the sidecar refuses to start and says which keys to delete: what was written in between is then gone
-(docs/operations.md, "Restoring a backup").`;
+(docs/backup.md, "Restoring a backup").`;
 
 export async function runRestore(backup: string, directory: string): Promise<number> {
   const collections = await restore(backup, directory, bytesProgress("restoring"));

@@ -9,7 +9,7 @@ import { base64, ingest, openQueue } from "../harness/ingest-queue.ts";
 import { until } from "../harness/serving.ts";
 
 const JOB_BYTES = 1_000_000;
-/** As documented in operations.md. */
+/** As documented in docs/ingestion.md. */
 const failedJobsMax = 10_000;
 const completedJobsMax = 1_000;
 

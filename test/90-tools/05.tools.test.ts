@@ -113,7 +113,7 @@ test("backup and restore: 0 with what is covered; 2 when the target is taken; 1 
   expect(run("backup", directory, saved)).toMatchObject({ status: 2, stdout: "" });
   const restore = run("restore", saved, restored);
   expect(restore).toMatchObject({ status: 0, stderr: "" });
-  expect(restore.stdout).toContain("docs/operations.md");
+  expect(restore.stdout).toContain("docs/backup.md");
   expect(run("restore", saved, restored).stderr).toContain("not an empty directory");
   expect(run("restore", directory, `${place}/other`)).toMatchObject({ status: 2, stdout: "" });
   flip(`${saved}/c-small/keys.log`, 40);
