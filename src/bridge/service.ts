@@ -82,7 +82,8 @@ export class Service {
     const { url, ingest, log } = this.#options;
     this.#upkeep.start();
     this.#turns.start();
-    this.#ingestion = new Ingestion({ ...ingest, url, logLevel: log.level as LogLevel }, log);
+    const options = { ...ingest, url, logLevel: log.level as LogLevel };
+    this.#ingestion = new Ingestion(this.#session.answerer, options, log);
     try {
       if (stop.aborted) drain();
       await this.#loop?.run();

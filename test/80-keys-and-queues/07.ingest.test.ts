@@ -219,3 +219,24 @@ test("10,000 malformed jobs are 10,000 clear failures; memory stays flat and the
   });
   expect(vstore.sidecar.stderr).not.toContain("ingestion failed");
 }, 300_000);
+
+test("nothing consumes a queue that does not exist, and the first job of one is found", async () => {
+  const own = await startVstore();
+  const client = new Redis(own.url, { protocol: 2 });
+  try {
+    await client.call("VSTORE.CREATE", "c", "DIM", 2, "METRIC", "L2");
+    await until(
+      async () => (await client.info("commandstats")).match(/cmdstat_exists:calls=(\d+)/)?.[1] ?? "0",
+      (looks) => Number(looks) > 1,
+    );
+    expect(await client.client("LIST")).not.toContain("name=vstore-bullmq-ingest");
+    const first = openQueue(own.url);
+    const result = await ingest(first, { collection: "c", items: [{ key: "a", vector: [1, 2] }] });
+    await first.close();
+    expect(result).toMatchObject({ inserted: 1 });
+    expect(await client.client("LIST")).toContain("name=vstore-bullmq-ingest");
+  } finally {
+    client.disconnect();
+    await own.stop();
+  }
+});

@@ -9,6 +9,9 @@ import type { Logger } from "../../log.ts";
 /** Bytes of the payloads of all failed jobs. */
 export const failedBytesMax = 64 * 1024 * 1024;
 
+/** What is left of a dropped payload is no longer. To drop as little would free nothing. */
+const leftBytesMax = 64;
+
 /** Not of a job that is being retried. */
 const dropScript = `
 if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
@@ -55,8 +58,10 @@ export class FailedPayloads {
   }
 
   #note(id: string, bytes: number): void {
-    this.#bytes += bytes - (this.#kept.get(id) ?? 0);
+    this.#bytes -= this.#kept.get(id) ?? 0;
     this.#kept.delete(id);
+    if (bytes <= leftBytesMax) return;
+    this.#bytes += bytes;
     this.#kept.set(id, bytes);
   }
 
