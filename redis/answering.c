@@ -156,7 +156,7 @@ static void rotate(void) {
     if (last == before) last = moved;
 }
 
-/* A piece of the first one. It is out of the list meanwhile when it is finished. */
+/* Gives a piece of the first one. When that finishes it, it leaves the list. */
 static void give_piece(RedisModuleCtx *ctx, uint64_t end) {
     Answering *answering = first;
     if (!read_values(answering, end) || !write_tokens(answering, end)) {

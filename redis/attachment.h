@@ -13,7 +13,7 @@ const char *attachment_missing(RedisModuleCtx *ctx, int flags);
 
 bool attachment_is_live(void);
 
-/* The one whose streams the sidecar reads. */
+/* The database whose streams the sidecar reads. */
 int attachment_database(void);
 
 /* Milliseconds since the last VSTORE.ATTACH, -1 before the first. */

@@ -17,7 +17,7 @@ bool caller_may_read(RedisModuleUser *user, RedisModuleString *key) {
     return RedisModule_ACLCheckKeyPermissions(user, key, REDISMODULE_CMD_KEY_ACCESS) == REDISMODULE_OK;
 }
 
-/* Whether the pattern, a glob, matches all that begins with the prefix. Where that is hard to say, it does not. */
+/* Whether the pattern, a glob, matches every key that begins with the prefix. False when in doubt. */
 static bool pattern_covers(const char *at, const char *end, const char *prefix, const char *prefix_end) {
     for (; at < end && *at != '*'; at++, prefix++) {
         if (*at == '[' || prefix == prefix_end) return false;
@@ -72,7 +72,7 @@ static bool description_covers(RedisModuleCallReply *description, RedisModuleStr
     return false;
 }
 
-/* A key of the prefix that no rule was made for. */
+/* Tries HMGET with a key of the prefix that no rule was made for. */
 static bool may_send_some(RedisModuleString *name, RedisModuleString *prefix) {
     RedisModuleUser *user = RedisModule_GetModuleUserFromUserName(name);
     if (user == NULL) return false;

@@ -1,8 +1,8 @@
 /*
  * Who sends a command, and what the ACL lets that user do beyond the command's own key.
  *
- * Redis checks a command's name and its keys before the module sees it. What the module does for a caller beyond that
- * (taking the lead, reading the values of other keys, following a prefix) it asks for here, under the caller's name.
+ * Redis checks a command's name and its keys before the module sees it. Before the module does anything beyond that for
+ * a caller (taking the lead, reading the values of other keys, following a prefix), it checks the caller's rights here.
  */
 #ifndef VSTORE_CALLERS_H
 #define VSTORE_CALLERS_H

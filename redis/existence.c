@@ -1,4 +1,4 @@
-/* What Redis has been told of collections: the two keys that existence.h is about are the sidecar's. */
+/* What Redis has been told of collections. Only the sidecar writes the two keys. */
 #include "existence.h"
 #include <string.h>
 

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 
 /*
- * Whether the sidecar has to be asked about a collection without a log: it has told Redis of the collection, whose log
- * was lost then, or Redis has forgotten everything that it was told.
+ * Whether a collection without a log may exist, which only the sidecar knows then. Either the sidecar has told Redis of
+ * it, and its log was lost; or Redis has forgotten everything that it was told.
  */
 bool collection_may_exist(RedisModuleCtx *ctx, RedisModuleString *collection);
 

@@ -31,7 +31,7 @@ typedef struct {
 static Change *changes;
 static size_t change_count, change_capacity;
 static bool is_flushing;
-/* A master drops the keys that have expired as it loads a snapshot of its own, and tells no module. */
+/* A primary drops expired keys as it loads a snapshot of its own, without an event. */
 static bool loads_snapshot;
 
 static bool is_one_of(const char *event, const char *const *names) {
@@ -62,7 +62,7 @@ static bool concerns_any(const RedisModuleString *key, bool ended) {
     return ended && follow_table_of_log(key) != NULL;
 }
 
-/* What one script does to one key again and again is told once: the key is looked at when the script has ended. */
+/* Notes repeated changes of one key by one script once: the module reads the key when the script has ended. */
 static bool is_noted(const RedisModuleString *key, bool ended) {
     if (is_flushing || change_count == 0) return false;
     Change *last = &changes[change_count - 1];
@@ -131,7 +131,7 @@ static void on_follows(RedisModuleCtx *ctx, const char *event) {
 
 /*
  * Whether what the module writes about the event will reach replicas and the AOF. While writes are paused no client and
- * no expiry changes anything, but for the transaction that sent CLIENT PAUSE, which is not over yet.
+ * no expiry changes anything, except the transaction that sent CLIENT PAUSE and is not over yet.
  */
 static bool may_write(int flags) {
     return !RedisModule_AvoidReplicaTraffic() || flags & REDISMODULE_CTX_FLAGS_MULTI;
@@ -145,8 +145,8 @@ static void lose(const RedisModuleString *key, bool ended) {
 }
 
 /*
- * The database of the event, which is not the client's where MOVE and COPY put a key into another one. In a transaction
- * Valkey 9 names the client's all the same; the key itself knows better.
+ * The database of the event. It differs from the client's when MOVE or COPY puts a key into another one. In a
+ * transaction Valkey 9 reports the client's even then, so the key itself is asked.
  */
 static int database_of(RedisModuleCtx *ctx, const char *event, RedisModuleString *key) {
     RedisModuleKey *there = NULL;
@@ -167,8 +167,8 @@ static void tell(RedisModuleCtx *ctx, int type, const char *event, RedisModuleSt
     if (is_follows) on_follows(ctx, event);
     if (is_follows || flags & REDISMODULE_CTX_FLAGS_SLAVE) return;
     /*
-     * A hash that has lost its last field is gone, and "del" comes right after. HSET takes none away, and is to be
-     * quick.
+     * A hash that has lost its last field is gone, and "del" comes right after. HSET removes no field, so it skips the
+     * look-up.
      */
     if (type == REDISMODULE_NOTIFY_HASH && strcmp(event, "hset") != 0 && !RedisModule_KeyExists(ctx, key))
         return;
@@ -193,7 +193,10 @@ static int on_event(RedisModuleCtx *ctx, int type, const char *event, RedisModul
     return REDISMODULE_OK;
 }
 
-/* Nothing tells what has happened to the keys unnoticed. To a replica nothing does: its master tells it all. */
+/*
+ * Notes a loss for every collection that follows keys: they may have changed without an event. Not on a replica, which
+ * hears everything from its primary.
+ */
 static void lose_all(RedisModuleCtx *ctx) {
     if (RedisModule_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_SLAVE) return;
     for (size_t i = 0; i < follow_table_count(); i++) follow_log_lost_unwritten(follow_table_at(i));
@@ -222,7 +225,7 @@ int follow_events_open(RedisModuleCtx *ctx) {
         return REDISMODULE_ERR;
     follow_log_open();
     follow_table_load(ctx);
-    /* Loaded into a Redis that has data already. */
+    /* The module may be loaded into a Redis that has data already. */
     lose_all(ctx);
     return REDISMODULE_OK;
 }

@@ -11,7 +11,7 @@
 
 FollowLogCounters follow_log_counters;
 
-/* Collections that are out of step, of which Redis has still to be told. */
+/* Collections with a loss that is not written down in SYNCED_KEY yet. */
 static RedisModuleDict *untold;
 
 /* No client can send it, so it is not in the generated table. */
@@ -48,7 +48,8 @@ static RedisModuleString *hash_value(RedisModuleKey *hash, RedisModuleString *fi
 }
 
 /*
- * An attribute that alone is more than all may be is passed on only so far that the sidecar sees that. Takes `value`.
+ * Cuts an attribute that is larger than all attributes may be to one byte above that limit, so that the sidecar refuses
+ * it. Takes `value`.
  */
 static RedisModuleString *limit_attribute(RedisModuleString *value) {
     size_t length;
@@ -77,7 +78,7 @@ static int read_hash(RedisModuleKey *hash, const Follow *follow, RedisModuleStri
 }
 
 /*
- * What is too large for a command, its vector then, becomes one without components, which the sidecar refuses with a
+ * When a hash is too large for a command, its vector becomes one without components, which the sidecar refuses with a
  * reason.
  */
 static void limit_payload(RedisModuleString **strings, int *count) {
@@ -136,7 +137,7 @@ long long follow_log_untold(void) {
     return (long long)RedisModule_DictSize(untold);
 }
 
-/* Returns of how many collections Redis has been told now. */
+/* Returns how many losses it has written down. */
 static long long tell_losses(RedisModuleCtx *ctx) {
     RedisModuleString *collection;
     RedisModuleDictIter *all = RedisModule_DictIteratorStartC(untold, "^", NULL, 0);

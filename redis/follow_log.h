@@ -1,10 +1,10 @@
 /*
- * From what has become of a followed key to the entry in the log that says so: DEL when its vector has to go, FOLLOWED
- * with what a hash holds now. The module copies bytes; whether they are a vector is for the sidecar to say.
+ * Turns what has happened to a followed key into an entry of the log: DEL when its vector has to go, FOLLOWED with what
+ * a hash holds now. The module copies bytes; the sidecar decides whether they are a vector.
  *
  * An entry that cannot be appended (no log, or a full one) must not be forgotten. The hash vstore:synced has a field
  * for every collection that is in step with its keys; the module takes the field away, and the sidecar looks at all
- * keys again. Taking away needs no memory, and a key that is evicted or flushed errs on the safe side.
+ * keys again. Deleting a field needs no memory, and an evicted or flushed hash errs on the safe side.
  *
  * The module writes only where a client could have written: in the course of a command, or of an expiry or eviction,
  * that Redis itself propagates. Redis ends its process when a module propagates anything while writes are paused. What
@@ -31,11 +31,13 @@ void follow_log_close(void);
 bool follow_log_gone(RedisModuleCtx *ctx, const Follow *follow, RedisModuleString *key);
 /* The vector of the key becomes what the hash holds now, or goes with it. Returns whether that is in the log. */
 bool follow_log_changed(RedisModuleCtx *ctx, const Follow *follow, RedisModuleString *key);
-/* The log will not tell all that has happened to the collection's keys. Only where the module may write. */
+/*
+ * Notes a loss: the log will not tell all that has happened to the collection's keys. Only where the module may write.
+ */
 void follow_log_lost(RedisModuleCtx *ctx, const Follow *follow);
 /* The same, at any time. */
 void follow_log_lost_unwritten(const Follow *follow);
-/* Of how many collections that was said, and Redis has not been told. */
+/* How many collections have a loss that is not written down in Redis yet. */
 long long follow_log_untold(void);
 /* VSTORE.RESYNC [<collection> GONE|ALL <key> [<key> …]] */
 int resync_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);

@@ -77,7 +77,7 @@ static int by_prefix(const void *a, const void *b) {
     return RedisModule_StringCompare(((const Follow *)a)->prefix, ((const Follow *)b)->prefix);
 }
 
-/* Of each follow the nearest one before it whose prefix its own begins with, or has too. */
+/* Links each follow to the nearest one before it whose prefix its own begins with, or equals. */
 static void link_wider(void) {
     for (size_t i = 1; i < count; i++) {
         const Follow *wider = &follows[i - 1];
@@ -121,7 +121,7 @@ const Follow *follow_table_find(const RedisModuleString *collection) {
     return NULL;
 }
 
-/* How many follows have a prefix that is not behind the key. */
+/* How many follows have a prefix that sorts up to the key. */
 static size_t count_up_to(const RedisModuleString *key) {
     size_t low = 0, high = count;
     while (low < high) {

@@ -21,10 +21,10 @@ static struct {
     char record[RECORD_BYTES_MAX + 1]; /* what LEADER_KEY says of it */
     char lease[LEASE_BYTES_MAX + 1];   /* known to the sidecar alone: the secret is in no key */
     uint64_t held_until;               /* monotonic microseconds */
-    uint64_t recorded_until;           /* how long the sidecar of the record is waited for; 0: nobody has asked yet */
+    uint64_t recorded_until;           /* until then only the record's sidecar may lead; 0: no other has asked yet */
 } lead;
 
-/* vstore.user: who alone may lead; "" for each user that may change LEADER_KEY. CONFIG SET writes it. */
+/* vstore.user: the only user that may lead; "" allows every user that may change LEADER_KEY. CONFIG SET writes it. */
 static RedisModuleString *leading_user;
 
 static uint64_t now_us(void) {
@@ -84,7 +84,7 @@ static bool may_lead(RedisModuleCtx *ctx) {
     return may;
 }
 
-/* What LEADER_KEY says; "" when it is missing or says nothing of this form. */
+/* What LEADER_KEY says; "" when it is missing or has another form. */
 static void read_record(RedisModuleCtx *ctx, char record[RECORD_BYTES_MAX + 1]) {
     RedisModuleCallReply *reply = RedisModule_Call(ctx, "GET", "c", LEADER_KEY);
     size_t length = 0;
@@ -103,7 +103,9 @@ static bool is_record_of(const char *record, const char *id) {
     return strncmp(record, id, length) == 0 && strrchr(record, ':') == record + length;
 }
 
-/* After a restart, and on a new primary, nothing is known of the holder but its record: it may come back first. */
+/*
+ * After a restart, and on a new primary, the module knows only the holder's record. That sidecar may come back first.
+ */
 static bool is_waited_for(const char *record, const char *id, uint64_t ttl_us) {
     if (record[0] == '\0' || is_record_of(record, id)) return false;
     if (lead.recorded_until == 0) lead.recorded_until = now_us() + ttl_us;

@@ -23,7 +23,10 @@ int lead_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 int renew_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 int join_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 
-/* Whether the command comes over one of the connections that lead. What a sidecar alone may do asks this first. */
+/*
+ * Whether the command comes over one of the connections that lead. A command that only a sidecar may send checks this
+ * first.
+ */
 bool leadership_is_callers(RedisModuleCtx *ctx);
 int reply_not_leader(RedisModuleCtx *ctx);
 
@@ -33,7 +36,7 @@ bool leadership_is_lease(const RedisModuleString *lease, bool is_live);
 /* Id of the sidecar that took the lease last, "" before the first. */
 const char *leadership_sidecar(void);
 
-/* Returns REDISMODULE_OK when changes of the role will be heard of. */
+/* Returns REDISMODULE_OK once it hears of changes of the role. */
 int leadership_open(RedisModuleCtx *ctx);
 int leadership_register_settings(RedisModuleCtx *ctx);
 void leadership_close(void);

@@ -1,4 +1,6 @@
-/* The table of pending.h: two dictionaries, as a client that goes away knows its handle and not its request. */
+/*
+ * The table of pending.h: two dictionaries, because Redis reports a client that left by its handle and not its request.
+ */
 #include "pending.h"
 #include <string.h>
 

@@ -18,7 +18,7 @@
 
 typedef struct Pending Pending;
 
-/* How the wait has ended, where not by the answer. */
+/* How the wait has ended. */
 typedef enum { PENDING_ANSWERED, PENDING_TIMED_OUT, PENDING_DROPPED, PENDING_STRANDED } PendingEnd;
 
 typedef void (*PendingExpired)(RedisModuleCtx *ctx, Pending *pending);
@@ -30,7 +30,7 @@ struct Pending {
     long long timeout_ms;
     RedisModuleTimerID deadline; /* 0 once it has fired */
     PendingExpired expired;
-    RedisModuleString *user; /* who asks; NULL where the answer shows nothing beyond the collection */
+    RedisModuleString *user; /* the user that asks; NULL where the answer shows nothing beyond the collection */
     bool to_resp3;
     PendingEnd end;
     RedisModuleString *collection; /* NULL where the request is about none */

@@ -1,4 +1,4 @@
-/* From the tokens of resp3.h to Redis' reply functions. */
+/* Passes the tokens of resp3.h to Redis' reply functions. */
 #include "reply.h"
 
 /* For the two functions that want a C string. */

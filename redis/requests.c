@@ -156,7 +156,7 @@ static bool has_log(RedisModuleCtx *ctx, const Request *request) {
 
 /*
  * Whether the log will do for now. In MULTI and scripts no client waits for the sidecar, and a refusal would leave half
- * of a transaction behind: Redis takes nothing back.
+ * of a transaction behind: Redis rolls nothing back.
  */
 static bool can_be_deferred(RedisModuleCtx *ctx, int flags, const Request *request) {
     if (request->command->route != ROUTE_LOG || request->count == 0 || flags & REDISMODULE_CTX_FLAGS_SLAVE)
@@ -170,7 +170,7 @@ static bool is_word(const RedisModuleString *argument, const char *word) {
 
 /*
  * Whether the caller may read what a CREATE would follow: the collection would give it away. Every FOLLOW PREFIX among
- * the arguments counts, wherever it stands; whether the command is right otherwise is for the sidecar to say.
+ * the arguments counts, wherever it stands; the sidecar checks the rest of the command.
  */
 static bool may_follow(RedisModuleCtx *ctx, const Request *request) {
     if (strcmp(request->command->name, "CREATE") != 0) return true;
@@ -214,7 +214,7 @@ static const char *append(RedisModuleCtx *ctx, RequestId *entry, const Request *
     return error;
 }
 
-/* Appends first and blocks then: a request that cannot be appended is answered at once. */
+/* Appends first, then blocks: a request that cannot be appended is answered at once. */
 static int submit(RedisModuleCtx *ctx, const Request *request) {
     follow_events_flush(ctx);
     RequestId entry = {.stream = stream_of_request(ctx, request)};
@@ -253,7 +253,7 @@ int request_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     return submit(ctx, &request);
 }
 
-/* The whole answer has come, and its client is given it: now, or in pieces. */
+/* Gives the client its whole answer: now, or in pieces. */
 static void give(RedisModuleCtx *ctx, Pending *pending, RedisModuleString *bytes, const Resp3Shape *shape) {
     RedisModule_RetainString(ctx, bytes);
     pending->answer = bytes;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The longest number that is read: no honest int64 or double is longer. */
+/* Bytes of the longest number that is read: no int64 or double needs more. */
 #define NUMBER_BYTES_MAX 63
 
 /* The shortest value, "_\r\n". An aggregate that promises more than the rest can hold is refused at its header. */

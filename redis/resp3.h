@@ -7,8 +7,8 @@
  * which needs no recursion.
  *
  * Two tokens are not RESP3's. `@<length>` and the bytes of a key stand for what that key holds in Redis: the module
- * puts it there. `^<n>` and n bulk strings may come before the value: the fields of hashes that are wanted, all of them
- * without it.
+ * puts it there. `^<n>` and n bulk strings may come before the value: the wanted fields of hashes. Without them all
+ * fields are.
  */
 #ifndef VSTORE_RESP3_H
 #define VSTORE_RESP3_H

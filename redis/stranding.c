@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define PREFIX "vstore:"
-/* How long the sidecar's own answer is waited for. */
+/* How long to wait for the sidecar's own answer. */
 #define GRACE_MS 100
 
 static bool is_timer_set;

@@ -32,7 +32,7 @@ void stream_memory_close(void) {
     RedisModule_FreeDict(NULL, accounts);
 }
 
-/* SAMPLES 0: all nodes count. A sample would take a few large requests among many small ones for small ones too. */
+/* SAMPLES 0 counts all nodes. A sample would miss a few large requests among many small ones. */
 long long stream_memory(RedisModuleCtx *ctx, RedisModuleString *stream) {
     RedisModuleCallReply *reply = RedisModule_Call(ctx, "MEMORY", "cscl", "USAGE", stream, "SAMPLES", 0LL);
     long long bytes = reply == NULL ? 0 : RedisModule_CallReplyInteger(reply);

@@ -3,8 +3,8 @@
  *
  * The module is not told what is trimmed, and it is not the only one that appends. So it asks Redis how much memory a
  * stream takes (MEMORY USAGE, all of its nodes), adds up what it appends itself from then on, and asks again once the
- * sum has reached the limit. That is right after a restart, a trim, DEL, RENAME or an XADD of a stream client alike,
- * and costs an addition as long as a stream stays well below the limit.
+ * sum has reached the limit. The sum is right after a restart, a trim, DEL, RENAME or an XADD of a stream client alike,
+ * and costs one addition as long as a stream stays well below the limit.
  */
 #ifndef VSTORE_STREAM_MEMORY_H
 #define VSTORE_STREAM_MEMORY_H
@@ -18,13 +18,13 @@ extern long long stream_bytes_max;
 void stream_memory_open(void);
 void stream_memory_close(void);
 
-/* What it takes now, 0 when there is none. Sees one that has expired and that Redis has not deleted yet, too. */
+/* Bytes that the stream takes now, 0 when there is none. A stream that has expired counts until Redis deletes it. */
 long long stream_memory(RedisModuleCtx *ctx, RedisModuleString *stream);
 
 /* Whether the stream has reached the limit. Below it one more request is welcome, whatever its size. */
 bool stream_is_full(RedisModuleCtx *ctx, RedisModuleString *stream);
 
-/* To be told of every request that was appended. */
+/* Must be called for every request that was appended. */
 void stream_has_grown(RedisModuleString *stream, RedisModuleString **arguments, int count);
 
 #endif

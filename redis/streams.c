@@ -8,7 +8,7 @@
 #define CONTROL_STREAM "vstore:control"
 #define PREFIX "vstore:"
 #define QUERIES_SUFFIX ":queries"
-#define QUERIES_STREAM "vstore:queries" /* of all collections: the sidecar need not ask for each of theirs */
+#define QUERIES_STREAM "vstore:queries" /* of all collections, so that the sidecar need not read one for each */
 #define POSITION_NAMES 16
 #define HEAD_FIELDS 3 /* cmd, client, and at or after */
 
@@ -101,7 +101,7 @@ static int add_field(RedisModuleString **fields, int n, const char *name, RedisM
     return n + 2;
 }
 
-/* What a write is judged by, or which writes a read has to see: what does not follow from the entry's id. */
+/* Adds to a write the time by which it is judged (`at`), to a read the last write that it has to see (`after`). */
 static int add_moment(RedisModuleCtx *ctx, RedisModuleString **fields, int n, const Request *request) {
     const VstoreCommand *command = request->command;
     if (command->writes)
@@ -135,8 +135,8 @@ static const char *append_error(int code) {
 }
 
 /*
- * Adds the entry under an id of our clock's. A stream that is ahead of it (an id given by a producer, a clock set
- * back) goes on with its own next id: what one stream has been told says nothing about another.
+ * Adds the entry under an id of our clock. A stream that is ahead of it (a producer chose an id, a clock was set back)
+ * goes on with its own next id: the ids of one stream say nothing about another.
  */
 static const char *add_entry(RedisModuleKey *key, RedisModuleStreamID *id, RedisModuleString **fields, int n) {
     *id = next_id();
@@ -154,8 +154,8 @@ static void replicate(RedisModuleCtx *ctx, const RequestId *entry, RedisModuleSt
 }
 
 /*
- * A key that has expired stays while writes are paused, though Redis says that there is none. It would end its process
- * if another one of the name were added.
+ * While writes are paused an expired key stays in memory, and Redis reports it as missing. Adding another key of that
+ * name would end the Redis process.
  */
 static bool is_hidden(RedisModuleCtx *ctx, RedisModuleKey *key, RedisModuleString *stream) {
     return RedisModule_KeyType(key) == REDISMODULE_KEYTYPE_EMPTY && RedisModule_AvoidReplicaTraffic() &&

@@ -13,7 +13,7 @@ typedef struct {
     RedisModuleStreamID id;
 } RequestId;
 
-/* What a client, or a followed key, asks of the sidecar. */
+/* A request of a client, or of a followed key, to the sidecar. */
 typedef struct {
     const VstoreCommand *command;
     RedisModuleString **arguments; /* without the command's name */
@@ -42,7 +42,7 @@ void stream_delete(RedisModuleCtx *ctx, const RequestId *request);
 /* Deletes the entry of a request without a waiting client, if it is one of ours and a read. */
 void stream_delete_unknown(RedisModuleCtx *ctx, const RequestId *request);
 
-/* Lets go of what was kept for later entries. */
+/* Frees the strings that were kept for later entries. */
 void streams_close(void);
 
 #endif

@@ -29,7 +29,7 @@ typedef struct {
     RedisModuleUser *user; /* between values_begin() and values_end() */
 } ValueReader;
 
-/* Around all reading of one turn: users may be changed and deleted in between. */
+/* Called before and after all reading of one turn: users may be changed and deleted in between. */
 void values_begin(ValueReader *reader);
 void values_end(ValueReader *reader);
 

@@ -104,8 +104,8 @@ static int register_command(RedisModuleCtx *ctx, const VstoreCommand *command) {
 /*
  * The sidecar's own commands name no keys, so that one VSTORE.REPLY can serve many collections; "admin" lets the ACLs
  * keep every other client from them. They work in a full memory. VSTORE.LEAD and VSTORE.RESYNC propagate what they
- * write, so they are "write": a replica refuses them, and they wait while writes are paused. What keeps a lease,
- * attaches and answers does not wait.
+ * write, so they are "write": a replica refuses them, and they wait while writes are paused. The commands that keep a
+ * lease, attach and answer do not wait.
  */
 static int register_admin_command(RedisModuleCtx *ctx, const char *name, const char *flags, RedisModuleCmdFunc run) {
     if (RedisModule_CreateCommand(ctx, name, run, flags, 0, 0, 0) != REDISMODULE_OK)
@@ -188,7 +188,7 @@ __attribute__((visibility("default"))) int RedisModule_OnLoad(RedisModuleCtx *ct
     (void)argv, (void)argc;
     const char *lacking = module_api_load(ctx);
     if (lacking != NULL) {
-        /* Redis' own log function may be what is lacking. */
+        /* Redis' own log function may be the missing one. */
         fprintf(stderr, "vstore needs Redis 7.0 or Valkey 7.2: this server has no RedisModule_%s\n", lacking);
         return REDISMODULE_ERR;
     }
