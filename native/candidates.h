@@ -79,7 +79,7 @@ inline void replaceTop(std::vector<Candidate>& heap, Candidate candidate) {
   const size_t size = heap.size();
   size_t at = 0;
   for (size_t child = 1; child < size; child = 2 * at + 1) {
-    // Which of the two is larger cannot be predicted.
+    // Branch-free: which of the two is larger cannot be predicted.
     child += child + 1 < size && heap[child + 1] > heap[child];
     if (heap[child] <= candidate) break;
     heap[at] = heap[child];
@@ -95,7 +95,7 @@ struct Scratch {
   std::vector<Candidate> frontier;
   /** The nearest so far, a heap with the farthest on top; sorted, nearest first, when the walk ends. */
   std::vector<Candidate> found;
-  /** Nodes to look at next; before a walk, where it begins. */
+  /** Nodes to look at next; before a walk, those at which it begins. */
   std::vector<Slot> unseen;
 
   static Scratch& ofThread() {

@@ -13,7 +13,7 @@ constexpr double int8Largest = 127;
 constexpr double arithmetic = 0x1p-22;
 /** Norms from here to there are precise as float32, and so are scales. */
 constexpr double normMin = 1e-34, normMax = 1e37;
-/** Fewer vectors do not tell where the centre is. */
+/** Fewer vectors do not determine a centre. */
 constexpr size_t centreVectorsMin = 64;
 
 size_t componentBytes(Quantization quantization) {
@@ -33,7 +33,7 @@ double squareOf(const float* vector, size_t n) {
   return square;
 }
 
-/** What a vector is multiplied by: 1 / its length under COSINE; 1 for one without direction. */
+/** The factor of a vector: 1 / its length under COSINE, 1 for a vector without direction. */
 double factorOf(const float* vector, size_t n, Metric metric) {
   if (metric != Metric::cosine) return 1;
   const double square = squareOf(vector, n);
@@ -103,7 +103,7 @@ void CodeSpace::encode(const float* vector, Code& code) const {
     largest = std::max(largest, std::fabs(x[i]));
   }
   const double norm = std::sqrt(square);
-  // What is not a number is far from everything.
+  // A vector that is not finite is far from everything.
   const bool isNumber = std::isfinite(norm);
   if (!isNumber) std::fill(x.begin(), x.end(), 0);
   const double error = quantise(x, isNumber ? largest : 0, code);
@@ -114,7 +114,7 @@ void CodeSpace::encode(const float* vector, Code& code) const {
   code.along = metric == Metric::ip && norm > 0 && isNumber ? toFloat(along / norm) : 0;
 }
 
-/** Writes components and scale of x, whose largest component is given; returns the length of what is lost. */
+/** Writes components and scale of x, whose largest component is given; returns the length of the rounding error. */
 double CodeSpace::quantise(const std::vector<double>& x, double largest, Code& code) const {
   const double steps = (quantization == Quantization::int8 ? int8Largest : 1) / (largest == 0 ? 1 : largest);
   double square = 0, along = 0, codeSquare = 0;

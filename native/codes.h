@@ -1,6 +1,6 @@
 /**
  * Codes: what the graph keeps of a vector to find its way, smaller than the vector itself. A distance between codes is
- * an estimate, and comes with how far it may be off; where that is too far, the rows decide.
+ * an estimate with a known error. Where the error is too large, the rows decide.
  *
  * A vector is normalised under COSINE, then the centre of the collection is subtracted, then the rest x is rounded to a
  * code: x ≈ code · scale. The scale makes the rounding error orthogonal to x, so that the product of two codes is an
@@ -48,7 +48,7 @@ static_assert(sizeof(Code) == 20, "a node of 100 bytes of components fills two c
 struct Origin {
   const Code& code;
   double scale, norm, noise, halfSquare, along;
-  /** Of gaps below it some may be unsure. */
+  /** Gaps below it may be unsure. */
   double unsureMax;
   /** No bound is larger. */
   double boundMax;
@@ -79,7 +79,7 @@ class CodeSpace {
   void setCentre(std::vector<float> centre);
   /** Centre · centre. */
   double centreSquare() const { return centreSquare_; }
-  /** The centre of vectors of shape (n x dimensions); empty where there are too few to tell. */
+  /** The centre of vectors of shape (n x dimensions); empty when there are too few of them. */
   std::vector<float> centreOf(const std::vector<const float*>& vectors) const;
 
   /** Writes the code of a vector (dimensions), without its hash. */
@@ -87,10 +87,10 @@ class CodeSpace {
   Origin origin(const Code& code) const;
   /** The sum of the products of components. */
   float dot(const Code& a, const Code& b) const;
-  /** A code becomes one that is compared with others. */
+  /** Notes a code that others are compared with from now on. */
   void note(const Code& code);
   Estimate estimate(const Origin& a, const Code& b) const;
-  /** Whether the two lie so close that the error hides what separates them. */
+  /** Whether the two lie so close that the error hides their distance. */
   bool isUnsure(const Origin& a, const Code& b, double gap) const { return gap < unsureErrors * errorOf(a, b); }
   /** How far off the estimate of a distance may be, hardly ever more. */
   double bound(const Origin& a, const Code& b) const { return boundErrors * errorOf(a, b); }
@@ -110,9 +110,9 @@ class CodeSpace {
   /** What the rounding of `along` adds to the noise of a code that others are compared with; 0 where there is none. */
   double centreNoise_ = 0;
 
-  /** How many times the standard deviation an error hardly ever exceeds. */
+  /** An error hardly ever exceeds so many standard deviations. */
   static constexpr double boundErrors = 3;
-  /** Below so many of them, what separates two vectors is not known well enough. */
+  /** Below so many of them the distance of two vectors is not known well enough. */
   static constexpr double unsureErrors = 8;
 };
 

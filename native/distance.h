@@ -42,8 +42,8 @@ class DistanceTo {
   }
 
   /**
-   * What the distance is not below, at half the cost: from sums of float32, less their largest error (Higham 2002,
-   * section 3.1), several times over. Where such sums overflow or come near the smallest numbers, it says nothing.
+   * A lower bound of the distance, at half the cost: from sums of float32, less several times their largest error
+   * (Higham 2002, section 3.1). Unknown where such sums overflow or come near the smallest numbers.
    */
   double atLeast(const float* row) const {
     if (metric_ == Metric::l2) {

@@ -50,7 +50,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   Napi::Promise begin(Pending* pending);
   /** On any thread: the work is done. Nothing of it may be touched afterwards. */
   void finished(Pending* pending);
-  /** Promises that were settled so far: what waits for them has not run within one call from JavaScript. */
+  /** Promises that were settled so far. Code that awaits them does not run within one call from JavaScript. */
   size_t settled() const { return settled_; }
   /** Whether promises wait for the environment's thread to settle them. */
   bool hasDeliveries() const { return undelivered_.load() > 0; }

@@ -1,4 +1,4 @@
-/** What Node's own file system has not: an advisory lock on an open file, and a file mapped into memory. */
+/** What Node's file system lacks: an advisory lock on an open file, and a file mapped into memory. */
 #pragma once
 #include <napi.h>
 

@@ -14,7 +14,7 @@ constexpr size_t givenUpShare = 4;
 constexpr double walkShareMin = 0.8;
 /** Matches at which a walk begins besides the node that is nearest of all. */
 constexpr size_t seeds = 64;
-/** Slots whose nodes are asked for ahead of their comparison. */
+/** Slots whose nodes are prefetched ahead of their comparison. */
 constexpr size_t aheadSlots = 8;
 /** Links to matches from which on a node's other links are not followed to a second hop, as a share of all. */
 constexpr size_t matchingLinksShare = 2;
@@ -67,7 +67,7 @@ class Hopping {
  private:
   /**
    * Whether the node that is nearest of all has less than three quarters as many matches among its neighbours as there
-   * are elsewhere. Those that are wanted are then on the rim of where matches are, where links lead astray.
+   * are elsewhere. The wanted ones then lie on the rim of the matches, where links lead astray.
    */
   bool isRareAround() const {
     const Slot near = graph_.near(query_);
@@ -97,7 +97,7 @@ class Hopping {
     look();
   }
 
-  /** Puts what was gathered where it belongs. The first node may be no match, and is only gone on from. */
+  /** Puts the gathered nodes where they belong. The first node may be no match; the walk only goes on from it. */
   void look() {
     auto& [visited, frontier, found, unseen] = scratch_;
     for (const Slot slot : unseen) {

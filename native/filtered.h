@@ -1,8 +1,8 @@
 /**
- * How the nearest of some slots are found. Few are compared one by one. Where they are many, a walk goes from match to
- * match, and through a node that does not match to that one's neighbours, two hops in all: ACORN-1 (Patel, Kraft,
- * Guestrin and Zaharia 2024, "ACORN: Performant and predicate-agnostic search over vector embeddings and structured
- * data"). Where nearly all match, the usual walk takes no longer.
+ * Three plans find the nearest of some slots. `compare`: few are compared one by one. `hop`: among many, a walk goes
+ * from match to match, and through a node that does not match to that one's neighbours, two hops in all: ACORN-1
+ * (Patel, Kraft, Guestrin and Zaharia 2024, "ACORN: Performant and predicate-agnostic search over vector embeddings and
+ * structured data"). `walk`: where nearly all match, the usual walk takes no longer.
  *
  * ACORN begins at the node that is nearest of all. Where only far vectors match there is no match around it, so this
  * walk begins at some matches from all over the collection too.
@@ -26,7 +26,7 @@ using Accept = std::function<bool(Slot)>;
 void compareMatches(const Graph& graph, Probe& query, size_t ef, const Allowed& allowed, Slot end,
                     const Accept& accept, Scratch& scratch);
 
-/** The same, about, by a walk. False when it is given up, as to compare all takes less time by then. */
+/** About the same, by a walk. False when it gives up, because comparing all takes less time by then. */
 bool hopMatches(const Graph& graph, Probe& query, size_t ef, const Allowed& allowed, const Accept& accept,
                 Scratch& scratch);
 

@@ -109,7 +109,7 @@ void Graph::mend(Slot slot, const Rows& rows) {
   const auto isIt = [slot](Candidate found) { return slotOf(found) == slot; };
   if (std::any_of(scratch.found.begin(), scratch.found.end(), isIt)) return;
   missed_.fetch_add(1, std::memory_order_relaxed);
-  // Where all have a bridge already, the node behind one of them gets it.
+  // When all have a bridge already, the node behind one of them gets it.
   constexpr int bridgesMax = 16;
   std::vector<Slot> ends;
   for (const Candidate found : scratch.found) ends.push_back(slotOf(found));
@@ -219,7 +219,8 @@ void Graph::selectAmong(const std::vector<Candidate>& sorted, uint32_t max, bool
 
 /**
  * A candidate that is nearer to one already chosen than to the node is reached through that one. So is one in the same
- * place as a chosen one, also where the node itself is in that place: else those of one place would fill the list.
+ * place as a chosen one, also when the node itself is in that place: otherwise candidates of one place would fill the
+ * list.
  */
 bool Graph::isBehind(Candidate candidate, const std::vector<Slot>& chosen, bool samePlaceOnly, const Rows& rows) const {
   const bool hasPlaces = options.metric != Metric::ip;

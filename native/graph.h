@@ -1,7 +1,7 @@
 /**
  * A Hierarchical Navigable Small World graph (Malkov & Yashunin 2018) over the codes of vectors. Any number of
  * threads search and insert at once: readers take no lock, a writer takes that of the node whose links it changes.
- * A reader may see a list while it changes; every link that it finds leads to a whole node, and that suffices.
+ * A reader may see a list while it changes. That suffices, because every link that it finds leads to a whole node.
  *
  * A dead node stays as a way through. Slots are born and die on one thread only. Of equal vectors only the first has
  * links (twins.h).
@@ -35,7 +35,7 @@ class Graph {
 
   void setLive(Slot slot);
   void kill(Slot slot);
-  /** A search that begins now sees what dies later. */
+  /** A search that begins now still sees slots that die later. */
   uint64_t epoch() const { return epoch_; }
 
   /**
@@ -88,7 +88,7 @@ class Graph {
  private:
   static constexpr size_t everything = ~size_t{0};
 
-  /** What explore begins with is in scratch.unseen. */
+  /** Begins with the nodes in scratch.unseen. */
   template <class Accept>
   bool explore(Probe& query, uint32_t level, size_t ef, size_t visitsMax, const Accept& accept, Scratch& scratch) const;
   Slot descend(Probe& query, Slot from, uint32_t level, uint32_t toLevel) const;

@@ -177,7 +177,7 @@ bool isSound(const Graph& graph, Slot slot, uint32_t level, const std::vector<Ki
   return true;
 }
 
-/** How many twins are behind a node, which then knows that it has some. */
+/** Counts the twins behind a node, and notes in the node that it has some. */
 uint32_t adoptTwins(File& file, Graph& graph, Slot slot, const std::vector<Kind>& kinds, uint32_t twinsMax) {
   uint32_t count = 0;
   for (uint32_t next = graph.nodes.twin(slot).load(); next != 0; count++) {

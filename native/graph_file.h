@@ -9,7 +9,8 @@
  *     links    per slot: their number on layer 0, 2 M of them; the next twin + 1, or 0; the bridge + 1, or 0
  *     upper    per slot, for each layer that a hash of the slot gives it: their number, and M of them
  *
- * Who is alive is not in it: the collection knows. It is read in bulk, verified, and every link is checked.
+ * The file does not say which slots are alive: the collection knows. It is read in bulk, verified, and every link is
+ * checked.
  */
 #pragma once
 #include <memory>

@@ -1,4 +1,4 @@
-/** What all kernels of a set make of two vectors, for the tests that compare the sets. */
+/** The results of all kernels of a set for two vectors, for the tests that compare the sets. */
 #pragma once
 #include "kernels.h"
 

@@ -14,7 +14,7 @@ struct Half {
   uint16_t bits;
 };
 float toFloat(Half half);
-/** Rounds to nearest, ties to even; what is too large becomes the largest finite number. */
+/** Rounds to nearest, ties to even; a number that is too large becomes the largest finite one. */
 Half toHalf(float value);
 
 /** Σ q·r and Σ r·r of a query and a row. */

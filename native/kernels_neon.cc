@@ -1,5 +1,5 @@
 /**
- * The kernels for NEON, which every 64-bit ARM has. What is left over of whole vectors is done by the plain kernels.
+ * The kernels for NEON, which every 64-bit ARM has. The plain kernels do the remainder that fills no whole vector.
  */
 #if defined(__aarch64__)
 #include <arm_neon.h>

@@ -14,7 +14,7 @@
 namespace vstore {
 namespace avx2 {
 
-/** Whole vectors; what is left over is done by the plain kernels. */
+/** Components in whole vectors; the plain kernels do the rest. */
 constexpr size_t whole(size_t n, size_t width) { return n - n % width; }
 
 AVX2 inline __m256 load(const float* p) { return _mm256_loadu_ps(p); }

@@ -8,7 +8,7 @@ namespace {
 
 uint32_t uint32At(const Napi::CallbackInfo& info, size_t i) { return info[i].As<Napi::Number>().Uint32Value(); }
 
-/** Members of an object that JavaScript gave, by name. A missing one, or one of another type, is refused. */
+/** Members of a JavaScript object, by name. Refuses a missing one, and one of another type. */
 class Members {
  public:
   explicit Members(const Napi::Value& value) : object_(value.As<Napi::Object>()) {
@@ -299,7 +299,7 @@ Napi::Value NativeGraph::bytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(graph_->bytes()));
 }
 
-/** What was found out about the graph since it was made or loaded. */
+/** Counters of the graph since it was made or loaded. */
 Napi::Value NativeGraph::health(const Napi::CallbackInfo& info) {
   auto health = Napi::Object::New(info.Env());
   health["missed"] = Napi::Number::New(info.Env(), static_cast<double>(graph_->missed()));
@@ -308,7 +308,7 @@ Napi::Value NativeGraph::health(const Napi::CallbackInfo& info) {
   return health;
 }
 
-/** Work under way is cut short, and gives back the memory when it has ended. */
+/** Cuts work under way short. It gives back the memory when it has ended. */
 void NativeGraph::close(const Napi::CallbackInfo&) {
   *stopped_ = true;
   if (worksUnderWay_ == 0) release();

@@ -20,7 +20,7 @@ class Nearest {
  public:
   Nearest(size_t k, double within) : k_(k), within_(within) {}
   void offer(const Neighbour& neighbour);
-  /** What is farther is not taken. */
+  /** Farther ones are not taken. */
   double limit() const { return heap_.size() < k_ ? within_ : heap_.front().distance; }
   size_t wanted() const { return k_; }
   void sort() { std::sort_heap(heap_.begin(), heap_.end()); }

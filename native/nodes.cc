@@ -21,7 +21,7 @@ uint64_t mix(uint64_t x) {
 
 size_t roundUp(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
-/** A short node begins at a cache line, to lie in as few as it can; a long one would rather not waste half of one. */
+/** A short node begins at a cache line, to lie in as few as it can; for a long one that would waste half a line. */
 size_t alignment(size_t codeBytes) { return codeBytes < 8 * cacheLine ? cacheLine : alignof(Node) * 2; }
 
 }  // namespace
@@ -69,7 +69,7 @@ Nodes::~Nodes() {
 void Nodes::reserve(Slot slot) {
   while (slot >= capacity()) {
     const uint64_t next = capacity();
-    // A small graph is to stay small; a large one has its random reads helped by large pages.
+    // A small graph stays small; large pages speed up the random reads of a large one.
     chunks_[next >> chunkBits].store(new Chunk(*this, next > 0), std::memory_order_release);
     capacity_.store(next + chunkSlots, std::memory_order_release);
   }

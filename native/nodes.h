@@ -2,8 +2,8 @@
  * The memory of a graph: one node per slot, in chunks that never move, so that it grows while it is searched. A chunk
  * is fresh zeroed memory of the system, whose pages cost nothing before they are touched.
  *
- * Each word is written by whom its function names; all that threads share is atomic. A link is stored with release
- * and read with acquire, so that a thread that follows it sees the whole node behind it.
+ * Each word is written by the thread that its function names; all that threads share is atomic. A link is stored with
+ * release and read with acquire, so that a thread that follows it sees the whole node behind it.
  */
 #pragma once
 #include <atomic>

@@ -13,17 +13,17 @@
 namespace vstore {
 namespace {
 
-/** How willingly a thread that builds leaves its core to others: about a tenth of the time while they want it. */
+/** Niceness of a thread that builds: it gets about a tenth of a core that others want too. */
 [[maybe_unused]] constexpr int buildNiceness = 10;
 
-/** Turns that make it worth waking another thread beside the calling one. */
+/** From so many turns on it is worth waking another thread beside the calling one. */
 constexpr size_t turnsPerThread = 3;
 
 using Clock = std::chrono::steady_clock;
 /** How long a calling thread takes part, where nothing waits for it. */
 constexpr std::chrono::microseconds patience(1'000);
 
-/** On Linux niceness belongs to a thread. Where it cannot be had, builds only compete as equals. */
+/** On Linux niceness belongs to a thread. Without it builds compete as equals. */
 void yieldToOthers() {
 #ifdef __linux__
   (void)setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), buildNiceness);
@@ -171,7 +171,7 @@ void Pool::step(Queue& queue, Lock& lock) {
   std::shared_ptr<Loop> loop = std::move(queue.loops.front());
   queue.loops.pop_front();
   lock.unlock();
-  // What the last one lets go of may be large.
+  // Outside the lock: the last owner of a loop may free much memory.
   if (!loop->step()) loop.reset();
   lock.lock();
   if (loop) queue.loops.push_back(std::move(loop));

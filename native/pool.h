@@ -1,9 +1,9 @@
 /**
  * The threads of the process, shared by all its environments: one per core that searches; one less, but at least one,
- * that helps those who ask with what they begin themselves; and one per core that builds, which the system lets run
- * when no other thread wants the core. So a search waits for no insertion, and neither do the event loop, or a Redis on
- * the same machine. Work comes as loops whose turns any thread of its kind may take; a searching one also takes the
- * place of who asked.
+ * that helps calling threads with the work that they take part in; and one per core that builds, which the system lets
+ * run when no other thread wants the core. So a search waits for no insertion, and neither do the event loop, or a
+ * Redis on the same machine. Work comes as loops whose turns any thread of its kind may take; a searching thread also
+ * takes the place of a calling one.
  */
 #pragma once
 #include <algorithm>
@@ -41,15 +41,15 @@ class Pool {
   /** The pool lives as long as the process; its threads while it is held. */
   static Pool& ofProcess();
   void hold();
-  /** Waits for the threads to end when the pool is no longer held. Nothing may be running then. */
+  /** Waits for the threads to end when the pool is no longer held. No work may be under way then. */
   void release();
 
   /** Starts the threads when they are not there yet. `done` may run before it returns when there are no turns. */
   void run(Work work);
   /**
    * The same, but the calling thread takes turns too, of everything that was begun so, for a millisecond, until it is
-   * `wanted` elsewhere, or nothing is left. It wakes others only for what is worth it: a hand-over costs about as much
-   * as a small turn. `done` may run before it returns.
+   * `wanted` elsewhere, or nothing is left. It wakes others only where that pays: a hand-over costs about as much as a
+   * small turn. `done` may run before it returns.
    */
   void runTogether(Work work, const std::function<bool()>& wanted);
   size_t size() const { return size_; }

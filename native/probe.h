@@ -47,7 +47,7 @@ class Probe {
   }
   bool measuresExactly() const { return exactly_; }
 
-  /** How far off a candidate's distance may be; and how far any of that distance. */
+  /** The error that a candidate's distance may have; and that any candidate of that distance may have. */
   double bound(Candidate candidate) const {
     const double kept = droppedOf(distanceOf(candidate));
     return exactly_ ? kept : kept + space_.bound(origin_, nodes_.node(slotOf(candidate)).code);
@@ -66,10 +66,10 @@ class Probe {
   }
   double exact(Slot slot) {
     const double distance = lazily().walking(rows_.row(slot)) + constant();
-    // Rounding alone parts vectors of the same direction.
+    // Below it rounding alone separates vectors of the same direction.
     return space_.metric == Metric::cosine && distance < sameDirection ? 0 : distance;
   }
-  /** What the digits that a candidate does not keep may make. */
+  /** The largest error from the digits that a candidate drops. */
   static double droppedOf(double distance) { return std::fabs(distance) * 0x1p-21; }
   double constant() const { return space_.metric == Metric::ip ? space_.centreSquare() : 0; }
   const DistanceTo& lazily() {

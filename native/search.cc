@@ -1,4 +1,4 @@
-/** How a batch of searches is worked off: walks through the graph, then scans of blocks of rows, then the order. */
+/** Runs a batch of searches: walks through the graph, then scans of blocks of rows, then the order. */
 #include "search.h"
 
 #include "rescoring.h"
@@ -6,15 +6,15 @@
 namespace vstore {
 namespace {
 
-/** Rows that one turn of a scan looks at: they stay in the cache while all queries do. */
+/** Rows that one turn of a scan looks at: they stay in the cache while all queries are compared with them. */
 constexpr size_t blockBytes = 256 << 10;
 /**
- * How far ahead of the row that it looks at a scan asks for memory: the processor itself stops at the end of each page.
+ * How far ahead of its row a scan prefetches: the processor's own prefetching stops at the end of each page.
  */
 constexpr size_t aheadBytes = 8 << 10;
-/** Scans up to this size are not worth waking another thread for: about 0.1 ms. */
+/** A scan up to this size, about 0.1 ms, is not worth waking another thread. */
 constexpr size_t aloneBytes = 1 << 20;
-/** What a walk may look at to be done on the thread that asks, some 0.3 ms. */
+/** A walk that looks at no more, some 0.3 ms, runs on the calling thread. */
 constexpr size_t soonBytes = 2 << 20;
 /** Nodes that a walk looks at per candidate that it keeps, about. */
 constexpr size_t visitsPerCandidate = 16;
@@ -65,8 +65,8 @@ void Search::start(Pool& pool, const std::atomic<bool>& stopped, Done done, Want
 }
 
 /**
- * Whether a walk takes less time than it takes to wake another thread and to be woken by it. Among dead nodes it looks
- * at more, and where not all may be found at up to as many as may.
+ * Whether a walk takes less time than it takes to wake another thread and to be woken by it. It looks at more among
+ * dead nodes. When only allowed slots may be found, it may look at as many nodes as those are.
  */
 bool Search::isSoonDone() const {
   if (options_.exact) return false;
@@ -94,7 +94,7 @@ void Search::walk(Query& query) const {
   if (!query.scansAll) rescore(probe, scratch.found, query.nearest);
 }
 
-/** What is near and may be seen, in scratch.found; false when the rows have to be looked at. */
+/** Finds near slots that may be seen, in scratch.found; false when the rows have to be scanned. */
 bool Search::find(Probe& probe, size_t ef, Scratch& scratch) const {
   const Plan plan = options_.allowed ? planOf(*graph_, visible_, ef) : Plan::walk;
   const auto isWanted = [this](Slot slot) { return slot < options_.watermark && sees(slot); };
@@ -113,7 +113,7 @@ bool Search::find(Probe& probe, size_t ef, Scratch& scratch) const {
   return true;
 }
 
-/** Through all nodes, whatever may be found. */
+/** Walks through all nodes, whichever may be found. */
 bool Search::walkAll(Probe& probe, size_t ef, Scratch& scratch) const {
   // A dead node may have twins that live.
   const auto accept = [this](Slot slot) {
@@ -170,7 +170,7 @@ void Search::scanBlock(size_t block) {
 void Search::scan(Query& query, Slot from, Slot to) const {
   Nearest nearest(options_.k, query.limit());
   const auto look = [&](Slot slot, const float* row) {
-    // Most rows are too far: whether they are alive is not worth another cache line.
+    // The distance first: most rows are too far, and asking whether they are alive costs another cache line.
     if (query.distance.atLeast(row) > nearest.limit() || !sees(slot)) return;
     nearest.offer({query.distance(row), slot});
   };

@@ -1,7 +1,7 @@
 /**
  * A batch of searches: the graph over the indexed slots, an exact scan of the tail, merged. It answers as of the
  * moment it was asked: `epoch` and `slots` say who was alive then. Each query finds k vectors whenever k are there:
- * where the graph finds fewer, or would look at more nodes than there are to be found, everything is scanned.
+ * when the graph finds fewer, or would look at more nodes than there are to be found, the search scans everything.
  */
 #pragma once
 #include <mutex>
@@ -21,24 +21,24 @@ struct SearchOptions {
   bool exact;
   /** Largest distance of a result. */
   double within;
-  /** The slots of that moment, and those of them below which each is in the graph or dead. */
+  /** The slots of that moment, and the number below which each is in the graph or dead. */
   Slot slots;
   Slot watermark;
-  /** The slots that may be found. All may without it. */
+  /** The slots that may be found; without it all may. */
   std::optional<Allowed> allowed;
 };
 
 class Search : public std::enable_shared_from_this<Search> {
  public:
   using Done = std::function<void(std::exception_ptr)>;
-  /** Whether the thread that asks has something better to do by now than to take part. */
+  /** Whether the calling thread has more urgent work by now than to take part. */
   using Wanted = std::function<bool()>;
 
   Search(std::shared_ptr<const Graph> graph, std::shared_ptr<const Rows> rows, SearchOptions options,
          const float* queries, size_t count);
 
   /**
-   * Works it off on the threads of the pool, and where it is soon done on the calling one; `done` is called on one of
+   * Runs it on the threads of the pool, and a short one on the calling thread; `done` is called on one of
    * them.
    */
   void start(Pool& pool, const std::atomic<bool>& stopped, Done done, Wanted wanted);
@@ -49,7 +49,7 @@ class Search : public std::enable_shared_from_this<Search> {
  private:
   struct Query {
     Query(const float* from, const GraphOptions& graph, const SearchOptions& options);
-    /** What is farther is no result. */
+    /** Farther vectors are no results. */
     double limit();
     std::vector<float> vector;
     DistanceTo distance;

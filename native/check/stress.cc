@@ -1,7 +1,7 @@
 /**
- * Everything at once, without Node: one thread gives life and takes it and starts searches and saves, as JavaScript
- * does, while the pool inserts and searches. It ends with 0 when every answer was right. To be built with
- * ThreadSanitizer and AddressSanitizer: `make -C native stress-tsan stress-asan`.
+ * Everything at once, without Node: one thread adds and kills slots and starts searches and saves, as JavaScript does,
+ * while the pool inserts and searches. It ends with 0 when every answer was right. To be built with ThreadSanitizer and
+ * AddressSanitizer: `make -C native stress-tsan stress-asan`.
  */
 #include <unistd.h>
 
