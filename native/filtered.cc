@@ -1,17 +1,21 @@
 /** The plans of filtered.h. */
 #include "filtered.h"
 
+#include <cmath>
+
 namespace vstore {
 namespace {
 
 /** Nodes that a walk looks at per candidate that it keeps, about. */
-constexpr size_t visitsPerCandidate = 16;
+constexpr double visitsPerCandidate = 16;
 /** How many codes are compared in order in the time in which a walk looks at one node, which is anywhere in memory. */
-constexpr size_t comparedPerVisit = 14;
-/** A walk is given up when it has looked at so many nodes, as a share of the matches. */
-constexpr size_t givenUpShare = 4;
-/** From this share of matches on the usual walk takes no longer than one that asks whether nodes match. */
-constexpr double walkShareMin = 0.8;
+constexpr double comparedPerVisit = 2;
+/** A walk from match to match takes so many times as long as one without a filter. */
+constexpr double hopFactor = 4;
+/** From this share of matches on they cannot be rare around a query and many elsewhere to any purpose. */
+constexpr double nearlyAll = 0.9;
+/** Matches are rare around a query when their share is so much smaller there than elsewhere. */
+constexpr double rareShare = 0.25;
 /** Matches at which a walk begins besides the node that is nearest of all. */
 constexpr size_t seeds = 64;
 /** Slots whose nodes are prefetched ahead of their comparison. */
@@ -29,14 +33,51 @@ void offer(std::vector<Candidate>& found, size_t ef, Candidate candidate) {
   }
 }
 
-/** A walk from match to match keeps so many times as many candidates: it finds its way less surely. */
-constexpr size_t keptFactor = 2;
-/** And so many times as many where matches are rarer around the query than elsewhere. */
-constexpr size_t rareFactor = 3;
+/** A walk from match to match keeps so many times as many candidates where matches are rarer around the query. */
+constexpr size_t rimFactor = 3;
+/** Rarer than elsewhere by so much. */
+constexpr double rimShare = 0.75;
 
 /** A twin has no code of its own. */
 Candidate measured(const Graph& graph, Probe& query, Slot slot) {
   return graph.nodes.node(slot).life.isTwin() ? query.candidateByRow(slot) : query.candidate(slot);
+}
+
+double shareOf(size_t matches, const Graph& graph) {
+  return std::min(1.0, static_cast<double>(matches) / std::max(1u, graph.length()));
+}
+
+/** Nodes that a walk looks at where so many of them match, when it keeps as many matches as `keptOf` says. */
+double visitsOf(double share, size_t ef) {
+  return visitsPerCandidate * static_cast<double>(ef) / std::sqrt(std::max(share, 1e-9));
+}
+
+/** What takes the least time. */
+Plan planFor(size_t matches, double share, size_t ef) {
+  const double compare = static_cast<double>(matches) / comparedPerVisit;
+  const double walk = visitsOf(share, ef), hop = hopFactor * visitsOf(1, ef);
+  if (compare <= std::min(walk, hop)) return Plan::compare;
+  return walk <= hop ? Plan::walk : Plan::hop;
+}
+
+/** The share of matches among the neighbours of the neighbours of the node that is nearest to the query. */
+double shareAround(const Graph& graph, Probe& query, const Allowed& allowed) {
+  const Slot near = graph.near(query);
+  if (near == noSlot) return 0;
+  const auto forLinks = [&](Slot slot, const auto& visit) {
+    const Link* links = graph.nodes.links(slot, 0);
+    const uint32_t count = links[0].load(std::memory_order_acquire);
+    for (uint32_t i = 1; i <= count; i++) visit(links[i].load(std::memory_order_acquire));
+  };
+  size_t looked = 1, matching = allowed.has(near);
+  forLinks(near, [&](Slot next) { graph.nodes.prefetchLinks(next, 0); });
+  forLinks(near, [&](Slot next) {
+    forLinks(next, [&](Slot other) {
+      looked++;
+      matching += allowed.has(other);
+    });
+  });
+  return static_cast<double>(matching) / static_cast<double>(looked);
 }
 
 class Hopping {
@@ -44,16 +85,16 @@ class Hopping {
   Hopping(const Graph& graph, Probe& query, size_t ef, const Allowed& allowed, const Accept& accept, Scratch& scratch)
       : graph_(graph), query_(query), ef_(ef), allowed_(allowed), accept_(accept), scratch_(scratch) {}
 
-  bool walk() {
+  bool walk(const Course& course) {
     begin();
-    const size_t looksMax = allowed_.count() / givenUpShare + ef_ * visitsPerCandidate;
-    auto& [visited, frontier, found, unseen] = scratch_;
-    if (isRareAround()) {
-      ef_ *= rareFactor;
-      gatheredMax_ *= rareFactor;
+    auto& [visited, frontier, found, unseen, compared] = scratch_;
+    // Those that are wanted are then on the rim of where matches are, where links lead astray.
+    if (course.around < rimShare * shareOf(allowed_.count(), graph_)) {
+      ef_ *= rimFactor;
+      gatheredMax_ *= rimFactor;
     }
     while (!frontier.empty() && (found.size() < ef_ || frontier.front() <= found.front())) {
-      if (looks_ > looksMax) return false;
+      if (looks_ > course.visitsMax) return false;
       const Slot next = slotOf(frontier.front());
       std::pop_heap(frontier.begin(), frontier.end(), nearestFirst_);
       frontier.pop_back();
@@ -65,20 +106,6 @@ class Hopping {
   }
 
  private:
-  /**
-   * Whether the node that is nearest of all has less than three quarters as many matches among its neighbours as there
-   * are elsewhere. The wanted ones then lie on the rim of the matches, where links lead astray.
-   */
-  bool isRareAround() const {
-    const Slot near = graph_.near(query_);
-    if (near == noSlot) return false;
-    const Link* links = graph_.nodes.links(near, 0);
-    const uint32_t count = links[0].load(std::memory_order_acquire);
-    size_t matching = 0;
-    for (uint32_t i = 1; i <= count; i++) matching += allowed_.has(links[i].load(std::memory_order_acquire));
-    return 4 * matching * graph_.length() < 3 * allowed_.count() * count;
-  }
-
   void begin() {
     scratch_.frontier.clear();
     scratch_.found.clear();
@@ -99,7 +126,7 @@ class Hopping {
 
   /** Puts the gathered nodes where they belong. The first node may be no match; the walk only goes on from it. */
   void look() {
-    auto& [visited, frontier, found, unseen] = scratch_;
+    auto& [visited, frontier, found, unseen, compared] = scratch_;
     for (const Slot slot : unseen) {
       const Candidate reached = query_.candidate(slot);
       if (found.size() >= ef_ && reached > found.front()) continue;
@@ -170,21 +197,31 @@ class Hopping {
 
 }  // namespace
 
-Plan planOf(const Graph& graph, size_t matches, size_t ef) {
-  if (matches <= ef * visitsPerCandidate * comparedPerVisit) return Plan::compare;
-  const bool nearlyAll = static_cast<double>(matches) >= walkShareMin * graph.length();
-  return nearlyAll ? Plan::walk : Plan::hop;
+Plan planOf(const Graph& graph, size_t matches, size_t ef) { return planFor(matches, shareOf(matches, graph), ef); }
+
+Course courseOf(const Graph& graph, Probe& query, const Allowed& allowed, size_t matches, size_t ef) {
+  const double share = shareOf(matches, graph), compared = static_cast<double>(matches) / comparedPerVisit;
+  const double around = share >= nearlyAll ? share : shareAround(graph, query, allowed);
+  const double visits = std::max(compared, 2 * visitsOf(around, ef));
+  const Plan plan = around < rareShare * share ? Plan::compare : planFor(matches, around, ef);
+  return {plan, around, static_cast<size_t>(visits)};
+}
+
+size_t keptOf(const Course& course, size_t ef) {
+  return static_cast<size_t>(std::ceil(static_cast<double>(ef) * std::sqrt(course.around)));
 }
 
 void compareMatches(const Graph& graph, Probe& query, size_t ef, const Allowed& allowed, Slot end, const Accept& accept,
                     Scratch& scratch) {
-  auto& [visited, frontier, found, unseen] = scratch;
+  auto& [visited, frontier, found, unseen, compared] = scratch;
   found.clear();
   unseen.clear();
+  compared.clear();
   const auto compare = [&](size_t from, size_t to) {
     for (size_t i = from; i < to; i++) {
       const Slot slot = unseen[i];
       const Candidate candidate = measured(graph, query, slot);
+      compared.push_back(candidate);
       if ((found.size() < ef || candidate < found.front()) && accept(slot)) offer(found, ef, candidate);
     }
   };
@@ -200,9 +237,9 @@ void compareMatches(const Graph& graph, Probe& query, size_t ef, const Allowed& 
   std::sort_heap(found.begin(), found.end());
 }
 
-bool hopMatches(const Graph& graph, Probe& query, size_t ef, const Allowed& allowed, const Accept& accept,
-                Scratch& scratch) {
-  return Hopping(graph, query, keptFactor * ef, allowed, accept, scratch).walk() && scratch.found.size() >= ef;
+bool hopMatches(const Graph& graph, Probe& query, size_t ef, const Allowed& allowed, const Course& course,
+                const Accept& accept, Scratch& scratch) {
+  return Hopping(graph, query, ef, allowed, accept, scratch).walk(course) && scratch.found.size() >= ef;
 }
 
 }  // namespace vstore

@@ -1,11 +1,14 @@
 /**
- * Three plans find the nearest of some slots. `compare`: few are compared one by one. `hop`: among many, a walk goes
- * from match to match, and through a node that does not match to that one's neighbours, two hops in all: ACORN-1
- * (Patel, Kraft, Guestrin and Zaharia 2024, "ACORN: Performant and predicate-agnostic search over vector embeddings and
- * structured data"). `walk`: where nearly all match, the usual walk takes no longer.
+ * How the nearest of some slots are found.
  *
- * ACORN begins at the node that is nearest of all. Where only far vectors match there is no match around it, so this
- * walk begins at some matches from all over the collection too.
+ * - compare: each match is compared with the query. That is exact, and quickest where they are few.
+ * - walk: the graph is walked as without a filter, and what does not match is passed through.
+ * - hop: where matches are rare and yet many, the walk goes from match to match, and through a node that does not match
+ *   to that one's neighbours, two hops in all: ACORN-1 (Patel, Kraft, Guestrin and Zaharia 2024, "ACORN: Performant and
+ *   predicate-agnostic search over vector embeddings and structured data").
+ *
+ * The quickest is chosen by how many of the nodes around the query match. Where hardly any of them does though many do
+ * elsewhere, only far vectors match: a walk would lose its way on the rim of where they are, so they are compared.
  */
 #pragma once
 #include "allowed.h"
@@ -16,18 +19,37 @@ namespace vstore {
 /** Numbered as src/engine/index/native-addon.ts has them. */
 enum class Plan : uint32_t { compare, hop, walk };
 
-/** How to look for the nearest `ef` among `matches` of the nodes of a graph. */
+/** How to look for the nearest `ef` among `matches` of the nodes of a graph, which are everywhere. */
 Plan planOf(const Graph& graph, size_t matches, size_t ef);
+
+/** The same for one query, by what matches around it. */
+struct Course {
+  Plan plan;
+  /** The share of the nodes around the query that match. */
+  double around;
+  /** Nodes that a walk may look at before comparing all takes less time. */
+  size_t visitsMax;
+};
+Course courseOf(const Graph& graph, Probe& query, const Allowed& allowed, size_t matches, size_t ef);
+
+/**
+ * Matches that a walk keeps to find as many of the nearest as one that keeps `ef` nodes where all match: it looks at
+ * more nodes for each match, and so finds its way more surely.
+ */
+size_t keptOf(const Course& course, size_t ef);
 
 /** What a search takes of the matches: those that are alive, and in the graph. */
 using Accept = std::function<bool(Slot)>;
 
-/** The nearest `ef` of the matches below `end`, in scratch.found, nearest first: each is compared. */
+/**
+ * The nearest `ef` of the matches below `end`, by their codes, in scratch.found, nearest first: each is compared, and
+ * what was found of each is in scratch.compared.
+ */
 void compareMatches(const Graph& graph, Probe& query, size_t ef, const Allowed& allowed, Slot end,
                     const Accept& accept, Scratch& scratch);
 
-/** About the same, by a walk. False when it gives up, because comparing all takes less time by then. */
-bool hopMatches(const Graph& graph, Probe& query, size_t ef, const Allowed& allowed, const Accept& accept,
-                Scratch& scratch);
+/** The same, about, by a walk. False when it is given up, as to compare all takes less time by then. */
+bool hopMatches(const Graph& graph, Probe& query, size_t ef, const Allowed& allowed, const Course& course,
+                const Accept& accept, Scratch& scratch);
 
 }  // namespace vstore

@@ -147,7 +147,7 @@ void Graph::forTwins(Slot slot, const Visit& visit) const {
 template <class Accept>
 bool Graph::explore(Probe& query, uint32_t level, size_t ef, size_t visitsMax, const Accept& accept,
                     Scratch& scratch) const {
-  auto& [visited, frontier, found, unseen] = scratch;
+  auto& [visited, frontier, found, unseen, compared] = scratch;
   const auto nearestFirst = std::greater<Candidate>();
   size_t visits = 0;
   frontier.clear();

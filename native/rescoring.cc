@@ -20,7 +20,7 @@ void Nearest::offer(const Neighbour& neighbour) {
   std::push_heap(heap_.begin(), heap_.end());
 }
 
-void rescore(Probe& query, const std::vector<Candidate>& sorted, Nearest& nearest) {
+bool rescore(Probe& query, const std::vector<Candidate>& sorted, Nearest& nearest) {
   const auto offer = [&](Candidate candidate) {
     const Slot slot = slotOf(candidate);
     nearest.offer({query.shown(slot), slot});
@@ -30,8 +30,20 @@ void rescore(Probe& query, const std::vector<Candidate>& sorted, Nearest& neares
   for (size_t i = 0; i < sure; i++) offer(sorted[i]);
   for (size_t i = sure; i < sorted.size(); i++) {
     const double distance = distanceOf(sorted[i]), limit = query.walkingOf(nearest.limit());
-    if (distance - query.boundMax(distance) > limit) break;
+    if (distance - query.boundMax(distance) > limit) return true;
     if (distance - query.bound(sorted[i]) <= limit) offer(sorted[i]);
+  }
+  return false;
+}
+
+void rescoreRest(Probe& query, const std::vector<Candidate>& compared, Candidate rescored,
+                 const std::function<bool(Slot)>& accept, Nearest& nearest) {
+  for (const Candidate candidate : compared) {
+    if (candidate <= rescored) continue;
+    const double distance = distanceOf(candidate), limit = query.walkingOf(nearest.limit());
+    if (distance - query.boundMax(distance) > limit || distance - query.bound(candidate) > limit) continue;
+    const Slot slot = slotOf(candidate);
+    if (accept(slot)) nearest.offer({query.shown(slot), slot});
   }
 }
 

@@ -4,13 +4,23 @@
  * all, the walk has to go on with exact distances.
  */
 #pragma once
+#include <functional>
+
 #include "nearest.h"
 #include "probe.h"
 
 namespace vstore {
 
-/** Offers the exact distances of candidates, which are sorted, nearest first. */
-void rescore(Probe& query, const std::vector<Candidate>& sorted, Nearest& nearest);
+/**
+ * Offers the exact distances of candidates, which are sorted, nearest first.
+ *
+ * @returns whether no farther candidate can be among the k nearest
+ */
+bool rescore(Probe& query, const std::vector<Candidate>& sorted, Nearest& nearest);
+
+/** The same of candidates in no order, of those that are farther than `rescored` and accepted. */
+void rescoreRest(Probe& query, const std::vector<Candidate>& compared, Candidate rescored,
+                 const std::function<bool(Slot)>& accept, Nearest& nearest);
 
 /**
  * Whether the farther half of the kept candidates lies within the error of the estimates: then chance decided which

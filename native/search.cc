@@ -16,6 +16,10 @@ constexpr size_t aheadBytes = 8 << 10;
 constexpr size_t aloneBytes = 1 << 20;
 /** A walk that looks at no more, some 0.3 ms, runs on the calling thread. */
 constexpr size_t soonBytes = 2 << 20;
+/** What may be compared in order there, some 0.8 ms. */
+constexpr size_t comparedBytes = 7 << 20;
+/** Candidates of one comparison whose memory a thread keeps for its next. */
+constexpr size_t comparedKept = 1 << 18;
 /** Nodes that a walk looks at per candidate that it keeps, about. */
 constexpr size_t visitsPerCandidate = 16;
 
@@ -65,15 +69,16 @@ void Search::start(Pool& pool, const std::atomic<bool>& stopped, Done done, Want
 }
 
 /**
- * Whether a walk takes less time than it takes to wake another thread and to be woken by it. It looks at more among
- * dead nodes. When only allowed slots may be found, it may look at as many nodes as those are.
+ * Whether a walk takes less time than it takes to wake another thread and to be woken by it. Among dead nodes it looks
+ * at more, and where not all may be found it may come to compare all that may.
  */
 bool Search::isSoonDone() const {
   if (options_.exact) return false;
   const double usual = static_cast<double>(std::max(options_.ef, options_.k) * visitsPerCandidate);
   const double dead = static_cast<double>(graph_->length()) / std::max(1u, graph_->live());
-  const double looks = options_.allowed ? std::max(usual, static_cast<double>(visible_)) : usual * std::max(1.0, dead);
-  return looks * static_cast<double>(graph_->space.bytes()) <= soonBytes;
+  const double bytes = static_cast<double>(graph_->space.bytes());
+  if (!options_.allowed) return usual * std::max(1.0, dead) * bytes <= soonBytes;
+  return usual * bytes <= soonBytes && static_cast<double>(visible_) * bytes <= comparedBytes;
 }
 
 bool Search::sees(Slot slot) const {
@@ -91,44 +96,51 @@ void Search::walk(Query& query) const {
   Probe probe(graph_->space, graph_->nodes, *rows_, query.vector.data(), code, &query.distance);
   Scratch& scratch = Scratch::ofThread();
   query.scansAll = !find(probe, std::max(options_.ef, options_.k), scratch) || scratch.found.size() < options_.k;
-  if (!query.scansAll) rescore(probe, scratch.found, query.nearest);
+  if (query.scansAll || rescore(probe, scratch.found, query.nearest) || scratch.compared.empty()) return;
+  // All were compared, so all that may be nearer can be looked at.
+  rescoreRest(probe, scratch.compared, scratch.found.back(), [this](Slot slot) { return isWanted(slot); }, query.nearest);
 }
 
-/** Finds near slots that may be seen, in scratch.found; false when the rows have to be scanned. */
+bool Search::isWanted(Slot slot) const { return slot < options_.watermark && sees(slot); }
+
+/** What is near and may be seen, in scratch.found; false when the rows have to be looked at. */
 bool Search::find(Probe& probe, size_t ef, Scratch& scratch) const {
-  const Plan plan = options_.allowed ? planOf(*graph_, visible_, ef) : Plan::walk;
-  const auto isWanted = [this](Slot slot) { return slot < options_.watermark && sees(slot); };
-  // A node that is not wanted may have twins that are.
-  const auto leads = [this, isWanted](Slot slot) { return isWanted(slot) || graph_->nodes.node(slot).life.hasTwins(); };
-  if (plan == Plan::walk && !walkAll(probe, ef, scratch)) return false;
-  if (plan == Plan::hop && hopMatches(*graph_, probe, ef, *options_.allowed, leads, scratch)) {
-    scratch.found = withTwins(scratch.found);
-    if (scratch.found.size() >= ef) return true;
-  }
-  if (plan == Plan::walk) {
-    scratch.found = withTwins(scratch.found);
-    return true;
-  }
-  compareMatches(*graph_, probe, ef, *options_.allowed, options_.watermark, isWanted, scratch);
+  scratch.compared.clear();
+  if (scratch.compared.capacity() > comparedKept) scratch.compared.shrink_to_fit();
+  if (options_.allowed) return findAllowed(probe, ef, *options_.allowed, scratch);
+  if (!walkAll(probe, ef, visible_, scratch)) return false;
+  scratch.found = withTwins(scratch.found);
   return true;
 }
 
-/** Walks through all nodes, whichever may be found. */
-bool Search::walkAll(Probe& probe, size_t ef, Scratch& scratch) const {
+bool Search::findAllowed(Probe& probe, size_t ef, const Allowed& allowed, Scratch& scratch) const {
+  const Course course = courseOf(*graph_, probe, allowed, visible_, ef);
+  const size_t kept = std::max(options_.k, keptOf(course, ef));
+  // A node that is not wanted may have twins that are.
+  const auto leads = [this](Slot slot) { return isWanted(slot) || graph_->nodes.node(slot).life.hasTwins(); };
+  if ((course.plan == Plan::walk && walkAll(probe, kept, course.visitsMax, scratch)) ||
+      (course.plan == Plan::hop && hopMatches(*graph_, probe, ef, allowed, course, leads, scratch))) {
+    scratch.found = withTwins(scratch.found);
+    if (scratch.found.size() >= std::min(kept, visible_)) return true;
+  }
+  const auto accept = [this](Slot slot) { return isWanted(slot); };
+  compareMatches(*graph_, probe, ef, allowed, options_.watermark, accept, scratch);
+  return true;
+}
+
+/** Through all nodes, whatever may be found. */
+bool Search::walkAll(Probe& probe, size_t ef, size_t visitsMax, Scratch& scratch) const {
   // A dead node may have twins that live.
-  const auto accept = [this](Slot slot) {
-    return (slot < options_.watermark && sees(slot)) || graph_->nodes.node(slot).life.hasTwins();
-  };
-  const bool ended = graph_->search(probe, ef, visible_, accept, scratch);
+  const auto accept = [this](Slot slot) { return isWanted(slot) || graph_->nodes.node(slot).life.hasTwins(); };
+  const bool ended = graph_->search(probe, ef, visitsMax, accept, scratch);
   if (!ended || !isTooCoarse(probe, scratch.found, ef)) return ended;
   probe.measureExactly();
-  return graph_->searchOn(probe, ef, visible_, accept, scratch);
+  return graph_->searchOn(probe, ef, visitsMax, accept, scratch);
 }
 
 /** The nodes that were found and may be seen, each followed by its twins, as many as a walk keeps. */
 std::vector<Candidate> Search::withTwins(const std::vector<Candidate>& found) const {
   const size_t max = std::max({options_.ef, options_.k, found.size()});
-  const auto isWanted = [this](Slot slot) { return slot < options_.watermark && sees(slot); };
   std::vector<Candidate> all;
   all.reserve(max);
   for (const Candidate candidate : found) {

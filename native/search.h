@@ -62,8 +62,10 @@ class Search : public std::enable_shared_from_this<Search> {
   bool sees(Slot slot) const;
   bool isSoonDone() const;
   void walk(Query& query) const;
+  bool isWanted(Slot slot) const;
   bool find(Probe& probe, size_t ef, Scratch& scratch) const;
-  bool walkAll(Probe& probe, size_t ef, Scratch& scratch) const;
+  bool findAllowed(Probe& probe, size_t ef, const Allowed& allowed, Scratch& scratch) const;
+  bool walkAll(Probe& probe, size_t ef, size_t visitsMax, Scratch& scratch) const;
   std::vector<Candidate> withTwins(const std::vector<Candidate>& found) const;
   void scan(Query& query, Slot from, Slot to) const;
   void scanBlock(size_t block);
