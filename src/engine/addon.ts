@@ -1,6 +1,6 @@
 /**
  * The addon of native/: locks and mappings of files, and the native index. node-gyp-build finds it, be it compiled when
- * the package was installed or brought ready in prebuilds/. What runs without it is said where it is used.
+ * the package was installed or brought ready in prebuilds/. Each file that uses it says what happens without it.
  */
 import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
@@ -10,7 +10,7 @@ import { VstoreError } from "../errors.ts";
 /** From src/engine and from dist/engine alike. */
 const packageRoot = fileURLToPath(new URL("../..", import.meta.url));
 
-/** What compiling takes, and the package of Debian that has it. */
+/** Programs that compiling needs, and the package of Debian that has each. */
 const tools = { "c++": "g++", make: "make", python3: "python3" };
 
 let loaded: object | undefined;
@@ -30,7 +30,7 @@ export function notBuilt(what: string): VstoreError {
   return new VstoreError("ERR", `${what} is not built: ${remedy()}`);
 }
 
-/** Says in one line how the addon comes to be there. */
+/** One line that says how to get the addon. */
 export function remedy(): string {
   const missing = Object.keys(tools).filter((tool) => spawnSync(tool, ["--version"]).error !== undefined);
   const packages = missing.map((tool) => tools[tool as keyof typeof tools]).join(" ");

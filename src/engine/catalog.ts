@@ -36,7 +36,7 @@ export class Catalog {
   readonly #lock: DirectoryLock;
   readonly #warn: Warn;
   readonly #index: IndexChoice;
-  /** By which reads judge what has expired. */
+  /** The clock by which reads judge what has expired. */
   readonly clock: Clock;
   readonly #collections = new Map<string, Collection>();
   /** Collections whose files could not be opened, and why. They stay on disk as they are. */
@@ -184,7 +184,7 @@ export class Catalog {
   async drop(name: string, id: string): Promise<void> {
     const collection = this.has(name) ? this.find(name) : this.get(name);
     if (collection !== undefined && compareIds(collection.createdId, id) >= 0) return;
-    // First, nothing may write to the files any more: their name is about to belong to another collection.
+    // From here on nothing may write to the files: their name is about to belong to another collection.
     this.#collections.delete(name);
     await collection?.abandon();
     const away = this.#path(droppedDirectory(id));
@@ -241,7 +241,7 @@ export class Catalog {
     }
   }
 
-  /** A DROP that got as far as this was applied: replaying it would not find the collection and say so. */
+  /** A DROP that got as far as this was applied: replaying it would find no collection and answer that. */
   async #tidyAway(leftover: string): Promise<void> {
     const dropId = dropOfDirectory(leftover);
     if (dropId !== undefined) await this.#control.mark(dropId, await nameIn(this.#path(leftover)));
@@ -250,7 +250,8 @@ export class Catalog {
 
   async #open(name: string): Promise<void> {
     try {
-      // Before anything is opened, since that removes what the manifest does not name: it may be another's.
+      // Before anything is opened: opening removes what the manifest does not name, and this manifest may be of another
+      // one.
       await readCheckedManifest(this.directory, collectionDirectory(name));
       this.#collections.set(name, await this.#openCollection(name));
     } catch (error) {
@@ -271,7 +272,7 @@ export class Catalog {
       fs.mkdirSync(aside);
       await createFiles(aside, name, options, id);
     } catch (error) {
-      fs.rmSync(aside, { recursive: true, force: true }); // what there was room for
+      fs.rmSync(aside, { recursive: true, force: true }); // the part that there was room for
       rethrow(error);
     }
     await fs.promises.rename(aside, this.#path(collectionDirectory(name)));
@@ -284,7 +285,7 @@ export class Catalog {
   }
 }
 
-/** Undefined when too much is missing of the directory. */
+/** Undefined when too much of the directory is missing. */
 async function nameIn(collectionDirectory: string): Promise<string | undefined> {
   const manifest = await readManifest(collectionDirectory).catch(() => undefined);
   return manifest?.name;

@@ -1,14 +1,14 @@
 /**
- * The clocks by which reads judge what has expired. A wall clock may be set, forwards or back, and by mistake for a
- * moment only; what expires by such a mistake is gone for good. So a sidecar believes a step only when it has lasted.
+ * The clocks by which reads judge what has expired. A wall clock may be set forwards or back, by mistake even, for a
+ * moment. A key that expires by such a mistake is gone for good. So a sidecar believes a step only when it has lasted.
  */
 
 /** In ms since 1970. */
 export type Clock = () => number;
 
-/** A clock and its wall differ by a step from here on; less is the usual correction. */
+/** A difference from here on is a step; less is the usual correction. */
 const stepMsMin = 1_000;
-/** How long a step has to last before it is followed. */
+/** How long a step has to last before the clock follows it. */
 const stepLastsMs = 60_000;
 
 /** The wall clock, except that it stands still where that was set back. */

@@ -3,8 +3,8 @@
  * kills the old one, so that replaying the log from a checkpoint gives the same state whatever was written since.
  * All mutation happens here, synchronously and all or nothing; searching, indexing and checkpoints take time.
  *
- * A write is given the time that its log entry names, in ms since 1970: whether a key has expired must not depend on
- * when a replay asks. Without a log it is now.
+ * A write gets the time of its log entry, in ms since 1970: whether a key has expired must not depend on when a replay
+ * runs. Without a log that time is now.
  */
 
 import { type Clock, latestTime } from "./clock.ts";
@@ -185,8 +185,8 @@ export class Collection {
   }
 
   /**
-   * The same for so many bytes that they take a while, a slice at a time. What it resolves to makes them a part of the
-   * collection, in one tick. No other write of this collection may come in between.
+   * The same for so many bytes that they take a while, a slice at a time. It resolves to a function that makes them a
+   * part of the collection, in one tick. No other write of this collection may come in between.
    *
    * @throws {VstoreError} ERR, FULL, LIMIT; nothing has changed then
    */
@@ -224,7 +224,7 @@ export class Collection {
   /**
    * The key's vector, shape (dimensions): a view on the mapped file, not to be written to.
    *
-   * @param time of the write that asks, in ms since 1970; a read asks without it
+   * @param time of the calling write, in ms since 1970; undefined for a read
    */
   get(key: Uint8Array, time?: number): Float32Array | undefined {
     const slot = this.#slotOf(key, time);
@@ -254,7 +254,7 @@ export class Collection {
    * whole iteration is returned at least once; a compaction, which moves every slot, begins the iteration again.
    *
    * @param cursor 0, or what the last call returned
-   * @param among the slots whose keys are wanted; all without it
+   * @param among only keys of these slots; all without it
    * @returns the next cursor, 0 when the iteration is complete
    */
   scan(cursor: number, count: number, among?: Bitmap): { cursor: number; keys: Uint8Array[] } {
@@ -280,7 +280,7 @@ export class Collection {
   }
 
   /**
-   * The nearest live vectors, nearest first: k of them whenever k exist within the distance asked for.
+   * The nearest live vectors, nearest first: k of them whenever k exist within the given distance.
    *
    * @param query shape (dimensions), float32, finite, not zero under COSINE
    * @throws {VstoreError} ERR
@@ -298,7 +298,7 @@ export class Collection {
     return slots.map((slot) => parts.keys.table.keyOf(slot));
   }
 
-  /** Puts every vector that is in the tail now into the index; the background would do so too, later. */
+  /** Puts every vector that is in the tail now into the index, without waiting for the background to do so. */
   build(): Promise<void> {
     return this.#generation.indexer.build();
   }
@@ -369,12 +369,12 @@ export class Collection {
     };
   }
 
-  /** Saves what is not saved yet and lets go of the files. Slices handed out stay valid. */
+  /** Saves what is not saved yet and closes the files. Slices handed out stay valid. */
   close(): Promise<void> {
     return this.#generations.close();
   }
 
-  /** Lets go of the files without saving anything: for a collection that is dropped. */
+  /** Closes the files without saving anything: for a collection that is dropped. */
   abandon(): Promise<void> {
     return this.#generations.abandon();
   }

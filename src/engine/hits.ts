@@ -1,4 +1,4 @@
-/** What a search found, as its caller sees it: keys and attributes instead of slots, read a slice at a time. */
+/** Describes what a search found: keys and attributes instead of slots, read a slice at a time. */
 import type { Parts } from "./generation/parts.ts";
 import type { Neighbour } from "./index/vector-index.ts";
 import { TimeSlice } from "./time-slice.ts";

@@ -1,12 +1,13 @@
 /**
- * What a collection takes: each check names the argument, what was expected and what came. All throw VstoreError ERR.
+ * Checks of what a collection takes. Each names the argument, what was expected and what came. All throw VstoreError
+ * ERR.
  */
 import { VstoreError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { allFinite, isZero } from "./index/distance.ts";
 import type { CollectionOptions } from "./options.ts";
 
-/** What a collection's options say about a single vector. */
+/** The part of a collection's options that concerns a single vector. */
 export type VectorShape = Pick<CollectionOptions, "dimensions" | "metric">;
 
 const NO_ATTRIBUTES = new Uint8Array(0);

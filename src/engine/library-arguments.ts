@@ -1,5 +1,6 @@
 /**
- * What a caller of MmapVectorStore gives, checked before the engine trusts it. All throw VstoreError ERR that names it.
+ * Checks of the arguments of MmapVectorStore, before the engine trusts them. All throw VstoreError ERR that names the
+ * one.
  */
 import { VstoreError } from "../errors.ts";
 import { isJsonObject } from "./input.ts";

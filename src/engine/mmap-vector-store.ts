@@ -79,7 +79,7 @@ export class MmapVectorStore {
   /**
    * Opens the store in `directory`, or creates it there.
    *
-   * @param options for a new store `dimensions` is required; for an existing one what is given must be what it has
+   * @param options a new store requires `dimensions`; for an existing one every given option must be its own
    * @param warn told of a damaged index, which is built again
    * @param index its implementation
    * @throws {VstoreError} ERR, LOCKED, DAMAGED, FULL
@@ -253,7 +253,7 @@ const KEYS_PER_PAGE = 1_000;
 /** The one collection of a store needs no name. */
 const NAME = "";
 
-/** Before anything is made: whether there is a store, and if there is none, whether one can be made of the options. */
+/** Checks before anything is made: either there is a store, or the options are enough to make one. */
 function assertUsable(directory: string, options: Partial<CollectionOptions>): boolean {
   if (fs.existsSync(`${directory}/${MANIFEST_FILE}`)) return true;
   const entries = fs.existsSync(directory) ? fs.readdirSync(directory) : [];

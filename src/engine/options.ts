@@ -1,4 +1,4 @@
-/** What is fixed when a collection is created. */
+/** The options that are fixed when a collection is created. */
 import { VstoreError } from "../errors.ts";
 import { limits } from "../limits.ts";
 
@@ -11,12 +11,12 @@ export const quantizations = ["INT8", "F16", "F32"] as const;
 export type Quantization = (typeof quantizations)[number];
 
 /**
- * The keys elsewhere whose life the vectors of the same keys share. Kept for who knows of such keys; nothing in the
- * engine does. Bytes as latin1 text.
+ * The keys of Redis that vectors of the same names follow. The engine only stores this for the bridge, which knows such
+ * keys. Bytes as latin1 text.
  */
 export interface Follow {
   readonly prefix: string;
-  /** Set when the vectors themselves come from there: hashes with the vector in one field, attributes in others. */
+  /** Set when the vectors come from hashes: the vector from one field, attributes from others. */
   readonly hash?: { readonly field: string; readonly attributes: readonly string[] };
 }
 

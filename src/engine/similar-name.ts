@@ -1,4 +1,4 @@
-/** The name that was probably meant: for the errors about names that are unknown. */
+/** Suggests the name that was probably meant, in errors about unknown names. */
 
 /** Edits between two names that still look alike, for each so many letters. */
 const LETTERS_PER_EDIT = 3;

@@ -5,7 +5,7 @@ import { setImmediate, setTimeout } from "node:timers/promises";
 export const SLICE_MS_MAX = 2;
 /** A turn of the event loop that took longer than this had requests to serve. */
 const BUSY_TURN_MS_MIN = 0.2;
-/** Left to the requests then. */
+/** Time that is left to the requests then. */
 const GIVE_WAY_MS = 4 * SLICE_MS_MAX;
 
 export class TimeSlice {
@@ -22,7 +22,7 @@ export class TimeSlice {
     return performance.now() - this.#start >= this.#msMax;
   }
 
-  /** Lets everything that waits for the event loop have its turn. */
+  /** Gives everything that waits for the event loop its turn. */
   async pause(): Promise<void> {
     await setImmediate();
     this.#start = performance.now();

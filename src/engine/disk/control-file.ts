@@ -2,8 +2,8 @@
  * vstore.json: how far the control log was applied, which collections were dropped, and with which Redis. It is
  * replaced as a whole; only Catalog has it written.
  *
- * A full disk leaves a change to the next one: CREATE and DROP see for themselves what they have done already, and
- * a store id that only Redis knows matches nothing, which is the safe side.
+ * On a full disk a change waits for the next one. That is safe: CREATE and DROP check what they have done already, and
+ * a store id that only Redis knows matches nothing.
  */
 import { z } from "zod";
 import { DamagedFileError } from "../../errors.ts";
@@ -93,7 +93,7 @@ export class ControlFile {
     if (isComplete || dropped !== undefined) await this.#saving.run();
   }
 
-  /** From now on these files belong to another Redis: what was dropped before says nothing about what that one has. */
+  /** From now on these files belong to another Redis, about which earlier DROPs say nothing. */
   async adopt(storeId: string): Promise<void> {
     this.#storeId = storeId;
     this.#drops.clear();

@@ -84,12 +84,12 @@ export async function readText(path: string): Promise<string | undefined> {
   }
 }
 
-/** For what may be left to the next time when the disk is full. */
+/** Ignores a full disk, for work that the next attempt may do. */
 export function ignoreFull(error: unknown): void {
   if (!(error instanceof VstoreError && error.code === "FULL")) throw error;
 }
 
-/** A disk or quota that is full is an expected failure; everything else goes on as it came. */
+/** Turns a full disk or quota, an expected failure, into FULL; rethrows everything else as it came. */
 export function rethrow(error: unknown): never {
   const code = (error as NodeJS.ErrnoException).code;
   if (code === "ENOSPC" || code === "EDQUOT") {

@@ -1,6 +1,6 @@
 /**
- * Something that makes changes durable, shared by all whose changes were made before it began: a write and a flush cost
- * the same for one of them and for a hundred.
+ * A commit that makes changes durable, shared by all callers whose changes were made before it began: a write and a
+ * flush cost the same for one of them and for a hundred.
  */
 export class GroupCommit {
   readonly #write: () => Promise<void>;
@@ -17,7 +17,7 @@ export class GroupCommit {
     this.#next ??= this.#last.then(() => {
       this.#next = undefined;
       const written = this.#write();
-      this.#last = written.catch(() => {}); // it is for those who share it to hear of
+      this.#last = written.catch(() => {}); // its callers hear of the failure
       return written;
     });
     return this.#next;

@@ -1,6 +1,6 @@
 /**
- * Which files of a collection its manifest counts, and how many of their bytes: the one place that verify, inspect,
- * backup and restore learn it from. Whatever else is in the directory does not count.
+ * Which files of a collection its manifest counts, and how many of their bytes. Verify, inspect, backup and restore all
+ * learn it here. Nothing else in the directory counts.
  */
 import * as path from "node:path";
 import { COMPONENT_BYTES, SEGMENT_HEADER } from "./layout.ts";

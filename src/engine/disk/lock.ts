@@ -22,7 +22,7 @@ export class DirectoryLock {
   }
 
   /**
-   * Keeps a process that would write away, without leaving a trace: for those who only read. Undefined when there is no
+   * Excludes writers without leaving a trace, for a process that only reads. Undefined when there is no
    * lock file, as in a copy made by hand.
    *
    * @throws {VstoreError} LOCKED
@@ -69,8 +69,8 @@ const lockFile: LockFile = (descriptor, exclusive) =>
   (findAddon<{ lockFile: LockFile }>()?.lockFile ?? portableLockFile)(descriptor, exclusive);
 
 /**
- * By the program flock, where the addon is not built. It locks the open file that it inherits, and the lock is that
- * file's: it outlives the program and ends with this process.
+ * Locks by the program flock, where the addon is not built. flock locks the open file that it inherits. The lock
+ * belongs to that open file, so it outlives flock and ends with this process.
  *
  * @throws {VstoreError} ERR where there is no such program
  */

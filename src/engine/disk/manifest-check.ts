@@ -1,6 +1,6 @@
 /**
- * Whether a manifest that matches its checksum also makes sense. The checksum answers for the disk; this answers for
- * whatever wrote the file, so that no reader has to trust a number or a file name in it.
+ * Whether a manifest that matches its checksum also makes sense. The checksum finds faults of the disk. This check
+ * finds faults of the program that wrote the file, so that no reader has to trust a number or a file name in it.
  */
 import { z } from "zod";
 import { DamagedFileError } from "../../errors.ts";

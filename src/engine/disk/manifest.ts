@@ -1,6 +1,6 @@
 /**
- * MANIFEST.json: what of a collection's files counts, and which log entry it covers. It is replaced as a whole by
- * every checkpoint and never edited. What lies beyond its counts is ignored; what it names must be whole.
+ * MANIFEST.json: which bytes of a collection's files count, and up to which log entry. Every checkpoint replaces it as
+ * a whole; it is never edited. Everything beyond its counts is ignored; everything that it names must be whole.
  */
 import { DamagedFileError } from "../../errors.ts";
 import { failPoint } from "../fail-point.ts";
@@ -89,7 +89,7 @@ function parse(path: string, text: string): Record<string, unknown> {
     const value: unknown = JSON.parse(text);
     if (typeof value === "object" && value !== null) return value as Record<string, unknown>;
   } catch {
-    // Reported below, with what is no object.
+    // Reported below, like JSON that is no object.
   }
   throw new DamagedFileError(path, 0, "not a JSON object");
 }

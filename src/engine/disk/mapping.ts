@@ -42,8 +42,8 @@ function requireMmapIo(): typeof import("mmap-io")["default"] {
 }
 
 /**
- * Unmaps what nothing refers to any more, so that the disk space of deleted files returns. The garbage collector does
- * not know how much hangs on a small object, so it is asked.
+ * Unmaps files that nothing refers to any more, so that the disk space of deleted files returns. The garbage collector
+ * does not know how much memory hangs on a small object, so it is called explicitly.
  */
 export function releaseMappings(): void {
   setFlagsFromString("--expose-gc");

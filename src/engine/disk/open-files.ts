@@ -1,10 +1,10 @@
 /**
- * How many files this process may have open, and has. A collection has some open as long as it is served; without one
- * to spare nothing works any more, so the room is looked at before it is gone.
+ * How many files this process may have open, and has. A collection keeps some open as long as it is served. Without
+ * spare ones nothing works any more, so CREATE checks for room before it is used up.
  */
 import * as fs from "node:fs";
 
-/** Files kept free for what is opened for a moment, and for connections. */
+/** Files kept free for short uses and for connections. */
 const spareFiles = 64;
 /** Of a small collection: its first segment and its two logs. */
 const filesOfCollection = 3;
@@ -26,6 +26,6 @@ export function hasRoomForCollection(): boolean {
   return fs.readdirSync("/proc/self/fd").length + filesOfCollection + spareFiles <= max;
 }
 
-/** What a limit of open files allows for, about; for a word at the start. */
+/** About how many collections a limit of open files allows; for a warning at the start. */
 export const collectionsWithin = (files: number): number =>
   Math.max(0, Math.floor((files - 2 * spareFiles) / filesOfCollection));

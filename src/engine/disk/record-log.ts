@@ -1,7 +1,7 @@
 /**
  * An append-only file of checksummed records: keys.log and attributes.log. Records gather in one chunk in memory and
- * reach the file when the chunk is full or a checkpoint asks (a single larger record gets a chunk of its own); what has
- * not, the write-ahead log brings back. Only the owning Collection appends.
+ * reach the file when the chunk is full or a checkpoint flushes it (a single larger record gets a chunk of its own).
+ * After a crash the write-ahead log brings the others back. Only the owning Collection appends.
  */
 import * as fs from "node:fs";
 import { DamagedFileError } from "../../errors.ts";
@@ -49,7 +49,7 @@ export class RecordLog {
     this.#chunkStart = LOG_HEADER.bytes;
   }
 
-  /** An empty log, its header in the file; what a crash may have left under its name is gone. */
+  /** An empty log, its header in the file. Replaces what a crash may have left under its name. */
   static create(path: string, magic: string): RecordLog {
     const descriptor = fs.openSync(path, "w+");
     const header = encodeHeader(magic);
@@ -127,7 +127,7 @@ export class RecordLog {
     this.#checksum = checksum;
   }
 
-  /** What was written behind the end gives way to whatever comes next. */
+  /** Gives up what was written behind the end: the next record overwrites it. */
   giveUp(): void {
     this.#isWrittenAhead = false;
   }

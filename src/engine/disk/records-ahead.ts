@@ -1,6 +1,6 @@
 /**
- * Records that are written behind the end of a log, a chunk at a time, before one step makes them a part of it: so a
- * large batch of them takes no long turn of the event loop, and a crash or a full disk leaves the log as it was.
+ * Records that are written behind the end of a log, a chunk at a time, before one step makes them a part of it. So a
+ * large batch takes no long turn of the event loop, and a crash or a full disk leaves the log as it was.
  */
 import { crc32, RollingChecksum } from "./checksum.ts";
 import { write } from "./files.ts";

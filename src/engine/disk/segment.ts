@@ -14,7 +14,7 @@ import { COMPONENT_BYTES, FORMAT_VERSION, METRIC_NUMBER, SEGMENT_BYTES, SEGMENT_
 import { mapFile } from "./mapping.ts";
 import { segmentFile, TEMPORARY_SUFFIX } from "./names.ts";
 
-/** What a segment's header says, known from its number and the collection's options alone. */
+/** The contents of a segment's header, which follow from its number and the collection's options. */
 export interface SegmentShape {
   readonly number: number;
   readonly dimensions: number;
@@ -104,7 +104,7 @@ export class Segment {
   }
 
   /**
-   * Maps an existing file. Its rows are verified by the caller, which knows from the manifest how many count.
+   * Maps an existing file. The caller verifies its rows: it knows from the manifest how many count.
    *
    * @throws {DamagedFileError} when it is missing or its size or header is not that of `shape`
    */
@@ -130,7 +130,7 @@ export class Segment {
     }
   }
 
-  /** CRC-32 of the first `rows` rows. Computed of those that came since the last call, which had no more rows. */
+  /** CRC-32 of the first `rows` rows. Adds only the rows since the last call, which must not have had more rows. */
   async checksumTo(rows: number): Promise<number> {
     const end = rows * this.shape.dimensions * COMPONENT_BYTES;
     const slice = new TimeSlice();

@@ -29,7 +29,7 @@ export class Segments {
   /** Slots for which an open segment has room. */
   #capacity = 0;
   #growth: Promise<void> | undefined;
-  /** Do not try again in the background what just failed; a writer that needs it will. */
+  /** Growing has failed. The background does not try again; a writer that needs the room does. */
   #growthFailed = false;
   #closed = false;
 
@@ -175,7 +175,7 @@ export class Segments {
     this.#adopt(Segment.createSync(this.#directory, this.#nextShape()));
   }
 
-  /** A failure is not reported here: the write that needs the room meets it again, and answers for it. */
+  /** Ignores a failure: the write that needs the room meets it again and reports it. */
   #prepareNext(): void {
     const last = this.#open[this.#open.length - 1]!.shape;
     const needed = this.#length - last.firstSlot > last.capacity / 2;

@@ -1,6 +1,6 @@
 /**
- * Which slots got other attributes, in order, for several readers that each go on where they stopped. Slots that follow
- * each other are one range, so that a million appended ones take no memory.
+ * Which slots got other attributes, in order. Several readers each go on where they stopped. Consecutive slots are one
+ * range, so that a million appended ones take no memory.
  */
 
 /** Beyond it all ranges become one that covers them: a reader then looks at slots that have not changed. */

@@ -1,8 +1,8 @@
-/** A tree to a function of the values of its fields. Every operand is evaluated, as none has an effect. */
+/** Turns a tree into a function of the values of its fields. It evaluates every operand, as none has side effects. */
 import type { Binary, Node } from "./parser.ts";
 import { areEqual, isIn, isTrue, power, toNumber, type Value } from "./value.ts";
 
-/** What the expression's field of that number is; null where an optional one is missing. */
+/** The value of the expression's field of that number; null for a missing optional one. */
 export type FieldReader = (field: number) => Value;
 export type Evaluator = (read: FieldReader) => Value;
 

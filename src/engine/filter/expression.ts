@@ -1,7 +1,6 @@
 /**
- * A filter expression, ready to be asked. It is true of a JSON object when each of its fields is there, except those
- * with a question mark, and its value is true. Expressions never change, so one serves all searches that name the same
- * text.
+ * A parsed filter expression. It is true of a JSON object when its value is true and each of its fields is there,
+ * except those with a question mark. Expressions never change, so one serves all searches that name the same text.
  */
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";

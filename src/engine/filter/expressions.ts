@@ -1,9 +1,9 @@
-/** The expressions that were asked for lately, so that the same text is read once and means the same object. */
+/** The expressions that were used last, so that the same text is parsed once and means the same object. */
 import { Expression } from "./expression.ts";
 
 const EXPRESSIONS_MAX = 256;
 
-/** The least recently asked for comes first. */
+/** The least recently used comes first. */
 const known = new Map<string, Expression>();
 
 /** @throws {VstoreError} ERR that names the position; LIMIT */

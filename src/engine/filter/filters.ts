@@ -1,8 +1,8 @@
 /**
  * What filters need of one generation of a collection: columns that follow its attributes, and the slots that match the
- * expressions asked for lately. A write only notes that its slot has changed. Columns take over what has changed in the
- * background, or when a filter is asked for, and then each expression looks at what has changed since it last did: all
- * in slices, so that no request waits for it.
+ * expressions that were used last. A write only notes that its slot has changed. Columns take over changed slots in the
+ * background, or when a filter is used. Then the expression looks at the slots that have changed since it last did. All
+ * of it runs in slices, so that no request waits for it.
  */
 
 import { Columns } from "../slots/columns.ts";
@@ -15,7 +15,7 @@ import { BLOCK_SLOTS, NO, Scanner, YES } from "./scanner.ts";
 /** Expressions whose matches are kept, and the bytes that those of one collection may take together. */
 const SETS_MAX = 64;
 const SET_BYTES_MAX = 64 * 1024 * 1024;
-/** Changed slots that are left to the next filter before the columns take them over by themselves. */
+/** Up to so many changed slots wait for the next filter; with more the columns take them over by themselves. */
 const BEHIND_MAX = 1_000;
 /** Changed slots that may be looked at at once, without a slice in between. */
 const AT_ONCE_MAX = 64;
@@ -31,7 +31,7 @@ export class Filters {
   readonly columns: Columns;
   readonly #source: MatchSource;
   readonly #changes = new ChangeLog();
-  /** The least recently asked for comes first. */
+  /** The least recently used comes first. */
   readonly #sets = new Map<string, MatchSet>();
   /** The columns have taken over everything before it. */
   #taken: Position = START;
@@ -47,7 +47,7 @@ export class Filters {
     this.#source = source;
   }
 
-  /** To be called after the attributes of the slots [from, to) were written. */
+  /** Must be called after the attributes of the slots [from, to) were written. */
   changed(from: number, to = from + 1): void {
     this.#changes.add(from, to);
     if (!this.#inBackground && this.#changes.slotsSince(this.#taken) > BEHIND_MAX) {
@@ -55,7 +55,7 @@ export class Filters {
     }
   }
 
-  /** To be called after the slot died. */
+  /** Must be called after the slot died. */
   died(slot: number): void {
     for (const { bitmap } of this.#sets.values()) bitmap.delete(slot);
   }
@@ -67,7 +67,7 @@ export class Filters {
     return turn;
   }
 
-  /** The matches as of now. Without `prepare` before, that keeps the event loop. */
+  /** The matches as of now. Without `prepare` before, this blocks the event loop. */
   matches(expression: Expression): MatchSet {
     const set = this.#setOf(expression);
     const end = this.#changes.seal();
@@ -96,7 +96,7 @@ export class Filters {
     return { ...this.columns.stats(), filter_bytes: this.columns.bytes + this.#matchBytes };
   }
 
-  /** Stops what is under way. */
+  /** Stops the work under way. */
   close(): void {
     this.#isClosed = true;
   }

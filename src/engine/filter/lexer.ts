@@ -109,7 +109,7 @@ export class Lexer {
     }
   }
 
-  /** What a backslash and what follows it stand for: as in JSON, and of anything else the character itself. */
+  /** The character that an escape stands for: as in JSON; any other character stands for itself. */
   #escaped(): string {
     const unicode = this.#take(UNICODE_ESCAPE);
     if (unicode !== null) return String.fromCharCode(Number.parseInt(unicode[1]!, 16));

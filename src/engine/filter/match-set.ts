@@ -1,4 +1,6 @@
-/** The slots that an expression is true of, brought up to date by what was written since it was last asked for. */
+/**
+ * The slots that an expression is true of. Each use brings them up to date with what was written since the last one.
+ */
 import type { Attributes } from "../slots/attributes.ts";
 import { Bitmap } from "../slots/bitmap.ts";
 import type { Columns } from "../slots/columns.ts";
@@ -6,7 +8,7 @@ import type { ChangeLog, Position, SlotRange } from "./change-log.ts";
 import type { Expression } from "./expression.ts";
 import { BLOCK_SLOTS, Scanner, UNSURE, YES } from "./scanner.ts";
 
-/** What the expression is evaluated on. */
+/** The attributes on which the expression is evaluated. */
 export interface MatchSource {
   readonly attributes: Attributes;
   /** Slots that are alive. */
@@ -15,7 +17,7 @@ export interface MatchSource {
   readonly slots: () => number;
 }
 
-/** What an evaluation took. */
+/** The cost of an evaluation. */
 export interface MatchCost {
   /** Slots looked at, and those of them whose JSON was read. */
   slots: number;

@@ -27,7 +27,7 @@ export interface Field {
   readonly optional: boolean;
 }
 
-/** A node with what is needed to judge the text: where it begins, and how deep it is. */
+/** A node, where it begins in the text, and how deep it is: for errors and limits. */
 interface Built {
   readonly node: Node;
   readonly at: number;
@@ -43,7 +43,7 @@ const PRECEDENCE = {
   ...{ ">": 2, ">=": 2, "<": 2, "<=": 2, "==": 2, "!=": 2, in: 2 },
   ...{ and: 1, "&&": 1, or: 0, "||": 0 },
 } as const satisfies Record<Word, number>;
-/** Of two of the same that follow each other, the second comes first. */
+/** Operators that group from the right: of two in a row the second is applied first. */
 const FROM_THE_RIGHT: ReadonlySet<Operator> = new Set(["!", "not", "**"]);
 const LOGIC: Readonly<Partial<Record<Operator, Logic>>> = {
   ...{ and: "and", "&&": "and", or: "or", "||": "or", not: "not", "!": "not" },
@@ -97,7 +97,7 @@ class Parser {
     }
   }
 
-  /** Applies what binds at least as tightly as the operator that comes. */
+  /** Applies the operators that bind at least as tightly as the next one. */
   #applyBefore(next: Word): void {
     for (let top = this.#operators.at(-1); top !== undefined; top = this.#operators.at(-1)) {
       const { operator } = top;
@@ -152,7 +152,7 @@ function tooLarge(what: string): VstoreError {
   return new VstoreError("LIMIT", `the FILTER expression ${what}`);
 }
 
-/** The operands of a chain; that on the left, which nothing else has, is made longer. */
+/** Appends to the chain on the left, which nothing else refers to. */
 function joined(logic: Logic, left: Node, right: Node): Node[] {
   const operands = left.kind === logic ? left.operands : [left];
   if (right.kind === logic) for (const operand of right.operands) operands.push(operand);

@@ -1,7 +1,7 @@
 /**
  * An expression over columns, a block of slots at a time. A verdict is NO, YES, or UNSURE where a column does not have
- * what is needed; `and` is then the smallest of its operands, `or` the largest, and what is left UNSURE is asked of the
- * JSON. What a single field decides is decided once for each distinct value.
+ * the value. `and` is the smallest of its operands, `or` the largest, and the JSON decides the slots that remain
+ * UNSURE. A part of the expression with a single field is decided once for each distinct value.
  */
 
 import { type Codes, type Column, MISSING, OPAQUE, PAGE_SLOTS } from "../slots/column.ts";
@@ -54,7 +54,7 @@ function fillOf(node: Node, columns: Columns): Fill {
 
 const conjoined = (operands: readonly Node[]): Node[] => grouped("and", operands);
 
-/** Operands of the same single field are one. */
+/** Groups operands of the same single field into one. */
 function grouped(kind: "and" | "or", operands: readonly Node[]): Node[] {
   const groups = new Map<string, Node[]>();
   const others: Node[] = [];
@@ -136,7 +136,7 @@ function decided(
   };
 }
 
-/** The verdicts of a column's values, each found when it is met first. */
+/** The verdicts of a column's values, each computed when the value is met first. */
 class VerdictTable {
   readonly #judge: (value: Value | undefined) => number;
   readonly #opaque: number;

@@ -1,7 +1,4 @@
-/**
- * What a text that is no filter expression is refused with: where it goes wrong, what was expected there, and what
- * came.
- */
+/** The error for a text that is no filter expression: where it goes wrong, what was expected there, and what came. */
 import { VstoreError } from "../../errors.ts";
 
 /** Characters of the text that a message repeats. */

@@ -20,8 +20,8 @@ const HEXADECIMAL = /^[ \t\n\v\f\r]*([+-]?)0x([0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)
 const HEX_DIGIT_BITS = 4;
 
 /**
- * What a member of a JSON object is as a value: undefined, which is nothing, for an object, and for an array that has
- * an object anywhere in it.
+ * The value of a member of a JSON object; undefined (no value) for an object, and for an array that has an object
+ * anywhere in it.
  */
 export function toValue(json: unknown): Value | undefined {
   if (typeof json === "boolean") return Number(json);
@@ -52,7 +52,7 @@ export function toNumber(value: Value): number {
   return typeof value === "string" ? readNumber(value) : 0;
 }
 
-/** As strtod of C reads all of a text; 0 where it does not. */
+/** The number that C's strtod reads from the whole text; 0 when it reads less. */
 function readNumber(text: string): number {
   if (text.length > NUMBER_TEXT_BYTES_MAX) return 0;
   if (DECIMAL.test(text)) return Number(text);
@@ -91,7 +91,7 @@ export function isIn(a: Value, b: Value): boolean {
   return Array.isArray(b) && b.some((element) => areEqual(a, element));
 }
 
-/** `**`: pow of C, which knows two answers where JavaScript has NaN. */
+/** `**`: C's pow, which has two results where JavaScript has NaN. */
 export function power(a: number, b: number): number {
   if (a === 1 || (a === -1 && Math.abs(b) === Number.POSITIVE_INFINITY)) return 1;
   return a ** b;

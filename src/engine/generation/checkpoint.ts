@@ -1,7 +1,7 @@
 /**
  * A checkpoint makes everything up to one log entry durable and names it in the manifest: flush segments and logs,
  * write the manifest aside, rename it. The point is taken synchronously; writes go on meanwhile, since rows and records
- * before the point never change. Nothing here blocks the event loop for longer than a slice.
+ * before the point never change. No step blocks the event loop for longer than a slice.
  */
 import * as fs from "node:fs";
 import { syncData, syncDirectory } from "../disk/files.ts";
@@ -32,7 +32,7 @@ export class Checkpointer {
   #isNamed = true;
   /** The newest saved index; the manifest names it from the next checkpoint on. */
   #savedIndex: SavedIndex | null;
-  /** Asked for, and not begun. */
+  /** Requested and not begun. */
   #next: Promise<CheckpointReport> | undefined;
   /** Checkpoints run one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -51,7 +51,7 @@ export class Checkpointer {
     return this.#manifest;
   }
 
-  /** False when the manifest names the files of the generation before still. */
+  /** False while the manifest still names the files of the previous generation. */
   get isNamed(): boolean {
     return this.#isNamed;
   }
@@ -72,14 +72,14 @@ export class Checkpointer {
     return report;
   }
 
-  /** Saves the index when that is worth it (or `always`, when it changed at all) and names it. */
+  /** Saves the index when it has grown enough (with `always`: when it changed at all) and names it. */
   saveIndex(always = false): Promise<void> {
     const saved = this.#saving.then(() => this.#saveIndex(always));
     this.#saving = saved.catch(() => {});
     return saved;
   }
 
-  /** Waits for what is under way. */
+  /** Waits for the work under way. */
   async idle(): Promise<void> {
     await this.#saving;
     await this.#turn;
@@ -120,7 +120,7 @@ export class Checkpointer {
     this.#generation = next;
     this.#savedIndex = index;
     this.#isNamed = false;
-    // Nothing of the next generation is covered yet; what the old files cover stands until it is.
+    // Nothing of the next generation is covered yet. Until it is, the coverage of the old files stands.
     const { appliedId } = this.#manifest;
     this.#manifest = { ...next.parts.manifest, appliedId };
     await this.#write();

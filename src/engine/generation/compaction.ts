@@ -21,9 +21,9 @@ import type { Generation } from "./generation.ts";
 import type { Parts, Warn } from "./parts.ts";
 import { createEmptyFiles, openGeneration } from "./recovery.ts";
 
-/** Slots that may be left for the switch itself, which holds everything else up. */
+/** Slots that may be left for the switch itself, which blocks everything else. */
 const REST_SLOTS_MAX = 500;
-/** Rounds of catching up before the switch takes what is left: writers may be faster for ever. */
+/** Rounds of catching up before the switch takes the rest, however large: writers may be faster for ever. */
 const ROUNDS_MAX = 10;
 /** Slots copied between two requests for disk space. */
 const BATCH_SLOTS = 256;
@@ -67,7 +67,7 @@ export class Compaction {
     }
     const { files, indexKind } = next.parts;
     if (next.indexer.watermark === 0) return { next, index: null };
-    // No room for an index is no reason to keep what takes the room: it is saved after the switch, or made again.
+    // Without room for the index the switch goes on, since it frees room. The index is saved after it, or built again.
     const index = await saveIndex(files, indexKind.name, next.indexer, null).catch(ignoreFull);
     return { next, index: index ?? null };
   }
@@ -143,8 +143,8 @@ export class Compaction {
   }
 
   /**
-   * A key that was updated needs nothing but time: copying its later slot kills the earlier one, unless the key is
-   * removed before that; so the change is kept in mind until then.
+   * An updated key usually needs no work: copying its later slot kills the earlier one. But the key may be removed
+   * before that, so the change is kept until then.
    */
   #repeatChange(slot: number): void {
     const key = this.#old.parts.keys.table.keyOf(slot);

@@ -1,7 +1,7 @@
 /**
- * So many results for each value of a field. A first search asks for some more results than wanted; where values that
- * have enough results already keep the others away, the next one leaves the keys with those values out. Each search
- * finds something new, so the results are there whenever they exist.
+ * At most so many results for each value of a field. A first search asks for more results than wanted. When values that
+ * have enough results crowd out the others, the next search excludes the keys with those values. Each search finds
+ * something new, so all results are found whenever they exist.
  */
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
@@ -23,7 +23,7 @@ export interface Distinct {
   readonly per?: number | undefined;
 }
 
-/** Results asked for by the first search, for each one that is wanted; later ones ask for so many times as many. */
+/** The first search asks for so many results for each wanted one; each later one for so many times as many. */
 const ASKED_PER_RESULT = 4;
 const FIELD = /^\.?([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)$/;
 /** Slots looked at between two looks at the clock. */
@@ -103,7 +103,7 @@ class DistinctSearch {
     return this.#hits.sort((a, b) => a.distance - b.distance).slice(0, options.k);
   }
 
-  /** Without the values that have enough results, and what is a result already. */
+  /** The slots without the values that have enough results, and without the results so far. */
   async #rest(slots: Bitmap): Promise<Bitmap> {
     const rest = slots.intersection();
     const slice = new TimeSlice();
@@ -117,7 +117,7 @@ class DistinctSearch {
     return rest;
   }
 
-  /** The value of the field as text, for values to be told apart. */
+  /** The value of the field as text, to tell values apart. */
   #valueOf(slot: number): string {
     const found = this.#generation.filters.columns.of(this.#path)?.get(slot);
     const value: Value | undefined = found?.value ?? this.#fromJson(slot, found);

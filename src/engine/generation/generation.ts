@@ -1,6 +1,6 @@
 /**
- * One set of a collection's files with what works on it: all that a compaction replaces. Every mutation of keys, rows
- * and attributes is one of the few methods here; the caller has checked its input.
+ * One set of a collection's files with all that works on it: a compaction replaces it as a whole. Every mutation of
+ * keys, rows and attributes is one of the few methods here; the caller has checked its input.
  */
 
 import type { Expression } from "../filter/expression.ts";
@@ -52,7 +52,7 @@ export class Generation {
   }
 
   /**
-   * What a read may find as of now: all slots that match, but those that have expired. Undefined when it may find all.
+   * The slots that a read may find now: those that match and have not expired. Undefined when it may find all.
    * Wait for `filters.prepare` before.
    */
   allowed(filter: Expression | undefined): Bitmap | undefined {
@@ -80,7 +80,7 @@ export class Generation {
   }
 
   /**
-   * Everything that can fail for want of space fails here, before anything has changed.
+   * Makes room: everything that can fail for lack of space fails here, before anything has changed.
    *
    * @throws {VstoreError} FULL, LIMIT
    */
@@ -108,7 +108,7 @@ export class Generation {
     if (deadline !== 0) this.setDeadline(slot, deadline);
   }
 
-  /** Gives the key the next slot, whose vector was written ahead, and so was its text where it has a length. */
+  /** Gives the key the next slot. Its vector was written ahead, and so was its text, if it has a length. */
   putWritten(key: Uint8Array, text: { offset: number; length: number }, deadline: number): void {
     const slot = this.parts.segments.appendWritten();
     const previous = this.#give(key, slot);
@@ -120,20 +120,22 @@ export class Generation {
     if (deadline !== 0) this.setDeadline(slot, deadline);
   }
 
-  /** The deadline that a write gives to the key, which is not one that has expired. */
+  /** The deadline that a write gives to the key, which has not expired. */
   deadlineOf(key: Uint8Array, { deadline, keepsDeadline }: Lifetime): number {
     if (!keepsDeadline) return deadline ?? 0;
     const slot = this.slotOf(key);
     return slot === NONE ? 0 : this.expiry.deadlineOf(slot);
   }
 
-  /** Takes the key out, if it is there. */
+  /** Removes the key, if it is there. */
   remove(key: Uint8Array): void {
     const slot = this.parts.keys.remove(key);
     if (slot !== NONE) this.#kill(slot);
   }
 
-  /** Takes out those of the keys that have expired by the time of a write, before it does anything else with them. */
+  /**
+   * Removes those of the keys that have expired by the time of a write, before the write does anything else with them.
+   */
   removeExpired(keys: readonly Uint8Array[], time: number): void {
     if (this.expiry.expiring === 0) return;
     for (const key of keys) if (this.expiry.isPast(this.slotOf(key), time)) this.remove(key);

@@ -68,7 +68,7 @@ export class Generations {
     try {
       await this.#compacting;
     } finally {
-      // Not before everything that knew the old files is out of reach.
+      // Only now: everything that knew the old files is unreachable.
       releaseMappings();
     }
   }
@@ -133,7 +133,7 @@ export class Generations {
     });
   }
 
-  /** Without a saved index the next start builds it again: nothing that a full disk should stop anything for. */
+  /** Ignores a full disk: without a saved index the next start builds it again. */
   async #saveIndex(always = false): Promise<void> {
     await this.#checkpointer
       .saveIndex(always)

@@ -1,9 +1,10 @@
 /**
  * A batch of vectors that is too large to be stored in one turn of the event loop. Rows and attributes are written
  * behind the ends of the files, a slice at a time, where no reader and no checkpoint looks; then one short step gives
- * them their keys. So it is all or nothing still, for readers, for a crash, and when the disk is full.
+ * them their keys. So the batch is still all or nothing: for readers, for a crash, and when the disk is full.
  *
- * Its caller writes nothing else to the collection meanwhile. A compaction waits with putting other files in place.
+ * Its caller writes nothing else to the collection meanwhile. A compaction switches files only when the batch has
+ * ended.
  */
 import { RECORD_KIND } from "../disk/layout.ts";
 import type { RecordsAhead } from "../disk/records-ahead.ts";
@@ -40,7 +41,7 @@ export class LargeBatch {
   }
 
   /**
-   * Resolves when all of it is written, and `commit` cannot fail for want of space. @throws {VstoreError} ERR, FULL,
+   * Resolves when all of it is written, and `commit` cannot fail for lack of space. @throws {VstoreError} ERR, FULL,
    * LIMIT
    */
   static async write(generation: Generation, rows: Rows): Promise<LargeBatch> {

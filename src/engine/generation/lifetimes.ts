@@ -1,13 +1,15 @@
 /**
- * How long the keys of a collection live: what writes give and take away, and what is left. Writes follow from the log
- * alone, `time` being that of the entry, so that a replay does the same again; see expiry.ts.
+ * How long the keys of a collection live: how writes set and remove deadlines, and what time is left. Writes depend on
+ * the log alone, and `time` is that of the entry, so that a replay does the same again; see expiry.ts.
  */
 
 import { NONE } from "../slots/key-table.ts";
 import { DEADLINE_RECORD_BYTES, REMOVE_BYTES } from "../slots/keys.ts";
 import type { Generation } from "./generation.ts";
 
-/** When a deadline is changed: only if there is none, if there is one, if the new one is later, or earlier, than it. */
+/**
+ * Conditions for a change of the deadline: there is none, there is one, the new one is later, the new one is earlier.
+ */
 export const deadlineConditions = ["NX", "XX", "GT", "LT"] as const;
 export type DeadlineCondition = (typeof deadlineConditions)[number];
 
@@ -24,7 +26,7 @@ export class Lifetimes {
     return this.#generation().expiry.expiring;
   }
 
-  /** Those of them that have expired, so that no read finds them, and are still to be swept. */
+  /** Those of them that have expired and wait for a sweep; no read finds them. */
   get expired(): number {
     return this.#generation().expiry.expired;
   }
@@ -55,7 +57,7 @@ export class Lifetimes {
     return true;
   }
 
-  /** Takes the key's deadline away; false when it has none, or there is no such key. @throws {VstoreError} FULL */
+  /** Removes the key's deadline; false when it has none, or there is no such key. @throws {VstoreError} FULL */
   persist(key: Uint8Array, time = Date.now()): boolean {
     const generation = this.#generation();
     const slot = generation.slotAt(key, time);
@@ -66,7 +68,7 @@ export class Lifetimes {
   }
 
   /**
-   * Removes at most `max` expired keys, those that expired first first; returns how many. @throws {VstoreError} FULL
+   * Removes at most `max` expired keys, earliest deadline first; returns how many. @throws {VstoreError} FULL
    */
   sweep(max: number, time = Date.now()): number {
     const generation = this.#generation();
@@ -79,7 +81,9 @@ export class Lifetimes {
     return max;
   }
 
-  /** After it, what is read of all keys together need not look for those that have expired: there may be millions. */
+  /**
+   * Hides expired keys in slices, of which there may be millions. Reads of all keys need not look for them afterwards.
+   */
   async hideExpired(): Promise<void> {
     if (this.expiring === 0) return;
     for (let done: Generation | undefined; done !== this.#generation(); ) {

@@ -1,4 +1,4 @@
-/** What filters select of a collection, beside searches: how many keys, which to delete, and what a search would do. */
+/** Filters outside of searches: how many keys match, which to delete, and what a search would do. */
 import type { Expression } from "../filter/expression.ts";
 import { nameOf } from "../filter/expression.ts";
 import { expressionOf } from "../filter/expressions.ts";
@@ -22,7 +22,7 @@ export class Matching {
     this.#lifetimes = lifetimes;
   }
 
-  /** After it, what is read of all slots together is at hand, in the generation that serves. */
+  /** Prepares reads of all slots together, in the generation that serves. */
   async settle(filter: Expression | undefined): Promise<void> {
     await this.#lifetimes.hideExpired();
     for (let settled: Generation | undefined; filter !== undefined && settled !== this.#generation(); ) {
@@ -38,14 +38,14 @@ export class Matching {
     return this.#generation().allowed(expression)!;
   }
 
-  /** Does what `delete` would have to do for the filter first, in slices. @throws {VstoreError} ERR, LIMIT */
+  /** Does in slices what `delete` would otherwise do for the filter first. @throws {VstoreError} ERR, LIMIT */
   async prepare(filter: string): Promise<void> {
     await this.settle(expressionOf(filter));
   }
 
   /**
-   * Removes the keys that match and have not expired by `time`, the `max` that were written first at most. A replay of
-   * the log meets the same keys and attributes in the same order, so it removes the same.
+   * Removes the keys that match and have not expired by `time`, at most `max`, those that were written first. A replay
+   * of the log meets the same keys and attributes in the same order, so it removes the same.
    *
    * @returns how many
    * @throws {VstoreError} ERR, FULL; none is removed then

@@ -1,4 +1,4 @@
-/** What one generation of a collection consists of: the files that recovery opens and all else works on. */
+/** The parts of one generation of a collection: the files that recovery opens and all else works on. */
 import type { Manifest } from "../disk/manifest.ts";
 import type { Segments } from "../disk/segments.ts";
 import type { VectorIndex, VectorIndexKind } from "../index/vector-index.ts";

@@ -1,6 +1,6 @@
 /**
- * The questions that a collection answers: what is nearest, among what matches, from some place on, without some keys,
- * and with so many results for each value of a field. Each becomes one search of the index, or a few.
+ * The searches of a collection with all their options: a filter, an offset, excluded keys, distinct values. Each
+ * becomes one search of the index, or a few.
  */
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
@@ -12,15 +12,15 @@ import type { Generation } from "./generation.ts";
 import type { Matching } from "./matching.ts";
 
 export interface SearchOptions extends Omit<IndexSearchOptions, "filter" | "among"> {
-  /** Only keys whose attributes this is true of, see docs/filters.md. */
+  /** Only keys whose attributes match it, see docs/filters.md. */
   readonly filter?: string | undefined;
-  /** Results left out at the beginning; with k at most limits.countMax. */
+  /** Results skipped at the beginning; together with k at most limits.countMax. */
   readonly offset?: number | undefined;
-  /** So many results for each value of a field of the attributes; keys without the field are no results. */
+  /** Limits the results for each value of a field of the attributes; keys without the field are no results. */
   readonly distinct?: Distinct | undefined;
 }
 
-/** What of a hit is wanted, and which keys are not. */
+/** What to return of a hit, and which keys to exclude. */
 export interface HitOptions {
   /** With it, hits have attributes. */
   readonly attributes?: AttributesRoom | undefined;

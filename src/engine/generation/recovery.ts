@@ -1,5 +1,5 @@
 /**
- * From files to a collection's parts: read the manifest, verify what it names, ignore everything beyond it. Only the
+ * Opens the files of a collection: reads the manifest, verifies what it names, ignores everything beyond it. Only the
  * index may be missing or damaged, since it can be made again. The log's later entries are replayed by the caller.
  */
 import * as fs from "node:fs";
@@ -53,7 +53,7 @@ export async function createEmptyFiles(
 export async function openFiles(directory: string, warn: Warn, choice: IndexChoice): Promise<Parts> {
   const manifest = await readManifest(directory);
   const parts = await openGeneration(directory, manifest, indexKind(manifest.options, choice), warn);
-  // Not before: a manifest that an operator put back may name less than what is there, and be refused.
+  // Only now: a manifest that an operator put back may name less than what is there, and be refused.
   removeUnnamed(parts);
   return parts;
 }
@@ -115,8 +115,8 @@ async function openSegments(files: string, manifest: Manifest): Promise<Segments
 }
 
 /**
- * What a crash left beyond the manifest: prepared segments, unfinished files, an index or a generation without a name
- * in the manifest.
+ * Removes what a crash left beyond the manifest: prepared segments, unfinished files, and an index or a generation that
+ * the manifest does not name.
  */
 function removeUnnamed({ directory, files, manifest }: Parts): void {
   removeOtherGenerations(directory, manifest.generation);

@@ -7,7 +7,7 @@ import type { Metric } from "../options.ts";
 /** Distance between the query (dimensions) and the row that begins at rows[start]. */
 export type Distance = (rows: Float32Array, start: number) => number;
 
-/** The distance to one query, with all that depends on the query alone computed beforehand. */
+/** The distance to one query. Everything that depends on the query alone is computed beforehand. */
 export function distanceTo(query: Float32Array, metric: Metric): Distance {
   switch (metric) {
     case "COSINE": {

@@ -1,4 +1,4 @@
-/** Exact search by looking at every row: of the tail, of a small collection, and for EXACT, the built-in oracle. */
+/** Exact search over every row: of the tail, of a small collection, and for EXACT, the built-in oracle. */
 
 import type { Segments } from "../disk/segments.ts";
 import { TimeSlice } from "../time-slice.ts";

@@ -1,6 +1,6 @@
 /**
- * The structure of hnswlib's dump, which hnswlib itself believes: a link to a node that there is not reads outside of
- * its memory. So everything that it follows is looked at before it is given the file. Little-endian:
+ * The structure of hnswlib's dump. hnswlib trusts it: a link to a node that does not exist reads outside of its memory.
+ * So this file checks everything that hnswlib follows before it gets the dump. Little-endian:
  *
  *   96 bytes    header, below
  *   n rows      of each node: links of layer 0, vector, label (8 bytes)

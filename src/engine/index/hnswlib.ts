@@ -2,10 +2,9 @@
  * The portable graph: HNSW (Malkov & Yashunin 2018) by hnswlib-node. It is synchronous, keeps a copy of every
  * vector and takes plain arrays; labels are slots. A removed node stays in the graph as a way through.
  *
- * What hnswlib does not do well is done at this edge. Under COSINE it gets vectors of length 1 and compares them by L2,
- * which tells near ones apart where its products of float32 do not. Of equal vectors it gets one. A vector that it does
- * not find is looked at by every search. Where squares overflow or vanish in float32, there is no search but the exact
- * one.
+ * This file makes up for what hnswlib does not do well. Under COSINE it gets vectors of length 1 and compares them by
+ * L2, which tells near ones apart where its products of float32 do not. Of equal vectors it gets one. A vector that it
+ * does not find is looked at by every search. Where squares overflow or vanish in float32, only exact search is left.
  */
 import { createRequire } from "node:module";
 import type { HierarchicalNSW } from "hnswlib-node";
@@ -53,7 +52,7 @@ export class HnswlibGraph {
   readonly #missed = new Set<number>();
   /** False once a vector is too long or too short for float32 squares. */
   #isUsable = true;
-  /** Goes on from one call of `add` to the next: many short ones must not keep the event loop either. */
+  /** Shared by all calls of `add`: many short ones must not block the event loop either. */
   readonly #slice = new TimeSlice();
   /** Removals that came while the graph was being written; the writer reads it from another thread. */
   #postponed: Set<number> | undefined;
@@ -235,7 +234,7 @@ export class HnswlibGraph {
       if (isAsked) this.#graph.unmarkDelete(slot);
       else this.#graph.markDelete(slot);
     } catch {
-      // It was so when the graph was saved; hnswlib has no way to ask.
+      // The node was so when the graph was saved; hnswlib offers no way to ask.
     }
   }
 }

@@ -11,7 +11,9 @@ import { failPoint } from "../fail-point.ts";
 import type { Indexer } from "./indexer.ts";
 import type { VectorIndex, VectorIndexKind, VectorSource } from "./vector-index.ts";
 
-/** Share of the free disk space that a saved index may take: it can be made again, and what writers need cannot. */
+/**
+ * Share of the free disk space that a saved index may take: an index can be made again, writers cannot do without room.
+ */
 const FREE_SHARE_MAX = 0.5;
 
 /**

@@ -10,9 +10,9 @@ import type { VectorIndex, VectorIndexKind } from "./vector-index.ts";
 export const TAIL_SLOTS_MAX = 1_000;
 /** Tail slots from which on indexing no longer gives way to requests: scanning the tail would cost them more. */
 const TAIL_SLOTS_URGENT = 10_000;
-/** Growth from which on every slot is looked for again. */
+/** After growth by this factor every slot is looked for again. */
 const MENDING_GROWTH = 1.5;
-/** How often that is repeated while it finds something to mend. */
+/** How often that is repeated while it still mends slots. */
 const MENDING_REPEATS = 3;
 
 export interface IndexerHooks {
@@ -61,7 +61,7 @@ export class Indexer {
     return this.#hooks.slots() - this.#watermark;
   }
 
-  /** To be called after slots were appended. */
+  /** Must be called after slots were appended. */
   noticeGrowth(): void {
     if (this.#work !== undefined || !this.#automatic || this.tailLength <= TAIL_SLOTS_MAX) return;
     this.#reachGoal().catch((error: unknown) => {
@@ -104,7 +104,7 @@ export class Indexer {
         if (this.#kind.blocks && !this.#urgent && this.tailLength < TAIL_SLOTS_URGENT) await giveWay();
       }
     } finally {
-      // In the tick of the last look at the goal: raising it from now on starts new work.
+      // In the same tick as the last check of the goal: raising the goal from now on starts new work.
       this.#work = undefined;
       this.#urgent = false;
     }

@@ -12,7 +12,7 @@ import type { VectorIndexKind } from "./vector-index.ts";
 export const indexChoices = ["auto", "native", "portable"] as const;
 export type IndexChoice = (typeof indexChoices)[number];
 
-/** @throws {VstoreError} ERR, with what to do, when nothing of what is asked for is built */
+/** @throws {VstoreError} ERR, with what to do, when the chosen implementation is not built */
 export function assertAvailable(choice: IndexChoice): void {
   if (choice === "native") loadAddon();
   if (choice !== "portable" && isNativeBuilt()) return;

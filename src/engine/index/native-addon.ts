@@ -1,6 +1,6 @@
 /**
  * The native graph: HNSW over int8, f16 or f32 codes on all cores, with exact distances from the mapped rows. The only
- * file that uses the graph of the addon, and the one that checks what it is given: the addon trusts its arguments.
+ * file that uses the graph of the addon. It checks all arguments, because the addon trusts them.
  *
  * A search answers as of the moment it was called. The calling thread takes part in
  * short searches for about a millisecond; all else happens on other threads, and the methods return at once.
@@ -48,7 +48,7 @@ export interface GraphSearchResults {
   readonly distances: Float64Array;
 }
 
-/** What was found out since the graph was made or loaded. */
+/** Counters since the graph was made or loaded. */
 export interface GraphHealth {
   /** Nodes that no walk reached when they were looked for. */
   readonly missed: number;
@@ -234,7 +234,7 @@ export class NativeGraph {
   }
 
   /**
-   * Writes the graph to a file. Nothing can be added meanwhile; all else goes on. What a failure leaves stays there.
+   * Writes the graph to a file. Nothing can be added meanwhile; all else goes on. A failure leaves its file behind.
    */
   async save(path: string): Promise<void> {
     const graph = this.#open;
@@ -248,7 +248,7 @@ export class NativeGraph {
     }
   }
 
-  /** Cuts short what is under way, whose promises reject, and gives back the memory. */
+  /** Cuts work under way short (its promises reject), and gives back the memory. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

@@ -1,6 +1,6 @@
 /**
- * The index of choice: the native graph, on all cores, off the event loop's thread. What is asked within one turn of
- * the event loop is asked together, which costs less than asking one by one.
+ * The preferred index: the native graph, on all cores, off the event loop's thread. Searches of one turn of the event
+ * loop go to it together, which costs less than one by one.
  */
 import type { CollectionOptions } from "../options.ts";
 import { type GraphSearchOptions, type GraphSearchResults, NativeGraph } from "./native-addon.ts";
@@ -13,7 +13,7 @@ import type {
   VectorSource,
 } from "./vector-index.ts";
 
-/** Questions of one call: the first is answered with the last, which must not be long after it. */
+/** Searches of one call. The first is answered together with the last, so they must not be many. */
 const BATCH_QUESTIONS_MAX = 16;
 /** Slots linked by one call: some 10 ms on each core. */
 const BATCH_SLOTS = 256;
@@ -128,7 +128,7 @@ class NativeIndex implements VectorIndex {
     }
   }
 
-  /** Which slots there are is looked at when the search begins, as is which of them are alive. */
+  /** Reads the slots when the search begins, at the same moment as which of them are alive. */
   #optionsOf({ k, ef, exact, within, watermark, filter, ...question }: Question): GraphSearchOptions {
     const slots = this.#source.segments.length;
     const allowed = question.allowed(filter);

@@ -1,5 +1,5 @@
 /**
- * The k nearest of all that is offered: a bounded binary max-heap, the worst on top. Equal distances go to the
+ * The k nearest of all offered slots: a bounded binary max-heap, the worst on top. Equal distances go to the
  * lower slot, so that every path to a result gives the same one.
  */
 export class Nearest {

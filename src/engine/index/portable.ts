@@ -1,5 +1,5 @@
 /**
- * The index where the native one could not be built: hnswlib-node's graph over what is indexed, and an exact scan of
+ * The index where the native one could not be built: hnswlib-node's graph over the indexed slots, and an exact scan of
  * the rest, on the event loop's thread. Distances are computed from the mapped rows on every path, so that they agree
  * to the last bit whichever way a vector was found.
  */

@@ -1,4 +1,4 @@
-/** What a search asks of the index, and until when the files that it reads have to stay open. */
+/** Runs searches of the index, and keeps the files open that a search reads. */
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import type { Expression } from "../filter/expression.ts";
@@ -6,7 +6,7 @@ import type { Bitmap } from "../slots/bitmap.ts";
 import type { Indexer } from "./indexer.ts";
 import type { Neighbour } from "./vector-index.ts";
 
-/** As a search of the index takes it: what a caller writes as text is an expression by then. */
+/** The options of a search of the index; the caller's filter text is a parsed expression here. */
 export interface SearchOptions {
   /** Results wanted. */
   readonly k: number;
@@ -16,7 +16,7 @@ export interface SearchOptions {
   readonly exact?: boolean | undefined;
   /** Largest distance of a result. */
   readonly within?: number | undefined;
-  /** What is true of the attributes of a result. */
+  /** Must be true of the attributes of a result. */
   readonly filter?: Expression | undefined;
   /** Only these slots, whatever the filter says. The set does not change. */
   readonly among?: Bitmap | undefined;
@@ -43,7 +43,7 @@ export class Searcher {
    * The nearest of all live vectors: k of them whenever k exist (within the given distance).
    *
    * @param query shape (dimensions), checked by the caller
-   * @param describe what to answer of them; the files it reads are open while it runs
+   * @param describe turns them into the answer; the files stay open while it runs
    */
   async search<T>(
     query: Float32Array,

@@ -1,10 +1,10 @@
-/** What a collection needs of an index of its vectors; one implementation per file beside this one. */
+/** The interface of an index of a collection's vectors. Each implementation has a file beside this one. */
 
 import type { Segments } from "../disk/segments.ts";
 import type { Expression } from "../filter/expression.ts";
 import type { Bitmap } from "../slots/bitmap.ts";
 
-/** What an index reads of the collection it belongs to. */
+/** The parts of its collection that an index reads. */
 export interface VectorSource {
   readonly segments: Segments;
   /** Slots that are alive. */
@@ -24,7 +24,7 @@ export interface Question {
   readonly within: number;
   /** Slots below it are in the graph or dead; the rest is scanned. */
   readonly watermark: number;
-  /** What is true of the attributes of a result. */
+  /** Must be true of the attributes of a result. */
   readonly filter: Expression | undefined;
   /**
    * The slots that a search with this filter may find that begins now; those that are born later may not. Undefined:
@@ -39,7 +39,7 @@ export interface Neighbour {
   readonly distance: number;
 }
 
-/** What an index has found out about itself since it was made or loaded. */
+/** What an index has counted since it was made or loaded. */
 export interface IndexHealth {
   /** Vectors that no walk through the graph reached when they were looked for. */
   readonly missed: number;
@@ -62,13 +62,13 @@ export interface VectorIndex {
   /** Links the slots of [from, to) that are alive into the graph. */
   add(from: number, to: number): Promise<void>;
   /**
-   * Looks for the slots of [from, to) as searches would, and makes those found that no walk reaches. `add` has done so
-   * once.
+   * Looks for the slots of [from, to) as searches would, and makes those reachable that no walk reaches. `add` has done
+   * so once.
    */
   mend(from: number, to: number): Promise<void>;
   /**
    * The nearest of the vectors that are alive as it begins, nearest first, the lower slot first where distances are
-   * equal: k of them whenever k exist within the distance. It may be up to one turn of the event loop until it begins.
+   * equal: k of them whenever k exist within the distance. It begins within one turn of the event loop.
    */
   search(question: Question): Promise<readonly Neighbour[]>;
   /**

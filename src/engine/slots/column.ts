@@ -1,7 +1,7 @@
 /**
  * The values of one field by slot. Each slot has a code: nothing, a value that is not kept here (OPAQUE, so the JSON
- * has to be asked), or the number of a value in the field's dictionary. Where numbers are many they are kept
- * themselves, eight bytes each, and the code is looked at only where there is none.
+ * has to be read), or the number of a value in the field's dictionary. A column of many numbers keeps the numbers
+ * themselves, eight bytes each, and the code counts only where there is none.
  */
 import { limits } from "../../limits.ts";
 import type { Value } from "../filter/value.ts";
@@ -15,14 +15,14 @@ export const OPAQUE = 1;
 const FIRST = 2;
 /** Codes that fit into a byte. */
 const BYTE_CODES = 256;
-/** Distinct numbers from which on they are kept themselves. */
+/** With more distinct numbers they are kept themselves. */
 const DISTINCT_NUMBERS_MAX = 4_096;
-/** About what an entry of a dictionary takes besides its text. */
+/** Bytes of an entry of a dictionary besides its text, about. */
 const ENTRY_BYTES = 64;
 
 export type Codes = Uint8Array | Uint16Array;
 
-/** What all columns of a collection may spend on the texts of their dictionaries. */
+/** Bytes that all columns of a collection may spend on the texts of their dictionaries. */
 export interface Budget {
   textBytes: number;
 }
@@ -36,7 +36,7 @@ export class Column {
   readonly values: (Value | undefined)[] = [undefined, undefined];
   /** Raised when codes change their meaning. */
   epoch = 0;
-  /** How often a slot was given a value that is not kept here. */
+  /** How often a slot got a value that is not kept here. */
   opaque = 0;
   readonly #budget: Budget;
   readonly #codeOf = new Map<number | string, number>();
@@ -165,7 +165,7 @@ export class Column {
 const STRING = "s";
 const OTHER = "j";
 
-/** By what the dictionary knows a value; undefined when it does not take such a value: a long text, or -0. */
+/** The key of a value in the dictionary; undefined when it does not take such a value: a long text, or -0. */
 function keyOf(value: Value): number | string | undefined {
   if (typeof value === "number") return Object.is(value, -0) ? undefined : value;
   const text = typeof value === "string" ? STRING + value : OTHER + JSON.stringify(value);

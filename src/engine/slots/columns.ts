@@ -1,7 +1,7 @@
 /**
  * The fields of all attributes as columns, so that a filter need not parse a million JSON texts. They follow from the
- * attributes alone and hold no more than named limits let them: a field beyond them has no column, a value beyond them
- * is OPAQUE, and either is then read from the JSON.
+ * attributes alone and have named limits. A field beyond a limit has no column, and a value beyond one is OPAQUE;
+ * filters read both from the JSON.
  */
 import { limits } from "../../limits.ts";
 import { nameOf } from "../filter/expression.ts";
@@ -9,7 +9,7 @@ import { toValue, type Value } from "../filter/value.ts";
 import { Bitmap } from "./bitmap.ts";
 import { type Budget, Column } from "./column.ts";
 
-/** What a filter can name. */
+/** Names that a filter can contain. */
 const NAME = /^[A-Za-z0-9_-]+$/;
 
 export class Columns {

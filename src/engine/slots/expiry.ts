@@ -107,8 +107,8 @@ export class Expiry {
   }
 
   /**
-   * Hides what has expired by now, in slices: a million keys may expire in the same moment. What is read of all slots
-   * together is then at hand.
+   * Hides the slots that have expired by now, in slices: a million keys may expire in the same moment. Afterwards reads
+   * of all slots together need not look for them.
    */
   async hideExpired(): Promise<void> {
     const slice = new TimeSlice();
@@ -116,13 +116,12 @@ export class Expiry {
   }
 
   /**
-   * What a search may find of the first `slots` slots; undefined when nothing is hidden. It changes with what is
-   * hidden.
+   * The slots below `slots` that a search may find; undefined when nothing is hidden. It changes as slots are hidden.
    */
   allowed(slots: number): Bitmap | undefined {
     if (this.expired === 0) return undefined;
     if (this.#allowed === undefined || this.#allowed.slots < slots) {
-      // Room for those that are born next.
+      // With room for slots that are inserted next.
       this.#allowed = { bitmap: Bitmap.below(2 * slots), slots: 2 * slots };
       for (const slot of this.#hidden.slots) this.#allowed.bitmap.delete(slot);
     }
@@ -146,7 +145,7 @@ export class Expiry {
     return true;
   }
 
-  /** The clock was wrong before, and was set back: what it hid is looked at anew. */
+  /** Shows all hidden slots again: the clock was wrong before, and was set back. */
   #showAll(): void {
     for (const slot of [...this.#hidden.slots]) {
       this.#hidden.delete(slot);

@@ -4,10 +4,9 @@
  *
  * Slot → key is three paged arrays over an arena of key bytes. Key → slot is an open-addressing hash table with linear
  * probing, cut into shards that grow one by one, so that no insertion waits for all keys to be rehashed. An entry holds
- * the hash too: to pass over another key, or to grow, nothing else has to be fetched into the processor's cache.
- * Entries stand in about the order of their hashes, whatever the size of the table, so that an iteration needs no more
- * than the hash it has come to. Keys of dead slots stay in the arena: searches that began before the key died still
- * name it.
+ * the hash too: passing over another key, and growing, fetch nothing else into the processor's cache. Entries stand in
+ * about the order of their hashes, whatever the size of the table, so that an iteration needs only the hash that it has
+ * come to. Keys of dead slots stay in the arena: searches that began before the key died still name it.
  */
 import { randomInt } from "node:crypto";
 import { murmur3 } from "./hash.ts";
@@ -82,7 +81,7 @@ export class KeyTable {
     return previous;
   }
 
-  /** Takes the key out; returns the slot it held, or NONE. */
+  /** Removes the key; returns the slot it held, or NONE. */
   delete(key: Uint8Array): number {
     const hash = murmur3(key, this.#seed);
     const shard = this.#shardOf(hash);

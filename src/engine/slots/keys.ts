@@ -81,7 +81,7 @@ export class Keys {
     return this.table.set(key, slot);
   }
 
-  /** Takes the key out; returns the slot it held, or NONE. Needs `log.ensure(REMOVE_BYTES)`. */
+  /** Removes the key; returns the slot it held, or NONE. Needs `log.ensure(REMOVE_BYTES)`. */
   remove(key: Uint8Array): number {
     const slot = this.table.delete(key);
     if (slot !== NONE) this.log.append(RECORD_KIND.remove, slot, NO_PAYLOAD);

@@ -16,7 +16,7 @@ export function randomMembers(
   isThere: (slot: number) => boolean,
   count: number,
 ): number[] {
-  // Nearly all are wanted: to look for those that are left would take long.
+  // Nearly all are wanted: drawing the last ones by chance would take long.
   if (2 * count >= live.count) return shuffled([...live.slots()].filter(isThere)).slice(0, count);
   const chosen = new Set<number>();
   for (let missed = 0; chosen.size < count && missed < DRAWS_MAX * count; ) {

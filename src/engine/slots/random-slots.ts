@@ -1,5 +1,5 @@
 /**
- * A choice of slots that is no more likely to have one slot than another, and takes no longer the more slots there are.
+ * A random choice of slots. Each slot is equally likely, and the time does not depend on how many slots there are.
  */
 
 /**

@@ -1,6 +1,6 @@
 /**
- * One number for each slot, 0 until it is set. Pages come into being with the first number in them, so that what few
- * slots have takes little, and what all have takes no more than the numbers: a Map would end at 16.7 M.
+ * One number for each slot, 0 until it is set. Pages come into being with the first number in them. So few numbers take
+ * little memory, and a number for every slot takes no more than itself. A Map would end at 16.7 M.
  */
 const PAGE_SLOTS = 1 << 14;
 

@@ -60,7 +60,7 @@ function assertOutside(source: string, target: string): void {
   throw new VstoreError("ERR", `${target} is inside ${source}; name a directory outside of it`);
 }
 
-/** Of what may not exist yet: as far up as it does. */
+/** The real path of its nearest ancestor that exists, and the rest: the path itself may not exist yet. */
 function realPathOf(absolute: string): string {
   if (fs.existsSync(absolute)) return fs.realpathSync(absolute);
   return path.join(realPathOf(path.dirname(absolute)), path.basename(absolute));

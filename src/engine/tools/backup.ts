@@ -73,7 +73,7 @@ export async function copyCollections(
   throw new VstoreError("DAMAGED", [`${from} is damaged, nothing was copied:`, ...faults].join("\n  "));
 }
 
-/** Repeats what a checkpoint has disturbed. Undefined when the collection was dropped meanwhile. */
+/** Repeats a copy that a checkpoint has disturbed. Undefined when the collection was dropped meanwhile. */
 async function copyStable(
   from: string,
   to: string,

@@ -1,4 +1,4 @@
-/** What lies in a data directory, for those who only read it: Catalog is the one that serves it. */
+/** Lists a data directory for the tools, which only read it. Catalog serves it. */
 import * as fs from "node:fs";
 import { VstoreError } from "../../errors.ts";
 import { directoryKind } from "../directory-kind.ts";

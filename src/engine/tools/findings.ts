@@ -1,4 +1,4 @@
-/** What a check finds wrong with one file, piece by piece: one damage does not keep it from finding the next. */
+/** The damages that a check finds in one file: one damage does not keep it from finding the next. */
 import { DamagedFileError } from "../../errors.ts";
 
 /** A file with more is not worth reading on. */
@@ -39,7 +39,7 @@ export class Findings {
     });
   }
 
-  /** Runs a step of the check; what it throws about the file, or the disk below it, is a finding. */
+  /** Runs a step of the check; an error about the file, or the disk below it, becomes a finding. */
   async attempt<Result>(step: () => Result | Promise<Result>): Promise<Result | undefined> {
     try {
       return await step();

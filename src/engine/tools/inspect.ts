@@ -1,6 +1,6 @@
 /**
- * What is in the files of a data directory, for people to read. It takes no lock and changes nothing, so it may be
- * asked while a sidecar serves; what it says of a collection then is the state of the last checkpoint.
+ * Shows what is in the files of a data directory. It takes no lock and changes nothing, so it may run while a sidecar
+ * serves; of each collection it then shows the state of the last checkpoint.
  */
 import * as fs from "node:fs";
 import * as path from "node:path";
@@ -122,7 +122,7 @@ function attributesOf(directory: string, manifest: Manifest, slots: Set<number>)
   return texts;
 }
 
-/** Passes over what is damaged: whether anything is, verify says. */
+/** Passes over damaged records: finding damage is verify's task. */
 function eachRecord(
   directory: string,
   manifest: Manifest,

@@ -1,6 +1,6 @@
 /**
- * Rebuilds from the records of keys.log which slots are alive, whose they are and when they expire, and says which
- * records cannot be: for those who read a log that may be damaged. Keys is its strict counterpart.
+ * Rebuilds from the records of a keys.log that may be damaged which slots are alive, their keys and when they expire,
+ * and says which records are impossible. Keys is its strict counterpart.
  */
 import { limits } from "../../limits.ts";
 import { RECORD_KIND } from "../disk/layout.ts";
@@ -35,7 +35,7 @@ export class KeyReplay {
     this.#mayBeMissing = true;
   }
 
-  /** Applies the record; one that cannot be is left out, and said to be what is returned. */
+  /** Applies the record. Leaves an impossible one out, and returns what is wrong with it. */
   apply(record: LogRecord): string | undefined {
     if (record.kind === RECORD_KIND.put) return this.#put(record);
     if (record.kind === RECORD_KIND.deadline) return this.#setDeadline(record);

@@ -1,6 +1,6 @@
 /**
- * Reads all of a record log that can be read, whatever has happened to it: after a damaged stretch it goes on at the
- * next whole record. For those who report damage; a log that is served must not have any (RecordLog.open).
+ * Reads everything of a damaged record log that can be read: after a damaged stretch it goes on at the next whole
+ * record. For tools that report damage; a log that is served must have none (RecordLog.open).
  */
 import * as fs from "node:fs";
 import { DamagedFileError } from "../../errors.ts";
@@ -12,7 +12,7 @@ import { type LogRecord, RecordReader, verifyHeader } from "../disk/record-log.t
 
 /** Bytes that are looked through at a time for the next whole record. */
 const WINDOW_BYTES = 4 << 20;
-/** Payloads that are tried as a candidate's, in all; bytes made to look like records must not cost hours. */
+/** Bytes of payloads that are tried, in all: bytes made to look like records must not cost hours. */
 const TRIED_BYTES_MAX = 256 << 20;
 
 const KINDS: Record<CountedLog["kind"], readonly number[]> = {

@@ -25,7 +25,7 @@ export interface CollectionReport {
   /** Undefined when it cannot be read; no other file can be checked then. */
   readonly manifest: Manifest | undefined;
   readonly files: readonly FileReport[];
-  /** What a crash left beside the files that count: harmless, removed at the next start. */
+  /** Leftovers of a crash beside the files that count: harmless, removed at the next start. */
   readonly leftovers: readonly string[];
 }
 

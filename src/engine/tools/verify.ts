@@ -1,6 +1,6 @@
 /**
- * Checks a whole data directory, without changing a byte of it: what it holds, what of that is damaged, where. It goes
- * on after each damage, and reports all of them.
+ * Checks a whole data directory without changing a byte of it, and reports each damage with its place. It goes on after
+ * a damage, so that it reports all of them.
  */
 
 import * as path from "node:path";
@@ -82,7 +82,7 @@ export function lossesOf({ files, collections }: VerifyReport): Damage[] {
     .flatMap(({ damages }) => damages);
 }
 
-/** Bytes done of a total that is known before; what a damaged file lacked is made up for at the end. */
+/** Bytes done of a total that is known before. The last step makes up for the bytes that a damaged file lacks. */
 export class Meter {
   readonly #total: number;
   readonly #onProgress: OnProgress;
