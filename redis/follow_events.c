@@ -4,6 +4,7 @@
 #include "follow_events.h"
 #include "follow_log.h"
 #include "follow_table.h"
+#include "log_replacement.h"
 #include "stranding.h"
 #include <string.h>
 
@@ -25,6 +26,7 @@ static const char *const arrivals[] = {"move_to", "copy_to", NULL};
 
 typedef struct {
     RedisModuleString *key;
+    int database;
     bool ended;
 } Change;
 
@@ -56,30 +58,32 @@ static bool concerns(const Follow *follow, bool ended) {
     return ended || follow->field_count > 0;
 }
 
-static bool concerns_any(const RedisModuleString *key, bool ended) {
+static bool concerns_any(const RedisModuleString *key, int database, bool ended) {
+    if (ended && is_log_name(key)) return true;
+    if (database != FOLLOWED_DATABASE) return false;
     for (const Follow *each = follow_table_covering(key); each != NULL; each = each->wider)
         if (concerns(each, ended)) return true;
-    return ended && follow_table_of_log(key) != NULL;
+    return false;
 }
 
 /* Notes repeated changes of one key by one script once: the module reads the key when the script has ended. */
-static bool is_noted(const RedisModuleString *key, bool ended) {
+static bool is_noted(const RedisModuleString *key, int database, bool ended) {
     if (is_flushing || change_count == 0) return false;
     Change *last = &changes[change_count - 1];
-    if (RedisModule_StringCompare(last->key, key) != 0) return false;
+    if (last->database != database || RedisModule_StringCompare(last->key, key) != 0) return false;
     last->ended |= ended;
     return true;
 }
 
 /* A copy of the key's name: that of the event may lie on Redis' stack. */
-static void note_change(const RedisModuleString *key, bool ended) {
+static void note_change(const RedisModuleString *key, int database, bool ended) {
     size_t length;
     const char *bytes = RedisModule_StringPtrLen(key, &length);
     if (change_count == change_capacity) {
         change_capacity = change_capacity == 0 ? CHANGES_CAPACITY_MIN : 2 * change_capacity;
         changes = RedisModule_Realloc(changes, change_capacity * sizeof(*changes));
     }
-    changes[change_count++] = (Change){RedisModule_CreateString(NULL, bytes, length), ended};
+    changes[change_count++] = (Change){RedisModule_CreateString(NULL, bytes, length), database, ended};
 }
 
 static bool pass_on(RedisModuleCtx *ctx, const Follow *follow, RedisModuleString *key) {
@@ -88,6 +92,9 @@ static bool pass_on(RedisModuleCtx *ctx, const Follow *follow, RedisModuleString
 }
 
 static void flush_change(RedisModuleCtx *ctx, const Change *change) {
+    RedisModule_SelectDb(ctx, change->database);
+    if (change->ended && is_log_name(change->key)) log_was_replaced(ctx, change->key);
+    if (change->database != FOLLOWED_DATABASE) return;
     for (const Follow *each = follow_table_covering(change->key); each != NULL; each = each->wider)
         if (concerns(each, change->ended) && !pass_on(ctx, each, change->key)) follow_log_lost(ctx, each);
     const Follow *logs = change->ended ? follow_table_of_log(change->key) : NULL;
@@ -97,7 +104,6 @@ static void flush_change(RedisModuleCtx *ctx, const Change *change) {
 void follow_events_flush(RedisModuleCtx *ctx) {
     if (change_count == 0) return;
     int database = RedisModule_GetSelectedDb(ctx);
-    RedisModule_SelectDb(ctx, FOLLOWED_DATABASE);
     is_flushing = true;
     for (size_t at = 0; at < change_count; at++) {
         Change change = changes[at]; /* the list may move */
@@ -158,10 +164,10 @@ static int database_of(RedisModuleCtx *ctx, const char *event, RedisModuleString
 
 static void tell(RedisModuleCtx *ctx, int type, const char *event, RedisModuleString *key) {
     if (type != REDISMODULE_NOTIFY_HASH) stranding_hear(ctx, key);
-    if (database_of(ctx, event, key) != FOLLOWED_DATABASE) return;
-    bool is_follows = is_key(key, FOLLOWS_KEY);
+    int database = database_of(ctx, event, key);
+    bool is_follows = database == FOLLOWED_DATABASE && is_key(key, FOLLOWS_KEY);
     bool ended = is_one_of(event, endings);
-    if (!is_follows && !((ended || rewrites(type, event)) && concerns_any(key, ended))) return;
+    if (!is_follows && !((ended || rewrites(type, event)) && concerns_any(key, database, ended))) return;
     int flags = RedisModule_GetContextFlags(ctx);
     if (flags & REDISMODULE_CTX_FLAGS_LOADING) return;
     if (is_follows) on_follows(ctx, event);
@@ -172,11 +178,11 @@ static void tell(RedisModuleCtx *ctx, int type, const char *event, RedisModuleSt
      */
     if (type == REDISMODULE_NOTIFY_HASH && strcmp(event, "hset") != 0 && !RedisModule_KeyExists(ctx, key))
         return;
-    if (is_noted(key, ended)) return;
+    if (is_noted(key, database, ended)) return;
     if (may_write(flags)) {
-        note_change(key, ended);
+        note_change(key, database, ended);
         flush_soon(ctx);
-    } else {
+    } else if (database == FOLLOWED_DATABASE) {
         lose(key, ended);
     }
 }

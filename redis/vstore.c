@@ -6,7 +6,7 @@
  * This file registers everything with Redis. A request itself passes through requests.c (its life), streams.c (where it
  * is appended; stream_memory.c whether there is room), pending.c (who waits for it), resp3.c and reply.c (its answer).
  * Keys that are followed: follow_events.h (what happens to them), follow_table.c (which they are), follow_log.c (what
- * the log is told).
+ * the log is told). log_replacement.c marks logs that a client has replaced.
  */
 #include "attachment.h"
 #include "command_table.h"

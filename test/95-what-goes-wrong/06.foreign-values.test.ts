@@ -122,6 +122,7 @@ test("a list in the place of the errors is left alone, and the refusal is logged
 
 test.each([
   ["vstore:collections", "list"],
+  ["vstore:logs", "list"],
   ["vstore:store", "list"],
   ["vstore:follows", "list"],
   ["vstore:synced", "list"],

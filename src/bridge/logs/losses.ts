@@ -1,7 +1,7 @@
 /**
- * What Redis has forgotten of the logs while this process ran: an evicted, deleted, flushed or renamed key, an older
- * snapshot, a failover. The files have all that was applied, so nothing applied is missing. The loss is reported, as
- * what was not applied yet is gone with the log.
+ * What Redis has forgotten of the logs: an evicted, deleted, flushed or renamed key, entries that a client removed,
+ * another stream in a log's place, an older snapshot, a failover. The files have all that was applied, so nothing
+ * applied is missing. The loss is reported, as what was not applied yet is gone with the log.
  */
 import type { Collection } from "../../engine/collection.ts";
 import type { Logger } from "../../log.ts";

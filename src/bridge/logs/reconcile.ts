@@ -8,12 +8,13 @@ import type { Catalog } from "../../engine/catalog.ts";
 import type { Collection } from "../../engine/collection.ts";
 import { ignoreFull } from "../../engine/disk/files.ts";
 import { compareIds, FIRST_ID, laterId } from "../../engine/log-id.ts";
-import { lastId, lastIds, typesOf } from "../redis/key-state.ts";
+import { lastId, typesOf } from "../redis/key-state.ts";
 import {
   collectionsKey,
   controlStream,
   errorsStream,
   logStream,
+  logsKey,
   queriesStream,
   syncedKey,
 } from "../redis/keys.ts";
@@ -21,6 +22,7 @@ import { runScript } from "../redis/script.ts";
 import type { Request } from "../requests/request.ts";
 import { checkFiles, pair } from "./belonging.ts";
 import type { LogLosses } from "./losses.ts";
+import { acceptLog, type LogLook, lookAtLogs } from "./removals.ts";
 import { strays } from "./strays.ts";
 
 /** Applies an entry that comes after all others in spite of its id. */
@@ -41,11 +43,39 @@ export async function reconcile(
     losses.reportDrop(name);
   }
   await pair(redis, catalog);
-  for (const collection of catalog.collections()) {
-    await takeStrays(redis, collection, losses, writer);
-    await alignLog(redis, collection, losses);
-  }
+  for (const collection of catalog.collections()) await takeStrays(redis, collection, losses, writer);
+  await alignLogs(redis, redis, catalog.collections(), losses, isFollowing);
   await alignControl(redis, catalog);
+}
+
+/** The log of such a collection may have a gap that no look at it shows; see hasSeen. */
+const isFollowing = ({ options }: Collection): boolean => options.follow !== undefined;
+
+/**
+ * Looks at all logs together, as most need nothing.
+ *
+ * @param always which are aligned whatever their logs look like
+ */
+async function alignLogs(
+  redis: Redis,
+  reads: Redis,
+  collections: readonly Collection[],
+  losses: LogLosses,
+  always: (collection: Collection) => boolean = () => false,
+): Promise<void> {
+  // Before Redis is asked: what is applied meanwhile is in no log that it has shown.
+  const ends = collections.map(({ position }) => position);
+  const looks = await lookAtLogs(
+    reads,
+    collections.map(({ name }) => name),
+  );
+  for (const [i, collection] of collections.entries())
+    if (always(collection) || needsCare(looks[i]!, ends[i]!)) await alignLog(redis, collection, losses);
+}
+
+/** Whether Redis has something else of a log than a session leaves there. */
+function needsCare({ last, isIntact, begin }: LogLook, end: string): boolean {
+  return last === undefined || compareIds(last, end) < 0 || isIntact !== true || begin === undefined;
 }
 
 /**
@@ -80,15 +110,8 @@ export async function restoreLogs(
   catalog: Catalog,
   losses: LogLosses,
 ): Promise<void> {
-  const collections = catalog.collections();
-  const logs = collections.map(({ name }) => logStream(name));
-  const ends = collections.map(({ position }) => position);
-  const ids = await lastIds(reads, logs);
+  await alignLogs(redis, reads, catalog.collections(), losses);
   const [control] = await typesOf(reads, [controlStream]);
-  for (const [i, collection] of collections.entries()) {
-    // One whose last id went back is another stream, put there by a client (RESTORE, COPY … REPLACE).
-    if (ids[i] === "" || compareIds(ids[i]!, ends[i]!) < 0) await alignLog(redis, collection, losses);
-  }
   if (control === "none") await alignControl(redis, catalog);
   await pair(redis, catalog, reads); // the last: from then on what Redis does not know does not exist
 }
@@ -115,19 +138,19 @@ export async function alignLog(redis: Redis, collection: Collection, losses: Log
     await noteBegin(redis, collection, "HSETNX");
     return;
   }
-  const moved = await align(
-    redis,
-    stream,
-    () => collection.position,
-    async (last) => {
-      losses.report(collection, last);
-      await redis.hdel(syncedKey, name); // what happened to its keys may have been in what is lost
-      await collection.checkpoint();
-    },
-  );
+  const secure = async (last: string | undefined) => {
+    losses.report(collection, last);
+    await redis.hdel(syncedKey, name); // what happened to its keys may have been in what is lost
+    await collection.checkpoint();
+  };
+  const moved = await align(redis, stream, () => collection.position, secure);
+  const [look] = await lookAtLogs(redis, [name]);
+  const wasChanged = !moved && look?.isIntact === false;
+  if (wasChanged) await secure(look?.last);
+  if (look?.isIntact !== true) await acceptLog(redis, name);
   if (!moved && collection.options.follow !== undefined && !(await hasSeen(redis, collection)))
     await redis.hdel(syncedKey, name);
-  await noteBegin(redis, collection, moved ? "HSET" : "HSETNX");
+  await noteBegin(redis, collection, moved || wasChanged ? "HSET" : "HSETNX");
 }
 
 /** Tells Redis of the collection, and where its log begins. */
@@ -161,8 +184,11 @@ export async function expectDrop(redis: Redis, name: string): Promise<void> {
 
 /** Removes everything that Redis holds of a collection that was dropped. */
 export async function forgetCollection(redis: Redis, name: string): Promise<void> {
-  const keys = [logStream(name), queriesStream(name), errorsStream(name)];
-  await runScript(redis, "return redis.call('UNLINK', unpack(KEYS))", keys);
+  const keys = [logsKey, logStream(name), queriesStream(name), errorsStream(name)];
+  const script = `
+    redis.call('HDEL', KEYS[1], KEYS[2])
+    return redis.call('UNLINK', unpack(KEYS, 2))`;
+  await runScript(redis, script, keys);
 }
 
 /** Creating a consumer group is the only way to make an empty stream; the group is not wanted. */

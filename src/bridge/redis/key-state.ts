@@ -14,22 +14,6 @@ export async function typesOf(redis: Redis, keys: readonly string[]): Promise<Ke
   return (await readByScript(redis, typesScript, keys)) as KeyType[];
 }
 
-const lastIdsScript = `
-local ids = {}
-for i, key in ipairs(KEYS) do
-  ids[i] = ''
-  if redis.call('TYPE', key).ok == 'stream' then
-    local info = redis.call('XINFO', 'STREAM', key)
-    for at = 1, #info, 2 do if info[at] == 'last-generated-id' then ids[i] = info[at + 1] end end
-  end
-end
-return ids`;
-
-/** Of each stream the last id that it ever had, in order; empty where there is none. */
-export async function lastIds(redis: Redis, streams: readonly string[]): Promise<string[]> {
-  return (await readByScript(redis, lastIdsScript, streams)) as string[];
-}
-
 /** @throws Error that says what to do, when a key exists and holds something else */
 export async function assertType(redis: Redis, type: KeyType, ...keys: string[]): Promise<void> {
   const found = await typesOf(redis, keys);

@@ -8,6 +8,8 @@ export const leaderKey = "vstore:leader";
 export const epochKey = "vstore:epoch";
 /** Hash: collection → stream id that its log begins after. */
 export const collectionsKey = "vstore:collections";
+/** Hash: log → entries that vstore itself has removed from it, or `replaced`. */
+export const logsKey = "vstore:logs";
 /** The store id that Redis and the files share. */
 export const storeKey = "vstore:store";
 /** Hash: collection → the keys that it follows, for the module to read. */

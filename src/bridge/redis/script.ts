@@ -4,7 +4,7 @@
  */
 import type { Redis } from "ioredis";
 
-const allowedInFullMemory = "#!lua flags=allow-oom\n";
+export const allowedInFullMemory = "#!lua flags=allow-oom\n";
 
 /**
  * What a script does follows from what was read over another connection: it is refused by any other server than the one
@@ -25,8 +25,13 @@ export function bindScripts(redis: Redis, runId: string): void {
 }
 
 /** A script that only reads, which no paused writes hold back. */
-export function readByScript(redis: Redis, script: string, keys: readonly string[]): Promise<unknown> {
-  return redis.eval(`#!lua flags=no-writes\n${script}`, keys.length, ...keys);
+export function readByScript(
+  redis: Redis,
+  script: string,
+  keys: readonly string[],
+  ...args: readonly string[]
+): Promise<unknown> {
+  return redis.eval(`#!lua flags=no-writes\n${script}`, keys.length, ...keys, ...args);
 }
 
 export function runScript(

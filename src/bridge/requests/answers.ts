@@ -50,7 +50,7 @@ export class Answers {
 
   /** What the module says of a followed key would be missing for ever. */
   #withdraw(collection: string, request: Request): void {
-    this.#outbox.delete(request);
+    this.#outbox.withdraw(request);
     if (request.waiter.kind === "nobody" && wordsOfModule.has(request.name))
       this.#outbox.outOfStep(collection);
   }

@@ -5,8 +5,10 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { LimitedLog, type Logger } from "../../log.ts";
-import { syncedKey } from "../redis/keys.ts";
+import { removedFunction } from "../logs/removals.ts";
+import { logsKey, syncedKey } from "../redis/keys.ts";
 import { PiecewiseCommand } from "../redis/piecewise-command.ts";
+import { allowedInFullMemory } from "../redis/script.ts";
 import type { Request } from "./request.ts";
 
 /** Payload of one VSTORE.REPLY; a single larger answer travels alone. */
@@ -31,6 +33,10 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])`;
 const errorsScript = `
 redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', unpack(ARGV, 3))
 redis.call('PEXPIRE', KEYS[1], ARGV[2])`;
+
+const withdrawScript = `${allowedInFullMemory}${removedFunction}
+return removed(KEYS[2], KEYS[1], redis.call('XDEL', KEYS[1], ARGV[1]))`;
+
 const replyCommand = "VSTORE.REPLY";
 
 type Argument = string | Buffer | number;
@@ -75,6 +81,11 @@ export class Outbox {
   /** Takes effect before any answer that is given after this call. */
   delete(request: Request): void {
     this.#push(["XDEL", request.stream, request.id]);
+  }
+
+  /** The same for a write, of whose log it is noted that vstore itself has removed it. */
+  withdraw(request: Request): void {
+    this.#push(["EVAL", withdrawScript, 2, request.stream, logsKey, request.id]);
   }
 
   /** Has all keys looked at that the collection follows, if it follows any. */
@@ -135,7 +146,8 @@ export class Outbox {
   #sendInOrder(changes: readonly Argument[][], replies: readonly Argument[][]): Promise<unknown>[] {
     const changed = changes.map((each) => this.#call(this.#redis, each));
     const reply = () => replies.map((each) => this.#call(this.#answerer, each));
-    if (!changes.some(([name]) => name === "XDEL")) return [...changed, ...reply()];
+    const deletes = changes.some(([name, script]) => name === "XDEL" || script === withdrawScript);
+    if (!deletes) return [...changed, ...reply()];
     return [Promise.all(changed).then(() => Promise.all(reply()))];
   }
 

@@ -7,18 +7,19 @@ import type { Catalog } from "../../engine/catalog.ts";
 import type { Collection } from "../../engine/collection.ts";
 import { failPoint } from "../../engine/fail-point.ts";
 import { FIRST_ID, nextId } from "../../engine/log-id.ts";
-import { collectionsKey, logStream } from "../redis/keys.ts";
+import { removedFunction } from "../logs/removals.ts";
+import { collectionsKey, logStream, logsKey } from "../redis/keys.ts";
 import { runScript } from "../redis/script.ts";
 
 /**
  * Records in Redis how far it trimmed: files that end before that cannot be completed from the log. A collection that
  * is being dropped has lost its record, and must not get it back: the next start would miss its files.
  */
-const trimScript = `
+const trimScript = `${removedFunction}
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 if redis.call('TYPE', KEYS[2]).ok ~= 'stream' then return 0 end
-return redis.call('XTRIM', KEYS[2], 'MINID', ARGV[3])`;
+return removed(KEYS[3], KEYS[2], redis.call('XTRIM', KEYS[2], 'MINID', ARGV[3]))`;
 
 export class Trimmer {
   readonly #redis: Redis;
@@ -42,6 +43,7 @@ export class Trimmer {
 
   async #trimLog(name: string, id: string): Promise<void> {
     failPoint("log-before-trim");
-    await runScript(this.#redis, trimScript, [collectionsKey, logStream(name)], name, id, nextId(id));
+    const keys = [collectionsKey, logStream(name), logsKey];
+    await runScript(this.#redis, trimScript, keys, name, id, nextId(id));
   }
 }
