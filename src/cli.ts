@@ -1,8 +1,7 @@
 #!/usr/bin/env node
 /**
- * The program: its commands and their arguments; what they do stands in cli/. stdout carries what was asked for, stderr
- * the log. Exit codes: 0 done, or stopped in order; 1 failed, damaged, or told to stop twice; 2 bad arguments or
- * settings.
+ * The program: its commands and their arguments; cli/ does what they say. Results go to stdout, the log to stderr. Exit
+ * codes: 0 done, or stopped in order; 1 failed, damaged, or told to stop twice; 2 bad arguments or settings.
  */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";

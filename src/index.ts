@@ -1,4 +1,4 @@
-/** What `import … from "vstore"` gives: the engine as a library. */
+/** `import … from "vstore"`: the engine as a library. */
 
 export {
   type Key,

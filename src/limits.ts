@@ -44,9 +44,9 @@ export const limits = {
   filterDepthMax: 256,
   filterElementsMax: 16_384,
   /**
-   * What the columns of attributes of one collection hold: fields, how deep those lie in objects, distinct values of
-   * one field (two bytes each slot, with nothing and not kept), characters of one value, and bytes of all values' text.
-   * A filter reads what is beyond them from the JSON.
+   * The limits of the columns of attributes of one collection: fields, how deep those lie in objects, distinct values
+   * of one field (a code has two bytes, and two codes mean nothing and not kept), characters of one value, and bytes of
+   * all values' text. A filter reads what is beyond them from the JSON.
    */
   columnFieldsMax: 64,
   columnDepthMax: 8,

@@ -1,5 +1,5 @@
 /**
- * Where the program's log goes: to stderr, so that stdout carries only what was asked for. JSON lines for programs,
+ * The program's log: to stderr, so that stdout carries only results. JSON lines for programs,
  * plain ones for a person at a terminal.
  */
 import { isatty } from "node:tty";
@@ -41,7 +41,7 @@ function colourOf(level: number, text: string): string {
   return styleText(level < pino.levels.values.error! ? "yellow" : "red", text);
 }
 
-/** What libraries print by themselves becomes lines of the log, each text once. */
+/** Turns what libraries print by themselves into lines of the log, each text once. */
 export function takeOverConsole(log: Logger, level: "warn" | "debug"): void {
   const seen = new Set<string>();
   const say = (...parts: unknown[]): void => {

@@ -1,4 +1,4 @@
-/** Up to where a copy of the files reaches: what is in the log after that is not in the copy. */
+/** Up to which log id a copy of the files reaches: later entries of the log are not in the copy. */
 import type { CopyReport } from "../engine/tools/backup.ts";
 import { counted, logId, table } from "./text.ts";
 

@@ -7,14 +7,14 @@ export const exitCodes = {
   done: 0,
   /** Also: damage was found. */
   failed: 1,
-  /** Bad arguments or settings, or a directory that cannot be used as they say. Nothing was done. */
+  /** Bad arguments or settings, or a directory that cannot be used that way. Nothing was done. */
   badUse: 2,
 } as const;
 
-/** The arguments cannot be followed. */
+/** The program cannot do what the arguments say. */
 export class UseError extends Error {}
 
-/** An operator's tool: its promise is the exit code, and what it refuses is bad use. */
+/** An operator's tool: its exit code is its promise, and a refusal counts as bad use. */
 export function tool<Args extends unknown[]>(
   run: (...args: Args) => Promise<number>,
 ): (...args: Args) => Promise<void> {

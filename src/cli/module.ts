@@ -1,4 +1,4 @@
-/** `vstore module`: the file that a Redis of one's own loads, built if it is not there yet. */
+/** `vstore module`: the file that your own Redis loads, built if it is not there yet. */
 import { ensureModule } from "../bridge/redis/module-file.ts";
 import { exitCodes } from "./exit.ts";
 

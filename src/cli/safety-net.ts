@@ -1,5 +1,5 @@
 /**
- * What catches the errors that nothing else does, so that the process never ends in silence, nor goes on as if nothing
+ * Catches the errors that nothing else catches, so that the process neither ends in silence nor goes on as if nothing
  * had happened. A stray rejection ends the session, and the next one begins. After an exception that left a callback,
  * or a rejection without a session to end, the program ends in order: last answers, a checkpoint, exit code 1.
  */

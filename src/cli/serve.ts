@@ -49,11 +49,11 @@ export async function runServe(
     http?.close();
   }
   log.info("stopped; everything is saved");
-  // Everything is told, too. A BullMQ connection that died with an earlier session must not keep the process.
+  // Everything is logged by now. A BullMQ connection that died with an earlier session must not keep the process alive.
   process.exit(process.exitCode ?? exitCodes.done);
 }
 
-/** Said at once, as it never gets better. @throws SettingsError */
+/** Refuses at once a database that does not exist, as that never changes by waiting. @throws SettingsError */
 async function assertDatabase(url: string): Promise<void> {
   await checkDatabase(url).catch((error: Error) => {
     throw new SettingsError(`--redis-url ${publicUrl(url)}: ${error.message}`);

@@ -1,6 +1,7 @@
 /**
  * Every setting of the program in one table. A setting comes from its flag, else from its environment variable
- * (commander sees to both), else from here; what is unknown or out of range refuses to start and says what is allowed.
+ * (commander reads both), else from here. A setting that is unknown or out of range refuses to start and says what is
+ * allowed.
  */
 import { z } from "zod";
 import { faultOf, placeOf, withTls } from "../bridge/redis/address.ts";

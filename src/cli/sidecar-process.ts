@@ -43,19 +43,19 @@ export async function serve(options: ServeOptions): Promise<void> {
 }
 
 /**
- * Only the process that has the files can lead here. One constant id lets it take over the lease of a
- * killed predecessor at once, which a new one would have to wait for.
+ * Only the process that has the files can lead here. With one constant id it takes over the lease of a killed
+ * predecessor at once; with a new id it would have to wait for the lease to run out.
  */
 async function serveOwnRedis(options: ServeOptions, files: Files): Promise<void> {
   const { settings, log } = options;
-  // First the files: who has them owns the Redis beside them, also one that an earlier run left behind.
+  // First the files: the process that has them owns the Redis beside them, also one that an earlier run left behind.
   await files.open();
   const redis = new EmbeddedRedis(settings.port, settings.data_dir, settings.redis_server, log);
   try {
     await redis.ensureRunning();
     await runSidecar(options, files, { url: redis.url, sidecarId: "embedded" }, () => redis.ensureRunning());
   } finally {
-    // Before Redis stops, so that the log in its AOF is not needed for what it may have failed to write.
+    // Before Redis stops: then its AOF, which it may have failed to write, is not needed.
     await files.close();
     await redis.stop();
   }

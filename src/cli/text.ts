@@ -16,7 +16,7 @@ export function bytes(value: number): string {
   return power === 0 ? counted(value, "byte") : `${(value / 1024 ** power).toFixed(1)} ${units[power]}`;
 }
 
-/** "2025-11-22 16:40:00 UTC"; of a time beyond the years that a Date knows the milliseconds. */
+/** "2025-11-22 16:40:00 UTC"; the milliseconds for a time beyond the years of a Date. */
 export function utc(milliseconds: number): string {
   const date = new Date(milliseconds);
   if (Number.isNaN(date.getTime())) return `${milliseconds} ms after 1970`;

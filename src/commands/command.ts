@@ -1,6 +1,6 @@
 /**
- * The shape of a command's declaration. Everything the outside knows about a command (the module's C table,
- * COMMAND DOCS, docs/commands.md, the README's table) is generated from these fields; see scripts/generate.ts.
+ * The shape of a command's declaration. All other descriptions of a command (the module's C table, COMMAND DOCS,
+ * docs/commands.md, the README's table) are generated from these fields; see scripts/generate.ts.
  */
 import type { Catalog } from "../engine/catalog.ts";
 import type { Arguments } from "./grammar/arguments.ts";
@@ -9,7 +9,7 @@ import type { Reply } from "./wire/reply.ts";
 /** What a command may touch while it runs. */
 export interface Context {
   readonly catalog: Catalog;
-  /** The stream id of the request: it names it, and says nothing else. */
+  /** The stream id of the request: a name and nothing else. */
   readonly id: string;
   /** When the request was made, in ms since 1970; the same in every replay. */
   readonly time: number;
@@ -19,7 +19,7 @@ export interface Context {
   readonly logFacts?: (collection?: string) => Record<string, string | number>;
   /** Whether the reply goes to the module, which puts the values of Redis keys into it. */
   readonly canShowValues?: boolean;
-  /** Resolves when an answer of so many bytes may be built; it counts until it has left. */
+  /** Resolves when an answer of so many bytes may be built. The bytes count until the answer has left. */
   readonly answerRoom?: (bytes: number) => Promise<void>;
   /** Hears of every error that was not raised on purpose, so that it is logged. */
   readonly onUnexpectedError?: (error: unknown, command: string) => void;

@@ -1,7 +1,7 @@
 /**
- * One request from bytes to bytes: find the command, parse and check its arguments, make room, run it, encode the
- * reply or the error. Never throws: whatever goes wrong is the answer to that one request. Answers in the same
- * tick when nothing had to be waited for, which is what keeps a stream of small writes fast.
+ * One request from bytes to bytes: find the command, parse and check its arguments, make room, run it, encode the reply
+ * or the error. Never throws: every error is the answer to that one request. Answers in the same tick when it need not
+ * wait, which keeps a stream of small writes fast.
  */
 import { VstoreError } from "../errors.ts";
 import type { Context } from "./command.ts";
@@ -19,7 +19,7 @@ export interface Outcome {
   readonly error?: Error;
 }
 
-/** What is left to do once nothing has to be waited for any more: it gives the encoded reply. */
+/** The rest of a request after all waiting: it returns the encoded reply. */
 type LastStep = () => Buffer;
 
 /**
@@ -43,7 +43,7 @@ export function execute(
   return started instanceof Promise ? started.then(finish, refuse) : finish(started);
 }
 
-/** All of a request that may wait. What is wrong with it already is the last step's error. */
+/** The part of a request that may wait. An error of this part becomes the last step's error. */
 function start(context: Context, name: string, args: readonly Uint8Array[]): LastStep | Promise<LastStep> {
   try {
     return startOrThrow(context, name, args);

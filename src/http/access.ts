@@ -1,7 +1,8 @@
 /**
- * Who may ask. With a token: who has it. Without: who is on this machine and asks this machine, which a web page from
- * elsewhere does not that has its own name point to 127.0.0.1. It reads with the sidecar's rights and not with those of
- * a Redis user, so more than loopback takes a token (see the settings).
+ * Which requests are answered. With a token: those that carry it. Without: those to localhost by that name. A web page
+ * from elsewhere that has its own name point to 127.0.0.1 (DNS rebinding) sends its own name and is refused. The server
+ * reads with the sidecar's rights and not with those of a Redis user, so more than loopback takes a token (see the
+ * settings).
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
@@ -12,7 +13,7 @@ export function isLoopback(host: string): boolean {
   return loopback.test(host);
 }
 
-/** @returns why not; undefined when it may */
+/** @returns why the request is refused; undefined when it is not */
 export function refusal({ headers }: IncomingMessage, token: string | undefined): string | undefined {
   if (token !== undefined) {
     const given = headers.authorization?.replace(/^Bearer /, "") ?? "";

@@ -1,4 +1,4 @@
-/** What the page asks for, as JSON: an overview, the neighbours of a vector, and a sample of a collection. */
+/** The page's data, as JSON: an overview, the neighbours of a vector, and a sample of a collection. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { collectionTimes, processFigures } from "../bridge/figures.ts";
 import { query, sample } from "../bridge/watch/queries.ts";
@@ -89,7 +89,7 @@ function components(vector: unknown): string[] {
   throw new VstoreError("ERR", "'vector' must be an array of numbers");
 }
 
-/** Vectors as base64 of float32, so that nothing has to be written as text. */
+/** Vectors as base64 of float32, which costs less than numbers as text. */
 export async function sampleOf({ catalog }: Serving, collection: string): Promise<object> {
   const target = catalog.get(collection);
   const { keys, vectors } = await sample(target);

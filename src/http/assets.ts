@@ -1,4 +1,4 @@
-/** The files of the page, in dashboard/ of the package. They have no data, so they are given without a token. */
+/** The files of the page, in dashboard/ of the package. They contain no data, so they need no token. */
 import { readFileSync } from "node:fs";
 
 export interface Asset {

@@ -1,6 +1,6 @@
 /**
- * /metrics, in Prometheus' text format 0.0.4. Written here and not by prom-client, whose last release is two years old
- * and which would put labels together on the way of every request; the format is one line for a sample.
+ * /metrics, in Prometheus' text format 0.0.4. prom-client is not used: its last release is two years old, and it would
+ * build label strings for every request. The format is one line for a sample.
  *
  * 1,000 collections have 25,000 samples, so the text is made in slices that let requests in between.
  */
@@ -49,7 +49,7 @@ class Page {
 }
 
 /**
- * Neither names of collections, nor of commands, codes, queues and states, have anything that would have to be escaped.
+ * Names of collections, commands, codes, queues and states contain nothing that has to be escaped.
  */
 function labelText(labels: Labels): string {
   const pairs = Object.entries(labels).map(([name, value]) => `${name}="${value}"`);

@@ -37,7 +37,7 @@ export class Observer {
     this.#redis.close();
   }
 
-  /** Who asks while a reading is made gets the same one. */
+  /** Callers during a reading share it. */
   observe(): Promise<Observed> {
     this.#underWay ??= this.#observe().finally(() => {
       this.#underWay = undefined;

@@ -13,7 +13,7 @@ import { type Asset, readAssets } from "./assets.ts";
 import { metricsPage, contentType as metricsType } from "./metrics.ts";
 import { Observer } from "./observe.ts";
 
-/** Connections, and requests that are worked on; what comes above is refused. */
+/** Connections, and requests under way; more are refused. */
 const connectionsMax = 64;
 const underWayMax = 8;
 /** Bytes of a question: a vector of 16,384 components as text. */
@@ -118,7 +118,7 @@ export class HttpServer {
     }
   }
 
-  /** What says nothing of the data. */
+  /** Answers that show nothing of the data. */
   #openAnswer(path: string): Answer | undefined {
     const { serving, reason } = this.#options.watch;
     if (path === "/health") return plain("ok");
@@ -141,7 +141,7 @@ export class HttpServer {
   }
 }
 
-/** JSON only, which no form of a web page from elsewhere can send. @throws VstoreError */
+/** Takes JSON only, which no form of a web page from elsewhere can send. @throws VstoreError */
 async function questionOf(request: IncomingMessage): Promise<Question> {
   if (request.headers["content-type"] !== "application/json")
     throw new VstoreError("ERR", "the question must be application/json");

@@ -1,5 +1,5 @@
 /**
- * VSTORE.BUILD: what is not in the index yet goes into it now. Searches see every vector anyway; a built index
+ * VSTORE.BUILD: puts vectors that are not in the index yet into it now. Searches see every vector anyway; a built index
  * makes them faster.
  */
 

@@ -76,10 +76,10 @@ export const key: Arguments<Uint8Array> = {
   },
 };
 export const attributes = value("json", "string", attributesJson);
-/** Only their size is checked: what is in many of them takes longer than a turn of the event loop may. */
+/** Checks only their size: checking the contents of many would take too long for one turn of the event loop. */
 export const uncheckedAttributes = value("json", "string", attributesBytes);
 
-/** What is in the bytes of `uncheckedAttributes`: the JSON text. @throws VstoreError ERR */
+/** Checks the bytes of `uncheckedAttributes` and returns them as JSON text. @throws VstoreError ERR */
 export function checkAttributes(bytes: Uint8Array, label: string): string {
   return check(attributesJson, bytes, label);
 }
@@ -111,7 +111,7 @@ export function optional<T>(inner: Arguments<T>): Arguments<T | undefined> {
   };
 }
 
-/** An argument at this very place, which is there when its token is. */
+/** An optional argument at this very place; its token says that it is there. */
 export function optionally<T>(inner: TokenArgument<T>): Arguments<T | undefined> {
   return {
     nodes: inner.nodes.map(asOptional),
@@ -156,7 +156,7 @@ export function counted<T>(name: string, inner: Arguments<T>, max: number): Argu
   };
 }
 
-/** A token that says something by being there. */
+/** A token without a value: its presence is the value. */
 export function flag(token: string, meaning: string): TokenArgument<true> {
   return {
     nodes: [{ ...pureToken(token), expects: meaning }],
@@ -206,7 +206,7 @@ export function word<const W extends readonly string[]>(
   };
 }
 
-/** A token and what stands after it: `COUNT 10`. `byDefault` is only said, the command sees to it. */
+/** A token and the value after it: `COUNT 10`. `byDefault` only documents the default; the command applies it. */
 export function afterToken<T>(
   token: string,
   inner: Arguments<T>,
@@ -274,7 +274,7 @@ export function options<S extends TokenShape>(shape: S): Arguments<SomeOf<S>> {
 }
 
 function unknownOption(word: Uint8Array, known: readonly string[]): VstoreError {
-  // No option is that long; what is like it need not be looked for.
+  // No option is that long, so no similar one is suggested.
   const hint = word.length > OPTION_BYTES_MAX ? "" : didYouMean(Buffer.from(word).toString("latin1"), known);
   return new VstoreError("ERR", `unknown option ${echo(word)}${hint}`);
 }

@@ -17,7 +17,7 @@ const named: Readonly<Record<number, string>> = {
   92: "\\\\",
 };
 
-/** One character per byte: what numbers, names and tokens are read from. */
+/** One character per byte: numbers, names and tokens are read from it. */
 export function latin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
 }
@@ -34,7 +34,7 @@ function escapeByte(byte: number): string {
   return `\\x${byte.toString(16).padStart(2, "0")}`;
 }
 
-/** How a message shows what came: a plain number as it is, anything else quoted, long things shortened. */
+/** How a message shows an argument: a plain number as it is, anything else quoted, long ones shortened. */
 export function echo(bytes: Uint8Array): string {
   if (bytes.length > echoBytesMax) {
     return `'${escapeBytes(bytes.subarray(0, echoBytesMax))}...' (${bytes.length} bytes)`;

@@ -44,7 +44,7 @@ export class Cursor {
     return found;
   }
 
-  /** @throws VstoreError ERR when something is left that no argument of the command has taken. */
+  /** @throws VstoreError ERR when bytes are left that no argument of the command has taken. */
   end(): void {
     const bytes = this.peek();
     if (bytes !== undefined) throw new VstoreError("ERR", `unexpected argument ${echo(bytes)}`);

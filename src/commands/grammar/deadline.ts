@@ -1,4 +1,4 @@
-/** When a key expires: it follows from the time of the request, whenever that is run. */
+/** When a key expires: counted from the time of the request, whenever that is run. */
 import { type DeadlineCondition, deadlineConditions } from "../../engine/generation/lifetimes.ts";
 import type { Lifetime } from "../../engine/slots/expiry.ts";
 import { VstoreError } from "../../errors.ts";
@@ -16,7 +16,7 @@ import {
   word,
 } from "./arguments.ts";
 
-/** `EX seconds | PX milliseconds | KEEPTTL`, of a write that would take the key's expiry away otherwise. */
+/** `EX seconds | PX milliseconds | KEEPTTL`, of a write that would otherwise remove the key's expiry. */
 export const ttl = oneOf("expiry", {
   seconds: afterToken("EX", integerValue("seconds", 1, limits.ttlSecondsMax)),
   milliseconds: afterToken("PX", integerValue("milliseconds", 1, limits.ttlMsMax)),
@@ -57,7 +57,7 @@ export const expiryArguments = (name: string, min: number, max: number) =>
 
 export const expiryReply = "1, or 0 when there is no such key or the condition does not hold";
 
-/** What EXPIRE and its kin do, once they know when. */
+/** Sets a deadline: the common part of EXPIRE, PEXPIRE, EXPIREAT and PEXPIREAT. */
 export function setDeadline(
   { catalog, time }: Context,
   input: { collection: string; key: Uint8Array; options: { condition?: DeadlineCondition } },
@@ -70,7 +70,7 @@ export function setDeadline(
 const NO_KEY = -2;
 const NO_EXPIRY = -1;
 
-/** What TTL and PTTL say, in units of so many milliseconds. */
+/** The answer of TTL and PTTL, in units of so many milliseconds. */
 export function timeLeft(
   { catalog }: Context,
   input: { collection: string; key: Uint8Array },

@@ -1,4 +1,4 @@
-/** `FILTER expression`: only keys whose attributes it is true of. The language is the engine's, see engine/filter. */
+/** `FILTER expression`: only keys whose attributes match. The language is the engine's, see engine/filter. */
 import { afterToken, value } from "./arguments.ts";
 import { filterText } from "./values.ts";
 

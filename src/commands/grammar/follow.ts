@@ -1,6 +1,6 @@
 /**
  * `FOLLOW PREFIX p [FROM HASH FIELD f [ATTRS a …]]` of VSTORE.CREATE: which Redis keys the vectors live and die with,
- * and whether they are taken from there too. How that comes about is the bridge's and the module's business.
+ * and whether they also come from there. The bridge and the module do the following.
  */
 import type { Follow } from "../../engine/options.ts";
 import { limits } from "../../limits.ts";

@@ -1,4 +1,4 @@
-/** What SEARCH and MSEARCH have in common: how to look, what may be found, and what is told of each key. */
+/** The options that SEARCH and MSEARCH share: how to search, which keys may be found, and what to return of each. */
 import { limits } from "../../limits.ts";
 import { afterToken, flag, integerValue, many, type TokenArgument, value } from "./arguments.ts";
 import type { Cursor } from "./cursor.ts";

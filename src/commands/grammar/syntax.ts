@@ -1,6 +1,6 @@
 /**
- * The documentation tree of a command's arguments, in the words of COMMAND DOCS, and what follows from it: the
- * syntax line, the arity and the position of the collection's name. Parsers build it, see arguments.ts.
+ * The documentation tree of a command's arguments, in the words of COMMAND DOCS. From it follow the syntax line, the
+ * arity and the position of the collection's name. Parsers build it, see arguments.ts.
  */
 
 export type NodeType = "key" | "string" | "integer" | "double" | "pattern" | "pure-token" | "oneof" | "block";
@@ -18,7 +18,7 @@ export interface ArgumentNode {
   readonly arguments?: readonly ArgumentNode[];
   /** What a value must be, for people. */
   readonly expects?: string;
-  /** What an option that is not given amounts to, for people. */
+  /** What an option that is not given means, for people. */
   readonly byDefault?: string;
 }
 

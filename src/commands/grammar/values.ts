@@ -1,5 +1,5 @@
 /**
- * What single arguments may be: zod schemas from the bytes that came to the value a command works with. A
+ * Single arguments: zod schemas from the bytes that came to the value that a command works with. A
  * message is the second half of the sentence "'name' must be …"; the description is the same phrase for the
  * documentation. See arguments.ts for the other half.
  */
@@ -98,7 +98,7 @@ export const fieldName: Value<string> = bytes
 
 const filterPhrase = "valid UTF-8";
 
-/** The text of a filter expression; whether it is one is the engine's to say. */
+/** The text of a filter expression; the engine parses it. */
 export const filterText: Value<string> = bytes
   .transform((text, context) => decodeUtf8(text) ?? refuse(context, filterPhrase))
   .describe(
@@ -115,7 +115,7 @@ export const attributesBytes: Value<Uint8Array> = z
   })
   .describe(`${attributesPhrase}, ${attributesSize}`);
 
-/** Kept as the text that came, so that what is read back is what was written. */
+/** Kept as the text that came, so that GETATTR returns exactly what was written. */
 export const attributesJson: Value<string> = attributesBytes
   .transform((json, context) => decodeUtf8(json) ?? refuse(context, "valid UTF-8"))
   .refine((json) => json === "" || isJsonObject(json), attributesPhrase)

@@ -1,7 +1,7 @@
 /**
  * Vectors as arguments: `FP32 blob`, little-endian float32 as every machine that Node runs this on stores them, or
- * `VALUES n v…`. Components are read into a Float32Array in one loop, and a blob is used where it lies:
- * this is the hot path. Whether components are finite is the engine's check, which has to look at each anyway.
+ * `VALUES n v…`. This is the hot path: components are read into a Float32Array in one loop, and a blob is used where it
+ * lies. The engine checks whether components are finite, as it looks at each anyway.
  */
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
@@ -51,7 +51,7 @@ export const vectorForms = {
 
 export const vector = oneOf("vector", vectorForms);
 
-/** The vector of an input, once the collection and so the dimension is known. */
+/** The vector of an input. The caller knows the dimension from the collection. */
 export function toVector(input: VectorInput, dimensions: number): Float32Array {
   if ("fp32" in input) return toVectors(input.fp32, 1, dimensions);
   const { length } = input.values;
@@ -67,7 +67,7 @@ export function toVectors(blob: Uint8Array, count: number, dimensions: number): 
   throw new VstoreError("ERR", `'vector' must be ${expected} bytes (${shape}), got ${blob.length}`);
 }
 
-/** Where the bytes lie when they are aligned; a parser that slices its buffer leaves them anywhere. */
+/** Without a copy when the bytes are aligned; a parser that slices its buffer leaves them anywhere. */
 function asFloats(blob: Uint8Array): Float32Array {
   const aligned = blob.byteOffset % bytesPerComponent === 0 ? blob : new Uint8Array(blob);
   return new Float32Array(aligned.buffer, aligned.byteOffset, aligned.length / bytesPerComponent);

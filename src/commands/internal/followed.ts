@@ -1,7 +1,7 @@
 /**
- * FOLLOWED, an entry that the module appends to the log of a collection that follows hashes: what one of them holds
- * now. A hash whose vector is no good loses it, as the old one is not its vector any more; one whose attributes are no
- * good keeps the vector and loses all attributes. The reason is the entry's error.
+ * FOLLOWED: the module appends it to the log of a collection that follows hashes, with what one of them holds now. A
+ * hash with an unusable vector loses its vector, because the old one is no longer right. A hash with unusable
+ * attributes keeps the vector and loses all attributes. The reason is the entry's error.
  */
 import type { Collection } from "../../engine/collection.ts";
 import { VstoreError } from "../../errors.ts";
@@ -49,7 +49,7 @@ export const followed = define({
   },
 });
 
-/** What is equal is not written again: a counter beside the vector must not fill the index with dead slots. */
+/** Writes nothing that is equal already: a counter beside the vector must not fill the index with dead slots. */
 function takeOver(target: Collection, key: Uint8Array, fp32: Uint8Array, json: string, time: number): void {
   const attributes = target.options.follow?.hash?.attributes.length ? json : undefined;
   if (!hasVector(target, key, fp32, time)) {

@@ -1,7 +1,7 @@
 /**
- * SWEEP: removes keys that have expired by the time of its entry, those that did first first, so many that no turn of
- * the event loop gets long. The sidecar writes it, with its own time, into a collection's log: expired keys then die at
- * the same place of the log in every replay. From another sender it removes no more than that.
+ * SWEEP: removes keys that have expired by the time of its entry, earliest deadline first, in batches that do not stall
+ * the event loop. The sidecar writes it, with its own time, into a collection's log, so that expired keys die at the
+ * same place of the log in every replay. From another sender it removes no more than that.
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { define } from "../command.ts";
@@ -19,7 +19,7 @@ export const sweep = define({
   args: sequence({ collection }),
   reply: "the number of keys removed",
   replyType: "number",
-  /** Requests come between two sweeps. */
+  /** Lets requests come between two sweeps. */
   async reserve() {
     await nextTurn();
   },

@@ -1,4 +1,4 @@
-/** The results of a search as a reply: keys, or pairs of a key and what is told of it. */
+/** The results of a search as a reply: keys, or pairs of a key and its details. */
 import type { AttributesRoom, Hit } from "../../engine/hits.ts";
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
@@ -41,7 +41,7 @@ export function assertValues({ fields, withValues }: Wanted, { canShowValues }: 
   if (fields !== undefined && fields.length > fieldsMax) {
     throw new VstoreError("ERR", `'FIELDS' must be at most ${fieldsMax} fields, got ${fields.length}`);
   }
-  // A stream client has the rights to read keys itself, or has not.
+  // The module does not know the rights of a stream client, which can read the keys by itself.
   if (withValues && !canShowValues)
     throw new VstoreError("ERR", "'WITHVALUES' needs a client of Redis whose rights the module knows");
 }

@@ -1,6 +1,6 @@
 /**
- * VSTORE.SEARCH: the nearest vectors to one that is given, or to those of keys. FIELDS names fields of hashes, which
- * may have any names, so it runs to the end of the request.
+ * VSTORE.SEARCH: the nearest vectors to a given one, or to those of keys. FIELDS names fields of hashes. Fields may
+ * have any names, so FIELDS runs to the end of the request.
  */
 import { limits } from "../../limits.ts";
 import { define } from "../command.ts";

@@ -1,6 +1,6 @@
 /**
- * VSTORE.DEL: keys, their vectors and their attributes; those that are named, or those that match a filter. FILTER
- * followed by something is always a filter; a key of that name is deleted by itself.
+ * VSTORE.DEL: deletes keys with their vectors and attributes: the named ones, or those that match a filter. FILTER with
+ * an argument after it is always a filter; a key of that name is deleted by itself.
  */
 import { limits } from "../../limits.ts";
 import { define } from "../command.ts";

@@ -1,6 +1,6 @@
 /**
- * VSTORE.MGET: the vectors of several keys. `RAW` stands before the keys and says how many there are: after them, or
- * alone, it could be one of them. A first key of that name is a key still, unless the number of all others follows it.
+ * VSTORE.MGET: the vectors of several keys. `RAW` stands before the keys, with their number: after them, or alone, it
+ * could be one of them. A first key named RAW is a key, unless the number of all others follows it.
  */
 import { limits } from "../../limits.ts";
 import { define } from "../command.ts";

@@ -1,4 +1,4 @@
-/** VSTORE.RANDMEMBER: keys by chance, as SRANDMEMBER has it, but a negative count is refused. */
+/** VSTORE.RANDMEMBER: random keys, like SRANDMEMBER, except that it refuses a negative count. */
 import { limits } from "../../limits.ts";
 import { define } from "../command.ts";
 import { collection, integerValue, optional, sequence } from "../grammar/arguments.ts";

@@ -1,6 +1,6 @@
 /**
  * VSTORE.SCAN: all keys, a few at a time. COUNT says how many keys one call looks at; with MATCH it may return
- * fewer, or none, before the end. It looks at fewer keys where comparing them with the pattern takes too long.
+ * fewer, or none, before the end. It looks at fewer keys when comparing them with the pattern takes too long.
  */
 import { TimeSlice } from "../../engine/time-slice.ts";
 import { limits } from "../../limits.ts";

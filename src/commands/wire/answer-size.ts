@@ -1,6 +1,6 @@
 /**
- * How large an answer will be, before it is built: what is too large is refused, and what is large waits until others
- * have gone, so that neither one answer nor many at the same time fill the memory.
+ * Estimates the size of an answer before it is built. A too large answer is refused, and a large one waits until others
+ * have left. So neither one answer nor many at the same time fill the memory.
  */
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
@@ -14,7 +14,7 @@ const doubleBytesMax = 28;
 const frameBytes = 16;
 
 /**
- * Waits for room, if there is to be waited.
+ * Waits for room, if necessary.
  *
  * @param bytes about as many as the answer will have
  * @throws {VstoreError} LIMIT

@@ -1,5 +1,5 @@
 /**
- * What a command answers, before it is bytes. The shapes are RESP3's; a RESP2 client gets Redis' own
+ * The reply of a command, before it is bytes. The shapes are RESP3's; a RESP2 client gets Redis' own
  * translation of them (a map becomes a flat array, a double a bulk string).
  *
  * null → nil · boolean → # · number → integer · Double → , · Status → + · string and bytes → bulk ·
@@ -38,8 +38,8 @@ export class Status {
 }
 
 /**
- * In its place the client gets what the key of this name holds in Redis. The module reads it, with the rights of the
- * client.
+ * Stands for the value of the key of this name in Redis. The module reads it, with the rights of the client, and puts
+ * it here.
  */
 export class ValueOf {
   readonly key: Uint8Array;

@@ -8,7 +8,7 @@ import { TimeSlice } from "../../engine/time-slice.ts";
 import { Double, type Reply, type ReplyMap, Status, ValueOf, WithFields } from "./reply.ts";
 
 const scratchBytes = 64 * 1024;
-/** A larger scratch buffer is given back after the reply that needed it. */
+/** A larger scratch buffer is freed after the reply that needed it. */
 const scratchBytesKept = 4 * 1024 * 1024;
 
 const NIL = Buffer.from("_\r\n");
@@ -61,7 +61,7 @@ export async function encodeInSlices(reply: Reply): Promise<Buffer> {
   return writer.take();
 }
 
-/** How many elements a reply has, counted up to `max`; a long text is as many as it takes to encode. */
+/** How many elements a reply has, counted up to `max`; a long text counts as many, as it takes as long to encode. */
 function elementsOf(reply: Reply, max: number): number {
   if (reply instanceof Uint8Array) return 1 + (reply.length >> 9);
   if (typeof reply === "string") return 1 + (reply.length >> 7);
@@ -76,7 +76,7 @@ function elementsOf(reply: Reply, max: number): number {
   return elements;
 }
 
-/** Gathers one reply. The class is what slices need: two replies may be under way at the same time. */
+/** Gathers one reply. A class, because slices of two replies may be under way at the same time. */
 class Writer {
   #bytes = Buffer.allocUnsafeSlow(scratchBytes);
   #used = 0;
