@@ -8,6 +8,7 @@ import { Command, CommanderError, Option } from "commander";
 import { runBackup } from "./cli/backup.ts";
 import { runDoctor } from "./cli/doctor.ts";
 import { exitCodeOf, exitCodes, tool } from "./cli/exit.ts";
+import { formatNames } from "./cli/formats/formats.ts";
 import { runInspect } from "./cli/inspect.ts";
 import { runModule } from "./cli/module.ts";
 import { runRestore } from "./cli/restore.ts";
@@ -22,6 +23,9 @@ import {
   variableOf,
   variablesOfKubernetes,
 } from "./cli/settings.ts";
+import { defaultUrl } from "./cli/transfer/address.ts";
+import { runExport } from "./cli/transfer/export.ts";
+import { runImport } from "./cli/transfer/import.ts";
 import { runVerify } from "./cli/verify.ts";
 
 async function main(): Promise<void> {
@@ -32,6 +36,8 @@ async function main(): Promise<void> {
   addServe(program);
   addReaders(program);
   addCopiers(program);
+  addImport(program);
+  addExport(program);
   program
     .command("module")
     .description("show where the Redis module is and how to load it; builds it first if need be")
@@ -101,6 +107,62 @@ function addCopiers(program: Command): void {
     .command("restore <backup-dir> <data-dir>")
     .description("copy a backup to a new data directory")
     .action(tool(runRestore));
+}
+
+function addImport(program: Command): void {
+  const importing = program
+    .command("import <collection> [file]")
+    .description("put the vectors of a file, or of standard input (-), into a collection");
+  addTransferOptions(importing);
+  importing
+    .option("--key <column>", "column of the keys; without it 'key' or 'id', else rows are numbered")
+    .option(
+      "--vector <column>",
+      "column of the vectors, or several as in 'v*'; without it 'vector' or 'embedding'",
+    )
+    .option(
+      "--attributes <columns>",
+      "columns that become attributes, or * for all others; without it 'attributes'",
+    )
+    .option("--key-prefix <text>", "stands before every key")
+    .option("--keys <file>", "keys of rows that have none, one on each line")
+    .option("--create", "create the collection if it is not there")
+    .addOption(new Option("--metric <metric>", "of a new collection").choices(["COSINE", "L2", "IP"]))
+    .option("--connections <count>", "connections that insert at the same time (default: 8)")
+    .option("--max-errors <count>", "bad rows that are passed over before the import stops (default: 0)")
+    .option("--resume <file>", "note there how far it is, and go on there if it was interrupted")
+    .option("--skip <rows>", "rows at the beginning to pass over")
+    .option("--dry-run", "read and check everything, and write nothing")
+    .addHelpText("after", importExamples)
+    .action((collection, file, flags) => tool(runImport)(collection, file, flags));
+}
+
+const importExamples = `
+Examples:
+  vstore import docs base.fvecs --create --metric L2 --key-prefix doc:
+  vstore import docs films.parquet --key id --vector embedding --attributes title,year
+  zcat films.jsonl.gz | vstore import docs - --format jsonl --max-errors 100
+  vstore import docs big.npy --resume big.state`;
+
+function addExport(program: Command): void {
+  const exporting = program
+    .command("export <collection> <file>")
+    .description("write the vectors of a collection to a file, or to standard output (-)");
+  addTransferOptions(exporting);
+  exporting
+    .option("--keys <file>", "write the keys there, one on each line, for a format that has none")
+    .option("--filter <expression>", "only keys whose attributes match, as FILTER of SEARCH")
+    .option("--no-attributes", "leave the attributes out")
+    .option("--max-errors <count>", "rows that the format cannot hold before the export stops (default: 0)")
+    .option("--force", "replace the file if it exists")
+    .action((collection, file, flags) => tool(runExport)(collection, file, flags));
+}
+
+function addTransferOptions(command: Command): void {
+  const url = new Option("--redis-url <url>", "the Redis that vstore serves").env(variableOf("redis_url"));
+  command.addOption(url.default(defaultUrl));
+  for (const name of ["tls_ca", "tls_cert", "tls_key"] as const) command.addOption(optionOf(name));
+  command.option("--format <name>", `${formatNames.join(", ")}; without it the file's ending decides`);
 }
 
 function packageVersion(): string {

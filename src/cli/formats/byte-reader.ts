@@ -1,0 +1,118 @@
+/** Bytes of a file, a pipe or another stream, in order, as many at a time as the reader wants. */
+import { once } from "node:events";
+import * as fs from "node:fs";
+import type { Readable } from "node:stream";
+
+const chunkBytes = 1024 * 1024;
+/** One line of text: a vector of 16,384 components and its attributes have room. */
+const lineBytesMax = 16 * 1024 * 1024;
+
+export class ByteReader {
+  /** For formats that have to go back and forth; undefined for a pipe. */
+  readonly path: string | undefined;
+  /** Undefined for a pipe. */
+  readonly size: number | undefined;
+  #stream: Readable;
+  #chunks: AsyncIterator<Buffer>;
+  #chunk: Buffer = Buffer.alloc(0);
+  #consumed = 0;
+
+  constructor(stream: Readable, file?: { path: string; size: number }) {
+    this.path = file?.path;
+    this.size = file?.size;
+    this.#stream = stream;
+    this.#chunks = stream[Symbol.asyncIterator]();
+  }
+
+  /** @param path of a file; `-` is standard input. @throws Error when it cannot be opened */
+  static async open(path: string): Promise<ByteReader> {
+    if (path === "-") return new ByteReader(process.stdin);
+    const stream = fs.createReadStream(path, { highWaterMark: chunkBytes });
+    await once(stream, "open");
+    const { size } = await fs.promises.stat(path);
+    return new ByteReader(stream, { path, size });
+  }
+
+  /** How far it has been read. */
+  get consumed(): number {
+    return this.#consumed;
+  }
+
+  close(): void {
+    this.#stream.destroy();
+  }
+
+  /** So many bytes in memory of their own; fewer only at the end. */
+  async read(bytes: number): Promise<Buffer> {
+    const into = Buffer.allocUnsafeSlow(bytes);
+    let filled = 0;
+    while (filled < bytes && (await this.#more())) {
+      const taken = this.#take(bytes - filled);
+      into.set(taken, filled);
+      filled += taken.length;
+    }
+    return into.subarray(0, filled);
+  }
+
+  /** Gives bytes back that were read last. */
+  unread(bytes: Buffer): void {
+    this.#chunk = Buffer.concat([bytes, this.#chunk]);
+    this.#consumed -= bytes.length;
+  }
+
+  /** @param what it is, for the message. @throws Error when there are fewer */
+  async exactly(bytes: number, what: string): Promise<Buffer> {
+    const read = await this.read(bytes);
+    if (read.length < bytes) throw new Error(`the input ends inside ${what}, at byte ${this.#consumed}`);
+    return read;
+  }
+
+  async skip(bytes: number): Promise<void> {
+    if (this.path !== undefined && bytes > chunkBytes) return this.#seek(this.#consumed + bytes);
+    for (let left = bytes; left > 0 && (await this.#more()); ) left -= this.#take(left).length;
+  }
+
+  /** Chunks as they come. */
+  async *chunks(): AsyncGenerator<Buffer> {
+    while (await this.#more()) yield this.#take(chunkBytes);
+  }
+
+  /** Lines without their ends, many at a time. @throws Error when one is too long */
+  async *lines(): AsyncGenerator<string[]> {
+    let rest = Buffer.alloc(0);
+    for await (const chunk of this.chunks()) {
+      const end = chunk.lastIndexOf(0x0a);
+      const whole = end < 0 ? undefined : Buffer.concat([rest, chunk.subarray(0, end)]);
+      rest = whole === undefined ? Buffer.concat([rest, chunk]) : Buffer.from(chunk.subarray(end + 1));
+      if (rest.length > lineBytesMax) throw new Error(`a line is longer than ${lineBytesMax} bytes`);
+      if (whole !== undefined) yield whole.toString().split("\n").map(withoutReturn);
+    }
+    if (rest.length > 0) yield [withoutReturn(rest.toString())];
+  }
+
+  async #more(): Promise<boolean> {
+    while (this.#chunk.length === 0) {
+      const { value, done } = await this.#chunks.next();
+      if (done) return false;
+      this.#chunk = value;
+    }
+    return true;
+  }
+
+  #take(bytesMax: number): Buffer {
+    const taken = this.#chunk.subarray(0, bytesMax);
+    this.#chunk = this.#chunk.subarray(taken.length);
+    this.#consumed += taken.length;
+    return taken;
+  }
+
+  #seek(offset: number): void {
+    this.#stream.destroy();
+    this.#stream = fs.createReadStream(this.path!, { highWaterMark: chunkBytes, start: offset });
+    this.#chunks = this.#stream[Symbol.asyncIterator]();
+    this.#chunk = Buffer.alloc(0);
+    this.#consumed = offset;
+  }
+}
+
+const withoutReturn = (line: string): string => (line.endsWith("\r") ? line.slice(0, -1) : line);

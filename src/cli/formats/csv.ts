@@ -1,0 +1,156 @@
+/** .csv with a header (RFC 4180). A vector is one column of numbers in brackets, or many columns of one number. */
+import { type CsvError, type Info, type Parser, parse } from "csv-parse";
+import type { BadRow, Row } from "../../bridge/transfer/row.ts";
+import type { ByteReader } from "./byte-reader.ts";
+import type { ByteTarget } from "./byte-target.ts";
+import { utf8Key, vectorText } from "./cells.ts";
+import { type Cells, Columns } from "./columns.ts";
+import {
+  type Choice,
+  type Format,
+  type Input,
+  type Output,
+  type Page,
+  pageOf,
+  type Shape,
+} from "./format.ts";
+
+const recordBytesMax = 16 * 1024 * 1024;
+
+export const csv: Format = {
+  endings: [".csv"],
+  hasKeys: true,
+  read,
+  write: (target, shape) => new CsvOutput(target, shape),
+};
+
+/** A record, or why there is none. */
+interface Record {
+  readonly cells: readonly string[];
+  readonly place: number;
+  readonly fault?: string;
+}
+
+async function read(source: ByteReader, choice: Choice): Promise<Input> {
+  const records = recordsOf(source);
+  const begin: Record[] = [];
+  while (begin.length === 0) {
+    const { value, done } = await records.next();
+    if (done) break;
+    begin.push(...value);
+  }
+  const names = begin.shift()?.cells ?? ["key", "vector"];
+  const columns = new Columns(names, choice);
+  const at = new Map(names.map((name, i) => [name, i]));
+  async function* pages(): AsyncGenerator<Page> {
+    let position = 0;
+    for (let page: readonly Record[] = begin, done: boolean | undefined; !done; ) {
+      yield await pageFrom(page, position);
+      position += page.length;
+      const next = await records.next();
+      done = next.done;
+      page = next.value ?? [];
+    }
+  }
+  async function pageFrom(page: readonly Record[], position: number): Promise<Page> {
+    const start = Math.min(Math.max(choice.skip - position, 0), page.length);
+    const wanted = page.slice(start);
+    const spare = columns.hasKey ? [] : await choice.keys.take(position + start, wanted.length);
+    const numbered = wanted.map((record, i) => ({
+      ...record,
+      position: position + start + i,
+      spare: spare[i],
+    }));
+    const bad = numbered.filter(({ fault }) => fault !== undefined) as BadRow[];
+    const good = numbered.filter(({ fault }) => fault === undefined);
+    const rows = pageOf(
+      good,
+      ({ position, place }) => ({ position, place }),
+      ({ cells, spare }) => columns.row(new CsvCells(cells, at), spare),
+    );
+    return bad.length === 0 ? rows : [...rows, ...bad].sort((a, b) => a.position - b.position);
+  }
+  return { unit: "line", says: columns.says, pages };
+}
+
+async function* recordsOf(source: ByteReader): AsyncGenerator<Record[]> {
+  let records: Record[] = [];
+  let width: number | undefined;
+  const parser = parse({
+    bom: true,
+    skip_empty_lines: true,
+    relax_column_count: true,
+    skip_records_with_error: true,
+    max_record_size: recordBytesMax,
+    on_record(cells: string[], { lines }: Info) {
+      width ??= cells.length;
+      const fault = cells.length === width ? {} : { fault: `${cells.length} columns, not ${width}` };
+      records.push({ cells, place: lines, ...fault });
+      return null;
+    },
+    on_skip(error) {
+      records.push({ cells: [], place: Number(error?.lines ?? 0), fault: reason(error) });
+    },
+  });
+  parser.resume();
+  for await (const chunk of source.chunks()) {
+    await written(parser, chunk);
+    if (records.length > 0) yield records;
+    records = [];
+  }
+  await new Promise<void>((resolve) => parser.once("end", resolve).once("error", resolve).end());
+  if (records.length > 0) yield records;
+}
+
+const reason = (error: CsvError | undefined): string =>
+  (error?.message ?? "no record").replace(/ at line \d+$/, "");
+
+/** What is in the chunk has been given to on_record then. */
+function written(parser: Parser, chunk: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    parser.write(chunk, (error) => (error == null ? resolve() : reject(error)));
+  });
+}
+
+/** As JSON would have them; other cells are texts. */
+const typed = /^(-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?|true|false)$/;
+
+class CsvCells implements Cells {
+  readonly #cells: readonly string[];
+  readonly #at: ReadonlyMap<string, number>;
+
+  constructor(cells: readonly string[], at: ReadonlyMap<string, number>) {
+    this.#cells = cells;
+    this.#at = at;
+  }
+
+  cell(column: string): string {
+    return this.#cells[this.#at.get(column)!]!;
+  }
+
+  json(column: string): string | undefined {
+    const cell = this.cell(column);
+    if (cell === "") return undefined;
+    return typed.test(cell) ? cell : JSON.stringify(cell);
+  }
+}
+
+class CsvOutput implements Output {
+  readonly #target: ByteTarget;
+  readonly #hasAttributes: boolean;
+
+  constructor(target: ByteTarget, { hasAttributes }: Shape) {
+    this.#target = target;
+    this.#hasAttributes = hasAttributes;
+    target.write(`key,vector${hasAttributes ? ",attributes" : ""}\n`);
+  }
+
+  write({ key, vector, attributes = "" }: Row): Promise<void> | undefined {
+    const cells = [utf8Key(key), vectorText(vector), ...(this.#hasAttributes ? [attributes] : [])];
+    return this.#target.write(`${cells.map(quoted).join(",")}\n`);
+  }
+
+  async finish(): Promise<void> {}
+}
+
+const quoted = (cell: string): string => (/[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);

@@ -1,0 +1,79 @@
+/** What a file format has to offer to `vstore import` and `vstore export`, and what it is asked for. */
+import type { BadRow, Row } from "../../bridge/transfer/row.ts";
+import type { ByteReader } from "./byte-reader.ts";
+import type { ByteTarget } from "./byte-target.ts";
+import type { KeySupply } from "./key-supply.ts";
+
+/** Rows that were read together. */
+export type Page = readonly (Row | BadRow)[];
+
+export interface Input {
+  /** Of the file's own header. */
+  readonly dimensions?: number;
+  /** Rows in it, where its header says so. */
+  readonly rows?: number;
+  /** What is taken from where, in one line. */
+  readonly says: string;
+  /** Whether `place` counts lines or rows. */
+  readonly unit: "line" | "row";
+  /** @throws Error when the file cannot be read on */
+  pages(): AsyncIterable<Page>;
+}
+
+/** Which columns become what. */
+export interface Choice {
+  readonly key?: string | undefined;
+  readonly vector?: string | undefined;
+  /** Names, or "*" for every other column. */
+  readonly attributes?: readonly string[] | undefined;
+  /** Keys of rows that have none of their own. */
+  readonly keys: KeySupply;
+  /** Rows at the beginning that are passed over. */
+  readonly skip: number;
+}
+
+export interface Shape {
+  readonly dimensions: number;
+  readonly hasAttributes: boolean;
+}
+
+export interface Output {
+  /** @throws RowFault, before anything of the row is written, when the format cannot hold it */
+  write(row: Row): Promise<void> | undefined;
+  finish(): Promise<void>;
+  /** Lets go of everything, finished or not. */
+  close?(): Promise<void>;
+}
+
+export interface Format {
+  /** Endings of the names of its files. */
+  readonly endings: readonly string[];
+  /** Whether a row has a key of its own in it. */
+  readonly hasKeys: boolean;
+  /** Cannot be read from a pipe. */
+  readonly readsFileOnly?: true;
+  /** Cannot be written to a pipe. */
+  readonly writesFileOnly?: true;
+  read(source: ByteReader, choice: Choice): Promise<Input>;
+  write(target: ByteTarget, shape: Shape): Promise<Output> | Output;
+}
+
+/** What is wrong with one row; the others are not concerned. */
+export class RowFault extends Error {}
+
+/** A page of rows that are made one by one; a RowFault makes a bad row of that one. */
+export function pageOf<T>(
+  items: readonly T[],
+  place: (item: T) => { position: number; place: number },
+  toRow: (item: T) => Omit<Row, "position" | "place">,
+): Page {
+  return items.map((item): Row | BadRow => {
+    const at = place(item);
+    try {
+      return { ...at, ...toRow(item) };
+    } catch (error) {
+      if (!(error instanceof RowFault)) throw error;
+      return { ...at, fault: error.message };
+    }
+  });
+}

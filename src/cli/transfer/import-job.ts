@@ -1,0 +1,117 @@
+/** What an import has to do, from its flags. */
+import { limits } from "../../limits.ts";
+import { UseError } from "../exit.ts";
+import { ByteReader } from "../formats/byte-reader.ts";
+import type { Format, Input } from "../formats/format.ts";
+import { formatOf } from "../formats/formats.ts";
+import { KeySupply } from "../formats/key-supply.ts";
+import { type AddressFlags, addressOf } from "./address.ts";
+import { describeInput, Resume } from "./resume.ts";
+
+export interface ImportFlags extends AddressFlags {
+  readonly format?: string;
+  readonly key?: string;
+  readonly vector?: string;
+  readonly attributes?: string;
+  readonly keyPrefix?: string;
+  readonly keys?: string;
+  readonly create?: true;
+  readonly metric?: string;
+  readonly connections?: string;
+  readonly resume?: string;
+  readonly skip?: string;
+  readonly dryRun?: true;
+  readonly maxErrors?: string;
+}
+
+const connectionsDefault = 8;
+const connectionsMax = 64;
+
+export interface Job {
+  readonly url: string;
+  readonly collection: string;
+  readonly input: Input;
+  readonly doesCreate: boolean;
+  readonly metric: string | undefined;
+  readonly connections: number;
+  /** Rows at the beginning that are passed over. */
+  readonly skip: number;
+  readonly isDryRun: boolean;
+  readonly maxErrors: number;
+  readonly resume: Resume | undefined;
+  /** How much of the input has been read when so many of its rows have. */
+  share(rows: number): number | undefined;
+  close(): void;
+}
+
+/** @throws UseError when the flags do not fit together, or the input is not what they say */
+export async function jobOf(collection: string, file: string | undefined, flags: ImportFlags): Promise<Job> {
+  if (file === undefined) throw new UseError("the file is missing; - is standard input");
+  const settings = settingsOf(collection, flags);
+  const resume =
+    flags.resume === undefined
+      ? undefined
+      : new Resume(flags.resume, { collection, input: describeInput(file) });
+  const skip = wholeNumber(flags.skip, "--skip", 0, limits.slotsMax, 0) || (resume?.read() ?? 0);
+  const { source, input } = await openFile(file, flags, skip);
+  const share = (rows: number) => {
+    if (input.rows !== undefined) return rows / input.rows;
+    return source.size === undefined ? undefined : source.consumed / source.size;
+  };
+  return { ...settings, input, skip, resume, share, close: () => source.close() };
+}
+
+function settingsOf(collection: string, flags: ImportFlags) {
+  const isDryRun = flags.dryRun ?? false;
+  const errors = isDryRun ? Number.POSITIVE_INFINITY : 0;
+  return {
+    url: addressOf(flags),
+    collection,
+    doesCreate: flags.create ?? false,
+    metric: flags.metric,
+    connections: wholeNumber(flags.connections, "--connections", 1, connectionsMax, connectionsDefault),
+    isDryRun,
+    maxErrors: wholeNumber(flags.maxErrors, "--max-errors", 0, limits.slotsMax, errors),
+  };
+}
+
+async function openFile(
+  file: string,
+  flags: ImportFlags,
+  skip: number,
+): Promise<{ source: ByteReader; input: Input }> {
+  const format = formatOf(file, flags.format);
+  assertFits(file, format, flags);
+  const source = await ByteReader.open(file).catch((error: Error) => {
+    throw new UseError(error.message);
+  });
+  const keys = new KeySupply(flags.keyPrefix ?? "", flags.keys);
+  const attributes = flags.attributes?.split(",").map((name) => name.trim());
+  const input = await format.read(source, { key: flags.key, vector: flags.vector, attributes, keys, skip });
+  return { source, input };
+}
+
+function assertFits(file: string, format: Format, { keys, key, vector, attributes }: ImportFlags): void {
+  if (file === "-" && format.readsFileOnly)
+    throw new UseError("this format has its index at the end, so it needs a file");
+  const columns = { "--key": key, "--vector": vector, "--attributes": attributes };
+  const given = Object.entries(columns).find(([, value]) => value !== undefined);
+  if (given !== undefined && !format.hasKeys)
+    throw new UseError(`${given[0]} names a column, and this format has none`);
+  if (keys !== undefined && format.hasKeys && key !== undefined)
+    throw new UseError("--keys and --key exclude each other");
+}
+
+/** @throws UseError that names the flag */
+export function wholeNumber(
+  text: string | undefined,
+  flag: string,
+  min: number,
+  max: number,
+  byDefault: number,
+): number {
+  if (text === undefined) return byDefault;
+  const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (number >= min && number <= max) return number;
+  throw new UseError(`${flag} must be a whole number from ${min} to ${max}`);
+}
