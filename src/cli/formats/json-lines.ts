@@ -10,6 +10,8 @@ import { members } from "./json-members.ts";
 
 /** Of an export, for keys that are no UTF-8. */
 const bytesKey = "key_base64";
+/** At the beginning, for the names that there are. */
+const linesLookedAt = 100;
 
 export const jsonLines: Format = {
   endings: [".jsonl", ".ndjson"],
@@ -24,14 +26,16 @@ interface Line {
   readonly place: number;
 }
 
-/** The names of the first object are those of all. */
+/**
+ * The names of the first objects are those of all. `attributes` is looked for in every one; where the first have none,
+ * a row without leaves those that its key has.
+ */
 async function read(source: ByteReader, choice: Choice): Promise<Input> {
   const lines = numbered(source.lines());
   const first = await lines.next();
-  const begin = first.done ? undefined : first.value[0];
-  const names = begin === undefined ? ["key", "vector"] : Object.keys(parse(begin.text));
+  const names = namesOf(first.value ?? []);
   const columns = new Columns(
-    names.map((name) => (name === bytesKey ? "key" : name)),
+    choice.attributes === undefined ? [...names, "attributes"] : [...names],
     choice,
   );
   async function* pages(): AsyncGenerator<Page> {
@@ -43,11 +47,27 @@ async function read(source: ByteReader, choice: Choice): Promise<Input> {
       yield pageOf(
         wanted,
         ({ position, place }) => ({ position, place }),
-        ({ text, position }) => columns.row(new JsonCells(text), spare[position - start]),
+        ({ text, position }) => {
+          const row = columns.row(new JsonCells(text), spare[position - start]);
+          return row.attributes === "" && !names.has("attributes") ? { ...row, attributes: undefined } : row;
+        },
       );
     }
   }
   return { unit: "line", says: columns.says, pages };
+}
+
+function namesOf(lines: readonly Line[]): Set<string> {
+  const names = new Set<string>(lines.length === 0 ? ["key", "vector"] : []);
+  for (const { text } of lines.slice(0, linesLookedAt)) {
+    try {
+      for (const name of Object.keys(parse(text))) names.add(name === bytesKey ? "key" : name);
+    } catch (error) {
+      // It is reported when it is read as a row.
+      if (!(error instanceof RowFault)) throw error;
+    }
+  }
+  return names;
 }
 
 /** Empty lines are no rows. */

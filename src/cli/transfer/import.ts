@@ -68,7 +68,10 @@ class Import {
     const saving = setInterval(() => this.#save(), saveMs);
     try {
       for (let page = first; !page.done; page = await pages.next()) {
-        for (const row of page.value) await this.#take(row, expected);
+        for (const row of page.value) {
+          const wait = this.#take(row, expected);
+          if (wait !== undefined) await wait;
+        }
         if (this.#bad.areTooMany || this.#stop.signal.aborted) return;
       }
     } finally {
