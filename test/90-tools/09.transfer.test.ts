@@ -167,7 +167,7 @@ describe("bad rows", () => {
   const lines = (count: number, bad: Record<number, string>) =>
     Array.from({ length: count }, (_, i) => bad[i + 1] ?? `{"key":"k${i + 1}","vector":[${i},1]}`).join("\n");
 
-  test("are named by their line and counted, whoever finds them, and all others go in", async () => {
+  test("are named by their line and counted, by whichever side finds them, and all others go in", async () => {
     const [file, to] = [`${place}/some.jsonl`, fresh()];
     const long = "x".repeat(1_025);
     const bad = {

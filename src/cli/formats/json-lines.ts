@@ -1,4 +1,4 @@
-/** .jsonl: a JSON object on each line. Attributes keep the text that they have there, with all digits of their numbers. */
+/** .jsonl: a JSON object on each line. Attributes keep the text that they have there, with all digits of numbers. */
 import { isUtf8 } from "node:buffer";
 import type { Row } from "../../bridge/transfer/row.ts";
 import type { ByteReader } from "./byte-reader.ts";
