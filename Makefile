@@ -13,7 +13,7 @@ SOURCES := $(shell find src client -name '*.ts')
 PACKAGES := node_modules/.package-lock.json
 # The index, and locks and mappings of files. Without a C++ compiler there is none, and what is portable is used.
 ADDON := build/Release/vstore.node
-ADDON_SOURCES := binding.gyp $(wildcard native/*.cc native/*.h)
+ADDON_SOURCES := binding.gyp $(wildcard native/*.cc native/*.h native/*/*.cc native/*/*.h)
 # Without VSTORE_REDIS_URL vstore starts a Redis of its own, so one has to be installed.
 REDIS := $(if $(VSTORE_REDIS_URL),,redis)
 

@@ -3,7 +3,7 @@
  * them.
  */
 #include "files.h"
-#include "kernel_results.h"
+#include "codes/kernel_results.h"
 #include "native_graph.h"
 
 namespace vstore {

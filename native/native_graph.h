@@ -4,7 +4,7 @@
  */
 #pragma once
 #include "environment.h"
-#include "graph_file.h"
+#include "graph/graph_file.h"
 #include "search.h"
 
 namespace vstore {

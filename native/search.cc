@@ -1,7 +1,7 @@
 /** Runs a batch of searches: walks through the graph, then scans of blocks of rows, then the order. */
 #include "search.h"
 
-#include "rescoring.h"
+#include "graph/rescoring.h"
 
 namespace vstore {
 namespace {
@@ -90,10 +90,8 @@ void Search::walk(Query& query) const {
   // The centre is learnt before there is an entry: a thread that sees the one sees the other.
   query.scansAll = graph_->entry() == noSlot;
   if (query.scansAll) return;
-  std::vector<std::byte> memory(graph_->space.bytes());
-  Code& code = *reinterpret_cast<Code*>(memory.data());
-  graph_->space.encode(query.vector.data(), code);
-  Probe probe(graph_->space, graph_->nodes, *rows_, query.vector.data(), code, &query.distance);
+  const float* vector = query.vector.data();
+  Probe probe(graph_->space, graph_->nodes, *rows_, vector, graph_->space.originOf(vector), &query.distance);
   Scratch& scratch = Scratch::ofThread();
   query.scansAll = !find(probe, std::max(options_.ef, options_.k), scratch) || scratch.found.size() < options_.k;
   if (query.scansAll || rescore(probe, scratch.found, query.nearest) || scratch.compared.empty()) return;
@@ -131,9 +129,17 @@ bool Search::findAllowed(Probe& probe, size_t ef, const Allowed& allowed, Scratc
 /** Through all nodes, whatever may be found. */
 bool Search::walkAll(Probe& probe, size_t ef, size_t visitsMax, Scratch& scratch) const {
   // A dead node may have twins that live.
+<<<<<<< HEAD
   const auto accept = [this](Slot slot) { return isWanted(slot) || graph_->nodes.node(slot).life.hasTwins(); };
   const bool ended = graph_->search(probe, ef, visitsMax, accept, scratch);
   if (!ended || !isTooCoarse(probe, scratch.found, ef)) return ended;
+=======
+  const auto accept = [this](Slot slot) {
+    return (slot < options_.watermark && sees(slot)) || graph_->nodes.node(slot).life.hasTwins();
+  };
+  const bool ended = graph_->search(probe, ef, visible_, accept, scratch);
+  if (!ended || !isTooCoarse(probe, scratch.found, ef, Nearest(options_.k, options_.within))) return ended;
+>>>>>>> ff8bd52 (Give the codes and the graph of the addon rooms of their own, and add codes of 4, 2 and 1 bits)
   probe.measureExactly();
   return graph_->searchOn(probe, ef, visitsMax, accept, scratch);
 }

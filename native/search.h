@@ -7,8 +7,8 @@
 #include <mutex>
 #include <optional>
 
-#include "filtered.h"
-#include "nearest.h"
+#include "graph/filtered.h"
+#include "graph/nearest.h"
 #include "pool.h"
 
 namespace vstore {

@@ -8,7 +8,7 @@
 #include <fstream>
 #include <string>
 
-#include "graph.h"
+#include "graph/graph.h"
 #include "hnswlib.h"
 
 namespace {
@@ -47,7 +47,7 @@ class Space : public hnswlib::SpaceInterface<float> {
  private:
   static float distance(const void* a, const void* b, const void* codes) {
     const auto& space = *static_cast<const CodeSpace*>(codes);
-    const Origin origin = space.origin(*static_cast<const Code*>(a));
+    const Origin origin = space.originOf(*static_cast<const Code*>(a));
     return static_cast<float>(space.estimate(origin, *static_cast<const Code*>(b)).distance);
   }
 };
@@ -113,7 +113,7 @@ void compare(const Data& data, Quantization quantization, const char* name) {
       });
       measure(data, space, vstore, [&](const Code& code, const float* query, std::vector<Slot>& found) {
         Scratch& scratch = Scratch::ofThread();
-        Probe probe(ours.space, ours.nodes, rows, query, code);
+        Probe probe(ours.space, ours.nodes, rows, query, ours.space.originOf(code));
         ours.search(probe, ef, data.rows(), [](Slot) { return true; }, scratch);
         found.clear();
         for (size_t i = 0; i < k; i++) found.push_back(slotOf(scratch.found[i]));

@@ -10,7 +10,7 @@
 #include <limits>
 #include <random>
 
-#include "graph_file.h"
+#include "graph/graph_file.h"
 #include "search.h"
 
 namespace {

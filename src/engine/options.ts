@@ -7,7 +7,8 @@ import { limits } from "../limits.ts";
  */
 export type Metric = "COSINE" | "L2" | "IP";
 
-export const quantizations = ["INT8", "F16", "F32"] as const;
+/** The first is the default. */
+export const quantizations = ["INT8", "INT4", "INT2", "BIN", "F16", "F32"] as const;
 export type Quantization = (typeof quantizations)[number];
 
 /**
@@ -31,7 +32,8 @@ export interface CollectionOptions {
   /** Candidates kept by a search that names no ef itself. */
   readonly ef: number;
   /**
-   * How the graph of the native index keeps vectors: one, two or four bytes a component. Distances are exact with each.
+   * How the graph of the native index keeps vectors: 8, 4, 2 or 1 bits a component, or two or four bytes. Distances are
+   * exact with each. The portable one keeps float32, whatever this says.
    */
   readonly quantization: Quantization;
   readonly follow?: Follow;

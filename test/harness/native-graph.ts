@@ -7,9 +7,9 @@ import {
   type GraphSearchOptions,
   NativeGraph,
 } from "../../src/engine/index/native-addon.ts";
-import type { Quantization } from "../../src/engine/options.ts";
+import { type Quantization, quantizations } from "../../src/engine/options.ts";
 
-export const QUANTIZATIONS: readonly Quantization[] = ["INT8", "F16", "F32"];
+export const QUANTIZATIONS: readonly Quantization[] = quantizations;
 
 export interface Found {
   readonly slot: number;

@@ -7,7 +7,7 @@
 #include <array>
 #include <mutex>
 
-#include "nodes.h"
+#include "graph/nodes.h"
 
 namespace vstore {
 

@@ -1,5 +1,5 @@
 /** Which candidates are worth their rows. */
-#include "rescoring.h"
+#include "graph/rescoring.h"
 
 namespace vstore {
 namespace {
@@ -47,10 +47,12 @@ void rescoreRest(Probe& query, const std::vector<Candidate>& compared, Candidate
   }
 }
 
-bool isTooCoarse(Probe& query, const std::vector<Candidate>& sorted, size_t ef) {
+bool isTooCoarse(Probe& query, const std::vector<Candidate>& sorted, size_t ef, Nearest nearest) {
   if (sorted.size() < ef || sorted.size() < 2) return false;
   const Candidate middle = sorted[sorted.size() / 2], last = sorted.back();
-  return distanceOf(last) - distanceOf(middle) < query.bound(last);
+  if (distanceOf(last) - distanceOf(middle) >= query.bound(last)) return false;
+  rescore(query, sorted, nearest);
+  return distanceOf(last) - query.bound(last) < query.walkingOf(nearest.limit());
 }
 
 }  // namespace vstore

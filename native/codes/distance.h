@@ -7,7 +7,7 @@
 #include <cmath>
 #include <limits>
 
-#include "codes.h"
+#include "codes/codes.h"
 
 namespace vstore {
 

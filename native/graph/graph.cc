@@ -1,5 +1,5 @@
 /** The life of a graph: nodes are born, linked and die. */
-#include "graph.h"
+#include "graph/graph.h"
 
 #include <thread>
 
@@ -104,7 +104,7 @@ void Graph::mend(Slot slot, const Rows& rows) {
   const Life& life = nodes.node(slot).life;
   if (!life.isLinked() || life.isTwin() || !life.isAlive()) return;
   Scratch& scratch = Scratch::ofThread();
-  Probe query = probe(slot, rows);
+  Probe query = finerProbe(slot, rows);
   search(query, ef, everything, [](Slot) { return true; }, scratch);
   const auto isIt = [slot](Candidate found) { return slotOf(found) == slot; };
   if (std::any_of(scratch.found.begin(), scratch.found.end(), isIt)) return;
@@ -132,7 +132,7 @@ void Graph::link(Slot slot, Slot start, const Rows& rows) {
   // can go on from it in those below.
   const uint32_t top = nodes.levelOf(start);
   std::vector<std::vector<Slot>> neighbours(std::min(top, nodes.levelOf(slot)) + 1);
-  Probe query = probe(slot, rows);
+  Probe query = finerProbe(slot, rows);
   Slot near = descend(query, start, top, static_cast<uint32_t>(neighbours.size()) - 1);
   Scratch& scratch = Scratch::ofThread();
   for (auto level = static_cast<uint32_t>(neighbours.size()); level-- > 0;) {

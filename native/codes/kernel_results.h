@@ -1,12 +1,14 @@
 /** The results of all kernels of a set for two vectors, for the tests that compare the sets. */
 #pragma once
-#include "kernels.h"
+#include <algorithm>
+
+#include "codes/kernels.h"
 
 namespace vstore {
 
 /**
- * Nine results, of vectors of n components from -1 to 1: the first is exact, those from the seventh on are sums of
- * float64.
+ * Twelve results, of vectors of n components from -1 to 1: the first four are exact, the last three are sums of
+ * float64. The second to fourth are of components of a in 8 bits, and of b in 4, 2 and 1.
  */
 inline std::vector<double> kernelResults(const Kernels& kernels, const float* a, const float* b, size_t n) {
   std::vector<int8_t> int8A(n), int8B(n);
@@ -17,11 +19,25 @@ inline std::vector<double> kernelResults(const Kernels& kernels, const float* a,
     halfA[i] = toHalf(a[i]);
     halfB[i] = toHalf(b[i]);
   }
+  const auto packed = [&](PackedDot kernel, unsigned bits) {
+    const size_t bytes = (n * bits + 7) / 8;
+    std::vector<int8_t> padded(bytes * 8 / bits);
+    std::copy(int8A.begin(), int8A.end(), padded.begin());
+    std::vector<uint8_t> fields(bytes);
+    for (size_t i = 0; i < n; i++) {
+      const int field = static_cast<int>((b[i] + 1) / 2 * static_cast<float>((1 << bits) - 1) + 0.5f);
+      fields[i % bytes] |= static_cast<uint8_t>(field << i / bytes * bits);
+    }
+    return static_cast<double>(kernel(padded.data(), fields.data(), bytes));
+  };
   const std::vector<double> query(a, a + n);
   const Products rounded = kernels.productsFloat(a, b, n);
   const Products products = kernels.products(query.data(), b, n);
   return {
       static_cast<double>(kernels.dotInt8(int8A.data(), int8B.data(), n)),
+      packed(kernels.dotInt4, 4),
+      packed(kernels.dotInt2, 2),
+      packed(kernels.dotBin, 1),
       kernels.dotHalf(halfA.data(), halfB.data(), n),
       kernels.dotFloat(a, b, n),
       kernels.squareFloat(a, b, n),

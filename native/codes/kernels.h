@@ -23,6 +23,12 @@ struct Products {
   double square;
 };
 
+/**
+ * Σ field · a over packed components of 4, 2 or 1 bits: the lowest field of byte i goes with a[i], the next with
+ * a[bytes + i], and so on. Components of a are -127 to 127, and 0 where there is no field.
+ */
+using PackedDot = int32_t (*)(const int8_t* a, const uint8_t* packed, size_t bytes);
+
 struct Kernels {
   const char* name;
   /** Whether this CPU can run them. */
@@ -38,6 +44,7 @@ struct Kernels {
   /** Of distances that are shown: products of float32 are exact in float64, only the sums are rounded. */
   Products (*products)(const double* query, const float* row, size_t n);
   double (*squareExact)(const double* query, const float* row, size_t n);
+  PackedDot dotInt4, dotInt2, dotBin;
 };
 
 extern const Kernels plainKernels;

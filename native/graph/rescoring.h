@@ -4,10 +4,15 @@
  * all, the walk has to go on with exact distances.
  */
 #pragma once
+<<<<<<< HEAD:native/rescoring.h
 #include <functional>
 
 #include "nearest.h"
 #include "probe.h"
+=======
+#include "graph/nearest.h"
+#include "graph/probe.h"
+>>>>>>> ff8bd52 (Give the codes and the graph of the addon rooms of their own, and add codes of 4, 2 and 1 bits):native/graph/rescoring.h
 
 namespace vstore {
 
@@ -23,12 +28,13 @@ void rescoreRest(Probe& query, const std::vector<Candidate>& compared, Candidate
                  const std::function<bool(Slot)>& accept, Nearest& nearest);
 
 /**
- * Whether the farther half of the kept candidates lies within the error of the estimates: then chance decided which
- * were kept.
+ * Whether the farther half of the kept candidates lies within the error of the estimates, and the results do too: then
+ * chance decided which were kept.
  *
  * @param sorted what was found, nearest first
  * @param ef what the walk could keep
+ * @param nearest takes the results, and has none
  */
-bool isTooCoarse(Probe& query, const std::vector<Candidate>& sorted, size_t ef);
+bool isTooCoarse(Probe& query, const std::vector<Candidate>& sorted, size_t ef, Nearest nearest);
 
 }  // namespace vstore

@@ -2,10 +2,14 @@
  * Codes: what the graph keeps of a vector to find its way, smaller than the vector itself. A distance between codes is
  * an estimate with a known error. Where the error is too large, the rows decide.
  *
- * A vector is normalised under COSINE, then the centre of the collection is subtracted, then the rest x is rounded to a
- * code: x ≈ code · scale. The scale makes the rounding error orthogonal to x, so that the product of two codes is an
- * unbiased estimate of the product of what they stand for (RaBitQ, Gao & Long 2024, section 3.2; for more bits Gao et
- * al. 2024). The error of such a product is about ε · norm / √dimensions, where ε is the length of the rounding error.
+ * A vector is normalised under COSINE, then the centre of the collection is subtracted. Where a component gets less
+ * than a byte, what is left is rotated (rotation.h). The outcome x is rounded to a code: x ≈ code · scale. The scale
+ * makes the rounding error orthogonal to x, so that the product of a code and a vector is an unbiased estimate of the
+ * product of what they stand for (RaBitQ, Gao & Long 2024, section 3.2; for more bits Gao et al. 2024). The error of
+ * such a product is about ε · norm / √dimensions, where ε is the length of the rounding error.
+ *
+ * A vector that codes of few bits are compared with, an origin, has eight bits a component, as RaBitQ's queries have
+ * four: what is compared once with many can be precise.
  *
  * Walks use distances of their own: COSINE 1 − cos, L2 half the squared distance, IP centre² − product, which loses no
  * digits to a large centre. With the norms of x the first two are (norm² + norm²) / 2 − product of x's.
@@ -13,13 +17,15 @@
 #pragma once
 #include <atomic>
 #include <memory>
+#include <optional>
 
-#include "kernels.h"
+#include "codes/kernels.h"
+#include "codes/rotation.h"
 
 namespace vstore {
 
 enum class Metric : uint32_t { cosine = 1, l2 = 2, ip = 3 };
-enum class Quantization : uint32_t { int8 = 1, f16 = 2, f32 = 3 };
+enum class Quantization : uint32_t { int8 = 1, f16 = 2, f32 = 3, int4 = 4, int2 = 5, bin = 6 };
 
 /** The head of a code; its components follow. */
 struct Code {
@@ -44,14 +50,21 @@ struct Code {
 };
 static_assert(sizeof(Code) == 20, "a node of 100 bytes of components fills two cache lines");
 
-/** What an estimate needs of the code that all others are compared with. */
+/** What all others are compared with, and what an estimate needs of it. It moves and is not copied. */
 struct Origin {
-  const Code& code;
+  Origin() = default;
+  Origin(Origin&&) = default;
+
   double scale, norm, noise, halfSquare, along;
   /** Gaps below it may be unsure. */
   double unsureMax;
   /** No bound is larger. */
   double boundMax;
+  const void* components;
+  /** Of the components, where codes are packed. */
+  int32_t sum = 0;
+  /** Of the components, where they are no code's. */
+  std::vector<std::byte> memory;
 };
 
 /** The distance between two codes, as walks use it. */
@@ -71,6 +84,8 @@ class CodeSpace {
 
   /** Of one code, head included. */
   size_t bytes() const { return bytes_; }
+  /** Whether several components share a byte. */
+  bool isPacked() const { return packedBits_ > 0; }
   /** What is subtracted from every vector: empty, or shape (dimensions). */
   const std::vector<float>& centre() const { return centre_; }
   /** May be asked while another thread sets it. */
@@ -84,12 +99,16 @@ class CodeSpace {
 
   /** Writes the code of a vector (dimensions), without its hash. */
   void encode(const float* vector, Code& code) const;
-  Origin origin(const Code& code) const;
+  /** Of a vector (dimensions), as precise as can be. */
+  Origin originOf(const float* vector) const;
+  /** What a code stands for, which is kept by the caller. */
+  Origin originOf(const Code& code) const;
   /** The sum of the products of components. */
-  float dot(const Code& a, const Code& b) const;
+  float dot(const Origin& a, const Code& b) const;
   /** Notes a code that others are compared with from now on. */
   void note(const Code& code);
-  Estimate estimate(const Origin& a, const Code& b) const;
+  Estimate estimate(const Origin& a, const Code& b, float dot) const;
+  Estimate estimate(const Origin& a, const Code& b) const { return estimate(a, b, dot(a, b)); }
   /** Whether the two lie so close that the error hides their distance. */
   bool isUnsure(const Origin& a, const Code& b, double gap) const { return gap < unsureErrors * errorOf(a, b); }
   /** How far off the estimate of a distance may be, hardly ever more. */
@@ -98,10 +117,23 @@ class CodeSpace {
  private:
   /** About the standard deviation of the error. */
   double errorOf(const Origin& a, const Code& b) const { return a.noise * b.norm + a.norm * b.noise; }
-  double quantise(const std::vector<double>& x, double largest, Code& code) const;
+  /** A vector ready to be rounded. */
+  struct Ready;
+  Ready readyOf(const float* vector) const;
+  template <class Round>
+  void write(const Ready& ready, double steps, Code& head, const Round& round) const;
+  void writePacked(const Ready& ready, Code& code) const;
+  void writeInt8(const Ready& ready, Code& head, int8_t* components) const;
+  Origin originOf(const Code& head, const void* components) const;
+  /** Bytes of the components of an origin where codes are packed: each field of each byte has one. */
+  size_t fields() const { return componentBytes_ * 8 / packedBits_; }
 
   const Kernels& kernels_;
+  /** Of a component that shares a byte; else 0. */
+  const unsigned packedBits_;
+  const size_t componentBytes_;
   const size_t bytes_;
+  std::optional<Rotation> rotation_;
   std::vector<float> centre_;
   std::atomic<bool> isCentred_{false};
   /** The largest of all codes. */
@@ -116,21 +148,33 @@ class CodeSpace {
   static constexpr double unsureErrors = 8;
 };
 
-inline float CodeSpace::dot(const Code& a, const Code& b) const {
+inline float CodeSpace::dot(const Origin& a, const Code& b) const {
   const size_t n = dimensions;
+  const auto ints = static_cast<const int8_t*>(a.components);
+  // A field of u stands for the component 2 u − largest.
+  const auto packed = [&](PackedDot kernel) {
+    const int32_t fields = kernel(ints, b.components<uint8_t>(), componentBytes_);
+    return static_cast<float>(2 * fields - ((1 << packedBits_) - 1) * a.sum);
+  };
   switch (quantization) {
     case Quantization::int8:
-      return static_cast<float>(kernels_.dotInt8(a.components<int8_t>(), b.components<int8_t>(), n));
+      return static_cast<float>(kernels_.dotInt8(ints, b.components<int8_t>(), n));
     case Quantization::f16:
-      return kernels_.dotHalf(a.components<Half>(), b.components<Half>(), n);
+      return kernels_.dotHalf(static_cast<const Half*>(a.components), b.components<Half>(), n);
+    case Quantization::int4:
+      return packed(kernels_.dotInt4);
+    case Quantization::int2:
+      return packed(kernels_.dotInt2);
+    case Quantization::bin:
+      return packed(kernels_.dotBin);
     default:
-      return kernels_.dotFloat(a.components<float>(), b.components<float>(), n);
+      return kernels_.dotFloat(static_cast<const float*>(a.components), b.components<float>(), n);
   }
 }
 
-inline Estimate CodeSpace::estimate(const Origin& a, const Code& b) const {
+inline Estimate CodeSpace::estimate(const Origin& a, const Code& b, float dot) const {
   const double norm = b.norm;
-  const double product = a.scale * b.scale * dot(a.code, b);
+  const double product = a.scale * b.scale * dot;
   const double gap = a.halfSquare + norm * norm * 0.5 - product;
   return {metric == Metric::ip ? -(product + a.along + norm * b.along) : gap, gap};
 }

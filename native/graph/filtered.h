@@ -11,8 +11,8 @@
  * elsewhere, only far vectors match: a walk would lose its way on the rim of where they are, so they are compared.
  */
 #pragma once
-#include "allowed.h"
-#include "graph.h"
+#include "graph/allowed.h"
+#include "graph/graph.h"
 
 namespace vstore {
 

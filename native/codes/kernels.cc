@@ -1,5 +1,5 @@
 /** The kernels in plain C++, which the others are checked against, and the choice among all. */
-#include "kernels.h"
+#include "codes/kernels.h"
 
 #include <algorithm>
 #include <cmath>
@@ -43,6 +43,15 @@ float widen(Half value) { return toFloat(value); }
 int32_t dotInt8(const int8_t* a, const int8_t* b, size_t n) {
   int32_t sum = 0;
   for (size_t i = 0; i < n; i++) sum += a[i] * b[i];
+  return sum;
+}
+
+template <unsigned bits>
+int32_t dotPacked(const int8_t* a, const uint8_t* packed, size_t bytes) {
+  int32_t sum = 0;
+  for (unsigned shift = 0; shift < 8; shift += bits) {
+    for (size_t i = 0; i < bytes; i++) sum += *a++ * (packed[i] >> shift & ((1 << bits) - 1));
+  }
   return sum;
 }
 
@@ -90,7 +99,7 @@ double squareExact(const double* query, const float* row, size_t n) {
 }  // namespace
 
 const Kernels plainKernels = {"plain",       [] { return true; }, dotInt8,  dot<Half>,  dot<float>,
-                              square, productsFloat, products, squareExact};
+                              square, productsFloat, products, squareExact, dotPacked<4>, dotPacked<2>, dotPacked<1>};
 
 std::vector<const Kernels*> supportedKernels() {
   std::vector<const Kernels*> all = {&plainKernels};

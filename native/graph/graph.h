@@ -10,8 +10,8 @@
 #include <algorithm>
 #include <functional>
 
-#include "probe.h"
-#include "twins.h"
+#include "graph/probe.h"
+#include "graph/twins.h"
 
 namespace vstore {
 
@@ -103,7 +103,12 @@ class Graph {
   void replace(Link* links, Slot from, Slot to, uint32_t level, const Rows& rows);
   void raiseEntry(Slot slot);
   Probe probe(Slot slot, const Rows& rows) const {
-    return Probe(space, nodes, rows, rows.row(slot), nodes.node(slot).code);
+    return Probe(space, nodes, rows, rows.row(slot), space.originOf(nodes.node(slot).code));
+  }
+  /** The same, where codes are packed from the row, which tells more. */
+  Probe finerProbe(Slot slot, const Rows& rows) const {
+    const float* row = rows.row(slot);
+    return space.isPacked() ? Probe(space, nodes, rows, row, space.originOf(row)) : probe(slot, rows);
   }
 
   /** Where every walk begins: a node of the highest layer. */

@@ -16,7 +16,7 @@
 #include <memory>
 #include <string>
 
-#include "graph.h"
+#include "graph/graph.h"
 
 namespace vstore {
 

@@ -4,7 +4,7 @@
 #if defined(__aarch64__)
 #include <arm_neon.h>
 
-#include "kernels.h"
+#include "codes/kernels.h"
 
 namespace vstore {
 namespace {
@@ -26,6 +26,30 @@ int32_t dotInt8(const int8_t* a, const int8_t* b, size_t n) {
     sums = vpadalq_s16(sums, vmlal_s8(low, vget_high_s8(x), vget_high_s8(y)));
   }
   return vaddvq_s32(sums) + plainKernels.dotInt8(a + end, b + end, n - end);
+}
+
+template <unsigned bits>
+int32_t dotPacked(const int8_t* a, const uint8_t* packed, size_t bytes) {
+  constexpr int mask = (1 << bits) - 1;
+  const size_t end = whole(bytes, 16);
+  int32x4_t sums = vdupq_n_s32(0);
+  for (size_t i = 0; i < end; i += 16) {
+    uint8x16_t left = vld1q_u8(packed + i);
+    int16x8_t pairs = vdupq_n_s16(0);
+    for (unsigned at = 0; at < 8 / bits; at++, left = vshrq_n_u8(left, bits % 8)) {
+      const int8x16_t fields = vreinterpretq_s8_u8(vandq_u8(left, vdupq_n_u8(mask)));
+      const int8x16_t components = vld1q_s8(a + at * bytes + i);
+      // Two products of at most 15 · 127 for each of two fields, or less for each of more: they fit into 16 bits.
+      pairs = vmlal_s8(pairs, vget_low_s8(fields), vget_low_s8(components));
+      pairs = vmlal_s8(pairs, vget_high_s8(fields), vget_high_s8(components));
+    }
+    sums = vpadalq_s16(sums, pairs);
+  }
+  int32_t rest = 0;
+  for (unsigned at = 0; at < 8 / bits; at++) {
+    for (size_t i = end; i < bytes; i++) rest += a[at * bytes + i] * (packed[i] >> at * bits & mask);
+  }
+  return vaddvq_s32(sums) + rest;
 }
 
 template <class T>
@@ -102,7 +126,7 @@ double squareExact(const double* query, const float* row, size_t n) {
 
 const Kernels neonKernels = {
     "neon",     [] { return true; }, dotInt8,  dotHalf,     dotFloat,
-    squareFloat, productsFloat, products, squareExact,
+    squareFloat, productsFloat, products, squareExact, dotPacked<4>, dotPacked<2>, dotPacked<1>,
 };
 
 }  // namespace vstore

@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "codes.h"
+#include "codes/codes.h"
 
 namespace vstore {
 

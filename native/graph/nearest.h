@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "nodes.h"
+#include "graph/nodes.h"
 
 namespace vstore {
 

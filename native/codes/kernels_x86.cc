@@ -6,7 +6,7 @@
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
 
-#include "kernels.h"
+#include "codes/kernels.h"
 
 #define AVX2 __attribute__((target("avx2,fma,f16c")))
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")))
@@ -50,6 +50,29 @@ AVX2 int32_t dotInt8(const int8_t* a, const int8_t* b, size_t n) {
     sums = _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
   }
   return sum(sums) + plainKernels.dotInt8(a + end, b + end, n - end);
+}
+
+template <unsigned bits>
+AVX2 int32_t dotPacked(const int8_t* a, const uint8_t* packed, size_t bytes) {
+  constexpr int mask = (1 << bits) - 1;
+  const size_t end = whole(bytes, 32);
+  __m256i sums = _mm256_setzero_si256();
+  for (size_t i = 0; i < end; i += 32) {
+    const __m256i all = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(packed + i));
+    __m256i pairs = _mm256_setzero_si256();
+    for (unsigned shift = 0; shift < 8; shift += bits) {
+      const __m256i fields = _mm256_and_si256(_mm256_srli_epi16(all, static_cast<int>(shift)), _mm256_set1_epi8(mask));
+      const auto components = reinterpret_cast<const __m256i*>(a + shift / bits * bytes + i);
+      // Two products of at most 15 · 127 for each of two fields, or less for each of more: they fit into 16 bits.
+      pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(fields, _mm256_loadu_si256(components)));
+    }
+    sums = _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  }
+  int32_t rest = 0;
+  for (unsigned shift = 0; shift < 8; shift += bits) {
+    for (size_t i = end; i < bytes; i++) rest += a[shift / bits * bytes + i] * (packed[i] >> shift & mask);
+  }
+  return sum(sums) + rest;
 }
 
 template <class T>
@@ -156,6 +179,24 @@ AVX512 int32_t dotInt8(const int8_t* a, const int8_t* b, size_t n) {
   return _mm512_reduce_add_epi32(_mm512_sub_epi32(sums, excess));
 }
 
+template <unsigned bits>
+AVX512 int32_t dotPacked(const int8_t* a, const uint8_t* packed, size_t bytes) {
+  __m512i even = _mm512_setzero_si512(), odd = even;
+  for (size_t i = 0; i < bytes; i += 64) {
+    const __mmask64 mask = lanes(bytes, i, 64);
+    const __m512i all = _mm512_maskz_loadu_epi8(mask, packed + i);
+    const auto add = [&](__m512i sums, unsigned shift) AVX512 {
+      const __m512i fields = _mm512_and_si512(_mm512_srli_epi16(all, shift), _mm512_set1_epi8((1 << bits) - 1));
+      return _mm512_dpbusd_epi32(sums, fields, _mm512_maskz_loadu_epi8(mask, a + shift / bits * bytes + i));
+    };
+    for (unsigned shift = 0; shift < 8; shift += 2 * bits) {
+      even = add(even, shift);
+      odd = add(odd, shift + bits);
+    }
+  }
+  return _mm512_reduce_add_epi32(_mm512_add_epi32(even, odd));
+}
+
 template <class T>
 AVX512 float dot(const T* a, const T* b, size_t n) {
   __m512 even = _mm512_setzero_ps(), odd = even;
@@ -223,10 +264,12 @@ bool supported() {
 const Kernels avx2Kernels = {
     "avx2",           avx2::supported,   avx2::dotInt8,  avx2::dotHalf,     avx2::dotFloat,
     avx2::squareFloat, avx2::productsFloat, avx2::products, avx2::squareExact,
+    avx2::dotPacked<4>, avx2::dotPacked<2>, avx2::dotPacked<1>,
 };
 const Kernels avx512Kernels = {
     "avx512",             avx512::supported,     avx512::dotInt8,  avx512::dot<Half>,   avx512::dot<float>,
     avx512::square,       avx512::productsFloat, avx512::products, avx512::squareExact,
+    avx512::dotPacked<4>, avx512::dotPacked<2>, avx512::dotPacked<1>,
 };
 
 }  // namespace vstore

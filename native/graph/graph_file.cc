@@ -1,5 +1,5 @@
 /** Writing and reading graphs. */
-#include "graph_file.h"
+#include "graph/graph_file.h"
 
 #include <fcntl.h>
 #include <unistd.h>

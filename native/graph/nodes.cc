@@ -1,23 +1,17 @@
 /** Chunks: how they are laid out, made and given back. */
-#include "nodes.h"
+#include "graph/nodes.h"
 
 #include <sys/mman.h>
 
 #include <algorithm>
 #include <new>
 
+#include "mix.h"
+
 namespace vstore {
 namespace {
 
 constexpr size_t hugePage = 2 << 20;
-
-/** Mixes the bits of a number (the finaliser of splitmix64, Steele et al. 2014). */
-uint64_t mix(uint64_t x) {
-  x += 0x9e3779b97f4a7c15;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-  return x ^ (x >> 31);
-}
 
 size_t roundUp(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
 

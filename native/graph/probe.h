@@ -1,21 +1,21 @@
-/** What a walk measures from: a vector with its code, and the rows of all others for where codes are not enough. */
+/** What a walk measures from: a vector with what codes are compared with, and the rows of all others for where codes are not enough. */
 #pragma once
 #include <optional>
 
-#include "candidates.h"
-#include "distance.h"
-#include "rows.h"
+#include "graph/candidates.h"
+#include "codes/distance.h"
+#include "graph/rows.h"
 
 namespace vstore {
 
 class Probe {
  public:
   /** All are kept by the caller. @param exact distances from the vector, where they are there already */
-  Probe(const CodeSpace& space, const Nodes& nodes, const Rows& rows, const float* vector, const Code& code,
+  Probe(const CodeSpace& space, const Nodes& nodes, const Rows& rows, const float* vector, Origin origin,
         const DistanceTo* exact = nullptr)
-      : given_(exact), space_(space), nodes_(nodes), rows_(rows), vector_(vector), origin_(space.origin(code)),
+      : given_(exact), space_(space), nodes_(nodes), rows_(rows), vector_(vector), origin_(std::move(origin)),
         isQuick_(space.metric == Metric::cosine),
-        scale_(code.scale),
+        scale_(static_cast<float>(origin_.scale)),
         halfSquare_(static_cast<float>(origin_.halfSquare)),
         unsureMax_(static_cast<float>(origin_.unsureMax)) {}
 
@@ -23,9 +23,10 @@ class Probe {
     if (__builtin_expect(isQuick_, true)) {
       // Norms are at most about 2 there, so float32 suffices.
       const Code& code = nodes_.node(slot).code;
-      const float product = scale_ * code.scale * space_.dot(origin_.code, code);
-      const float gap = halfSquare_ + code.norm * code.norm * 0.5f - product;
+      const float dot = space_.dot(origin_, code);
+      const float gap = halfSquare_ + code.norm * code.norm * 0.5f - scale_ * code.scale * dot;
       if (__builtin_expect(gap > unsureMax_, true)) return makeCandidate(gap, slot);
+      return makeCandidate(sureDistance(slot, code, dot), slot);
     }
     return makeCandidate(distance(slot), slot);
   }
@@ -35,9 +36,7 @@ class Probe {
   double distance(Slot slot) {
     if (__builtin_expect(exactly_, false) && slot < rows_.end()) return exactIfThere(slot, 0);
     const Code& code = nodes_.node(slot).code;
-    const Estimate estimate = space_.estimate(origin_, code);
-    if (__builtin_expect(estimate.gap >= origin_.unsureMax, true)) return estimate.distance;
-    return space_.isUnsure(origin_, code, estimate.gap) ? exactIfThere(slot, estimate.distance) : estimate.distance;
+    return sureDistance(slot, code, space_.dot(origin_, code));
   }
 
   /** From now on by rows alone. */
@@ -60,6 +59,11 @@ class Probe {
   double shown(Slot slot) { return lazily()(rows_.row(slot)); }
 
  private:
+  double sureDistance(Slot slot, const Code& code, float dot) {
+    const Estimate estimate = space_.estimate(origin_, code, dot);
+    if (__builtin_expect(estimate.gap >= origin_.unsureMax, true)) return estimate.distance;
+    return space_.isUnsure(origin_, code, estimate.gap) ? exactIfThere(slot, estimate.distance) : estimate.distance;
+  }
   /** Out of the way of the inner loop. */
   __attribute__((noinline)) double exactIfThere(Slot slot, double estimate) {
     return slot < rows_.end() ? exact(slot) : estimate;

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <vector>
 
-#include "nodes.h"
+#include "graph/nodes.h"
 
 namespace vstore {
 
