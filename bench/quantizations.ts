@@ -47,7 +47,12 @@ async function subjectOf(quantization: Quantization, base: Matrix): Promise<Subj
   return { quantization, graph, buildRate: base.rows / secondsSince(start) };
 }
 
-async function pass(graph: NativeGraph, queries: Matrix, ef: number, truth: readonly number[][]): Promise<Passed> {
+async function pass(
+  graph: NativeGraph,
+  queries: Matrix,
+  ef: number,
+  truth: readonly number[][],
+): Promise<Passed> {
   const options = { k: K, ef, slots: vectors, watermark: vectors };
   let hits = 0;
   const start = process.cpuUsage();

@@ -46,7 +46,7 @@ export interface CreateOptions extends CallOptions {
   /** An integer from 1 to 10000; default: 100. */
   readonly ef?: number | undefined;
   /** How the index keeps vectors; distances are exact with each; default: INT8. */
-  readonly quant?: "INT8" | "F16" | "F32" | undefined;
+  readonly quant?: "INT8" | "INT4" | "INT2" | "BIN" | "F16" | "F32" | undefined;
   /** Answers nil instead of an error when the collection exists. */
   readonly nx?: boolean | undefined;
   readonly follow?:
@@ -185,7 +185,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   /**
    * Creates a collection of vectors of one dimension and metric.
    *
-   * `VSTORE.CREATE collection DIM dimensions [METRIC <COSINE | L2 | IP>] [M m] [EF_CONSTRUCTION ef-construction] [EF ef] [QUANT <INT8 | F16 | F32>] [NX] [FOLLOW PREFIX prefix [FROM HASH FIELD field [ATTRS attribute [attribute ...]]]]`
+   * `VSTORE.CREATE collection DIM dimensions [METRIC <COSINE | L2 | IP>] [M m] [EF_CONSTRUCTION ef-construction] [EF ef] [QUANT <INT8 | INT4 | INT2 | BIN | F16 | F32>] [NX] [FOLLOW PREFIX prefix [FROM HASH FIELD field [ATTRS attribute [attribute ...]]]]`
    */
   create<C extends Name<S>>(collection: C, options: CreateOptions): Promise<string | null> {
     return this.call(

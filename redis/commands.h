@@ -26,6 +26,9 @@ static RedisModuleCommandArg create_arguments[] = {
     {.name = "quantization", .type = REDISMODULE_ARG_TYPE_ONEOF, .token = "QUANT", .flags = REDISMODULE_CMD_ARG_OPTIONAL,
      .subargs = (RedisModuleCommandArg[]){
         {.name = "int8", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "INT8"},
+        {.name = "int4", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "INT4"},
+        {.name = "int2", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "INT2"},
+        {.name = "bin", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "BIN"},
         {.name = "f16", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "F16"},
         {.name = "f32", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "F32"},
         {0}}},

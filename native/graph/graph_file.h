@@ -9,6 +9,7 @@
  *     links    per slot: their number on layer 0, 2 M of them; the next twin + 1, or 0; the bridge + 1, or 0
  *     upper    per slot, for each layer that a hash of the slot gives it: their number, and M of them
  *
+ * The rotation of packed codes follows from the dimensions (codes/rotation.h): another one is another format version.
  * The file does not say which slots are alive: the collection knows. It is read in bulk, verified, and every link is
  * checked.
  */

@@ -7,8 +7,9 @@ import { type Shape, shapes } from "../../harness/shapes.ts";
 import type { Metric, Quantization } from "../../src/engine/options.ts";
 
 const seed = testSeed();
-/** The portable index keeps float32, whatever is asked for. */
-const quantizations: readonly Quantization[] = testIndex === "portable" ? ["F32"] : ["INT8", "F16", "F32"];
+/** The portable index keeps float32, whatever is asked for. Codes of one and two bits have a file of their own. */
+const quantizationsOf = (turn: number): readonly Quantization[] =>
+  testIndex === "portable" ? ["F32"] : ["INT8", "INT4", turn % 2 === 0 ? "F16" : "F32"];
 /**
  * Vectors of all magnitudes at once under L2: nearly all are at the same distance from each larger one (bench shapes).
  */
@@ -16,9 +17,10 @@ const isHeld = (shape: Shape, metric: Metric) =>
   !(shape.name.includes("mixed") && shape.name.includes("1e30") && metric === "L2");
 
 describe.each(shapes.map((shape) => [shape.name, shape] as const))("%s", (_, shape) => {
-  for (const metric of shape.metrics.filter((each) => isHeld(shape, each))) {
+  const turn = shapes.indexOf(shape);
+  for (const [at, metric] of shape.metrics.filter((each) => isHeld(shape, each)).entries()) {
     test(`${metric}: recall@10 is 0.98 and every vector finds itself`, async () => {
-      for (const quantization of quantizations) {
+      for (const quantization of quantizationsOf(turn + at)) {
         const options = { dimensions: 32, metric, quantization };
         const settings = { rows: 400, queries: 20, seed, index: testIndex };
         const { recall, selfFound } = await measureShape(shape, options, settings);

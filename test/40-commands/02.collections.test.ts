@@ -52,9 +52,9 @@ describe("CREATE, LIST and DROP", () => {
     expect(await run("INFO", "e")).toContain(defaults);
   });
 
-  test("there are three ways to keep vectors in the index", async () => {
+  test("there are six ways to keep vectors in the index", async () => {
     expect(await run("CREATE", "q", "DIM", 4, "QUANT", "Q8")).toMatch(
-      /^-ERR 'QUANT' must be INT8, F16 or F32/,
+      /^-ERR 'QUANT' must be INT8, INT4, INT2, BIN, F16 or F32/,
     );
     expect(await run("LIST")).toBe("*1 $1 c");
   });

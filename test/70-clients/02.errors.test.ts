@@ -284,7 +284,10 @@ describe("an option", () => {
       "ERR 'FILTER' must be valid UTF-8, got '\\xff'",
     ],
     [["SEARCH", "c", ...vector, "FILTER"], "ERR 'FILTER' needs a value after it"],
-    [["CREATE", "x", "DIM", "2", "QUANT", "INT4"], "ERR 'QUANT' must be INT8, F16 or F32, got 'INT4'"],
+    [
+      ["CREATE", "x", "DIM", "2", "QUANT", "Q4"],
+      "ERR 'QUANT' must be INT8, INT4, INT2, BIN, F16 or F32, got 'Q4'",
+    ],
     [["INSERT", "c", "k", ...vector, "FOREVER"], "ERR unknown option 'FOREVER'"],
     [["INSERT", "c", "k", ...vector, "NX", "XX"], "ERR 'NX' or 'XX' may be given only once"],
     [

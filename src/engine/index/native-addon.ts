@@ -1,6 +1,7 @@
 /**
- * The native graph: HNSW over codes of 1 to 32 bits a component on all cores, with exact distances from the mapped rows. The only
- * file that uses the graph of the addon, and the one that checks what it is given: the addon trusts its arguments.
+ * The native graph: HNSW over codes of 1 to 32 bits a component on all cores, with exact distances from the mapped
+ * rows. The only file that uses the graph of the addon, and the one that checks what it is given: the addon trusts its
+ * arguments.
  *
  * A search answers as of the moment it was called. The calling thread takes part in
  * short searches for about a millisecond; all else happens on other threads, and the methods return at once.
@@ -96,7 +97,10 @@ interface Addon {
 
 /** As native/codes.h numbers them. */
 const METRIC = { COSINE: 1, L2: 2, IP: 3 } as const satisfies Record<Metric, number>;
-const QUANTIZATION = { INT8: 1, F16: 2, F32: 3, INT4: 4, INT2: 5, BIN: 6 } as const satisfies Record<Quantization, number>;
+const QUANTIZATION = { INT8: 1, F16: 2, F32: 3, INT4: 4, INT2: 5, BIN: 6 } as const satisfies Record<
+  Quantization,
+  number
+>;
 
 /** As native/filtered.h numbers them. */
 const PLANS = ["compare", "hop", "walk"] as const;
