@@ -1,7 +1,6 @@
 /**
  * The native graph: HNSW over codes of 1 to 32 bits a component on all cores, with exact distances from the mapped
- * rows. The only file that uses the graph of the addon, and the one that checks what it is given: the addon trusts its
- * arguments.
+ * rows. The only file that uses the graph of the addon. It checks all arguments, because the addon trusts them.
  *
  * A search answers as of the moment it was called. The calling thread takes part in
  * short searches for about a millisecond; all else happens on other threads, and the methods return at once.
