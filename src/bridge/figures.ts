@@ -1,5 +1,5 @@
 /**
- * Every figure of vstore: name, kind, unit, what it says, and where it is read. VSTORE.INFO, /metrics and the tables of
+ * Every figure of vstore: name, kind, unit, meaning, and where it is read. VSTORE.INFO, /metrics and the tables of
  * docs/monitoring.md follow from this file; a test compares it with what VSTORE.INFO answers.
  */
 import type { memoryUsage } from "node:process";
@@ -102,7 +102,7 @@ export const collectionFacts: readonly Figure<{ facts: Facts }>[] = [
   fact("follow_keys_total", "gauge", "keys that there are to look at, during that"),
 ];
 
-/** Of a collection, in /metrics only: they change with time alone, or take a look at Redis. */
+/** Of a collection, in /metrics only: they change with time alone, or need a look at Redis. */
 export const collectionTimes: readonly Figure<CollectionSource>[] = [
   {
     name: "log_lag_seconds",
@@ -132,7 +132,7 @@ function laterOf({ checkpointId, createdId }: Collection): string {
   return millisecondsOf(checkpointId) > millisecondsOf(createdId) ? checkpointId : createdId;
 }
 
-/** What the process itself says, whether it serves or not. */
+/** Figures of the process itself, whether it serves or not. */
 export interface ProcessSource {
   readonly memory: ReturnType<typeof memoryUsage>;
   /** Of the event loop since the last reading, in seconds. */

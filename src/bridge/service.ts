@@ -1,6 +1,6 @@
 /**
- * What serves during one session, put together. The order is the contract of PROTOCOL.md: with the lease in hand
- * reconcile, replay, and only then attach; on the way out detach, answer what is there still, and leave.
+ * Serves during one session. The order is the contract of PROTOCOL.md: once the lease is held it reconciles, replays,
+ * and only then attaches; at the end it detaches, answers the requests that are still there, and leaves.
  */
 import { once } from "node:events";
 import type { Catalog } from "../engine/catalog.ts";
@@ -20,11 +20,11 @@ import type { UnexpectedErrors } from "./session/unexpected-errors.ts";
 import { Upkeep, type UpkeepOptions } from "./upkeep/upkeep.ts";
 import type { Watch } from "./watch/watch.ts";
 
-/** Time for the last answers once a stop was asked for. */
+/** Time for the last answers once a stop was requested. */
 const drainMsMax = 10_000;
 
 export interface ServiceOptions extends UpkeepOptions {
-  /** How long the next request is polled for before the process sleeps, in microseconds. */
+  /** How long to poll for the next request before the process sleeps, in microseconds. */
   readonly busyPollUs: number;
   readonly ingest: IngestSettings;
   readonly errors: UnexpectedErrors;

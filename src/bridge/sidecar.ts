@@ -3,8 +3,8 @@
  *
  *   connecting → standby (another sidecar holds the lease) → starting → serving
  *
- * Whatever ends a session leads back to connecting, after a pause that doubles up to a limit. Each change is
- * logged once, however often the attempts repeat.
+ * When a session ends, the sidecar connects again after a pause that doubles up to a limit. It logs each change once,
+ * however often the attempts repeat.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Catalog } from "../engine/catalog.ts";
@@ -22,9 +22,9 @@ const standbyPollMs = 1_000;
 
 export interface SidecarOptions extends ServiceOptions {
   readonly sidecarId: string;
-  /** Opens the files, or gives them when they are open; only called by who holds the lease. */
+  /** Opens the files, or returns the open ones. Called only while this sidecar holds the lease. */
   readonly catalog: () => Promise<Catalog>;
-  /** Done before each attempt to connect. */
+  /** Called before each attempt to connect. */
   readonly beforeConnect?: () => Promise<void>;
   /** Called each time that clients are served (again). */
   readonly onServing?: () => void;
@@ -116,7 +116,7 @@ export class Sidecar {
     try {
       return await this.#options.catalog();
     } catch (error) {
-      // Another process may be about to leave the files; nothing else gets better by waiting.
+      // Another process may be about to release the files. No other error gets better by waiting.
       if (error instanceof VstoreError && error.code === "LOCKED") throw error;
       throw new UnusableFiles(error);
     }
@@ -139,7 +139,7 @@ export class Sidecar {
   }
 }
 
-/** A replay, or a checkpoint before it, that has no room; what it is for may have been acknowledged. */
+/** Explains FULL: a replay, or a checkpoint before it, has no room for writes that may have been acknowledged. */
 function reasonOf(error: Error): string {
   if (!(error instanceof VstoreError && error.code === "FULL")) return error.message;
   return `acknowledged writes wait for room: ${error.message}; free some space there, and it goes on by itself`;

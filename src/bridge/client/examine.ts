@@ -1,4 +1,4 @@
-/** What `vstore doctor` asks a Redis: is it one that vstore can work with, and set so that nothing is lost? */
+/** `vstore doctor` for a Redis: can vstore work with it, and is it configured so that nothing is lost? */
 import type { Redis } from "ioredis";
 import { connect } from "../redis/connection.ts";
 import { checkServer, infoField } from "../redis/server.ts";
@@ -7,7 +7,7 @@ import { checkServer, infoField } from "../redis/server.ts";
 export interface Finding {
   readonly what: string;
   readonly state: "ok" | "warning" | "bad";
-  /** What is the case and, unless it is well, what to change. */
+  /** The state and, unless it is good, what to change. */
   readonly says: string;
 }
 

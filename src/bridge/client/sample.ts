@@ -13,7 +13,7 @@ const batchWords = 500;
 const file = (name: string) => new URL(`../../../examples/words/${name}`, import.meta.url);
 
 /**
- * @param onProgress hears how many of the words are there, at the beginning and after every batch
+ * @param onProgress is called with the number of words that are there, at the beginning and after every batch
  * @returns false when the collection is the user's own, which stays as it is
  */
 export async function loadSample(

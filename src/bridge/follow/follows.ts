@@ -1,11 +1,10 @@
 /**
- * Keeps the collections that follow Redis keys in step with them. The module does the following itself, as it must go
- * on while no sidecar is there; what it needs to know stands in vstore:follows, which is put back here whenever it is
- * gone.
+ * Keeps the collections that follow Redis keys in step with them. The module does the following itself, because it must
+ * go on while no sidecar is there. It reads what it needs from vstore:follows, which this file writes and restores.
  *
- * vstore:synced says of which collections the log has told everything. The field is missing for a new collection, and
- * what learns of a loss takes it away: the module when it cannot append, reconciling when a log was lost, an eviction
- * or FLUSHALL by itself. Then all keys are looked at (resync.ts), one collection after the other.
+ * vstore:synced says of which collections the log has told everything. The field is missing for a new collection, and a
+ * loss deletes it: the module does so when it cannot append, reconciling when a log was lost, an eviction or FLUSHALL
+ * by itself. Then resync.ts looks at all keys, one collection after the other.
  */
 import type { Redis } from "ioredis";
 import type { Catalog } from "../../engine/catalog.ts";
@@ -19,7 +18,7 @@ import type { Session } from "../session/session.ts";
 import { Resync, synced } from "./resync.ts";
 
 /**
- * Between two looks at all keys of one collection: what made the first one futile (a full disk) may need time to pass.
+ * Between two looks at all keys of one collection: the reason that made the first one futile (a full disk) may last.
  */
 const pauseMsMin = 2_000;
 const pauseMsMax = 60_000;
@@ -31,7 +30,7 @@ redis.call('HDEL', KEYS[2], ARGV[1])`;
 
 export class Follows {
   readonly #redis: Redis;
-  /** What is looked at with, so that paused writes hold up no more than themselves. */
+  /** For reads, so that paused writes do not hold them up. */
   readonly #reads: Redis;
   readonly #catalog: Catalog;
   readonly #log: Logger;

@@ -1,7 +1,8 @@
 /**
- * One look at all keys that a collection follows: at its own, for those that Redis has no more, and where vectors come
- * from hashes at all hashes of the prefix. Each step is a VSTORE.RESYNC, by which the module appends to the log what an
- * event on those keys would. So the order of the log stays that of the keys, and every client goes on meanwhile.
+ * One look at all keys that a collection follows: at the collection's keys, to find those that Redis no longer has,
+ * and, where vectors come from hashes, at all hashes of the prefix. Each step is a VSTORE.RESYNC: the module appends to
+ * the log what an event on those keys would. So the order of the log stays that of the keys, and every client goes on
+ * meanwhile.
  *
  * vstore:synced says `running` from the beginning and `synced` at the end; in between, and after a crash, it says that
  * the keys have to be looked at. A loss while it runs takes the field away, and then this one was not enough.
@@ -59,7 +60,7 @@ export class Resync {
     return (await runScript(this.#redis, endScript, [syncedKey], name, running, synced)) === 1;
   }
 
-  /** What the log says until now may bring a vector whose key has gone without a word since. */
+  /** The log up to now may bring a vector whose key has gone since without an event. */
   async #untilLogIsApplied(): Promise<void> {
     const log = logStream(this.collection.name);
     const end = await lastId(this.#redis, log);
@@ -108,7 +109,7 @@ export class Resync {
     }
   }
 
-  /** What SCAN looked at is only about what was asked for. */
+  /** SCAN looks at about as many keys as COUNT asks for. */
   #advance(keys: number): void {
     const { follow_keys_done: done, follow_keys_total: total } = this.progress;
     this.progress.follow_keys_done = Math.min(done + keys, total);

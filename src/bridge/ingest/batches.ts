@@ -1,5 +1,5 @@
 /**
- * Cuts the items of a job into the MINSERTs that have the same effect as inserting one item after the other. MINSERT
+ * Cuts the items of a job into MINSERTs with the same effect as inserting one item after the other. MINSERT
  * takes attributes for all of its keys or for none, hence two kinds of batches. Those with attributes go first, because
  * an item without them keeps what its key has; it is left out where a later item of the same key replaces all of it.
  */

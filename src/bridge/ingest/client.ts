@@ -1,8 +1,8 @@
 /**
- * How ingestion talks to vstore: as any other client, so that every limit of the module holds for it too, and an answer
- * means what it means to any client. A blocking command keeps its connection waiting, hence one connection for each job
- * under way. Refusals that pass (a full log, a full disk, a Redis that loads) are waited out here: commands that go
- * through this are idempotent.
+ * Ingestion's client of vstore. It is a client like any other, so that every limit of the module holds for it, and an
+ * answer means what it means to any client. A blocking command keeps its connection waiting, hence one connection for
+ * each job under way. It waits out refusals that pass (a full log, a full disk, a Redis that loads) and tries again:
+ * its commands are idempotent.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
@@ -10,7 +10,9 @@ import type { Logger } from "../../log.ts";
 import { connect } from "../redis/connection.ts";
 import { codeOf } from "../redis/error-code.ts";
 
-/** Refusals that say nothing about the request: the module's own, and those of a Redis that cannot write just now. */
+/**
+ * Refusals that say nothing about the request: the module's own, and those of a Redis that cannot write at the moment.
+ */
 const passingCodes = new Set([
   ...["BUSY", "FULL", "VSTOREDOWN", "TRYAGAIN", "TIMEOUT", "UNBLOCKED"],
   ...["OOM", "LOADING", "MISCONF", "READONLY", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN"],
@@ -80,7 +82,7 @@ export class IngestClient {
   }
 }
 
-/** What is no answer at all is a connection that was lost. */
+/** An error without a code is a lost connection. */
 function passes(error: Error): boolean {
   const code = codeOf(error);
   return code === undefined || passingCodes.has(code);

@@ -1,7 +1,7 @@
 /**
- * What failed jobs keep of their vectors. A job that failed for a reason that passes (its collection was missing) may
- * be retried from the queue, so its payload stays; all of them together up to a number of bytes. Beyond it the oldest
- * lose theirs, and say how many bytes it had.
+ * Payloads of failed jobs. A job that failed for a passing reason (its collection was missing) may be retried from the
+ * queue, so its payload stays. All payloads together have a limit in bytes. Beyond it the oldest jobs lose theirs, and
+ * keep its size only.
  */
 import type { Redis } from "ioredis";
 import type { Logger } from "../../log.ts";
@@ -9,7 +9,7 @@ import type { Logger } from "../../log.ts";
 /** Bytes of the payloads of all failed jobs. */
 export const failedBytesMax = 64 * 1024 * 1024;
 
-/** What is left of a dropped payload is no longer. To drop as little would free nothing. */
+/** The remains of a dropped payload are no longer than this. Dropping a payload of that size would free nothing. */
 const leftBytesMax = 64;
 
 /** Not of a job that is being retried. */
@@ -22,7 +22,7 @@ export class FailedPayloads {
   readonly #redis: Redis;
   readonly #keyOf: (name: string) => string;
   readonly #log: Logger;
-  /** Of the jobs that failed first first. */
+  /** Bytes by job, the one that failed first first. */
   readonly #kept = new Map<string, number>();
   #bytes = 0;
   #dropped = 0;
@@ -36,7 +36,7 @@ export class FailedPayloads {
     this.#turn = this.#load().catch((error) => this.#complain(error));
   }
 
-  /** Never rejects: what was not dropped is tried again with the next failure. */
+  /** Never rejects: the next failure tries again to drop payloads. */
   add(id: string, bytes: number): Promise<void> {
     this.#turn = this.#turn
       .then(() => {
@@ -47,7 +47,7 @@ export class FailedPayloads {
     return this.#turn;
   }
 
-  /** What earlier sessions have left counts too. */
+  /** Counts the payloads of earlier sessions too. */
   async #load(): Promise<void> {
     const ids = await this.#redis.zrange(this.#keyOf("failed"), "0", "-1");
     const pipeline = this.#redis.pipeline();

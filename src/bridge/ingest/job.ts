@@ -1,7 +1,6 @@
 /**
- * What a job of the ingest queue may be. The job as a whole is checked here, and fails when it is wrong; its items are
- * taken as they come and checked one by one (item.ts). A job is data of another program, so a
- * misspelt member is refused rather than ignored.
+ * Checks a job of the ingest queue. A job that is wrong as a whole fails here; its items are checked one by one later
+ * (item.ts). A job is data of another program, so a misspelt member is refused rather than ignored.
  */
 import { UnrecoverableError } from "bullmq";
 import { z } from "zod";
@@ -21,7 +20,7 @@ export interface IngestJob {
   readonly items: readonly unknown[];
 }
 
-/** What a finished job answers; `inserted + updated + failedCount` is the number of its items. */
+/** The result of a finished job; `inserted + updated + failedCount` is the number of its items. */
 export interface IngestResult {
   /** Keys that are new. */
   readonly inserted: number;
@@ -41,7 +40,7 @@ export class RefusedJob extends UnrecoverableError {
   }
 }
 
-/** No later attempt could find the job any better. */
+/** A job that no later attempt could accept. */
 export class MalformedJob extends RefusedJob {
   constructor(code: ErrorCode, what: string) {
     super(toWireError(new VstoreError(code, what)));

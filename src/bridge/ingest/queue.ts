@@ -1,5 +1,5 @@
 /**
- * The ingest queue as BullMQ has it. What is a job's own fault fails the job at once; everything else (a sidecar that
+ * The ingest queue as BullMQ has it. A fault of the job itself fails it at once. Any other trouble (a sidecar that
  * died, a Redis that is full) leaves it to be run again, which is harmless because a job is idempotent. Finished jobs
  * stay visible up to a number, and without their vectors: those are in the store, and Redis' memory stays flat.
  */
@@ -66,7 +66,9 @@ export class IngestQueue extends PatientWorker<IngestData, IngestResult> {
     });
   }
 
-  /** Leaves the data as text: what is no JSON has to fail its job and not the worker, and may be too long to try. */
+  /**
+   * Leaves the data as text: data that are no JSON must fail the job and not the worker, and may be too long to parse.
+   */
   protected override createJob(json: JobJson, id: string): QueuedJob {
     const job = super.createJob({ ...json, data: "{}" }, id);
     job.data = json.data;

@@ -1,6 +1,6 @@
 /**
- * Ingestion, in a thread of its own: parsing the JSON of a job of 500 vectors takes longer than the event loop that
- * answers searches may be kept. It shares nothing with that loop but the Redis it talks to. Started by ingestion.ts, it
+ * Ingestion, in a thread of its own: parsing the JSON of a job of 500 vectors would block the event loop that answers
+ * searches for too long. It shares nothing with that loop except the Redis it talks to. Started by ingestion.ts, it
  * ends when it is told to stop, and when its connection does.
  */
 import { parentPort, workerData } from "node:worker_threads";
@@ -13,7 +13,7 @@ import { IngestQueue } from "./queue.ts";
 
 const { url, logLevel, ...settings } = workerData as IngestionOptions;
 const log = createLog(logLevel);
-// The main thread talks to the same Redis through the same libraries, and warns of what they say.
+// The main thread talks to the same Redis through the same libraries, and logs their warnings.
 takeOverConsole(log, "debug");
 const stop = new AbortController();
 const redis = await connect(url, "vstore-bullmq-ingest", {

@@ -1,12 +1,11 @@
 /**
- * Which entries of a log this process has applied last. Where a replica takes over that had not heard of the log's end,
- * new entries may get ids at or below the one that the files end with: they are told from the applied ones by this
- * alone.
+ * Which entries of a log this process has applied last. When a replica takes over without the log's end, new entries
+ * may get ids at or below the one that the files end with. Only this record tells them from applied ones.
  */
 import type { Collection } from "../../engine/collection.ts";
 import { compareIds } from "../../engine/log-id.ts";
 
-/** Of one collection: what is older than so many entries has reached a replica that may take over. */
+/** Ids kept for each collection: older entries have reached any replica that may take over. */
 export const appliedIdsMax = 65_536;
 
 interface Ring {
@@ -27,7 +26,7 @@ export class AppliedIds {
     ring.next = (ring.next + 1) % appliedIdsMax;
   }
 
-  /** The smallest id that is remembered: which of the earlier ones were applied is not known. */
+  /** The smallest id that is remembered. Of earlier ones it does not know which were applied. */
   oldest(collection: Collection): string | undefined {
     const ids = this.#rings.get(collection)?.ids ?? [];
     return ids.reduce<string | undefined>(

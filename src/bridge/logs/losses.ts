@@ -1,14 +1,14 @@
 /**
- * What Redis has forgotten of the logs: an evicted, deleted, flushed or renamed key, entries that a client removed,
- * another stream in a log's place, an older snapshot, a failover. The files have all that was applied, so nothing
- * applied is missing. The loss is reported, as what was not applied yet is gone with the log.
+ * Log entries that Redis has lost: by an evicted, deleted, flushed or renamed key, entries that a client removed,
+ * another stream in a log's place, an older snapshot, a failover. Applied writes are safe in the files. Unapplied
+ * entries are lost with the log, so the loss is reported.
  */
 import type { Collection } from "../../engine/collection.ts";
 import type { Logger } from "../../log.ts";
 import { AppliedIds } from "./applied-ids.ts";
 
 export class LogLosses {
-  /** Outlives sessions, as what is forgotten shows when the next one begins. */
+  /** Outlives sessions, because a loss shows when the next one begins. */
   readonly applied = new AppliedIds();
   readonly #log: Logger;
   readonly #byCollection = new Map<string, number>();
@@ -32,7 +32,7 @@ export class LogLosses {
     this.#log.warn({ collection, entries }, "a log had new entries before its end; they are applied now");
   }
 
-  /** A collection that Redis had still, and that the files have dropped. */
+  /** A collection that Redis still had and the files have dropped. */
   reportDrop(collection: string): void {
     this.#log.warn({ collection }, "Redis has forgotten a DROP; it is completed again");
   }

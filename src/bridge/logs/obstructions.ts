@@ -1,14 +1,14 @@
 /**
- * Keys of request streams that hold something else, written by another client. XREAD fails for all streams because of
- * one, so such a stream is left out until its key is gone: only its collection stands still. The module refuses what
- * would go into it (WRONGTYPE) by itself.
+ * Keys of request streams that hold another kind of value, written by another client. XREAD fails for all streams
+ * because of one. So the reader leaves such a stream out until its key is gone, and only its collection stands still.
+ * The module refuses what would go into it (WRONGTYPE) by itself.
  */
 import type { Redis } from "ioredis";
 import type { Logger } from "../../log.ts";
 import { typesOf } from "../redis/key-state.ts";
 import { logStream, queriesStream } from "../redis/keys.ts";
 
-/** How often it is looked whether they are gone. */
+/** How often to check whether they are gone. */
 const watchMs = 1_000;
 
 export class Obstructions {
@@ -40,7 +40,7 @@ export class Obstructions {
     this.#lookedAt = performance.now();
   }
 
-  /** Looks, once in a while, whether those that were found are gone. */
+  /** Checks once a second whether those that were found are gone. */
   async watch(): Promise<void> {
     if (this.#found.size === 0 || performance.now() - this.#lookedAt < watchMs) return;
     await this.find([...this.#found.keys()]);

@@ -1,7 +1,7 @@
 /**
- * Brings the streams in Redis in step with the files, before the sidecar serves and whenever collections come and
- * go. The rule for each stream is the table in PROTOCOL.md: what it has beyond the files will be read; where it
- * lacks what the files have, it is moved forward, so that no new entry gets an id that was passed already.
+ * Brings the streams in Redis in step with the files, before the sidecar serves and whenever collections come and go.
+ * The rule for each stream is the table in PROTOCOL.md. Entries beyond the files will be read. A stream that lacks
+ * entries of the files is moved forward, so that no new entry gets an id that was passed already.
  */
 import type { Redis } from "ioredis";
 import type { Catalog } from "../../engine/catalog.ts";
@@ -79,7 +79,8 @@ function needsCare({ last, isIntact, begin }: LogLook, end: string): boolean {
 }
 
 /**
- * Before the log is moved forward, past them. What only the files have, and the entries themselves, are made safe then.
+ * Applies strays before the log is moved forward past them. Then a checkpoint makes them, and what only the files have,
+ * safe.
  */
 async function takeStrays(
   redis: Redis,
@@ -100,9 +101,9 @@ async function takeStrays(
 }
 
 /**
- * Gives the collections whose logs have vanished theirs back, and the same for control.
+ * Restores the logs of collections whose logs have vanished, and control.
  *
- * @param reads what is looked at with; it goes on while writes are paused
+ * @param reads connection for reading, which goes on while writes are paused
  */
 export async function restoreLogs(
   redis: Redis,
@@ -126,9 +127,9 @@ export async function endsOfDamaged(redis: Redis, catalog: Catalog): Promise<Map
 }
 
 /**
- * Makes sure that the collection's log exists and does not lag behind its files. Where Redis has forgotten something,
- * that is made safe in the files before the log's last id moves past it, and the log begins after that from then on.
- * While something else is in the log's place, there is no more to do than to make it safe.
+ * Makes sure that the collection's log exists and does not lag behind its files. When Redis has lost entries, a
+ * checkpoint makes them safe in the files before the log's last id moves past them, and the log begins after them from
+ * then on. While another kind of value is in the log's place, only the checkpoint is made.
  */
 export async function alignLog(redis: Redis, collection: Collection, losses: LogLosses): Promise<void> {
   const { name } = collection;
@@ -140,7 +141,7 @@ export async function alignLog(redis: Redis, collection: Collection, losses: Log
   }
   const secure = async (last: string | undefined) => {
     losses.report(collection, last);
-    await redis.hdel(syncedKey, name); // what happened to its keys may have been in what is lost
+    await redis.hdel(syncedKey, name); // the lost entries may have told what happened to its keys
     await collection.checkpoint();
   };
   const moved = await align(redis, stream, () => collection.position, secure);
@@ -177,7 +178,7 @@ async function alignControl(redis: Redis, catalog: Catalog): Promise<void> {
   await align(redis, controlStream, () => catalog.controlId);
 }
 
-/** To be called before a collection is dropped, so that its absence from the files is no surprise after a crash. */
+/** Must be called before a collection is dropped, so that after a crash its absence from the files is expected. */
 export async function expectDrop(redis: Redis, name: string): Promise<void> {
   await redis.hdel(collectionsKey, name);
 }
@@ -191,7 +192,7 @@ export async function forgetCollection(redis: Redis, name: string): Promise<void
   await runScript(redis, script, keys);
 }
 
-/** Creating a consumer group is the only way to make an empty stream; the group is not wanted. */
+/** Creating a consumer group is the only way to make an empty stream; the script destroys the group again. */
 const moveScript = `
 if redis.call('EXISTS', KEYS[1]) == 0 then
   redis.call('XGROUP', 'CREATE', KEYS[1], 'vstore', '$', 'MKSTREAM')
@@ -200,8 +201,8 @@ end
 return redis.call('XSETID', KEYS[1], ARGV[1])`;
 
 /**
- * Moves the stream's last id forward to `end()`, unless it is there already. `secure` is done before, and told of the
- * last id that Redis knows, if any. Returns whether the stream was moved.
+ * Moves the stream's last id forward to `end()`, unless it is there already. Calls `secure` before, with the last id
+ * that Redis knows, if any. Returns whether the stream was moved.
  */
 async function align(
   redis: Redis,
@@ -216,7 +217,7 @@ async function align(
   return true;
 }
 
-/** Whether something else is in the stream's place; see obstructions.ts. */
+/** Whether another kind of value is in the stream's place; see obstructions.ts. */
 async function isObstructed(redis: Redis, stream: string): Promise<boolean> {
   return !["none", "stream"].includes(await redis.type(stream));
 }

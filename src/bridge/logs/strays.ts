@@ -1,7 +1,7 @@
 /**
- * Entries of a log that came after what the files have, with smaller ids: written on a replica that took over without
- * the end of the log, by its own clock or a clock that is behind, before a sidecar was there to move the log's last id
- * forward. They are applied when the session begins, in their order, before the files are made safe.
+ * Strays: entries of a log that are newer than the files but have smaller ids. A replica that took over without the end
+ * of the log gave them ids by a clock that is behind, before a sidecar was there to move the log's last id forward.
+ * They are applied in their order when the session begins, before the checkpoint.
  */
 import type { Redis } from "ioredis";
 import type { Collection } from "../../engine/collection.ts";
@@ -12,7 +12,7 @@ import type { AppliedIds } from "./applied-ids.ts";
 /** Entries of one XRANGE: one may have 64 MiB. */
 const pageEntries = 16;
 
-/** Those of the collection, oldest first. Only where the log does not have the entry that the files end with. */
+/** Strays of the collection, oldest first. Only for a log that does not have the entry that the files end with. */
 export async function* strays(
   redis: Redis,
   collection: Collection,

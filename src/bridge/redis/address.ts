@@ -17,7 +17,7 @@ export type TlsFiles = { readonly [File in (typeof tlsFiles)[number]]?: string |
 
 type Place = Pick<RedisOptions, "host" | "port" | "path" | "username" | "password" | "db" | "tls">;
 
-/** What is wrong with it as an address, in a phrase; undefined when nothing is. */
+/** Why the text is no address, in a phrase; undefined when it is one. */
 export function faultOf(text: string): string | undefined {
   const url = URL.parse?.(text) ?? tryParse(text);
   if (url === null || !schemes.includes(url.protocol)) {
@@ -90,7 +90,7 @@ export function publicUrl(text: string): string {
   return url.href.replace(/\/$/, "");
 }
 
-/** How redis-cli is told of it. */
+/** The redis-cli command line for this address. */
 export function redisCli(text: string): string {
   const url = new URL(text);
   if (url.protocol === "redis+unix:") return `redis-cli -s ${decodeURIComponent(url.pathname)}`;

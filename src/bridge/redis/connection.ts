@@ -1,7 +1,7 @@
 /**
  * How the bridge connects to Redis. RESP2 is chosen on purpose: every reply that the bridge reads then is a plain
- * array, on every server version. A connection never repairs itself, because a repaired one would skip what each
- * new one has to do first (lease, reconciliation, attach); the sidecar opens a new session instead.
+ * array, on every server version. A connection never reconnects by itself, because it would skip what each new one has
+ * to do first (lease, reconciliation, attach). The sidecar opens a new session instead.
  */
 import { Redis, type RedisOptions } from "ioredis";
 import { placeOf } from "./address.ts";
@@ -9,7 +9,7 @@ import { placeOf } from "./address.ts";
 /** A connection that answers nothing for this long is given up. The reader asks at least every second. */
 const silenceMsMax = 15_000;
 const connectMsMax = 5_000;
-/** How long an orderly end of the socket is waited for; ioredis' own 2 s would hold the process up. */
+/** How long to wait for an orderly end of the socket; ioredis' own 2 s would hold the process up. */
 const disconnectMsMax = 100;
 
 const options = {
@@ -62,7 +62,7 @@ export class NoSuchDatabase extends Error {
   }
 }
 
-/** Connects and leaves again, so that what never gets better is said at once. @throws NoSuchDatabase */
+/** Connects and leaves again, to report at once a fault that never gets better. @throws NoSuchDatabase */
 export async function checkDatabase(url: string): Promise<void> {
   try {
     (await connect(url, "vstore-check")).disconnect();

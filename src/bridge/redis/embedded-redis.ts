@@ -1,7 +1,7 @@
 /**
- * A Redis or Valkey of our own, for those who have none: on 127.0.0.1, with the module loaded and AOF on, its files
- * beside vstore's. It is a process group of its own, so that Ctrl-C in a terminal reaches only the sidecar, which
- * then stops it in order.
+ * The sidecar's own Redis or Valkey, for users who have none: on 127.0.0.1, with the module loaded and AOF on, its
+ * files beside vstore's. It has a process group of its own, so that Ctrl-C in a terminal reaches only the sidecar,
+ * which then stops it in order.
  *
  * A sidecar that was killed leaves it running. It inherited the lock on its directory, so the next sidecar notices it
  * on whatever port it listens and wherever the directory was moved: it adopts the server on its own port, and stops one
@@ -110,7 +110,7 @@ export class EmbeddedRedis {
   #arguments(module: string): string[] {
     return [
       ["--port", String(this.#port), "--bind", host, "--dir", this.#directory],
-      // A client that asks and does not read must not fill the memory; one answer has at most 256 MiB.
+      // A client that sends requests and does not read must not fill the memory; one answer has at most 256 MiB.
       ["--client-output-buffer-limit", "normal 512mb 256mb 60"],
       ["--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction"],
       ["--logfile", path.join(this.#directory, "redis.log"), "--loadmodule", module],

@@ -1,4 +1,4 @@
-/** The code of an error that Redis or the module has answered with: its first word, such as `BUSY` or `WRONGTYPE`. */
+/** The code of an error reply of Redis or the module: its first word, such as `BUSY` or `WRONGTYPE`. */
 import { ReplyError } from "ioredis";
 
 /** Undefined for an error that is no answer: a lost connection, a time-out. */

@@ -1,6 +1,6 @@
 /**
- * A BullMQ queue of the sidecar's own, with the worker that runs its jobs one at a time: what checkpoints, compactions
- * and sweeps have in common.
+ * A BullMQ queue of the sidecar's own, with the worker that runs its jobs one at a time: shared by checkpoints,
+ * compactions and sweeps.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { type Job, Queue, Worker } from "bullmq";
@@ -8,7 +8,7 @@ import type { Redis } from "ioredis";
 import { LimitedLog, type Logger } from "../../log.ts";
 import { bullPrefix } from "./keys.ts";
 
-/** What a job is about; nothing for one that is about all collections. */
+/** The collection that a job is about; none for all collections. */
 export type JobData = { collection?: string };
 
 /** Of this process, for VSTORE.INFO. */

@@ -1,4 +1,4 @@
-/** What Redis holds under a key of vstore's; any client may have put something else there. */
+/** What Redis holds under vstore's keys: any client may have put another kind of value there. */
 import type { Redis } from "ioredis";
 import { readByScript } from "./script.ts";
 

@@ -17,7 +17,9 @@ const file = "vstore.so";
 const packageRoot = fileURLToPath(new URL("../../..", import.meta.url));
 const sources = path.join(packageRoot, "redis");
 
-/** Where the module is, built now if need be. @throws Error that says what to do when it cannot be built */
+/**
+ * The path of the module, which is built now if necessary. @throws Error that says what to do when it cannot be built
+ */
 export async function ensureModule(log: Pick<Logger, "info">): Promise<string> {
   for (const directory of [sources, await cacheDirectory()]) {
     const built = path.join(directory, file);
@@ -29,7 +31,7 @@ export async function ensureModule(log: Pick<Logger, "info">): Promise<string> {
   return path.join(directory, file);
 }
 
-/** A copy is compiled, in a directory of its own: another process may be doing the same, and make knows no spaces. */
+/** Compiles a copy, in a directory of its own: another process may be doing the same, and make cannot handle spaces. */
 async function build(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true });
   const temporary = await mkdtemp(path.join(tmpdir(), "vstore-module-"));

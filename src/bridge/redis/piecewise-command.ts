@@ -1,6 +1,6 @@
 /**
- * A command whose arguments go to the socket from where they lie. ioredis joins them first, and to copy tens of
- * megabytes keeps the event loop for longer than a turn may take.
+ * A command whose arguments go to the socket without a copy. ioredis joins them first, and copying tens of megabytes
+ * blocks the event loop for longer than a turn may take.
  */
 import type { Writable } from "node:stream";
 import { Command } from "ioredis";

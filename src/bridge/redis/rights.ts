@@ -1,7 +1,7 @@
 /**
- * What the sidecar's Redis user must be allowed: every command that the sidecar and its BullMQ queues send, on vstore's
- * own keys. It is looked at before a session begins, because a right that is missing shows late otherwise: in a job
- * that fails, or in a trim that never comes. The rule for an ACL file is in docs/security.md.
+ * The rights that the sidecar's Redis user needs: every command that the sidecar and its BullMQ queues send, on
+ * vstore's own keys. They are checked before a session begins. Otherwise a missing right shows late: in a job that
+ * fails, or in a trim that never comes. The rule for an ACL file is in docs/security.md.
  */
 import type { Redis } from "ioredis";
 
@@ -29,7 +29,7 @@ const others = [
 /** As ACL rules name them, without the plus sign. */
 export const sidecarCommands: readonly string[] = [...onKeys, ...onKeysWithSubcommand, ...others].sort();
 
-/** Every argument is a key of ours, so that no rule of keys but the one that matters is asked. */
+/** Every argument is a key of ours, so that only the rule for our keys matters. */
 const key = "vstore:rights";
 
 function sample(command: string): string[] {
@@ -41,7 +41,7 @@ function sample(command: string): string[] {
   return onKeys.includes(name!) ? [name!, ...Array<string>(4).fill(key)] : [name!];
 }
 
-/** Only what the user may not: a command that this server does not know is not needed on it. */
+/** Returns the commands that the user may not send. A command that this server does not know is not needed on it. */
 const script = `
 local missing = {}
 for _, command in ipairs(cjson.decode(ARGV[1])) do

@@ -1,14 +1,14 @@
 /**
- * Scripts that must work when Redis has reached maxmemory, because they are what frees memory again, or what has to
- * happen before that: taking the lease, trimming, putting a log in order.
+ * Scripts that must work when Redis has reached maxmemory: trimming, which frees memory again, and putting logs in
+ * order, which comes before it.
  */
 import type { Redis } from "ioredis";
 
 export const allowedInFullMemory = "#!lua flags=allow-oom\n";
 
 /**
- * What a script does follows from what was read over another connection: it is refused by any other server than the one
- * that was read. The run id is the last argument.
+ * A script acts on what was read over another connection, so it must run on the server that was read: any other one
+ * refuses it. The run id is the last argument.
  */
 const proof = `
 if not string.find(redis.call('INFO', 'server'), 'run_id:' .. table.remove(ARGV), 1, true) then

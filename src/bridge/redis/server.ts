@@ -1,4 +1,4 @@
-/** What a Redis server must be before the sidecar works with it. */
+/** Checks a Redis server before the sidecar works with it. */
 import type { Redis } from "ioredis";
 
 const majorVersionMin = 7;

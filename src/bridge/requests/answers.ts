@@ -1,4 +1,4 @@
-/** Sends the outcome of a request to the client that waits for it, and deletes its entry where the module does not. */
+/** Sends the outcome of a request to the client that waits for it, and deletes its entry when the module does not. */
 import type { Outcome } from "../../commands/execute.ts";
 import { encodeError } from "../../commands/wire/resp3.ts";
 import { toWireError } from "../../commands/wire/wire-error.ts";
@@ -12,7 +12,7 @@ import type { Source } from "./sources.ts";
 
 /** Redis takes at most 512 MiB in one argument (proto-max-bulk-len). */
 const sentBytesMax = 256 * 1024 * 1024;
-/** What the module appends for followed keys; clients may append a DEL too. */
+/** Commands that the module appends for followed keys; clients may append a DEL too. */
 const wordsOfModule: ReadonlySet<string> = new Set(["DEL", "FOLLOWED"]);
 
 export class Answers {
@@ -48,7 +48,10 @@ export class Answers {
     else this.#send(request, outcome);
   }
 
-  /** What the module says of a followed key would be missing for ever. */
+  /**
+   * Withdraws a write. A withdrawn entry about a followed key would be missing for ever, so its collection is out of
+   * step.
+   */
   #withdraw(collection: string, request: Request): void {
     this.#outbox.withdraw(request);
     if (request.waiter.kind === "nobody" && wordsOfModule.has(request.name))
@@ -77,7 +80,7 @@ export function refusal(error: VstoreError): Outcome {
 const momentary: ReadonlySet<string> = new Set(["FULL", "DAMAGED", "TRYAGAIN"]);
 
 /**
- * A replay must not find room, repaired files, or a clock that has caught up, for what was refused for lack of them.
+ * Whether a replay could decide otherwise: it may find room, repaired files, or a clock that has caught up.
  */
 function dependsOnTheMoment({ error }: Outcome): boolean {
   return error instanceof VstoreError && momentary.has(error.code);

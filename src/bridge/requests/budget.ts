@@ -1,4 +1,4 @@
-/** A number of bytes that several tasks share: who wants more than there is left waits, in the order of asking. */
+/** A number of bytes that several tasks share. A task that wants more than is left waits, in the order of asking. */
 export class Budget {
   readonly #total: number;
   #taken = 0;
@@ -8,12 +8,12 @@ export class Budget {
     this.#total = total;
   }
 
-  /** What one task takes of it. */
+  /** The share of one task. */
   claim(): Claim {
     return new Claim(this);
   }
 
-  /** Resolves once so many are left, or no other task has any; to whether that had to be waited for. */
+  /** Resolves once so many are left, or no other task has any. Returns whether it had to wait. */
   async take(bytes: number): Promise<boolean> {
     if (this.#waiting.length === 0 && this.#fits(bytes)) {
       this.#taken += bytes;

@@ -1,11 +1,11 @@
 /**
- * Keeps the event loop turning for a moment while an arrival is expected. To wake a thread that sleeps is a good part
- * of a short answer's time; a loop that turns sees the data at once. A client that was answered often asks the next
- * thing within this moment; who does not costs no more than it.
+ * Busy-polls for a moment after each reply: a client that was just answered often sends again at once. Waking a
+ * sleeping thread takes a good part of a short answer's time, while a loop that keeps turning sees the data at once. A
+ * client that does not send again costs only this moment.
  */
 import { availableParallelism } from "node:os";
 
-/** With one core only, polling would take it from those who are to send something. */
+/** With only one core, polling would take it from the clients. */
 const hasCoreToSpare = availableParallelism() > 1;
 
 /** @param arrival polls until it is settled, but no longer than `us` microseconds */

@@ -1,6 +1,6 @@
 /**
- * The writes of vstore:control: CREATE and DROP, and writes whose log was missing when they were sent. Each is
- * run once; what follows from it in Redis is repeated until it is done, also after a crash in between.
+ * The writes of vstore:control: CREATE and DROP, and writes whose log was missing when they were sent. Each runs once;
+ * its consequences in Redis are repeated until they are done, also after a crash in between.
  */
 import type { Redis } from "ioredis";
 import type { Context } from "../../commands/command.ts";
@@ -23,7 +23,7 @@ import type { Source } from "./sources.ts";
 
 /** Collections that are created and dropped at the same time. */
 const sideBySideMax = 16;
-/** How often the logs are looked for. */
+/** How often to check whether the logs are there. */
 const watchMs = 1_000;
 
 export class Control {
@@ -53,7 +53,10 @@ export class Control {
     this.#follows = follows;
   }
 
-  /** Those of one collection in their order, and several collections side by side, so that they share flushes. */
+  /**
+   * Applies the writes of one collection in their order, and several collections side by side, so that they share
+   * flushes.
+   */
   async apply(source: Source, requests: readonly Request[]): Promise<void> {
     const credible: Request[] = [];
     for (const request of requests) {
@@ -90,16 +93,16 @@ export class Control {
     await setBack(this.#redis, source, request.id, this.#catalog.controlId);
   }
 
-  /** Gives a collection whose log has vanished its log back. */
+  /** Restores the log of a collection, if it has vanished. */
   async restoreLog(name: string | undefined): Promise<void> {
     const collection = name === undefined ? undefined : this.#catalog.find(name);
     if (collection !== undefined) await alignLog(this.#redis, collection, this.#losses);
   }
 
   /**
-   * Does so for all of them, once a second: what only a vanished log had is made durable without waiting for the next
-   * write, and collections that have fallen behind the keys that they follow catch up. Between two batches, as CREATE
-   * and DROP must not come in between.
+   * Restores all logs, once a second: applied writes of a vanished log become durable without waiting for the next
+   * write, and collections that have fallen behind the keys that they follow catch up. Runs between two batches, as
+   * CREATE and DROP must not come in between.
    */
   async restoreLogs(): Promise<void> {
     if (performance.now() - this.#watchedAt < watchMs) return;

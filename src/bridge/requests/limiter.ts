@@ -1,4 +1,4 @@
-/** Lets a limited number of tasks run at the same time, and tells when there is room and when all are done. */
+/** Lets a limited number of tasks run at the same time; callers can wait for room, and until all are done. */
 import { EventEmitter, once } from "node:events";
 
 export class Limiter {

@@ -1,7 +1,7 @@
 /**
- * The read loop: takes a batch of requests, applies its writes, starts its reads, and sends what it can answer
- * before it asks for more. Order within a batch: logs, then writes to control, then everything that only asks, so
- * that who wrote first and asked then sees the write.
+ * The read loop: takes a batch of requests, applies its writes, starts its reads, and sends the answers that are ready
+ * before it reads more. Order within a batch: logs, then writes to control, then reads, so that a client that wrote
+ * first and asked then sees its write.
  */
 import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import type { Context } from "../../commands/command.ts";
@@ -26,20 +26,20 @@ import type { Writes } from "./writes.ts";
 /** Reads that run at the same time; above it the loop waits before it takes more requests. */
 const readsMax = 1_024;
 /**
- * BUILD WAIT and CHECKPOINT under way. They hold no places of the reads, as they wait for minutes; one more is refused,
- * and no other request waits for it.
+ * BUILD WAIT and CHECKPOINT under way. They take no places of the reads, as they wait for minutes. One more is refused,
+ * so that no other request waits for it.
  */
 const waitsMax = 1_024;
 /** Bytes of large answers that are being built, or that Redis has not taken yet; others wait meanwhile. */
 const answerBytesTotalMax = 2 * limits.answerBytesMax;
-/** After so long everything else that waits for the event loop has its turn. */
+/** After this time everything else that waits for the event loop gets its turn. */
 const turnMsMax = 10;
 /** While a batch of this size is served, Redis may as well prepare the next one. */
 const readAheadBytesMin = 64 * 1024;
 
 /**
- * How long entries without a waiting client may gather: those of followed keys and of transactions. To wake for each of
- * them takes the processor away from the very clients that write them.
+ * How long entries without a waiting client (of followed keys, of transactions) may gather. Waking for each of them
+ * would take the processor from the clients that write them.
  */
 const gatherMs = 1;
 
@@ -49,14 +49,14 @@ export interface LoopParts {
   readonly control: Control;
   readonly answers: Answers;
   readonly outbox: Outbox;
-  /** After a batch with an answered client, the next one is polled for so long. */
+  /** How long to poll for the next batch after one with an answered client. */
   readonly busyPollUs: number;
   /** Throws when another sidecar may be serving by now. */
   readonly assertLeader: () => void;
   /** Called when collections came or went. */
   readonly onCatalogChange: () => void;
   readonly context: (request: Request) => Context;
-  /** Whether the entry of a request is there still: the module deletes that of a client which has left. */
+  /** Whether the entry of a request is still there: the module deletes that of a client that has left. */
   readonly isWanted: (request: Request) => Promise<boolean>;
 }
 
@@ -72,7 +72,7 @@ export class Loop {
     this.#parts = parts;
   }
 
-  /** For an entry that no read will bring; see logs/strays.ts. */
+  /** Applies an entry that no read will bring; see logs/strays.ts. */
   async applyStray(collection: Collection, request: Request): Promise<void> {
     await this.#parts.writes.applyStray(collection, request);
   }
@@ -82,7 +82,10 @@ export class Loop {
     await this.#serve();
   }
 
-  /** Serves until `stop`, and then what is there still. Rejects when the session ends, never within a batch. */
+  /**
+   * Serves until `stop`, and then the requests that are still there. Rejects when the session ends, never within a
+   * batch.
+   */
   async run(): Promise<void> {
     this.#isRunning = true;
     this.#replays = false;
@@ -103,7 +106,7 @@ export class Loop {
     let [next, waits] = [this.#read(), this.#isRunning];
     for (;;) {
       const batch = await next;
-      // A read that was woken says nothing of what is there still.
+      // A read that was woken does not tell whether there is more.
       if (batch.length === 0 && !waits) return;
       waits = this.#isRunning;
       const changesSources = batch.some(hasControlWrite);

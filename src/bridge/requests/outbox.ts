@@ -1,6 +1,6 @@
 /**
- * What the sidecar has to tell Redis, gathered for one turn of the event loop and sent in one write: answers to
- * the module, to stream clients and to the errors streams, and the entries to delete.
+ * Gathers what the sidecar sends to Redis in one turn of the event loop, and sends it in one write: answers to the
+ * module, to stream clients and to the errors streams, and deletions of entries.
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Redis } from "ioredis";
@@ -13,7 +13,7 @@ import type { Request } from "./request.ts";
 
 /** Payload of one VSTORE.REPLY; a single larger answer travels alone. */
 const replyCommandBytesMax = 8 * 1024 * 1024;
-/** Payload that is handed to the socket in one turn of the event loop: it is copied there. */
+/** Payload that goes to the socket in one turn of the event loop: it is copied there. */
 const turnBytesMax = 16 * 1024 * 1024;
 /** Answers of one VSTORE.REPLY. */
 const replyCommandAnswersMax = 4_096;
@@ -25,7 +25,7 @@ const errorsStreamLengthMax = 1_000;
 /** A week after the last error. */
 const errorsStreamMs = 7 * 24 * 3_600_000;
 
-/** One script, so that a key that is no stream is left alone instead of getting an expiry. */
+/** One script: XADD fails on a key that is no stream, which then gets no expiry either. */
 const replyScript = `
 redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'req', ARGV[3], ARGV[4], ARGV[5])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])`;
@@ -52,7 +52,7 @@ export class Outbox {
   #confirmed: Promise<unknown> = Promise.resolve();
 
   /**
-   * @param redis for what changes a key; it stands still while writes are paused
+   * @param redis for commands that change a key; it stands still while writes are paused
    * @param answerer for VSTORE.REPLY
    */
   constructor(redis: Redis, answerer: Redis, log: Logger) {
@@ -88,7 +88,7 @@ export class Outbox {
     this.#push(["EVAL", withdrawScript, 2, request.stream, logsKey, request.id]);
   }
 
-  /** Has all keys looked at that the collection follows, if it follows any. */
+  /** Makes the sidecar look at all keys that the collection follows, if it follows any. */
   outOfStep(collection: string): void {
     this.#push(["HDEL", syncedKey, collection]);
   }
@@ -142,7 +142,7 @@ export class Outbox {
     return taken;
   }
 
-  /** A write that is withdrawn from its log has left it before its client hears of that. */
+  /** Deletions first: a withdrawn write must have left its log before its client hears of the refusal. */
   #sendInOrder(changes: readonly Argument[][], replies: readonly Argument[][]): Promise<unknown>[] {
     const changed = changes.map((each) => this.#call(this.#redis, each));
     const reply = () => replies.map((each) => this.#call(this.#answerer, each));

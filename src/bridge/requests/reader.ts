@@ -1,6 +1,7 @@
 /**
- * Reads requests: one XREAD over the streams that are there once, and beside it one over those of all collections. How
- * many entries it asks for follows from the size of those before, because an entry may have any size up to 64 MiB.
+ * Reads requests: one XREAD over the streams that are there once, and beside it one over those of all collections. The
+ * number of entries that it asks for follows from the size of earlier ones, because an entry may have any size up to 64
+ * MiB.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
@@ -40,7 +41,7 @@ interface Waiting {
   reply: RawReply | undefined;
 }
 
-/** What the reader needs of a session. */
+/** The part of a session that the reader uses. */
 export type Readers = Pick<Session, "reader" | "logReader" | "writer">;
 
 export class Reader {
@@ -71,7 +72,9 @@ export class Reader {
     return seen;
   }
 
-  /** To be told that collections came or went: the first one must not wait until an empty read has passed its time. */
+  /**
+   * Must be called when collections came or went: the first one must not wait until an empty read has passed its time.
+   */
   followSources(): void {
     if (this.#own?.isIdle) this.#own = undefined;
   }
@@ -225,7 +228,7 @@ function upToEarly(requests: readonly Request[], source: Source, cut: ReadonlyMa
   return early < 0 ? requests : requests.slice(0, early);
 }
 
-/** The ids of two streams say nothing about each other, except where nothing else does. */
+/** Compares ids of two streams only where `after` is missing: otherwise they say nothing about each other. */
 function isEarly({ id, after }: Request, end: string): boolean {
   return after === undefined ? compareIds(id, end) >= 0 : compareIds(after, end) > 0;
 }

@@ -1,8 +1,8 @@
 /**
  * A request as a stream entry holds it; the field table is in PROTOCOL.md. Pure: bytes in, values out.
  *
- * Stream clients write entries too, so nothing here may be trusted to be well-formed. A malformed entry still
- * becomes a request, with its `fault`, because the client that waits for it has to be told.
+ * Stream clients write entries too, so an entry may be malformed. It still becomes a request, with its `fault`, because
+ * the client that waits for it has to hear of it.
  */
 import { ID_PATTERN } from "../../engine/log-id.ts";
 import { limits } from "../../limits.ts";
@@ -22,13 +22,13 @@ export interface Request {
   readonly name: string;
   readonly args: readonly Buffer[];
   readonly waiter: Waiter;
-  /** When it was made, in ms since 1970, as the entry says; undefined where it does not. */
+  /** When it was made, in ms since 1970, as the entry says; undefined when it does not. */
   readonly at: number | undefined;
   /** Of a read: the entry of the log that it has to see; undefined when there was none, or the entry does not say. */
   readonly after: string | undefined;
   /** Size of the entry's values. */
   readonly bytes: number;
-  /** What is wrong with the entry itself. */
+  /** Why the entry itself is malformed. */
   readonly fault: string | undefined;
   /** By `performance.now()`. */
   readonly readAt: number;
@@ -70,7 +70,7 @@ interface Head {
   after: string | undefined;
 }
 
-/** What stands between the command's name and its arguments. */
+/** Decodes the fields between the command's name and its arguments. */
 function decodeHead(fields: readonly Buffer[]): Head {
   const head: Head = { end: 2, waiter: nobody, at: undefined, after: undefined };
   for (; head.end + 1 < fields.length; head.end += 2) {
@@ -84,7 +84,7 @@ function decodeHead(fields: readonly Buffer[]): Head {
   return head;
 }
 
-/** What is no time counts as the beginning of all time: a write that follows it changes nothing that is alive. */
+/** A malformed time counts as 0: a deadline that is counted from it is past. */
 function decodeTime(value: Buffer): number {
   const text = value.toString("latin1");
   return /^\d{1,15}$/.test(text) ? Number(text) : 0;

@@ -7,7 +7,7 @@ import { limits } from "../../limits.ts";
 import type { Request } from "./request.ts";
 import type { Source } from "./sources.ts";
 
-/** For control: whether it changes something, or would have if its collection's log had been there. */
+/** For control: whether the request is a write, also one that should have gone to its collection's log. */
 export function isWrite({ name }: Request): boolean {
   const command = commands.get(name);
   return (

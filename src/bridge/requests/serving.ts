@@ -1,5 +1,5 @@
 /**
- * The way of a request through the sidecar, put together: from the streams to the loop, and from there to the outbox.
+ * Builds the way of a request through the sidecar: from the streams to the loop, and from there to the outbox.
  */
 import type { Context } from "../../commands/command.ts";
 import type { Catalog } from "../../engine/catalog.ts";
@@ -31,7 +31,7 @@ export interface ServingParts {
   readonly losses: LogLosses;
   readonly follows: Follows;
   readonly outbox: Outbox;
-  /** How long the next request is polled for before the process sleeps, in microseconds. */
+  /** How long to poll for the next request before the process sleeps, in microseconds. */
   readonly busyPollUs: number;
   readonly log: Logger;
   readonly errors: UnexpectedErrors;
@@ -39,13 +39,13 @@ export interface ServingParts {
   readonly turns: LoopTurns;
   /** Throws when another sidecar may be serving by now. */
   readonly assertLeader: () => void;
-  /** Hears the size of every log entry that was applied. */
+  /** Called with the size of every log entry that was applied. */
   readonly onApplied: (collection: Collection, bytes: number) => void;
 }
 
 export interface RequestWay {
   readonly loop: Loop;
-  /** For a command that comes on another way than through a stream. */
+  /** For a command that does not come through a stream. */
   readonly context: () => Context;
 }
 
@@ -81,7 +81,7 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
   return { loop, context: () => contextAt(FIRST_ID, catalog.clock(), false) };
 }
 
-/** What a command is given beside its arguments. */
+/** The context that a command gets beside its arguments. */
 function contextOf(parts: ServingParts, obstructions: Obstructions) {
   const { session, catalog, losses, follows, errors, turns } = parts;
   const database = session.writer.options.db ?? 0;

@@ -1,12 +1,12 @@
 /**
- * Whether Redis and the sidecar agree about the time. Writes judge by the clock of Redis, reads by the sidecar's: were
- * one of them far ahead, what was to live would expire, for good.
+ * Checks that Redis and the sidecar agree about the time. Writes judge by the clock of Redis, reads by the sidecar's.
+ * If one of them were far ahead, live keys would expire, for good.
  */
 import type { Redis } from "ioredis";
 import type { Clock } from "../../engine/clock.ts";
 import { limits } from "../../limits.ts";
 
-/** @throws Error that says what to do, where they do not */
+/** @throws Error that says what to do, when they do not */
 export async function assertClocksAgree(redis: Redis, clock: Clock): Promise<void> {
   const [seconds] = await redis.time();
   const ahead = Number(seconds) * 1_000 - clock();

@@ -1,8 +1,8 @@
 /**
  * The heartbeat's thread: every second it renews the lease and, once clients are served, tells the module that the
- * sidecar is there, on a connection of its own. So neither depends on how long a turn of the event loop is that serves.
- * Where that loop gives no sign of life, clients are told that no sidecar serves them; after a longer silence the lease
- * is given up.
+ * sidecar is there, on a connection of its own. So neither depends on how long a turn of the serving event loop takes.
+ * When that loop gives no sign of life, the thread detaches, so that clients hear that no sidecar serves them. After a
+ * longer silence it gives the lease up.
  *
  * Started by heartbeat.ts. It ends with an error when the lease is lost or cannot be renewed, and the session with it.
  */
@@ -23,19 +23,19 @@ export interface HeartbeatSettings {
   readonly memory: SharedArrayBuffer;
 }
 
-/** What the thread is told, and answers once it is done. */
+/** The messages to the thread; it answers each with itself once it is done. */
 export type Wish = "attach" | "detach";
-/** What it says once it has renewed the lease for the first time. */
+/** The message of the thread once it has renewed the lease for the first time. */
 const beats = "beats";
 
 const { url, lease, memory } = workerData as HeartbeatSettings;
-// The main thread talks to the same Redis through the same library, and warns of what that says.
+// The main thread talks to the same Redis through the same library, and logs its warnings.
 takeOverConsole(createLog("info"), "debug");
 const pulse = new Pulse(memory);
 const redis = await connect(url, "vstore-heartbeat");
 let isWanted = false;
 let isAttached = false;
-/** What is sent to Redis is sent in order. */
+/** Commands to Redis are sent in order. */
 let turn: Promise<void> = Promise.resolve();
 
 parentPort!.on("message", (wish: Wish) => {

@@ -1,7 +1,7 @@
 /**
- * The heartbeat as the serving session sees it: a thread (heartbeat-thread.ts) that keeps the lease and tells the
- * module that the sidecar is there, and the signs of life of this event loop, without which it does not. When the lease
- * is lost, or could not be renewed in time, the session ends.
+ * The heartbeat as the serving session sees it: a thread (heartbeat-thread.ts) that renews the lease and attaches, as
+ * long as this event loop gives signs of life. When the lease is lost, or could not be renewed in time, the session
+ * ends.
  */
 import { on } from "node:events";
 import { extname } from "node:path";
@@ -72,7 +72,7 @@ export class Heartbeat {
     try {
       while (!signal.aborted) {
         await delay(beatMs, undefined, { signal });
-        // Until the thread does, which takes a while to start on a busy machine.
+        // Renews the lease until the thread does: a thread takes a while to start on a busy machine.
         if (!this.#threadBeats) await this.#lease.renew();
         for (const task of this.#tasks) await task();
       }

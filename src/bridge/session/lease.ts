@@ -1,6 +1,6 @@
 /**
  * The lease of the one sidecar that may serve. The module keeps it, by its own monotonic clock, and closes the
- * connection of the holder before; what the sidecar holds is a text that only the two of them know. It is renewed by a
+ * connection of the previous holder. The sidecar holds a text that only the two of them know. It is renewed by a
  * command that writes nothing, so neither paused writes nor a full memory nor an eviction end it.
  */
 import { setTimeout as delay } from "node:timers/promises";
@@ -14,11 +14,11 @@ export const leaseMs = 5_000;
 export const beatMs = 1_000;
 const attachMs = 5_000;
 const protocolVersion = 2;
-/** How long the end of a lease is waited for: it is a write, and writes may be paused. */
+/** How long to wait for the end of a lease: ending it is a write, and writes may be paused. */
 const releaseMsMax = 1_000;
 
 export class Lease {
-  /** What proves to the module who sends VSTORE.RENEW and VSTORE.ATTACH, on whatever connection. */
+  /** Proves to the module that VSTORE.RENEW and VSTORE.ATTACH come from the leader, on any connection. */
   readonly text: string;
   readonly #redis: Redis;
   readonly #sidecarId: string;

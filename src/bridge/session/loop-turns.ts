@@ -1,10 +1,10 @@
 /**
- * How long the longest turn of the event loop was since clients are served: for so long every request had to wait. For
+ * The longest turn of the event loop since clients are served: every request had to wait that long. For
  * INFO, and for the test and the benchmark that hold every command to it.
  */
 import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
 
-/** How often the loop is looked at; a turn may be so much longer than what is told of it. */
+/** How often the loop is measured; a turn may be longer than reported by that much. */
 const resolutionMs = 10;
 const nsPerMs = 1_000_000;
 

@@ -1,7 +1,7 @@
 /**
- * What the serving event loop and the thread of the heartbeat know of each other, in memory that both see: until when
- * the lease is held, and when the loop last gave a sign of life. Times are of the system's monotonic clock, which is
- * the same in all threads and goes on while the process is stopped.
+ * Memory that the serving event loop and the thread of the heartbeat share: until when the lease is held, and when the
+ * loop last gave a sign of life. Times are of the system's monotonic clock, which is the same in all threads and goes
+ * on while the process is stopped.
  */
 const heldUntil = 0;
 const aliveAt = 1;
@@ -24,7 +24,7 @@ export class Pulse {
     return process.hrtime.bigint();
   }
 
-  /** The lease is held for so many milliseconds from a moment on that was before it was asked for. */
+  /** Notes that the lease is held for so many milliseconds from a moment before it was requested. */
   hold(from: bigint, ms: number): void {
     Atomics.store(this.#times, heldUntil, from + BigInt(ms) * nsPerMs);
   }

@@ -12,7 +12,7 @@ const names = ["vstore-writer", "vstore-reader", "vstore-log-reader", "vstore-an
 type Connections = [writer: Redis, reader: Redis, logReader: Redis, answerer: Redis];
 
 export class Session {
-  /** For what changes a key: it stands still while writes are paused. */
+  /** For commands that change a key: it stands still while writes are paused. */
   readonly writer: Redis;
   /** Of the streams that are there once. */
   readonly reader: Redis;
@@ -45,7 +45,7 @@ export class Session {
       }
       const connections = opened as Connections;
       const [writer, reader, logReader] = connections;
-      // What is read decides what is trimmed and who is answered: all connections must have come to one server.
+      // What is read decides what is trimmed and which client is answered, so all connections must reach one server.
       const runId = await runIdOf(reader);
       for (const redis of connections) await assertServer(redis, runId);
       bindScripts(writer, runId);
@@ -57,7 +57,7 @@ export class Session {
     }
   }
 
-  /** Lets the answering connection answer, as the second one of who holds this lease. */
+  /** Lets the answering connection answer, as the second one of the holder of this lease. */
   async join(lease: string): Promise<void> {
     await this.answerer.call("VSTORE.JOIN", lease);
   }
@@ -78,7 +78,7 @@ export class Session {
     await this.answerer.client("UNBLOCK", this.#readerIds[0]);
   }
 
-  /** The same for those of each collection, which are other ones from now on. */
+  /** The same for the streams of each collection, after their set has changed. */
   async wakeLogReader(): Promise<void> {
     await this.answerer.client("UNBLOCK", this.#readerIds[1]);
   }

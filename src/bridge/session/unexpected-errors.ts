@@ -1,7 +1,7 @@
 /**
- * Errors that no code raised on purpose. Each is logged and counted for INFO. One that no code awaits (a rejection in
- * the background) leaves it open what else did not happen, so it also ends the session that is under way: the next one
- * begins with what the logs and the files say.
+ * Errors that no code raised on purpose. Each is logged and counted for INFO. After one that no code awaits (a
+ * rejection in the background) it is unknown what else did not happen. So it also ends the session under way: the next
+ * one begins with what the logs and the files say.
  */
 import type { Logger } from "../../log.ts";
 
@@ -24,7 +24,7 @@ export class UnexpectedErrors {
     this.#log.error({ err: error, ...details }, "unexpected error");
   }
 
-  /** Names what is to be ended by the next stray error. */
+  /** Sets the session that the next stray error ends. */
   watch(end: ((reason: Error) => void) | undefined): void {
     this.#session = end;
   }

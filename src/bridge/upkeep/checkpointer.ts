@@ -1,7 +1,7 @@
 /**
- * Makes checkpoints, one at a time because two would only compete for the disk: when the schedule says so, early
- * when a log has grown, and when the schedule has failed to, since its jobs live in a Redis that may be full. It never
- * fails towards its callers: the log keeps what no checkpoint covers.
+ * Makes checkpoints, one at a time because two would only compete for the disk: when the schedule says so, early when a
+ * log has grown, and when the schedule has failed, since its jobs live in a Redis that may be full. Callers see no
+ * failure: the log keeps what no checkpoint covers.
  */
 import type { Catalog } from "../../engine/catalog.ts";
 import type { Collection } from "../../engine/collection.ts";
@@ -34,7 +34,7 @@ export class Checkpointer {
     this.#options = options;
   }
 
-  /** Counts what was applied; makes a checkpoint when it has become much. */
+  /** Counts applied bytes; makes a checkpoint when they reach the limit. */
   count(collection: Collection, bytes: number): void {
     const before = this.#applied.get(collection) ?? 0;
     this.#applied.set(collection, before + bytes);

@@ -14,7 +14,7 @@ import { logStream } from "../redis/keys.ts";
 const queueName = "vstore-sweep";
 const schedulerId = "sweep";
 const everyMs = 1_000;
-/** Entries in one log each time: what more there is waits for the next. */
+/** Entries in one log each time: the rest waits for the next time. */
 const entriesMax = 100;
 
 export class Sweeps {
@@ -66,7 +66,7 @@ export class Sweeps {
     const entries = Math.min(Math.ceil(lifetimes.expired / sweepKeysMax), entriesMax);
     const fields = ["cmd", sweep.name, "at", this.#catalog.clock(), "0", name];
     for (let i = 0; i < entries; i++) {
-      // A log that was dropped, or has vanished, must not come into being again by this.
+      // NOMKSTREAM: a log that was dropped, or has vanished, must not be created again.
       await this.#writer.xadd(logStream(name), "NOMKSTREAM", "*", ...fields);
     }
   }

@@ -1,6 +1,6 @@
 /**
- * What the leader does beside serving: checkpoints, trimming, compactions and the removal of expired keys. Serving
- * works without it, as on a follower: then nothing is trimmed, and the files are its own affair.
+ * The leader's work beside serving: checkpoints, trimming, compactions and the removal of expired keys. Serving works
+ * without it, as on a follower, which trims nothing and keeps files of its own.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Catalog } from "../../engine/catalog.ts";
@@ -51,7 +51,7 @@ export class Upkeep {
     });
   }
 
-  /** What is due by time and not by a job, so that it happens without BullMQ too. */
+  /** Work that is due by time and not by a job, so that it happens without BullMQ too. */
   beatWith(heartbeat: Heartbeat): void {
     heartbeat.everyBeat(() => this.#trimmer.trim());
     heartbeat.everyBeat(() => this.#checkpointer.catchUp());
@@ -98,7 +98,7 @@ export class Upkeep {
     await this.#schedule?.stop();
   }
 
-  /** Of what has changed. Dead slots are counted when the files are safe anyway. */
+  /** Makes checkpoints of changed collections. Dead slots are counted then, when the files are safe anyway. */
   async #checkpointAndTidy(): Promise<void> {
     for (const collection of this.#catalog.collections()) {
       if (this.#session.signal.aborted) return;

@@ -1,6 +1,6 @@
 /**
- * Reads that the HTTP server asks for, on the way that every read takes, except through Redis: the same grammar, the
- * same checks, the same search. Nothing here writes. Work is bounded before it starts.
+ * Reads of the HTTP server. They take the way of every read, except through Redis: the same grammar, the same checks,
+ * the same search. Nothing here writes. Work is bounded before it starts.
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Context } from "../../commands/command.ts";

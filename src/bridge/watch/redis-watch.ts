@@ -1,6 +1,6 @@
 /**
  * The BullMQ queues of vstore as they are now: how many jobs are in which state, and the last that failed. On a
- * connection of its own, made when it is first asked for, so that a slow look keeps no request waiting.
+ * connection of its own, made when it is first needed, so that a slow look keeps no request waiting.
  */
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
@@ -20,7 +20,7 @@ export const jobStates = ["active", "waiting", "delayed", "prioritized", "comple
 const failedMax = 5;
 /** How long Redis may take for one look. */
 const lookMsMax = 2_000;
-/** What was seen is good for so long, however often it is asked for. */
+/** A look is reused for this long. */
 const freshMs = 1_000;
 
 export interface QueueState {

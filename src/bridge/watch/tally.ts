@@ -1,13 +1,13 @@
 /**
  * Counts of the requests that were answered, by command and outcome, and how long each took from the moment it was
- * read. It is counted on the way of every request, so a count is an addition and no label is put together. Labels are
- * bounded: what is no command counts as OTHER.
+ * read. Every request is counted, so a count is one addition and builds no label. Labels are bounded: an unknown
+ * command counts as OTHER.
  */
 import type { Outcome } from "../../commands/execute.ts";
 import { commands } from "../../commands/registry.ts";
 import { VstoreError } from "../../errors.ts";
 
-/** Upper bounds of the classes of duration, in seconds; one more class has what is longer. */
+/** Upper bounds of the classes of duration, in seconds; one more class has the longer ones. */
 export const durationBounds = [
   ...[0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01],
   ...[0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],

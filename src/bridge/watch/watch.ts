@@ -1,6 +1,6 @@
 /**
- * What can be seen of the sidecar while it runs, whatever it is doing: connecting, standing by or serving. Sessions
- * come and go; each says here when it serves, and what can be asked of it then.
+ * The state of the sidecar, for observers: connecting, standing by or serving. Sessions come and go; each reports here
+ * when it serves, and what observers can read then.
  */
 import type { Context } from "../../commands/command.ts";
 import type { Catalog } from "../../engine/catalog.ts";
@@ -9,7 +9,7 @@ import { Tally } from "./tally.ts";
 export interface Serving {
   readonly url: string;
   readonly catalog: Catalog;
-  /** What a command is given that is asked for here and not through Redis. */
+  /** The context of a command that comes from here and not through Redis. */
   readonly context: () => Context;
 }
 
