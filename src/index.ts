@@ -1,7 +1,10 @@
 /** `import … from "vstore"`: the engine as a library. */
 
+export type { Explanation } from "./engine/generation/matching.ts";
 export {
+  type ExplainOptions,
   type Key,
+  type Likeness,
   MmapVectorStore,
   type SearchResult,
   type StoreInsertOptions as InsertOptions,

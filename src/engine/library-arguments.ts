@@ -32,8 +32,19 @@ export function assertFloats(name: string, vector: unknown): void {
   if (!(vector instanceof Float32Array)) throw wrong(name, "a Float32Array", vector);
 }
 
-export function assertKeys(keys: unknown): void {
-  if (!Array.isArray(keys)) throw wrong("keys", "an array", keys);
+export function assertKeys(name: string, keys: unknown): void {
+  if (!Array.isArray(keys)) throw wrong(name, "an array", keys);
+}
+
+export function assertTexts(texts: unknown): void {
+  assertKeys("attributes", texts);
+  for (const text of texts as unknown[]) assertJson(text);
+}
+
+/** A count of what a caller wants, or gives. */
+export function assertMaximum(name: string, count: unknown, max: number): void {
+  if (Number.isInteger(count) && (count as number) >= 1 && (count as number) <= max) return;
+  throw new VstoreError("ERR", `'${name}' must be from 1 to ${max}, got ${String(count)}`);
 }
 
 export function assertText(name: string, text: unknown): asserts text is string {

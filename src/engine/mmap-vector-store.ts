@@ -5,35 +5,51 @@
  */
 import * as fs from "node:fs";
 import { VstoreError } from "../errors.ts";
+import { limits } from "../limits.ts";
 import { Collection, type InsertOptions, type SearchOptions } from "./collection.ts";
-import { directoryKind } from "./directory-kind.ts";
 import { DirectoryLock } from "./disk/lock.ts";
-import { LOCK_FILE, MANIFEST_FILE } from "./disk/names.ts";
+import type { Explanation } from "./generation/matching.ts";
 import type { Warn } from "./generation/parts.ts";
-import { createFiles } from "./generation/recovery.ts";
 import { assertAvailable, type IndexChoice } from "./index/kinds.ts";
 import {
   assertFloats,
   assertJson,
   assertKeys,
+  assertMaximum,
   assertMode,
   assertOptions,
   assertText,
+  assertTexts,
   bytesOf,
   type Key,
   type Known,
 } from "./library-arguments.ts";
-import { FIRST_ID } from "./log-id.ts";
-import { type CollectionOptions, type Metric, resolveOptions } from "./options.ts";
+import { meanDifference } from "./mean.ts";
+import type { CollectionOptions, Metric } from "./options.ts";
 import type { Lifetime } from "./slots/expiry.ts";
+import { assertSame, assertUsable, create } from "./store-directory.ts";
 
 export type { Key } from "./library-arguments.ts";
 
 export type StoreInsertOptions = Omit<InsertOptions, keyof Lifetime>;
 
+export interface ExplainOptions {
+  readonly k?: number;
+  readonly ef?: number;
+}
+
 export interface StoreSearchOptions extends SearchOptions {
   /** Results carry the attributes of their keys. */
   readonly withAttributes?: boolean;
+}
+
+/** What to look for by keys of the store: near the mean of the vectors of some, and away from that of others. */
+export interface Likeness {
+  /** Keys, one at least. */
+  readonly like: readonly Key[];
+  readonly unlike?: readonly Key[];
+  /** The keys given may be results. */
+  readonly withSelf?: boolean;
 }
 
 export interface SearchResult {
@@ -55,6 +71,8 @@ const CREATE_OPTIONS: Known<CollectionOptions> = {
   follow: true,
 };
 const INSERT_OPTIONS: Known<StoreInsertOptions> = { mode: true, attributes: true };
+const LIKENESS: Known<Likeness> = { like: true, unlike: true, withSelf: true };
+const EXPLAIN_OPTIONS: Known<ExplainOptions> = { k: true, ef: true };
 const SEARCH_OPTIONS: Known<StoreSearchOptions> = {
   k: true,
   ef: true,
@@ -143,13 +161,15 @@ export class MmapVectorStore {
   /**
    * Stores many vectors, all or none: `vectors` has shape (keys.length x dimensions), row-major.
    *
+   * @param attributes the JSON text of an object for each key, "" for none; without it all keep what they have
    * @returns how many keys are new
    * @throws {VstoreError} ERR, FULL; nothing has changed then
    */
-  insertBatch(keys: readonly Key[], vectors: Float32Array): number {
-    assertKeys(keys);
+  insertBatch(keys: readonly Key[], vectors: Float32Array, attributes?: readonly string[]): number {
+    assertKeys("keys", keys);
     assertFloats("vectors", vectors);
-    return this.#open().insertBatch(keys.map(bytesOf), vectors);
+    if (attributes !== undefined) assertTexts(attributes);
+    return this.#open().insertBatch(keys.map(bytesOf), vectors, attributes);
   }
 
   /** Makes room for `rows` more vectors in the background, which is faster than letting `insert` do it. */
@@ -201,19 +221,102 @@ export class MmapVectorStore {
     } while (cursor !== 0);
   }
 
+  /** The keys whose attributes an expression is true of, in no particular order. @throws {VstoreError} ERR, LIMIT */
+  async *matchingKeys(filter: string): AsyncGenerator<string> {
+    assertText("filter", filter);
+    let cursor = 0;
+    do {
+      const collection = this.#open();
+      const slots = await collection.matching.slots(filter);
+      const page = collection.scan(cursor, KEYS_PER_PAGE, slots);
+      for (const key of page.keys) yield textOf(key);
+      cursor = page.cursor;
+    } while (cursor !== 0);
+  }
+
+  /** How many keys an expression is true of. @throws {VstoreError} ERR, LIMIT */
+  async count(filter: string): Promise<number> {
+    assertText("filter", filter);
+    return (await this.#open().matching.slots(filter)).count;
+  }
+
+  /**
+   * Removes the keys that an expression is true of, the oldest vectors first.
+   *
+   * @param max how many at most
+   * @returns how many
+   * @throws {VstoreError} ERR, LIMIT, FULL; none is removed then
+   */
+  async deleteMatching(filter: string, max: number = limits.deleteMatchingMax): Promise<number> {
+    assertText("filter", filter);
+    assertMaximum("max", max, limits.deleteMatchingMax);
+    const { matching } = this.#open();
+    await matching.prepare(filter);
+    this.#open();
+    return matching.delete(filter, max, Date.now());
+  }
+
+  /** How a search with the filter would go: matches, plan, and what the evaluation took. @throws {VstoreError} */
+  async explain(filter: string, options: ExplainOptions = {}): Promise<Explanation> {
+    assertText("filter", filter);
+    assertOptions(options, EXPLAIN_OPTIONS);
+    const { k = limits.countDefault, ef } = options;
+    return this.#open().matching.explain(filter, k, ef);
+  }
+
+  /** Keys by chance: different ones, in random order, as many as there are at most. */
+  randomKeys(count: number): string[] {
+    assertMaximum("count", count, limits.randomKeysMax);
+    return this.#open().randomKeys(count).map(textOf);
+  }
+
   /**
    * The nearest vectors, nearest first: k of them whenever k exist.
    *
-   * @param query shape (dimensions)
-   * @throws {VstoreError} ERR
+   * @param query shape (dimensions), or keys of the store whose mean is meant
+   * @throws {VstoreError} ERR; NOKEY where a key is not there
    */
-  async search(query: Float32Array, options: StoreSearchOptions): Promise<SearchResult[]> {
-    assertFloats("query", query);
-    assertOptions(options, SEARCH_OPTIONS);
-    if (options.filter !== undefined) assertText("filter", options.filter);
-    const { withAttributes, ...wanted } = options;
+  async search(query: Float32Array | Likeness, options: StoreSearchOptions): Promise<SearchResult[]> {
+    if (!isLikeness(query)) {
+      assertFloats("query", query);
+      return this.#nearest(query, checkedSearch(options), []);
+    }
+    assertOptions(query, LIKENESS);
+    const wanted = checkedSearch(options);
+    const { like, unlike = [], withSelf = false } = query;
+    for (const [name, keys] of Object.entries({ like, unlike })) assertKeys(name, keys);
+    assertMaximum("like", like.length, limits.meanKeysMax);
+    const [near, far] = [like.map(bytesOf), unlike.map(bytesOf)];
+    const vector = meanDifference(this.#open(), near, far, noKey);
+    return this.#nearest(vector, wanted, withSelf ? [] : [...near, ...far]);
+  }
+
+  /**
+   * Many searches at once, with the same options, on all cores.
+   *
+   * @param queries shape (n x dimensions), row-major
+   * @returns what `search` gives for each, in order
+   * @throws {VstoreError} ERR, LIMIT
+   */
+  async searchMany(queries: Float32Array, options: StoreSearchOptions): Promise<SearchResult[][]> {
+    assertFloats("queries", queries);
+    const wanted = checkedSearch(options);
+    const { dimensions } = this;
+    const count = queries.length / dimensions;
+    assertMaximum("queries", count, limits.queriesMax);
+    const rows = Array.from({ length: count }, (_, i) =>
+      queries.subarray(i * dimensions, (i + 1) * dimensions),
+    );
+    return Promise.all(rows.map((row) => this.#nearest(row, wanted, [])));
+  }
+
+  async #nearest(
+    query: Float32Array,
+    { withAttributes, ...wanted }: StoreSearchOptions,
+    without: readonly Uint8Array[],
+  ): Promise<SearchResult[]> {
     const attributes = withAttributes ? () => undefined : undefined;
-    const hits = await this.#open().search(query, { ...wanted, attributes });
+    const hits = await this.#open().search(query, { ...wanted, attributes, without });
     return hits.map(({ key, distance, attributes }) => ({
       key: textOf(key),
       keyBytes: key,
@@ -249,41 +352,21 @@ export class MmapVectorStore {
   }
 }
 
+/** As a caller gave them. */
+function checkedSearch(options: StoreSearchOptions): StoreSearchOptions {
+  assertOptions(options, SEARCH_OPTIONS);
+  if (options.filter !== undefined) assertText("filter", options.filter);
+  return options;
+}
+
+const isLikeness = (query: object): query is Likeness => typeof query === "object" && query !== null && "like" in query;
+
+const noKey = (key: Uint8Array) =>
+  new VstoreError(
+    "NOKEY",
+    `'like' and 'unlike' must be keys of the store, got ${JSON.stringify(textOf(key))}`,
+  );
+
 const KEYS_PER_PAGE = 1_000;
-/** The one collection of a store needs no name. */
-const NAME = "";
-
-/** Checks before anything is made: either there is a store, or the options are enough to make one. */
-function assertUsable(directory: string, options: Partial<CollectionOptions>): boolean {
-  if (fs.existsSync(`${directory}/${MANIFEST_FILE}`)) return true;
-  const entries = fs.existsSync(directory) ? fs.readdirSync(directory) : [];
-  if (directoryKind(entries) === "data" && entries.some((entry) => entry !== LOCK_FILE)) {
-    throw new VstoreError("ERR", `${directory} is the data directory of a sidecar, no store of the library`);
-  }
-  resolveGiven(directory, options);
-  return false;
-}
-
-function resolveGiven(directory: string, options: Partial<CollectionOptions>): CollectionOptions {
-  const { dimensions } = options;
-  if (dimensions !== undefined) return resolveOptions({ ...options, dimensions });
-  throw new VstoreError("ERR", `'dimensions' is required: there is no store in ${directory}`);
-}
-
-async function create(directory: string, options: Partial<CollectionOptions>): Promise<void> {
-  // Another process may have made it while the lock was waited for.
-  if (fs.existsSync(`${directory}/${MANIFEST_FILE}`)) return;
-  await createFiles(directory, NAME, resolveGiven(directory, options), FIRST_ID);
-}
-
-function assertSame(actual: CollectionOptions, given: Partial<CollectionOptions>): void {
-  for (const [name, value] of Object.entries(given)) {
-    const has = actual[name as keyof CollectionOptions];
-    if (value !== undefined && value !== has) {
-      throw new VstoreError("ERR", `'${name}' is ${has} in this store, got ${value}`);
-    }
-  }
-}
-
 const textOf = (key: Uint8Array): string =>
   Buffer.from(key.buffer, key.byteOffset, key.length).toString("utf8");

@@ -3,6 +3,7 @@
  * no results then, unless WITHSELF is given; a single KEY is a query like any other, and finds itself.
  */
 import type { Collection } from "../../engine/collection.ts";
+import { meanDifference } from "../../engine/mean.ts";
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import { afterToken, key, type TokenArgument } from "../grammar/arguments.ts";
@@ -57,23 +58,8 @@ export function toQuestion(
   if (!("like" in query)) return { vector: toVector(query, target.options.dimensions), without: [] };
   const { like, unlike } = query.like;
   const isSingle = like.length === 1 && unlike.length === 0;
-  const vector = isSingle ? vectorOf(like[0]!, target) : difference(like, unlike, target);
+  const vector = isSingle ? vectorOf(like[0]!, target) : meanDifference(target, like, unlike, noKey);
   return { vector, without: isSingle || withSelf ? [] : [...like, ...unlike] };
-}
-
-/** In float64, as a sum of float32 may overflow. */
-function difference(like: Uint8Array[], unlike: Uint8Array[], target: Collection): Float32Array {
-  const sum = new Float64Array(target.options.dimensions);
-  for (const [keys, sign] of [
-    [like, 1],
-    [unlike, -1],
-  ] as const) {
-    for (const each of keys) {
-      const vector = vectorOf(each, target);
-      for (let i = 0; i < sum.length; i++) sum[i]! += (sign * vector[i]!) / keys.length;
-    }
-  }
-  return Float32Array.from(sum);
 }
 
 function assertCount(count: number): void {
@@ -84,6 +70,9 @@ function assertCount(count: number): void {
 
 function vectorOf(wanted: Uint8Array, target: Collection): Float32Array {
   const vector = target.get(wanted);
-  if (vector) return vector;
-  throw new VstoreError("NOKEY", `'KEY' must be a key of the collection, got ${echo(wanted)}`);
+  if (vector === undefined) throw noKey(wanted);
+  return vector;
 }
+
+const noKey = (wanted: Uint8Array) =>
+  new VstoreError("NOKEY", `'KEY' must be a key of the collection, got ${echo(wanted)}`);
