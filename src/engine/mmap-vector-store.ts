@@ -359,7 +359,8 @@ function checkedSearch(options: StoreSearchOptions): StoreSearchOptions {
   return options;
 }
 
-const isLikeness = (query: object): query is Likeness => typeof query === "object" && query !== null && "like" in query;
+const isLikeness = (query: object): query is Likeness =>
+  typeof query === "object" && query !== null && "like" in query;
 
 const noKey = (key: Uint8Array) =>
   new VstoreError(
