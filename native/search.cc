@@ -129,17 +129,9 @@ bool Search::findAllowed(Probe& probe, size_t ef, const Allowed& allowed, Scratc
 /** Through all nodes, whatever may be found. */
 bool Search::walkAll(Probe& probe, size_t ef, size_t visitsMax, Scratch& scratch) const {
   // A dead node may have twins that live.
-<<<<<<< HEAD
   const auto accept = [this](Slot slot) { return isWanted(slot) || graph_->nodes.node(slot).life.hasTwins(); };
   const bool ended = graph_->search(probe, ef, visitsMax, accept, scratch);
-  if (!ended || !isTooCoarse(probe, scratch.found, ef)) return ended;
-=======
-  const auto accept = [this](Slot slot) {
-    return (slot < options_.watermark && sees(slot)) || graph_->nodes.node(slot).life.hasTwins();
-  };
-  const bool ended = graph_->search(probe, ef, visible_, accept, scratch);
   if (!ended || !isTooCoarse(probe, scratch.found, ef, Nearest(options_.k, options_.within))) return ended;
->>>>>>> ff8bd52 (Give the codes and the graph of the addon rooms of their own, and add codes of 4, 2 and 1 bits)
   probe.measureExactly();
   return graph_->searchOn(probe, ef, visitsMax, accept, scratch);
 }

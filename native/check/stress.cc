@@ -144,6 +144,8 @@ int main(int count, char** arguments) {
   Stress(Metric::cosine, Quantization::int8, seed).run(slots, path);
   Stress(Metric::l2, Quantization::f16, seed).run(slots, path);
   Stress(Metric::ip, Quantization::f32, seed).run(slots, path);
+  Stress(Metric::cosine, Quantization::int4, seed).run(slots, path);
+  Stress(Metric::l2, Quantization::bin, seed).run(slots, path);
   Pool::ofProcess().release();
   std::printf("stress: %u slots, seed %u: right\n", slots, seed);
 }

@@ -4,15 +4,10 @@
  * all, the walk has to go on with exact distances.
  */
 #pragma once
-<<<<<<< HEAD:native/rescoring.h
 #include <functional>
 
-#include "nearest.h"
-#include "probe.h"
-=======
 #include "graph/nearest.h"
 #include "graph/probe.h"
->>>>>>> ff8bd52 (Give the codes and the graph of the addon rooms of their own, and add codes of 4, 2 and 1 bits):native/graph/rescoring.h
 
 namespace vstore {
 
