@@ -132,6 +132,12 @@ function addImport(program: Command): void {
     .option("--max-errors <count>", "bad rows that are passed over before the import stops (default: 0)")
     .option("--resume <file>", "note there how far it is, and go on there if it was interrupted")
     .option("--skip <rows>", "rows at the beginning to pass over")
+    .option("--from-redis <url>", "instead of a file: read that Redis, with --prefix or --vector-set")
+    .option(
+      "--prefix <text>",
+      "of the keys of its hashes, as RediSearch indexes them; --vector names the field",
+    )
+    .option("--vector-set <key>", "a vector set of Redis 8")
     .option("--dry-run", "read and check everything, and write nothing")
     .addHelpText("after", importExamples)
     .action((collection, file, flags) => tool(runImport)(collection, file, flags));
@@ -142,7 +148,8 @@ Examples:
   vstore import docs base.fvecs --create --metric L2 --key-prefix doc:
   vstore import docs films.parquet --key id --vector embedding --attributes title,year
   zcat films.jsonl.gz | vstore import docs - --format jsonl --max-errors 100
-  vstore import docs big.npy --resume big.state`;
+  vstore import docs big.npy --resume big.state
+  vstore import docs --from-redis redis://old:6379 --prefix doc: --vector embedding --attributes title,year`;
 
 function addExport(program: Command): void {
   const exporting = program

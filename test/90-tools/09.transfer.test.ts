@@ -163,6 +163,22 @@ for type in ${JSON.stringify(types)}: numpy.save(f"${place}/{type}", numpy.array
   });
 });
 
+test("hashes of a Redis, as RediSearch indexes them, become keys, vectors and attributes", async () => {
+  const to = fresh();
+  for (let i = 0; i < 1_200; i++)
+    await redis.hset(`doc[1]:${i}`, { v: fp32(i, 1), title: `n ${i}`, year: 1900 + i, other: "left out" });
+  await redis.hset("doc[1]:bad", { title: "without a vector" });
+  await redis.set("doc[1]:text", "no hash");
+  await redis.hset("doc1:foreign", { v: fp32(1, 2) });
+  const flags = { fromRedis: server.url, prefix: "doc[1]:", vector: "v", attributes: "title,year" };
+  await runImport(to, undefined, { ...url(), ...flags, create: true, metric: "L2", maxErrors: "1" });
+  expect(await redis.call("VSTORE.CARD", to)).toBe(1_200);
+  expect(await redis.callBuffer("VSTORE.GET", to, "doc[1]:77", "RAW")).toEqual(fp32(77, 1));
+  expect(await redis.call("VSTORE.GETATTR", to, "doc[1]:77")).toBe('{"title":"n 77","year":1977}');
+  expect(stderr).toContain("key: the hash's own; vector: v; attributes: title, year; left out: other");
+  expect(stderr).toContain("there is no vector in 'v'");
+});
+
 describe("bad rows", () => {
   const lines = (count: number, bad: Record<number, string>) =>
     Array.from({ length: count }, (_, i) => bad[i + 1] ?? `{"key":"k${i + 1}","vector":[${i},1]}`).join("\n");

@@ -69,6 +69,12 @@ function safe(value: bigint, column: string): number {
   throw new RowFault(`'${column}' holds ${value}, which is larger than JSON's numbers are exact`);
 }
 
+/** As JSON writes them; other texts are texts. */
+const typed = /^(-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?|true|false)$/;
+
+/** JSON of a text that may be meant as a number or truth value, where a format has texts only. */
+export const typedJson = (text: string): string => (typed.test(text) ? text : JSON.stringify(text));
+
 /** @throws RowFault when its bytes are no text */
 export function utf8Key(key: string | Buffer): string {
   if (typeof key === "string") return key;

@@ -3,7 +3,7 @@ import { type CsvError, type Info, type Parser, parse } from "csv-parse";
 import type { BadRow, Row } from "../../bridge/transfer/row.ts";
 import type { ByteReader } from "./byte-reader.ts";
 import type { ByteTarget } from "./byte-target.ts";
-import { utf8Key, vectorText } from "./cells.ts";
+import { typedJson, utf8Key, vectorText } from "./cells.ts";
 import { type Cells, Columns } from "./columns.ts";
 import {
   type Choice,
@@ -112,9 +112,6 @@ function written(parser: Parser, chunk: Buffer): Promise<void> {
   });
 }
 
-/** As JSON would have them; other cells are texts. */
-const typed = /^(-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?|true|false)$/;
-
 class CsvCells implements Cells {
   readonly #cells: readonly string[];
   readonly #at: ReadonlyMap<string, number>;
@@ -130,8 +127,7 @@ class CsvCells implements Cells {
 
   json(column: string): string | undefined {
     const cell = this.cell(column);
-    if (cell === "") return undefined;
-    return typed.test(cell) ? cell : JSON.stringify(cell);
+    return cell === "" ? undefined : typedJson(cell);
   }
 }
 

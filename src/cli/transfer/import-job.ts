@@ -2,10 +2,11 @@
 import { limits } from "../../limits.ts";
 import { UseError } from "../exit.ts";
 import { ByteReader } from "../formats/byte-reader.ts";
-import type { Format, Input } from "../formats/format.ts";
+import type { Choice, Format, Input } from "../formats/format.ts";
 import { formatOf } from "../formats/formats.ts";
 import { KeySupply } from "../formats/key-supply.ts";
-import { type AddressFlags, addressOf } from "./address.ts";
+import { type AddressFlags, addressOf, checkedUrl } from "./address.ts";
+import { hashes, vectorSet } from "./from-redis.ts";
 import { describeInput, Resume } from "./resume.ts";
 
 export interface ImportFlags extends AddressFlags {
@@ -22,6 +23,9 @@ export interface ImportFlags extends AddressFlags {
   readonly skip?: string;
   readonly dryRun?: true;
   readonly maxErrors?: string;
+  readonly fromRedis?: string;
+  readonly prefix?: string;
+  readonly vectorSet?: string;
 }
 
 const connectionsDefault = 8;
@@ -46,8 +50,10 @@ export interface Job {
 
 /** @throws UseError when the flags do not fit together, or the input is not what they say */
 export async function jobOf(collection: string, file: string | undefined, flags: ImportFlags): Promise<Job> {
-  if (file === undefined) throw new UseError("the file is missing; - is standard input");
   const settings = settingsOf(collection, flags);
+  if (flags.fromRedis !== undefined)
+    return { ...settings, ...(await fromRedis(file, flags.fromRedis, flags)) };
+  if (file === undefined) throw new UseError("the file is missing; - is standard input");
   const resume =
     flags.resume === undefined
       ? undefined
@@ -59,6 +65,25 @@ export async function jobOf(collection: string, file: string | undefined, flags:
     return source.size === undefined ? undefined : source.consumed / source.size;
   };
   return { ...settings, input, skip, resume, share, close: () => source.close() };
+}
+
+/** Its keys come in no order that another run would repeat. */
+async function fromRedis(file: string | undefined, text: string, flags: ImportFlags) {
+  const url = checkedUrl(text, "--from-redis");
+  const excluded = { file, "--format": flags.format, "--resume": flags.resume, "--skip": flags.skip };
+  const other = Object.entries(excluded).find(([, value]) => value !== undefined)?.[0];
+  if (other !== undefined) throw new UseError(`--from-redis and ${other} exclude each other`);
+  const choice = choiceOf(flags, 0);
+  const { prefix, vectorSet: set } = flags;
+  if ((prefix === undefined) === (set === undefined))
+    throw new UseError("--from-redis needs --prefix, for hashes, or --vector-set");
+  const input = set === undefined ? await hashes(url, prefix!, choice) : vectorSet(url, set, choice);
+  return { input, skip: 0, resume: undefined, share: () => undefined, close: () => {} };
+}
+
+function choiceOf({ keyPrefix = "", keys, key, vector, attributes }: ImportFlags, skip: number): Choice {
+  const names = attributes?.split(",").map((name) => name.trim());
+  return { key, vector, attributes: names, keys: new KeySupply(keyPrefix, keys), skip };
 }
 
 function settingsOf(collection: string, flags: ImportFlags) {
@@ -85,10 +110,7 @@ async function openFile(
   const source = await ByteReader.open(file).catch((error: Error) => {
     throw new UseError(error.message);
   });
-  const keys = new KeySupply(flags.keyPrefix ?? "", flags.keys);
-  const attributes = flags.attributes?.split(",").map((name) => name.trim());
-  const input = await format.read(source, { key: flags.key, vector: flags.vector, attributes, keys, skip });
-  return { source, input };
+  return { source, input: await format.read(source, choiceOf(flags, skip)) };
 }
 
 function assertFits(file: string, format: Format, { keys, key, vector, attributes }: ImportFlags): void {
