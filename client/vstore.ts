@@ -87,6 +87,11 @@ export class Vstore<S extends Schemas<S> = Record<string, Attributes>> extends C
     } while (cursor !== "0");
   }
 
+  /** What the commands are, or everything about one of them, in lines of text. */
+  help(command?: string, options: CallOptions = {}): Promise<string[]> {
+    return this.call(["HELP", ...oneOf(command)], options, (reply) => (reply as Reply[]).map(String));
+  }
+
   protected override call<T>(
     words: readonly [string, ...Word[]],
     options: CallOptions,

@@ -10,6 +10,7 @@
  *     case. Every argument is one designated initializer with .name and .type, and where they apply .token, .flags
  *     and .subargs. Sub-arguments are a compound literal `(RedisModuleCommandArg[]){…, {0}}`. Every list ends in
  *     `{0}`. The collection is `{.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY}`, nothing else is a KEY;
+ *   - per command one array `static const char *const <name>_help[]` of the lines of VSTORE.HELP, ending in NULL;
  *   - one array `static const VstoreCommand vstore_commands[]` in the order of src/commands/registry.ts, one designated
  *     initializer per command, ending in `{0}`. Fields that are false, 0 or NULL are left out.
  *
@@ -37,6 +38,7 @@ typedef struct {
     int pairs_depth;                  /* level of the reply at which RESP2 clients get pairs as a flat array; 0: none */
     bool has_collection;              /* the first argument names a collection; it may be absent when arity allows it */
     RedisModuleCommandArg *arguments; /* NULL when there are none */
+    const char *const *help;          /* for VSTORE.HELP: syntax, summary, more lines, NULL */
 } VstoreCommand;
 
 /* Ends with an entry without a name. */

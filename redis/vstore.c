@@ -12,6 +12,7 @@
 #include "command_table.h"
 #include "follow_log.h"
 #include "follow_events.h"
+#include "help.h"
 #include "leadership.h"
 #include "module_api.h"
 #include "pending.h"
@@ -114,10 +115,20 @@ static int register_admin_command(RedisModuleCtx *ctx, const char *name, const c
     return REDISMODULE_OK;
 }
 
+/* It reads nothing but the module's own table. */
+static int register_help(RedisModuleCtx *ctx) {
+    if (RedisModule_CreateCommand(ctx, "VSTORE.HELP", help_command, "readonly fast", 0, 0, 0) != REDISMODULE_OK)
+        return REDISMODULE_ERR;
+    RedisModuleCommand *registered = RedisModule_GetCommand(ctx, "VSTORE.HELP");
+    categorize(registered, "read fast");
+    return describe(registered, &help_declaration);
+}
+
 static int register_commands(RedisModuleCtx *ctx) {
     if (RedisModule_AddACLCategory != NULL) RedisModule_AddACLCategory(ctx, MODULE_NAME);
     for (const VstoreCommand *command = command_table; command->name != NULL; command++)
         if (register_command(ctx, command) != REDISMODULE_OK) return REDISMODULE_ERR;
+    if (register_help(ctx) != REDISMODULE_OK) return REDISMODULE_ERR;
     if (register_admin_command(ctx, "VSTORE.LEAD", "write admin deny-script", lead_command) != REDISMODULE_OK ||
         register_admin_command(ctx, "VSTORE.RENEW", "admin deny-script", renew_command) != REDISMODULE_OK ||
         register_admin_command(ctx, "VSTORE.JOIN", "admin deny-script", join_command) != REDISMODULE_OK ||

@@ -2,6 +2,7 @@
 import type { Command } from "../../src/commands/command.ts";
 import { type ArgumentNode, arity, keyPosition } from "../../src/commands/grammar/syntax.ts";
 import { limits } from "../../src/limits.ts";
+import { helpLines } from "./help.ts";
 
 const since = "0.1.0";
 const indent = "    ";
@@ -33,6 +34,7 @@ export function renderCTable(commands: readonly Command[]): string {
     `#define VSTORE_VALUE_HASH_FIELDS_MAX ${limits.valueHashFieldsMax}`,
     "",
     ...commands.filter(hasArguments).map(argumentArray),
+    ...commands.map(helpArray),
     "static const VstoreCommand vstore_commands[] = {",
     ...commands.map((command) => `${indent}${commandEntry(command)},`),
     `${indent}{0}};`,
@@ -50,6 +52,13 @@ function argumentArray(command: Command): string {
   const lines = argumentList(command.args.nodes, indent);
   return `static RedisModuleCommandArg ${arrayName(command)}[] = {\n${lines};\n`;
 }
+
+function helpArray(command: Command): string {
+  const lines = helpLines(command).map((line) => `${indent}${cString(line)},\n`);
+  return `static const char *const ${helpName(command)}[] = {\n${lines.join("")}${indent}NULL};\n`;
+}
+
+const helpName = ({ name }: Command): string => `${name.toLowerCase()}_help`;
 
 function arrayName(command: Command): string {
   return `${command.name.toLowerCase()}_arguments`;
@@ -97,6 +106,7 @@ function commandEntry(command: Command): string {
     command.pairsDepth && `.pairs_depth = ${command.pairsDepth}`,
     keyPosition(command.args.nodes) === 1 && ".has_collection = true",
     hasArguments(command) && `.arguments = ${arrayName(command)}`,
+    `.help = ${helpName(command)}`,
   ];
   return initializer(fields, `,\n${indent} `);
 }

@@ -1,0 +1,13 @@
+/* VSTORE.HELP: what the commands are, from their declarations. It asks no sidecar, so it is there without one. */
+#ifndef VSTORE_HELP_H
+#define VSTORE_HELP_H
+
+#include "command_table.h"
+
+/* For COMMAND DOCS. */
+extern const VstoreCommand help_declaration;
+
+/* VSTORE.HELP [command] */
+int help_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+#endif
