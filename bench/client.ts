@@ -1,6 +1,6 @@
 /**
  * vstore/client beside raw `call` of the same ioredis connection: SEARCH one at a time, whose replies both turn into
- * objects, and inserts that 64 callers await, batched and not. Ratios are of rounds that alternate.
+ * objects, and inserts and searches that 64 callers await, batched and not. Ratios are of rounds that alternate.
  */
 import { Redis } from "ioredis";
 import { Vstore } from "../client/index.ts";
@@ -62,6 +62,8 @@ await withVstore(async ({ url }) => {
   await vstore.create("inserted", { dim: DIMENSIONS });
   const inserts = (client: Vstore) => () =>
     rate(INSERTS, () => concurrently(INSERTS, (i) => client.insert("inserted", `key:${i}`, query(i))));
+  const concurrentSearches = (client: Vstore) => () =>
+    rate(SEARCHES, () => concurrently(SEARCHES, (i) => client.search(COLLECTION, query(i))));
   const rows = [
     row(
       "SEARCH of one caller, beside raw call",
@@ -76,6 +78,11 @@ await withVstore(async ({ url }) => {
       `insert of ${CALLERS} callers, batched beside not`,
       "> 1",
       await alternate(ROUNDS, inserts(batching), inserts(vstore)),
+    ),
+    row(
+      `SEARCH of ${CALLERS} callers, batched beside not`,
+      ">= 3",
+      await alternate(ROUNDS, concurrentSearches(batching), concurrentSearches(vstore)),
     ),
   ];
   report({ workload: "client", aim: "the client beside raw call, batches beside single commands", rows });

@@ -13,7 +13,8 @@ import { after, type CallOptions, fp32, oneOf, text, type Vector } from "./words
 export interface VstoreOptions {
   /**
    * Sends what is called within one turn of the event loop in one command: inserts without `condition`, `ex` and `px`
-   * as MINSERT. Any other call has them sent first, so that it sees what was inserted before it. Default: false.
+   * as MINSERT, searches by a vector with the same options, without `withValues` and `withSelf`, as MSEARCH. A search
+   * has the inserts before it sent first, any other call both. Default: false.
    */
   readonly batch?: boolean;
 }
@@ -24,6 +25,19 @@ interface Insertion {
   readonly vector: Buffer;
   readonly attributes: string | undefined;
 }
+
+interface Search {
+  readonly collection: Word;
+  readonly vector: Buffer;
+  /** The options, as words. */
+  readonly rest: readonly Word[];
+}
+
+/** Options of SEARCH that MSEARCH does not have. */
+const ofSearchAlone: readonly Word[] = ["WITHVALUES", "WITHSELF"];
+/** Results that a search may ask for count towards the size of a batch, so that MSEARCH's limit is not met. */
+const resultBytes = 64;
+const countDefault = 10;
 
 /**
  * @example
@@ -37,15 +51,23 @@ interface Insertion {
  */
 export class Vstore<S extends Schemas<S> = Record<string, Attributes>> extends Commands<S> {
   readonly #insertions: Batches<Insertion, number | null | undefined> | undefined;
+  readonly #searches: Batches<Search, Reply> | undefined;
 
   constructor(redis: Connection, { batch = false }: VstoreOptions = {}) {
     super(redis);
     if (!batch) return;
+    const concernsOne = (error: unknown) => error instanceof ArgumentError || error instanceof LimitError;
     this.#insertions = new Batches({
       ordered: true,
       sendAll: (items) => this.#insertAll(items),
       sendOne: (item) => this.#insertOne(item),
-      concernsOne: (error) => error instanceof ArgumentError || error instanceof LimitError,
+      concernsOne,
+    });
+    this.#searches = new Batches({
+      ordered: false,
+      sendAll: (items) => this.#searchAll(items),
+      sendOne: (item) => this.#searchOne(item),
+      concernsOne,
     });
   }
 
@@ -98,7 +120,30 @@ export class Vstore<S extends Schemas<S> = Record<string, Attributes>> extends C
     read: (reply: Reply) => T,
   ): Promise<T> {
     this.#insertions?.flush();
+    const search = this.#searches && searchOf(words);
+    if (search !== undefined) return this.#addSearch(search, options, read);
+    this.#searches?.flush();
     return super.call(words, options, read);
+  }
+
+  #addSearch<T>(search: Search, { signal }: CallOptions, read: (reply: Reply) => T): Promise<T> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const { collection, vector, rest } = search;
+    const group = JSON.stringify([collection, vector.length, ...rest]);
+    const bytes = vector.length + resultBytes * resultsOf(rest);
+    const found = this.#searches!.add(group, search, bytes).then(read);
+    return signal === undefined ? found : untilAborted(found, signal);
+  }
+
+  #searchAll(searches: readonly Search[]): Promise<Reply[]> {
+    const { collection, rest } = searches[0]!;
+    const vectors = Buffer.concat(searches.map(({ vector }) => vector));
+    const words: Word[] = [collection, String(searches.length), "FP32", vectors, ...rest];
+    return super.call(["MSEARCH", ...words], {}, (reply) => reply as Reply[]);
+  }
+
+  #searchOne({ collection, vector, rest }: Search): Promise<Reply> {
+    return super.call(["SEARCH", collection, "FP32", vector, ...rest], {}, (reply) => reply);
   }
 
   async #insertAll(items: readonly Insertion[]): Promise<undefined[]> {
@@ -116,4 +161,21 @@ export class Vstore<S extends Schemas<S> = Record<string, Attributes>> extends C
     const words = [collection, key, "FP32", vector, ...after("SETATTR", attributes)];
     return super.call(["INSERT", ...words], {}, readNumberOrNull);
   }
+}
+
+/** What may be sent with others as MSEARCH; undefined for everything else. */
+function searchOf([name, collection, form, vector, ...rest]: readonly Word[]): Search | undefined {
+  if (name !== "SEARCH" || form !== "FP32" || !Buffer.isBuffer(vector)) return undefined;
+  return rest.some((word) => ofSearchAlone.includes(word))
+    ? undefined
+    : { collection: collection!, vector, rest };
+}
+
+/** That it may lead to. */
+function resultsOf(rest: readonly Word[]): number {
+  const after = (token: string, otherwise: number) => {
+    const at = rest.indexOf(token);
+    return at < 0 ? otherwise : Number(rest[at + 1]);
+  };
+  return after("COUNT", countDefault) + after("OFFSET", 0);
 }

@@ -39,6 +39,15 @@ test("a BullMQ producer reads the result of its job", async () => {
 `);
 });
 
+test("the Vercel AI SDK's embeddings are stored and found", async () => {
+  const { stdout } = await runExample("examples/ai-sdk.mjs", process.execPath);
+  expect(stdout.split("\n")).toEqual([
+    "Which animal lies at home? The cat sleeps on the warm sofa all day",
+    "What will the weather be? Rain and snow are expected in the north tomorrow",
+    "",
+  ]);
+});
+
 test("a stream producer in Python gets its answers, and what was refused is in the errors stream", async () => {
   const { stdout } = await runExample("examples/stream.py", "/usr/bin/python3");
   expect(stdout.replaceAll(/'\d+-\d+'/g, "id").split("\n")).toEqual([

@@ -249,6 +249,62 @@ describe.each([
       expect(other).toMatchObject({ reason: { code: "NOCOLLECTION" } });
     });
 
+    test("concurrent searches go as one MSEARCH for each set of options, and find what they would alone", async () => {
+      const queries = Array.from({ length: 30 }, (_, i) => [i / 7, 3 - i / 5]);
+      const options = (i: number) =>
+        i % 2 === 0 ? { count: 2 } : { count: 2, withAttrs: true, filter: ".year > 0" };
+      const alone = await Promise.all(queries.map((query, i) => vstore.search("films", query, options(i))));
+      connected.sent.length = 0;
+      const together = await Promise.all(
+        queries.map((query, i) => batching.search("films", query, options(i))),
+      );
+      expect(together).toEqual(alone);
+      expect(together[0]).not.toHaveLength(0);
+      expect(connected.sent).toEqual(["VSTORE.MSEARCH", "VSTORE.MSEARCH"]);
+    });
+
+    test("a search sees the inserts before it, and one that is refused is refused alone", async () => {
+      const insert = batching.insert("films", "far", [90, 90]);
+      const queries = [
+        [90, 90],
+        [Number.NaN, 1],
+        [89, 89],
+      ];
+      const outcomes = await Promise.allSettled(
+        queries.map((query) => batching.search("films", query, { count: 1 })),
+      );
+      await insert;
+      expect(outcomes).toMatchObject([
+        { value: [{ key: "far", distance: 0 }] },
+        { reason: { code: "ERR" } },
+        { value: [{ key: "far" }] },
+      ]);
+      expect(connected.sent.slice(0, 2)).toEqual(["VSTORE.INSERT", "VSTORE.MSEARCH"]);
+    });
+
+    test("a search by key or with values goes by itself, and a signal rejects its own search", async () => {
+      const stop = new AbortController();
+      const calls = [
+        batching.search("films", { key: "10" }),
+        batching.search("films", [1, 1], { withValues: true }),
+        batching.search("films", [1, 1]),
+        batching.search("films", [1, 1], { signal: stop.signal }),
+      ];
+      stop.abort(new Error("enough"));
+      const outcomes = await Promise.allSettled(calls);
+      expect(outcomes.map(({ status }) => status)).toEqual([
+        "fulfilled",
+        "fulfilled",
+        "fulfilled",
+        "rejected",
+      ]);
+      expect(connected.sent).toEqual(["VSTORE.SEARCH", "VSTORE.SEARCH", "VSTORE.MSEARCH"]);
+    });
+
+    test("HELP answers lines of text", async () => {
+      expect((await batching.help("card"))[0]).toBe("VSTORE.CARD collection [FILTER expression]");
+    });
+
     test("more than fit into one command go in several", async () => {
       const many = Array.from({ length: 1_100 }, (_, i) => batching.insert("films", `m${i}`, [i, i]));
       await Promise.all(many);
