@@ -292,7 +292,7 @@ static RedisModuleCommandArg drop_arguments[] = {
     {0}};
 
 static const char *const create_help[] = {
-    "VSTORE.CREATE collection DIM dimensions [METRIC <COSINE | L2 | IP>] [M m] [EF_CONSTRUCTION ef-construction] [EF ef] [QUANT <INT8 | F16 | F32>] [NX] [FOLLOW PREFIX prefix [FROM HASH FIELD field [ATTRS attribute [attribute ...]]]]",
+    "VSTORE.CREATE collection DIM dimensions [METRIC <COSINE | L2 | IP>] [M m] [EF_CONSTRUCTION ef-construction] [EF ef] [QUANT <INT8 | INT4 | INT2 | BIN | F16 | F32>] [NX] [FOLLOW PREFIX prefix [FROM HASH FIELD field [ATTRS attribute [attribute ...]]]]",
     "    Creates a collection of vectors of one dimension and metric.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    DIM dimensions: an integer from 1 to 16384",
@@ -300,7 +300,7 @@ static const char *const create_help[] = {
     "    M m: an integer from 4 to 128; default: 16",
     "    EF_CONSTRUCTION ef-construction: an integer from 4 to 4096; default: 200",
     "    EF ef: an integer from 1 to 10000; default: 100",
-    "    QUANT INT8 | F16 | F32: how the index keeps vectors; distances are exact with each; default: INT8",
+    "    QUANT INT8 | INT4 | INT2 | BIN | F16 | F32: how the index keeps vectors; distances are exact with each; default: INT8",
     "    NX: answers nil instead of an error when the collection exists",
     "    PREFIX prefix: 1 to 256 bytes that the keys begin with, but not those of vstore:",
     "    HASH: takes vectors from the hashes under these keys",
