@@ -21,8 +21,6 @@ const BATCH_VECTORS = 500;
 const ROUNDS = 3;
 const CONNECTIONS = 8;
 const STREAM = "bench:ceiling";
-/** The streams of the ceiling are emptied as the log would be. */
-const STREAM_ENTRIES = 256;
 const SAMPLE_MS = 100;
 const program = fileURLToPath(new URL("../dist/cli.js", import.meta.url));
 

@@ -9,6 +9,7 @@ const workloads = [
   "ingest-engine",
   "ingest-redis",
   "ingest-queue",
+  "import",
   "insert-single",
   "roundtrip",
   "client",
