@@ -15,6 +15,7 @@ import {
   readTexts,
   readVector,
   readVectors,
+  readWaited,
 } from "./replies.ts";
 import {
   after,
@@ -180,6 +181,11 @@ export interface BuildOptions extends CallOptions {
   readonly wait?: boolean | undefined;
 }
 
+export interface WaitOptions extends CallOptions {
+  /** The id of a log entry, like 1763829600000-0. */
+  readonly since?: Text | undefined;
+}
+
 /** One method for each command, named after it. */
 export abstract class Commands<S extends Schemas<S>> extends Base {
   /**
@@ -216,7 +222,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   /**
    * Inserts a vector under a key, or replaces the key's vector, and its expiry unless KEEPTTL is given.
    *
-   * `VSTORE.INSERT collection key <FP32 blob | VALUES count component [component ...]> [SETATTR json] [NX | XX] [EX seconds | PX milliseconds | KEEPTTL]`
+   * `VSTORE.INSERT collection key <FP32 blob | VALUES count component [component ...]> [SETATTR json] [NX | XX] [EX seconds | PX milliseconds | KEEPTTL] [NOWAIT]`
    */
   insert<C extends Name<S>>(
     collection: C,
@@ -245,7 +251,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   /**
    * Inserts or replaces several vectors, all of them or none, and their expiry unless KEEPTTL is given.
    *
-   * `VSTORE.MINSERT collection count key [key ...] FP32 blob [EX seconds | PX milliseconds | KEEPTTL] [SETATTR json [json ...]]`
+   * `VSTORE.MINSERT collection count key [key ...] FP32 blob [EX seconds | PX milliseconds | KEEPTTL] [SETATTR json [json ...]] [NOWAIT]`
    */
   minsert<C extends Name<S>>(
     collection: C,
@@ -295,7 +301,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   /**
    * Deletes keys and their vectors: those that are named, or the first that match a filter.
    *
-   * `VSTORE.DEL collection <key [key ...] | FILTER expression [COUNT count]>`
+   * `VSTORE.DEL collection <key [key ...] | FILTER expression [COUNT count]> [NOWAIT]`
    */
   del<C extends Name<S>>(collection: C, keys?: readonly Text[], options: DelOptions = {}): Promise<number> {
     return this.call(
@@ -336,7 +342,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   /**
    * Sets the JSON attributes of a key; an empty string removes them.
    *
-   * `VSTORE.SETATTR collection key json`
+   * `VSTORE.SETATTR collection key json [NOWAIT]`
    */
   setattr<C extends Name<S>>(
     collection: C,
@@ -359,7 +365,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   /**
    * Sets the time that a key has to live; deletes it when that is not positive.
    *
-   * `VSTORE.EXPIRE collection key seconds [NX | XX | GT | LT]`
+   * `VSTORE.EXPIRE collection key seconds [NX | XX | GT | LT] [NOWAIT]`
    */
   expire<C extends Name<S>>(
     collection: C,
@@ -377,7 +383,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   /**
    * Sets the time that a key has to live in milliseconds; deletes it when that is not positive.
    *
-   * `VSTORE.PEXPIRE collection key milliseconds [NX | XX | GT | LT]`
+   * `VSTORE.PEXPIRE collection key milliseconds [NX | XX | GT | LT] [NOWAIT]`
    */
   pexpire<C extends Name<S>>(
     collection: C,
@@ -395,7 +401,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   /**
    * Sets the time, in seconds since 1970, at which a key expires; deletes it when that is past.
    *
-   * `VSTORE.EXPIREAT collection key unix-time-seconds [NX | XX | GT | LT]`
+   * `VSTORE.EXPIREAT collection key unix-time-seconds [NX | XX | GT | LT] [NOWAIT]`
    */
   expireat<C extends Name<S>>(
     collection: C,
@@ -413,7 +419,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   /**
    * Sets the time, in milliseconds since 1970, at which a key expires; deletes it when that is past.
    *
-   * `VSTORE.PEXPIREAT collection key unix-time-milliseconds [NX | XX | GT | LT]`
+   * `VSTORE.PEXPIREAT collection key unix-time-milliseconds [NX | XX | GT | LT] [NOWAIT]`
    */
   pexpireat<C extends Name<S>>(
     collection: C,
@@ -449,7 +455,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   /**
    * Removes the expiry of a key.
    *
-   * `VSTORE.PERSIST collection key`
+   * `VSTORE.PERSIST collection key [NOWAIT]`
    */
   persist<C extends Name<S>>(collection: C, key: Text, options: CallOptions = {}): Promise<number> {
     return this.call(["PERSIST", collection, text(key)], options, readNumber);
@@ -485,7 +491,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
    * `VSTORE.RANDMEMBER collection [count]`
    */
   randmember<C extends Name<S>>(collection: C, count?: number, options: CallOptions = {}): Promise<Reply> {
-    return this.call(["RANDMEMBER", collection, String(count)], options, readAny);
+    return this.call(["RANDMEMBER", collection, ...oneOf(count)], options, readAny);
   }
 
   /**
@@ -591,6 +597,23 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
    */
   checkpoint<C extends Name<S>>(collection?: C, options: CallOptions = {}): Promise<string> {
     return this.call(["CHECKPOINT", ...oneOf(collection)], options, readText);
+  }
+
+  /**
+   * Waits until all writes of a collection that are in its log are applied, and counts the refused ones.
+   *
+   * `VSTORE.WAIT collection [id] [SINCE id]`
+   */
+  wait<C extends Name<S>>(
+    collection: C,
+    id?: Text,
+    options: WaitOptions = {},
+  ): Promise<{ applied: string; refused: number; reason: string | null }> {
+    return this.call(
+      ["WAIT", collection, ...oneOf(id), ...after("SINCE", options.since)],
+      options,
+      readWaited,
+    );
   }
 
   /**

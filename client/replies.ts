@@ -67,6 +67,11 @@ export function readPage(reply: Reply): { cursor: string; keys: string[] } {
   return { cursor: readText(cursor!), keys: readTexts(keys!) };
 }
 
+export function readWaited(reply: Reply): { applied: string; refused: number; reason: string | null } {
+  const [applied, refused, reason] = list(reply);
+  return { applied: readText(applied!), refused: readNumber(refused!), reason: readTextOrNull(reason!) };
+}
+
 /** Figures as numbers, all else as text. */
 export function readFacts(reply: Reply): Record<string, string | number> {
   const facts: Record<string, string | number> = {};

@@ -56,8 +56,9 @@ export function flag(token: string, isGiven: boolean | undefined): Word[] {
 }
 
 /** One of several tokens, or nothing. */
-export function oneOf(token: string | undefined): Word[] {
-  return token === undefined ? [] : [token];
+export function oneOf(value: Text | number | undefined): Word[] {
+  if (value === undefined) return [];
+  return [typeof value === "number" ? String(value) : text(value)];
 }
 
 /** What is in the block, after its token, or nothing. */

@@ -69,6 +69,7 @@ static RedisModuleCommandArg insert_arguments[] = {
         {.name = "milliseconds", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "PX"},
         {.name = "keepttl", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "KEEPTTL"},
         {0}}},
+    {.name = "nowait", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "NOWAIT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
 static RedisModuleCommandArg minsert_arguments[] = {
@@ -83,6 +84,7 @@ static RedisModuleCommandArg minsert_arguments[] = {
         {.name = "keepttl", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "KEEPTTL"},
         {0}}},
     {.name = "json", .type = REDISMODULE_ARG_TYPE_STRING, .token = "SETATTR", .flags = REDISMODULE_CMD_ARG_OPTIONAL | REDISMODULE_CMD_ARG_MULTIPLE},
+    {.name = "nowait", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "NOWAIT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
 static RedisModuleCommandArg get_arguments[] = {
@@ -108,6 +110,7 @@ static RedisModuleCommandArg del_arguments[] = {
             {.name = "count", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "COUNT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
             {0}}},
         {0}}},
+    {.name = "nowait", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "NOWAIT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
 static RedisModuleCommandArg exists_arguments[] = {
@@ -124,6 +127,7 @@ static RedisModuleCommandArg setattr_arguments[] = {
     {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
     {.name = "key", .type = REDISMODULE_ARG_TYPE_STRING},
     {.name = "json", .type = REDISMODULE_ARG_TYPE_STRING},
+    {.name = "nowait", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "NOWAIT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
 static RedisModuleCommandArg getattr_arguments[] = {
@@ -142,6 +146,7 @@ static RedisModuleCommandArg expire_arguments[] = {
         {.name = "gt", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "GT"},
         {.name = "lt", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "LT"},
         {0}}},
+    {.name = "nowait", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "NOWAIT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
 static RedisModuleCommandArg pexpire_arguments[] = {
@@ -155,6 +160,7 @@ static RedisModuleCommandArg pexpire_arguments[] = {
         {.name = "gt", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "GT"},
         {.name = "lt", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "LT"},
         {0}}},
+    {.name = "nowait", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "NOWAIT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
 static RedisModuleCommandArg expireat_arguments[] = {
@@ -168,6 +174,7 @@ static RedisModuleCommandArg expireat_arguments[] = {
         {.name = "gt", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "GT"},
         {.name = "lt", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "LT"},
         {0}}},
+    {.name = "nowait", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "NOWAIT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
 static RedisModuleCommandArg pexpireat_arguments[] = {
@@ -181,6 +188,7 @@ static RedisModuleCommandArg pexpireat_arguments[] = {
         {.name = "gt", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "GT"},
         {.name = "lt", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "LT"},
         {0}}},
+    {.name = "nowait", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "NOWAIT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
 static RedisModuleCommandArg ttl_arguments[] = {
@@ -196,6 +204,7 @@ static RedisModuleCommandArg pttl_arguments[] = {
 static RedisModuleCommandArg persist_arguments[] = {
     {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
     {.name = "key", .type = REDISMODULE_ARG_TYPE_STRING},
+    {.name = "nowait", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "NOWAIT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
 static RedisModuleCommandArg scan_arguments[] = {
@@ -283,6 +292,12 @@ static RedisModuleCommandArg checkpoint_arguments[] = {
     {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY, .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
+static RedisModuleCommandArg wait_arguments[] = {
+    {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
+    {.name = "id", .type = REDISMODULE_ARG_TYPE_STRING, .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "id", .type = REDISMODULE_ARG_TYPE_STRING, .token = "SINCE", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {0}};
+
 static RedisModuleCommandArg info_arguments[] = {
     {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY, .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
@@ -311,7 +326,7 @@ static const char *const create_help[] = {
     NULL};
 
 static const char *const insert_help[] = {
-    "VSTORE.INSERT collection key <FP32 blob | VALUES count component [component ...]> [SETATTR json] [NX | XX] [EX seconds | PX milliseconds | KEEPTTL]",
+    "VSTORE.INSERT collection key <FP32 blob | VALUES count component [component ...]> [SETATTR json] [NX | XX] [EX seconds | PX milliseconds | KEEPTTL] [NOWAIT]",
     "    Inserts a vector under a key, or replaces the key's vector, and its expiry unless KEEPTTL is given.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    key: 1 to 1024 bytes, any bytes",
@@ -323,12 +338,13 @@ static const char *const insert_help[] = {
     "    EX seconds: an integer from 1 to 1000000000000",
     "    PX milliseconds: an integer from 1 to 1000000000000000",
     "    KEEPTTL: keeps the expiry that the key has",
+    "    NOWAIT: answers once the write is in the log, with the id of its entry",
     "    Reply: 1 for a new key, 0 for an updated one; nil when NX finds the key or XX does not.",
     "    Complexity: O(log N) to index it, N being the vectors of the collection.",
     NULL};
 
 static const char *const minsert_help[] = {
-    "VSTORE.MINSERT collection count key [key ...] FP32 blob [EX seconds | PX milliseconds | KEEPTTL] [SETATTR json [json ...]]",
+    "VSTORE.MINSERT collection count key [key ...] FP32 blob [EX seconds | PX milliseconds | KEEPTTL] [SETATTR json [json ...]] [NOWAIT]",
     "    Inserts or replaces several vectors, all of them or none, and their expiry unless KEEPTTL is given.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    count: an integer from 1 to 10000",
@@ -338,6 +354,7 @@ static const char *const minsert_help[] = {
     "    PX milliseconds: an integer from 1 to 1000000000000000",
     "    KEEPTTL: keeps the expiry that the key has",
     "    SETATTR json: a JSON object (or nothing, to remove it), at most 65536 bytes of JSON",
+    "    NOWAIT: answers once the write is in the log, with the id of its entry",
     "    Reply: the number of new keys.",
     "    Complexity: O(K log N), K being the number of keys and N the vectors of the collection.",
     NULL};
@@ -363,12 +380,13 @@ static const char *const mget_help[] = {
     NULL};
 
 static const char *const del_help[] = {
-    "VSTORE.DEL collection <key [key ...] | FILTER expression [COUNT count]>",
+    "VSTORE.DEL collection <key [key ...] | FILTER expression [COUNT count]> [NOWAIT]",
     "    Deletes keys and their vectors: those that are named, or the first that match a filter.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    key: 1 to 1024 bytes, any bytes",
     "    FILTER expression: an expression of the attributes, valid UTF-8 of at most 65536 bytes; see filters.md",
     "    COUNT count: an integer from 1 to 10000; default: 10000",
+    "    NOWAIT: answers once the write is in the log, with the id of its entry",
     "    Reply: the number of keys that existed; with FILTER the number of keys deleted, the oldest vectors first: where that is COUNT, there may be more.",
     "    Complexity: O(K), K being the number of keys; O(N) for a FILTER that was not asked for lately.",
     NULL};
@@ -392,11 +410,12 @@ static const char *const card_help[] = {
     NULL};
 
 static const char *const setattr_help[] = {
-    "VSTORE.SETATTR collection key json",
+    "VSTORE.SETATTR collection key json [NOWAIT]",
     "    Sets the JSON attributes of a key; an empty string removes them.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    key: 1 to 1024 bytes, any bytes",
     "    json: a JSON object (or nothing, to remove it), at most 65536 bytes of JSON",
+    "    NOWAIT: answers once the write is in the log, with the id of its entry",
     "    Reply: 1, or 0 when there is no such key.",
     "    Complexity: O(1).",
     NULL};
@@ -411,45 +430,49 @@ static const char *const getattr_help[] = {
     NULL};
 
 static const char *const expire_help[] = {
-    "VSTORE.EXPIRE collection key seconds [NX | XX | GT | LT]",
+    "VSTORE.EXPIRE collection key seconds [NX | XX | GT | LT] [NOWAIT]",
     "    Sets the time that a key has to live; deletes it when that is not positive.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    key: 1 to 1024 bytes, any bytes",
     "    seconds: an integer from -1000000000000 to 1000000000000",
     "    NX | XX | GT | LT: only a key without expiry, only one with; only a later expiry, only an earlier one (none is the latest)",
+    "    NOWAIT: answers once the write is in the log, with the id of its entry",
     "    Reply: 1, or 0 when there is no such key or the condition does not hold.",
     "    Complexity: O(log N), N being the number of keys with an expiry.",
     NULL};
 
 static const char *const pexpire_help[] = {
-    "VSTORE.PEXPIRE collection key milliseconds [NX | XX | GT | LT]",
+    "VSTORE.PEXPIRE collection key milliseconds [NX | XX | GT | LT] [NOWAIT]",
     "    Sets the time that a key has to live in milliseconds; deletes it when that is not positive.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    key: 1 to 1024 bytes, any bytes",
     "    milliseconds: an integer from -1000000000000000 to 1000000000000000",
     "    NX | XX | GT | LT: only a key without expiry, only one with; only a later expiry, only an earlier one (none is the latest)",
+    "    NOWAIT: answers once the write is in the log, with the id of its entry",
     "    Reply: 1, or 0 when there is no such key or the condition does not hold.",
     "    Complexity: O(log N), N being the number of keys with an expiry.",
     NULL};
 
 static const char *const expireat_help[] = {
-    "VSTORE.EXPIREAT collection key unix-time-seconds [NX | XX | GT | LT]",
+    "VSTORE.EXPIREAT collection key unix-time-seconds [NX | XX | GT | LT] [NOWAIT]",
     "    Sets the time, in seconds since 1970, at which a key expires; deletes it when that is past.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    key: 1 to 1024 bytes, any bytes",
     "    unix-time-seconds: an integer from 0 to 1000000000000",
     "    NX | XX | GT | LT: only a key without expiry, only one with; only a later expiry, only an earlier one (none is the latest)",
+    "    NOWAIT: answers once the write is in the log, with the id of its entry",
     "    Reply: 1, or 0 when there is no such key or the condition does not hold.",
     "    Complexity: O(log N), N being the number of keys with an expiry.",
     NULL};
 
 static const char *const pexpireat_help[] = {
-    "VSTORE.PEXPIREAT collection key unix-time-milliseconds [NX | XX | GT | LT]",
+    "VSTORE.PEXPIREAT collection key unix-time-milliseconds [NX | XX | GT | LT] [NOWAIT]",
     "    Sets the time, in milliseconds since 1970, at which a key expires; deletes it when that is past.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    key: 1 to 1024 bytes, any bytes",
     "    unix-time-milliseconds: an integer from 0 to 1000000000000000",
     "    NX | XX | GT | LT: only a key without expiry, only one with; only a later expiry, only an earlier one (none is the latest)",
+    "    NOWAIT: answers once the write is in the log, with the id of its entry",
     "    Reply: 1, or 0 when there is no such key or the condition does not hold.",
     "    Complexity: O(log N), N being the number of keys with an expiry.",
     NULL};
@@ -473,10 +496,11 @@ static const char *const pttl_help[] = {
     NULL};
 
 static const char *const persist_help[] = {
-    "VSTORE.PERSIST collection key",
+    "VSTORE.PERSIST collection key [NOWAIT]",
     "    Removes the expiry of a key.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    key: 1 to 1024 bytes, any bytes",
+    "    NOWAIT: answers once the write is in the log, with the id of its entry",
     "    Reply: 1, or 0 when the key has no expiry or does not exist.",
     "    Complexity: O(log N), N being the number of keys with an expiry.",
     NULL};
@@ -576,6 +600,16 @@ static const char *const checkpoint_help[] = {
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    Reply: OK and what is covered now.",
     "    Complexity: O(N), N being the vectors written since the last checkpoint.",
+    NULL};
+
+static const char *const wait_help[] = {
+    "VSTORE.WAIT collection [id] [SINCE id]",
+    "    Waits until all writes of a collection that are in its log are applied, and counts the refused ones.",
+    "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
+    "    id: the id of a log entry, like 1763829600000-0",
+    "    SINCE id: the id of a log entry, like 1763829600000-0",
+    "    Reply: the id of the last entry that is applied; how many of the writes up to id (without it, all), since that of SINCE, were refused when their client did not wait; the error of the first of them, or nil.",
+    "    Complexity: O(E), E being the entries of the errors stream, a thousand at most.",
     NULL};
 
 static const char *const info_help[] = {
@@ -682,7 +716,7 @@ static const VstoreCommand vstore_commands[] = {
      .summary = "Sets the JSON attributes of a key; an empty string removes them.",
      .complexity = "O(1)",
      .since = "0.1.0",
-     .arity = 4,
+     .arity = -4,
      .route = ROUTE_LOG,
      .writes = true,
      .has_collection = true,
@@ -759,7 +793,7 @@ static const VstoreCommand vstore_commands[] = {
      .summary = "Removes the expiry of a key.",
      .complexity = "O(log N), N being the number of keys with an expiry",
      .since = "0.1.0",
-     .arity = 3,
+     .arity = -3,
      .route = ROUTE_LOG,
      .writes = true,
      .has_collection = true,
@@ -832,6 +866,16 @@ static const VstoreCommand vstore_commands[] = {
      .has_collection = true,
      .arguments = checkpoint_arguments,
      .help = checkpoint_help},
+    {.name = "WAIT",
+     .summary = "Waits until all writes of a collection that are in its log are applied, and counts the refused ones.",
+     .complexity = "O(E), E being the entries of the errors stream, a thousand at most",
+     .since = "0.1.0",
+     .arity = -2,
+     .route = ROUTE_QUERIES,
+     .long_running = true,
+     .has_collection = true,
+     .arguments = wait_arguments,
+     .help = wait_help},
     {.name = "INFO",
      .summary = "Returns facts about a collection, or about the whole store.",
      .complexity = "O(1)",

@@ -16,6 +16,7 @@
 #include "stream_memory.h"
 #include "streams.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -119,11 +120,11 @@ static void wait_for_answer(RedisModuleCtx *ctx, const RequestId *entry, const R
     pending_add(ctx, pending);
 }
 
-static int reply_queued(RedisModuleCtx *ctx, const RequestId *entry) {
-    char queued[64];
-    snprintf(queued, sizeof(queued), "QUEUED %llu-%llu", (unsigned long long)entry->id.ms,
+static int reply_logged(RedisModuleCtx *ctx, const RequestId *entry, const char *prefix) {
+    char text[64];
+    snprintf(text, sizeof(text), "%s%llu-%llu", prefix, (unsigned long long)entry->id.ms,
              (unsigned long long)entry->id.seq);
-    return RedisModule_ReplyWithSimpleString(ctx, queued);
+    return RedisModule_ReplyWithSimpleString(ctx, text);
 }
 
 static int reply_cannot_wait(RedisModuleCtx *ctx, const VstoreCommand *command) {
@@ -165,7 +166,14 @@ static bool can_be_deferred(RedisModuleCtx *ctx, int flags, const Request *reque
 }
 
 static bool is_word(const RedisModuleString *argument, const char *word) {
-    return strcasecmp(RedisModule_StringPtrLen(argument, NULL), word) == 0;
+    size_t length;
+    const char *bytes = RedisModule_StringPtrLen(argument, &length);
+    return length == strlen(word) && strcasecmp(bytes, word) == 0;
+}
+
+/* NOWAIT ends a write that has all its arguments without it. */
+static bool asks_not_to_wait(const VstoreCommand *command, RedisModuleString **argv, int argc) {
+    return command->route == ROUTE_LOG && argc > abs(command->arity) && is_word(argv[argc - 1], "NOWAIT");
 }
 
 /*
@@ -187,7 +195,8 @@ static bool may_follow(RedisModuleCtx *ctx, const Request *request) {
 /* NULL, or the error that refuses the request before anything is appended. */
 static const char *refusal(RedisModuleCtx *ctx, int flags, const Request *request) {
     const char *missing = attachment_missing(ctx, flags);
-    if (missing != NULL && (waits(request) || !can_be_deferred(ctx, flags, request))) {
+    bool expects_service = waits(request) || request->no_wait;
+    if (missing != NULL && (expects_service || !can_be_deferred(ctx, flags, request))) {
         request_counters.refused_down++;
         return missing;
     }
@@ -226,7 +235,7 @@ static int submit(RedisModuleCtx *ctx, const Request *request) {
         if (waits(request))
             wait_for_answer(ctx, &entry, request);
         else
-            reply_queued(ctx, &entry);
+            reply_logged(ctx, &entry, request->no_wait ? "" : "QUEUED ");
     }
     RedisModule_FreeString(ctx, entry.stream);
     return REDISMODULE_OK;
@@ -240,16 +249,21 @@ static bool is_about_nothing(RedisModuleCtx *ctx, const Request *request) {
 
 int request_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     int flags = RedisModule_GetContextFlags(ctx);
+    const VstoreCommand *command = command_find(RedisModule_StringPtrLen(argv[0], NULL) + strlen("VSTORE."));
+    bool asked = asks_not_to_wait(command, argv, argc), can_wait = !(flags & NO_BLOCKING);
     const Request request = {
-        .command = command_find(RedisModule_StringPtrLen(argv[0], NULL) + strlen("VSTORE.")),
+        .command = command,
         .arguments = argv + 1,
-        .count = argc - 1,
-        .client = flags & NO_BLOCKING ? 0 : RedisModule_GetClientId(ctx),
+        .count = argc - 1 - asked,
+        .client = can_wait && !asked ? RedisModule_GetClientId(ctx) : 0,
+        .no_wait = can_wait && asked,
     };
     const char *refused = refusal(ctx, flags, &request);
     if (refused != NULL) return RedisModule_ReplyWithError(ctx, refused);
     if (!waits(&request) && !request.command->writes) return reply_cannot_wait(ctx, request.command);
     if (is_about_nothing(ctx, &request)) return reply_no_collection(ctx, request.arguments[0]);
+    if (request.no_wait && !has_log(ctx, &request))
+        return RedisModule_ReplyWithError(ctx, "TRYAGAIN the log of the collection was lost and is being restored");
     return submit(ctx, &request);
 }
 

@@ -83,7 +83,8 @@ function positional({ name, type, multiple, optional }: ArgumentNode, before?: A
     return { ...part, name: variable, type: "readonly Text[]", words };
   }
   const isNumber = type === "integer" || type === "double";
-  const words = isNumber ? `String(${variable})` : `text(${variable})`;
+  const one = isNumber ? `String(${variable})` : `text(${variable})`;
+  const words = optional ? `...oneOf(${variable})` : one;
   return { ...part, name: variable, type: isNumber ? "number" : "Text", words };
 }
 

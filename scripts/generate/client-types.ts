@@ -24,6 +24,10 @@ const readings: Readonly<Record<string, Reading>> = {
   "Text | null": { type: "string | null", read: "readTextOrNull" },
   "string[]": { type: "string[]", read: "readTexts" },
   "[cursor: Text, keys: Text[]]": { type: "{ cursor: string; keys: string[] }", read: "readPage" },
+  "[applied: string, refused: number, reason: Text | null]": {
+    type: "{ applied: string; refused: number; reason: string | null }",
+    read: "readWaited",
+  },
   "Map<string, Text | number>": { type: "Record<string, string | number>", read: "readFacts" },
 };
 
@@ -46,6 +50,9 @@ const exceptions: Readonly<Record<string, Exception>> = {
     read: "(reply) => readHits<S[C]>(reply, options)",
   },
 };
+
+/** What would give a method another reply: the connection's own call is there for it. */
+const otherwise = ["NOWAIT"];
 
 export function renderClientTypes(commands: readonly Command[]): string {
   const parts = commands.map(render);
@@ -96,7 +103,7 @@ function importLine(file: string, names: readonly string[]): string {
 function render(command: Command): { options: string; method: string } {
   const { name, args, replyType, summary } = command;
   const { always = [], method = name.toLowerCase(), ...reading } = exceptions[name] ?? {};
-  const signature = signatureOf(args.nodes, always);
+  const signature = signatureOf(args.nodes, [...always, ...otherwise]);
   const { type, read } = { type: "Reply", read: "readAny", ...readings[replyType], ...reading };
   const hasCollection = signature.parameters.some(({ type }) => type === "C");
   const optionsType = signature.options.length === 0 ? "CallOptions" : `${capitalized(method)}Options`;

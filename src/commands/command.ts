@@ -3,7 +3,7 @@
  * docs/commands.md, the README's table) are generated from these fields; see scripts/generate.ts.
  */
 import type { Catalog } from "../engine/catalog.ts";
-import type { Arguments } from "./grammar/arguments.ts";
+import { type Arguments, notWaitedFor } from "./grammar/arguments.ts";
 import type { Reply } from "./wire/reply.ts";
 
 /** What a command may touch while it runs. */
@@ -19,10 +19,20 @@ export interface Context {
   readonly logFacts?: (collection?: string) => Record<string, string | number>;
   /** Whether the reply goes to the module, which puts the values of Redis keys into it. */
   readonly canShowValues?: boolean;
+  /** The writes of a collection that were refused without a client waiting, the oldest first; for WAIT. */
+  readonly refusals?: (collection: string) => Promise<readonly Refusal[]>;
   /** Resolves when an answer of so many bytes may be built. The bytes count until the answer has left. */
   readonly answerRoom?: (bytes: number) => Promise<void>;
   /** Hears of every error that was not raised on purpose, so that it is logged. */
   readonly onUnexpectedError?: (error: unknown, command: string) => void;
+}
+
+/** A write that was refused when its client did not wait any more. */
+export interface Refusal {
+  /** Of its entry in the log. */
+  readonly id: string;
+  /** Code and message, as a client would have got them. */
+  readonly reason: string;
 }
 
 /** Which stream carries the command; see PROTOCOL.md. */
@@ -77,7 +87,8 @@ export interface ControlCommand<Input> extends Declaration<Input> {
 
 export type Command<Input = unknown> = LogCommand<Input> | QueryCommand<Input> | ControlCommand<Input>;
 
-/** Gives `run` the type of what `args` parses. */
+/** Gives `run` the type of what `args` parses, and NOWAIT to every write of a collection. */
 export function define<Input>(command: Command<Input>): Command<Input> {
-  return command;
+  if (command.route !== "log" || command.internal) return command;
+  return { ...command, args: notWaitedFor(command.args) };
 }

@@ -25,7 +25,7 @@ describe("grammar", () => {
     ["GET", -3, 1],
     ["MGET", -3, 1],
     ["CARD", -2, 1],
-    ["SETATTR", 4, 1],
+    ["SETATTR", -4, 1],
     ["SEARCH", -4, 1],
     ["INFO", -1, 1],
     ["LIST", 1, 0],
@@ -39,10 +39,10 @@ describe("grammar", () => {
     const syntax = (name: string) => syntaxLine(name, commands.get(name)!.args.nodes);
     expect(syntax("INSERT")).toBe(
       "VSTORE.INSERT collection key <FP32 blob | VALUES count component [component ...]> " +
-        "[SETATTR json] [NX | XX] [EX seconds | PX milliseconds | KEEPTTL]",
+        "[SETATTR json] [NX | XX] [EX seconds | PX milliseconds | KEEPTTL] [NOWAIT]",
     );
     expect(syntax("MINSERT")).toBe(
-      "VSTORE.MINSERT collection count key [key ...] FP32 blob [EX seconds | PX milliseconds | KEEPTTL] [SETATTR json [json ...]]",
+      "VSTORE.MINSERT collection count key [key ...] FP32 blob [EX seconds | PX milliseconds | KEEPTTL] [SETATTR json [json ...]] [NOWAIT]",
     );
     expect(syntax("INFO")).toBe("VSTORE.INFO [collection]");
     expect(syntax("LIST")).toBe("VSTORE.LIST");

@@ -11,8 +11,8 @@ export interface Write {
   readonly changes: ReadonlyMap<string, Value | undefined>;
   /** CREATE and DROP: whether the collection exists afterwards. */
   readonly exists?: boolean;
-  /** The one right answer; undefined for a write that must be refused. */
-  readonly answer: string | number | null | undefined;
+  /** The one right answer, or what it looks like; undefined for a write that must be refused. */
+  readonly answer: string | number | null | RegExp | undefined;
 }
 
 /** By collection and key. */

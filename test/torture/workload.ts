@@ -25,6 +25,9 @@ export const kinds: readonly Kind[] = [
 const passing = { dimensions: 4, keys: 10 } as const;
 const ATTRIBUTES_SHARE = 0.4;
 const EXPIRING_SHARE = 0.2;
+/** Of writes that are answered once they are in the log. */
+const NOWAIT_SHARE = 0.3;
+const ENTRY_ID = /^\d+-\d+$/;
 /** Far beyond the end of any run: whether a key has expired by then must not be a matter of luck. */
 const TTL_SECONDS = 10_000_000;
 
@@ -47,6 +50,13 @@ export class Workload {
   }
 
   next(): Write {
+    const write = this.#choose();
+    const isOfLog = write.exists === undefined;
+    if (!isOfLog || this.#random() >= NOWAIT_SHARE) return write;
+    return { ...write, command: [...write.command, "NOWAIT"], answer: ENTRY_ID };
+  }
+
+  #choose(): Write {
     const kind = kinds[this.#below(kinds.length)]!;
     const choice = this.#random();
     if (choice < 0.35) return this.#insert(kind.name, kind.dimensions, this.#key(kind));

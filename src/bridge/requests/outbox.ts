@@ -21,7 +21,7 @@ const replyCommandAnswersMax = 4_096;
 const unconfirmedBytesMax = 64 * 1024 * 1024;
 const replyStreamLengthMax = 1_024;
 const replyStreamMs = 60_000;
-const errorsStreamLengthMax = 1_000;
+export const errorsStreamLengthMax = 1_000;
 /** A week after the last error. */
 const errorsStreamMs = 7 * 24 * 3_600_000;
 

@@ -21,6 +21,7 @@ import { Loop } from "./loop.ts";
 import { timeOf } from "./moment.ts";
 import type { Outbox } from "./outbox.ts";
 import { Reader } from "./reader.ts";
+import { refusalsOf } from "./refusals.ts";
 import type { Request } from "./request.ts";
 import { Sources } from "./sources.ts";
 import { Writes } from "./writes.ts";
@@ -83,7 +84,7 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
 
 /** The context that a command gets beside its arguments. */
 function contextOf(parts: ServingParts, obstructions: Obstructions) {
-  const { session, catalog, losses, follows, errors, turns } = parts;
+  const { session, catalog, losses, follows, outbox, errors, turns } = parts;
   const database = session.writer.options.db ?? 0;
   return (id: string, time: number, canShowValues: boolean): Context => ({
     catalog,
@@ -98,6 +99,7 @@ function contextOf(parts: ServingParts, obstructions: Obstructions) {
       ...(name === undefined && { unexpected_errors: errors.count, loop_turn_ms_max: turns.longestMs }),
     }),
     canShowValues,
+    refusals: (name) => refusalsOf(session.answerer, outbox, name),
     onUnexpectedError: (error: unknown, command: string) => errors.report(error, { command }),
   });
 }

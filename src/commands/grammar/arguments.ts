@@ -168,6 +168,13 @@ export function flag(token: string, meaning: string): TokenArgument<true> {
   };
 }
 
+/** Arguments that NOWAIT may end. The module takes it away before it appends the request, so none is left to read. */
+export function notWaitedFor<T>(inner: Arguments<T>): Arguments<T> {
+  const meaning = "answers once the write is in the log, with the id of its entry";
+  const nodes = flag("NOWAIT", meaning).nodes.map(asOptional);
+  return { ...inner, nodes: [...inner.nodes, ...nodes] };
+}
+
 function pureToken(token: string): ArgumentNode {
   return { name: nameOf(token), type: "pure-token", token };
 }

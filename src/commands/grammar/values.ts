@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { isJsonObject } from "../../engine/input.ts";
+import { ID_PATTERN } from "../../engine/log-id.ts";
 import { limits } from "../../limits.ts";
 import { latin1 } from "./bytes.ts";
 import { readDouble, readInteger } from "./numbers.ts";
@@ -104,6 +105,13 @@ export const filterText: Value<string> = bytes
   .describe(
     `an expression of the attributes, ${filterPhrase} of at most ${limits.filterBytesMax} bytes; see filters.md`,
   );
+
+const logIdPhrase = "the id of a log entry, like 1763829600000-0";
+
+export const logId: Value<string> = bytes
+  .transform(latin1)
+  .refine((id) => ID_PATTERN.test(id), logIdPhrase)
+  .describe(logIdPhrase);
 
 const attributesPhrase = "a JSON object (or nothing, to remove it)";
 const attributesSize = `at most ${limits.attributesBytesMax} bytes of JSON`;

@@ -1,0 +1,50 @@
+/**
+ * VSTORE.WAIT: what was written with NOWAIT is applied. Like every read it sees all that was in the log when it was
+ * asked; so what is left to do is to count what was refused.
+ */
+import { compareIds, FIRST_ID } from "../../engine/log-id.ts";
+import { VstoreError } from "../../errors.ts";
+import { define } from "../command.ts";
+import {
+  type Arguments,
+  afterToken,
+  collection,
+  optional,
+  options,
+  sequence,
+  value,
+} from "../grammar/arguments.ts";
+import { logId } from "../grammar/values.ts";
+
+const id = value("id", "string", logId);
+const lastId = optional(id);
+const upTo: Arguments<string | undefined> = {
+  ...lastId,
+  parse: (cursor) => (cursor.isAt("SINCE") ? undefined : lastId.parse(cursor)),
+};
+
+export const wait = define({
+  name: "WAIT",
+  summary:
+    "Waits until all writes of a collection that are in its log are applied, and counts the refused ones.",
+  complexity: "O(E), E being the entries of the errors stream, a thousand at most",
+  route: "queries",
+  long: true,
+  args: sequence({ collection, id: upTo, options: options({ since: afterToken("SINCE", id) }) }),
+  reply:
+    "the id of the last entry that is applied; how many of the writes up to id (without it, all), since that of SINCE, were " +
+    "refused when their client did not wait; the error of the first of them, or nil",
+  replyType: "[applied: string, refused: number, reason: Text | null]",
+  async run({ catalog, refusals }, { collection: name, id: last, options: { since = FIRST_ID } }) {
+    const { position } = catalog.get(name);
+    if (last !== undefined && compareIds(last, position) > 0)
+      throw new VstoreError(
+        "ERR",
+        `'id' must not be after ${position}, the last entry of the log, got ${last}`,
+      );
+    const isAskedFor = (entry: string) =>
+      compareIds(entry, since) >= 0 && (last === undefined || compareIds(entry, last) <= 0);
+    const refused = ((await refusals?.(name)) ?? []).filter((each) => isAskedFor(each.id));
+    return [position, refused.length, refused[0]?.reason ?? null];
+  },
+});
