@@ -388,7 +388,7 @@ static const char *const del_help[] = {
     "    COUNT count: an integer from 1 to 10000; default: 10000",
     "    NOWAIT: answers once the write is in the log, with the id of its entry",
     "    Reply: the number of keys that existed; with FILTER the number of keys deleted, the oldest vectors first: where that is COUNT, there may be more.",
-    "    Complexity: O(K), K being the number of keys; O(N) for a FILTER that was not asked for lately.",
+    "    Complexity: O(K), K being the number of keys; O(N) for a FILTER that was not used lately.",
     NULL};
 
 static const char *const exists_help[] = {
@@ -406,7 +406,7 @@ static const char *const card_help[] = {
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    FILTER expression: an expression of the attributes, valid UTF-8 of at most 65536 bytes; see filters.md",
     "    Reply: the number of vectors.",
-    "    Complexity: O(1); O(N) for a FILTER that was not asked for lately.",
+    "    Complexity: O(1); O(N) for a FILTER that was not used lately.",
     NULL};
 
 static const char *const setattr_help[] = {
@@ -550,7 +550,7 @@ static const char *const search_help[] = {
     "    WITHVALUES: with what the Redis key of that name holds, if it is a string or a hash",
     "    FIELDS field: of hashes, only these; comes last",
     "    Reply: array of keys; with details an array of pairs, nearest first: a key and its distance (WITHDISTANCES), its JSON or nil (WITHATTRS), its string, map of fields, or nil (WITHVALUES), or an array of several of them in this order. RESP2 clients get the pairs as one flat array.",
-    "    Complexity: O(log N) with the index, O(N) with EXACT and for a FILTER that was not asked for lately, N being the vectors of the collection.",
+    "    Complexity: O(log N) with the index, O(N) with EXACT and for a FILTER that was not used lately, N being the vectors of the collection.",
     NULL};
 
 static const char *const msearch_help[] = {
@@ -582,7 +582,7 @@ static const char *const explain_help[] = {
     "    COUNT count: an integer from 1 to 10000; default: 10",
     "    EF ef: an integer from 1 to 10000; default: that of the collection",
     "    Reply: map: vectors; estimated_matches by a sample, and matches; plan (compare each match, hop from match to match, walk through all); count and ef; columns used and fields without_column; slots_evaluated and json_read by the last evaluation, and evaluation_ms of this one.",
-    "    Complexity: O(N) for a filter that was not asked for lately, N being the vectors of the collection.",
+    "    Complexity: O(N) for a filter that was not used lately, N being the vectors of the collection.",
     NULL};
 
 static const char *const build_help[] = {
@@ -686,7 +686,7 @@ static const VstoreCommand vstore_commands[] = {
      .help = mget_help},
     {.name = "DEL",
      .summary = "Deletes keys and their vectors: those that are named, or the first that match a filter.",
-     .complexity = "O(K), K being the number of keys; O(N) for a FILTER that was not asked for lately",
+     .complexity = "O(K), K being the number of keys; O(N) for a FILTER that was not used lately",
      .since = "0.1.0",
      .arity = -3,
      .route = ROUTE_LOG,
@@ -705,7 +705,7 @@ static const VstoreCommand vstore_commands[] = {
      .help = exists_help},
     {.name = "CARD",
      .summary = "Returns the number of vectors of a collection, or of those that match a filter.",
-     .complexity = "O(1); O(N) for a FILTER that was not asked for lately",
+     .complexity = "O(1); O(N) for a FILTER that was not used lately",
      .since = "0.1.0",
      .arity = -2,
      .route = ROUTE_QUERIES,
@@ -819,7 +819,7 @@ static const VstoreCommand vstore_commands[] = {
      .help = randmember_help},
     {.name = "SEARCH",
      .summary = "Returns the nearest vectors, nearest first.",
-     .complexity = "O(log N) with the index, O(N) with EXACT and for a FILTER that was not asked for lately, N being the vectors of the collection",
+     .complexity = "O(log N) with the index, O(N) with EXACT and for a FILTER that was not used lately, N being the vectors of the collection",
      .since = "0.1.0",
      .arity = -4,
      .route = ROUTE_QUERIES,
@@ -839,7 +839,7 @@ static const VstoreCommand vstore_commands[] = {
      .help = msearch_help},
     {.name = "EXPLAIN",
      .summary = "Returns how a search with a filter would go: how many vectors match, and the plan.",
-     .complexity = "O(N) for a filter that was not asked for lately, N being the vectors of the collection",
+     .complexity = "O(N) for a filter that was not used lately, N being the vectors of the collection",
      .since = "0.1.0",
      .arity = -4,
      .route = ROUTE_QUERIES,

@@ -25,7 +25,7 @@ export async function runServe(
   takeOverConsole(log, "warn");
   if (settings.redis_url !== undefined) await assertDatabase(settings.redis_url);
   if (ignored.length > 0)
-    log.info({ variables: ignored }, "ignored: variables of a Kubernetes service, no settings");
+    log.info({ variables: ignored }, "ignored variables of a Kubernetes service: they are not settings");
   const stopping = new AbortController();
   stopOnSignals(stopping, () => log.info("stopping: the last answers, then a checkpoint"));
   const stop = stopping.signal;

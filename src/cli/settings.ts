@@ -77,7 +77,7 @@ export const settings = {
     unit: "us",
     default: 100,
     description:
-      "after an answer, how long the next request is polled for before the process sleeps; 0 saves power",
+      "after an answer, how long to poll for the next request before the process sleeps; 0 saves power",
     schema: integer(0, 10_000),
   },
   ingest_concurrency: {
@@ -222,7 +222,7 @@ function unknownVariables(environment: Readonly<NodeJS.ProcessEnv>): string[] {
     (name) => name.startsWith("VSTORE_") && !known.includes(name),
   );
   return unknown.map(
-    (name) => `${name} is no setting${didYouMean(name, known) || `; there are ${known.join(", ")}`}`,
+    (name) => `${name} is not a setting${didYouMean(name, known) || `; there are ${known.join(", ")}`}`,
   );
 }
 

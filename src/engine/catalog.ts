@@ -79,7 +79,7 @@ export class Catalog {
     assertAvailable(index);
     fs.mkdirSync(directory, { recursive: true });
     if (directoryKind(fs.readdirSync(directory)) === "store") {
-      throw new VstoreError("ERR", `${directory} is a store of the library, no data directory`);
+      throw new VstoreError("ERR", `${directory} is a store of the library, not a data directory`);
     }
     const lock = DirectoryLock.acquire(directory);
     try {
@@ -155,7 +155,7 @@ export class Catalog {
     if (this.#collections.size + this.#damaged.size + this.#creating.size >= limits.collectionsMax) {
       throw new VstoreError(
         "LIMIT",
-        `there are ${limits.collectionsMax} collections already, the most there can be`,
+        `there are ${limits.collectionsMax} collections already, which is the limit`,
       );
     }
     if (!hasRoomForCollection()) {

@@ -15,7 +15,10 @@ export function assertUsable(directory: string, options: Partial<CollectionOptio
   if (fs.existsSync(`${directory}/${MANIFEST_FILE}`)) return true;
   const entries = fs.existsSync(directory) ? fs.readdirSync(directory) : [];
   if (directoryKind(entries) === "data" && entries.some((entry) => entry !== LOCK_FILE)) {
-    throw new VstoreError("ERR", `${directory} is the data directory of a sidecar, no store of the library`);
+    throw new VstoreError(
+      "ERR",
+      `${directory} is the data directory of a sidecar, not a store of the library`,
+    );
   }
   resolveGiven(directory, options);
   return false;

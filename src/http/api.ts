@@ -81,7 +81,7 @@ export async function search(serving: Serving, question: Question): Promise<obje
 
 function string(value: unknown, name: string): string {
   if (typeof value === "string") return value;
-  throw new VstoreError("ERR", `'${name}' must be a text`);
+  throw new VstoreError("ERR", `'${name}' must be a string`);
 }
 
 function components(vector: unknown): string[] {

@@ -144,18 +144,18 @@ export class HttpServer {
 /** Takes JSON only, which no form of a web page from elsewhere can send. @throws VstoreError */
 async function questionOf(request: IncomingMessage): Promise<Question> {
   if (request.headers["content-type"] !== "application/json")
-    throw new VstoreError("ERR", "the question must be application/json");
+    throw new VstoreError("ERR", "the request body must be application/json");
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length;
     if (size > bodyBytesMax)
-      throw new VstoreError("LIMIT", `a question must not exceed ${bodyBytesMax} bytes`);
+      throw new VstoreError("LIMIT", `the request body must not exceed ${bodyBytesMax} bytes`);
     chunks.push(chunk);
   }
   const question = parsed(Buffer.concat(chunks).toString());
   if (typeof question === "object" && question !== null) return question;
-  throw new VstoreError("ERR", "the question must be a JSON object");
+  throw new VstoreError("ERR", "the request body must be a JSON object");
 }
 
 function parsed(text: string): unknown {

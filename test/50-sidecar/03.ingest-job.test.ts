@@ -22,14 +22,14 @@ describe("a job", () => {
   test.each([
     [[], "'job' must be an object {collection, items}"],
     ["text", "'job' must be an object"],
-    [{ items: [1] }, "'collection' must be a text"],
+    [{ items: [1] }, "'collection' must be a string"],
     [{ collection: "", items: [1] }, "'collection' must be 1 to 80 characters"],
     [{ collection: "a b", items: [1] }, "'collection' must be 1 to 80 characters"],
     [{ collection: "{c}", items: [1] }, "'collection' must be a name with braces only as one hash tag"],
     [{ collection: "c" }, "'items' must be an array"],
     [{ collection: "c", items: {} }, "'items' must be an array"],
     [{ collection: "c", items: [] }, "'items' must be an array of at least one item"],
-    [{ collection: "c", items: [1], itmes: [] }, "'itmes' is no member of the job"],
+    [{ collection: "c", items: [1], itmes: [] }, "'itmes' is not a member of the job"],
     [{ collection: "c", items: [1, 2, 3, 4] }, "LIMIT the job has 4 items; the limit is 3"],
   ])("%j is refused: %s", (data, reason) => {
     expect(() => read(data)).toThrow(MalformedJob);
@@ -64,11 +64,11 @@ describe("an item", () => {
   test.each([
     [5, "'item' must be an object {key, vector, attributes?}"],
     [null, "'item' must be an object"],
-    [{ vector: [1, 2, 3] }, "'key' must be a text"],
-    [{ ...good, key: 5 }, "'key' must be a text"],
+    [{ vector: [1, 2, 3] }, "'key' must be a string"],
+    [{ ...good, key: 5 }, "'key' must be a string"],
     [{ ...good, key: "" }, "'key' must be 1 to 1024 bytes, got 0"],
     [{ ...good, key: "\ud800" }, "'key' must be valid Unicode"],
-    [{ ...good, atributes: {} }, "'atributes' is no member of the item"],
+    [{ ...good, atributes: {} }, "'atributes' is not a member of the item"],
     [{ ...good, attributes: [] }, "'attributes' must be a JSON object"],
     [{ ...good, attributes: null }, "'attributes' must be a JSON object"],
     [{ ...good, attributes: '{"a":1}' }, "'attributes' must be a JSON object"],

@@ -87,9 +87,9 @@ describe("a setting", () => {
 
   test("that is unknown is named, with those there are; every fault at once", () => {
     const environment = { VSTORE_PROT: "1", VSTORE_LOG_LEVEL: "loud" };
-    expect(() => read({}, environment)).toThrow("VSTORE_PROT is no setting, did you mean 'VSTORE_PORT'?");
+    expect(() => read({}, environment)).toThrow("VSTORE_PROT is not a setting, did you mean 'VSTORE_PORT'?");
     expect(() => read({}, environment)).toThrow(/VSTORE_LOG_LEVEL/);
-    expect(() => read({}, { VSTORE_COLOUR: "red" })).toThrow(/is no setting; there are .*VSTORE_PORT/);
+    expect(() => read({}, { VSTORE_COLOUR: "red" })).toThrow(/is not a setting; there are .*VSTORE_PORT/);
   });
 
   test("of TLS goes with a rediss:// URL, and its files are read at the start", () => {
@@ -131,7 +131,7 @@ describe("the program", () => {
     [["serve", "--port", "0"], {}, "--port must be a whole number from 1 to 65535"],
     [["serve", "--prot", "1"], {}, "unknown option '--prot'"],
     [["serve"], { VSTORE_PORT: "none" }, "VSTORE_PORT must be a whole number"],
-    [["serve"], { VSTORE_COLOR: "red" }, "VSTORE_COLOR is no setting"],
+    [["serve"], { VSTORE_COLOR: "red" }, "VSTORE_COLOR is not a setting"],
     [["serve", "--port", "0"], { VSTORE_PORT: "none" }, "--port must be a whole number"],
     [["serve"], { VSTORE_LOG_LEVEL: "loud" }, "Allowed choices are fatal, error, warn"],
     [

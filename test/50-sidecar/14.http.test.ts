@@ -60,8 +60,8 @@ describe("search", () => {
     [{ collection: "docs", vector: ["KEY", {}] }, "ERR", /'vector' must be finite numbers/],
     [{ collection: "docs", vector: "1 2" }, "ERR", /'vector' must be an array/],
     [{ collection: "docs", key: "a", filter: "(" }, "ERR", /filter/i],
-    [{ collection: ["docs"], key: "a" }, "ERR", /'collection' must be a text/],
-    [{}, "ERR", /'key' must be a text/],
+    [{ collection: ["docs"], key: "a" }, "ERR", /'collection' must be a string/],
+    [{}, "ERR", /'key' must be a string/],
     ["[", "ERR", /JSON object/],
     ["null", "ERR", /JSON object/],
   ])("%j is refused with the reason", async (question, code, message) => {

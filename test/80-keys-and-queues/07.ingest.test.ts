@@ -119,7 +119,7 @@ test("a job that takes several MINSERTs shows its progress", async () => {
 test.each([
   ["that is no object", 5, "ERR 'job' must be an object {collection, items}"],
   ["without items", { collection: "c1" }, "ERR 'items' must be an array"],
-  ["with a misspelt member", { colection: "c1", items: [1] }, "ERR 'collection' must be a text"],
+  ["with a misspelt member", { colection: "c1", items: [1] }, "ERR 'collection' must be a string"],
   ["for a collection that is not there", { collection: "no", items: [1] }, "NOCOLLECTION no collection 'no'"],
   ["of too many bytes", { collection: "c1", items: ["x".repeat(JOB_BYTES)] }, "LIMIT the job has 10000"],
   ["of too many items", { collection: "c1", items: Array(10_001).fill(0) }, "LIMIT the job has 10001 items"],

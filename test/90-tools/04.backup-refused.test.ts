@@ -32,7 +32,7 @@ test("what an interrupted backup leaves is no backup, and does not stand in the 
   const half = `${saved}.partial`;
   fs.cpSync(saved, half, { recursive: true });
   fs.rmSync(`${half}/BACKUP.json`);
-  await expect(restore(half, target(), silent)).rejects.toThrow(/no whole backup/);
+  await expect(restore(half, target(), silent)).rejects.toThrow(/not a complete backup/);
   fs.rmSync(saved, { recursive: true });
   await backup(directory, saved, silent);
   expect(fs.existsSync(half)).toBe(false);

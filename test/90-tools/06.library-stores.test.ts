@@ -65,7 +65,7 @@ test("backup, restore and serve refuse it by name, with exit code 2 for the tool
   for (const tool of ["backup", "restore"]) {
     const { status, stderr } = run(tool, directory, target);
     expect({ tool, status }).toEqual({ tool, status: 2 });
-    expect(stderr).toContain("is a store of the library, no data directory");
+    expect(stderr).toContain("is a store of the library, not a data directory");
   }
   const { status, stderr } = run("serve", "--data-dir", directory, "--redis-server", "none");
   expect(status).not.toBe(0);

@@ -24,7 +24,7 @@ export interface Item {
 const vectorPhrase = "an array of numbers, or base64 of little-endian float32";
 
 /** UTF-8 has no lone surrogates: keys that differ in them only would become one. */
-const key = z.string("a text").refine((text) => !/\p{Surrogate}/u.test(text), "valid Unicode");
+const key = z.string("a string").refine((text) => !/\p{Surrogate}/u.test(text), "valid Unicode");
 
 const schema = z.strictObject(
   {

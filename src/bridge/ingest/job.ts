@@ -52,7 +52,7 @@ export const toUtf8 = (text: string): Uint8Array => Buffer.from(text);
 
 const job = z.strictObject(
   {
-    collection: z.string("a text").transform(toUtf8).pipe(collectionName),
+    collection: z.string("a string").transform(toUtf8).pipe(collectionName),
     items: z.array(z.unknown(), "an array").min(1, "an array of at least one item"),
   },
   "an object {collection, items}",
@@ -83,7 +83,7 @@ function parseJson(text: string): unknown {
 /** The first fault as the sentence that VSTORE's own errors are. */
 export function describeFault({ issues: [issue] }: z.ZodError, whole: string): string {
   if (issue?.code === "unrecognized_keys") {
-    return `'${issue.keys[0]?.slice(0, echoLengthMax)}' is no member of the ${whole}`;
+    return `'${issue.keys[0]?.slice(0, echoLengthMax)}' is not a member of the ${whole}`;
   }
   return `'${issue?.path.join(".") || whole}' must be ${issue?.message}`;
 }

@@ -43,7 +43,7 @@ export class JobQueue {
 
   #fail(details: object): void {
     jobFailures.count++;
-    this.#lines.warn({ ...details, job_failures: jobFailures.count }, "a job, or asking for one, failed");
+    this.#lines.warn({ ...details, job_failures: jobFailures.count }, "a job failed, or could not be made");
   }
 
   async stop(): Promise<void> {

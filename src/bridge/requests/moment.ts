@@ -30,7 +30,7 @@ export function aheadOf(request: Request, now: number, replays: boolean): Vstore
   const what = request.at === undefined ? `the id ${request.id}` : "the time of the request";
   return new VstoreError(
     "TRYAGAIN",
-    `${what} is ${ahead} ms ahead of the sidecar's clock, at most ${aheadMsMax(request)} are believed; nothing was changed`,
+    `${what} is ${ahead} ms ahead of the sidecar's clock, at most ${aheadMsMax(request)} are accepted; nothing was changed`,
   );
 }
 

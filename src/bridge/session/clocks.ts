@@ -12,5 +12,5 @@ export async function assertClocksAgree(redis: Redis, clock: Clock): Promise<voi
   const ahead = Number(seconds) * 1_000 - clock();
   if (Math.abs(ahead) <= limits.clockAheadMsMax) return;
   const state = `the clock of Redis is ${Math.abs(ahead)} ms ${ahead > 0 ? "ahead of" : "behind"} the sidecar's`;
-  throw new Error(`${state}, at most ${limits.clockAheadMsMax} are accepted; set the wrong one right`);
+  throw new Error(`${state}, at most ${limits.clockAheadMsMax} are accepted; correct the wrong one`);
 }

@@ -7,7 +7,7 @@ import { filter } from "../grammar/filter.ts";
 export const card = define({
   name: "CARD",
   summary: "Returns the number of vectors of a collection, or of those that match a filter.",
-  complexity: "O(1); O(N) for a FILTER that was not asked for lately",
+  complexity: "O(1); O(N) for a FILTER that was not used lately",
   route: "queries",
   args: sequence({ collection, filter: optionally(filter) }),
   reply: "the number of vectors",

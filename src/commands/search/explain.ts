@@ -8,7 +8,7 @@ import { Double, type Reply } from "../wire/reply.ts";
 export const explain = define({
   name: "EXPLAIN",
   summary: "Returns how a search with a filter would go: how many vectors match, and the plan.",
-  complexity: "O(N) for a filter that was not asked for lately, N being the vectors of the collection",
+  complexity: "O(N) for a filter that was not used lately, N being the vectors of the collection",
   route: "queries",
   args: sequence({
     collection,

@@ -44,6 +44,6 @@ function assertResults(queries: number, wanted: number): void {
   if (queries * wanted <= queriesResultsMax) return;
   throw new VstoreError(
     "LIMIT",
-    `the queries of one MSEARCH must want at most ${queriesResultsMax} results together, got ${queries} x ${wanted}`,
+    `the queries of one MSEARCH must ask for at most ${queriesResultsMax} results together, got ${queries} x ${wanted}`,
   );
 }

@@ -14,7 +14,7 @@ export const search = define({
   name: "SEARCH",
   summary: "Returns the nearest vectors, nearest first.",
   complexity:
-    "O(log N) with the index, O(N) with EXACT and for a FILTER that was not asked for lately, N being the vectors of the " +
+    "O(log N) with the index, O(N) with EXACT and for a FILTER that was not used lately, N being the vectors of the " +
     "collection",
   route: "queries",
   args: sequence({

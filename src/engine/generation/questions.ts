@@ -70,6 +70,6 @@ function assertWithin(k: number, offset: number, without: number): void {
   if (k + offset + without <= countMax) return;
   throw new VstoreError(
     "LIMIT",
-    `COUNT, OFFSET and the keys that are left out must be at most ${countMax} together, got ${k + offset + without}`,
+    `COUNT, OFFSET and the excluded keys must be at most ${countMax} together, got ${k + offset + without}`,
   );
 }

@@ -25,9 +25,9 @@ export function listDataDirectory(directory: string): DataDirectory {
   const kind = directoryKind(entries);
   if (kind === "store") {
     const advice = "copy it as a whole after its close()";
-    throw new VstoreError("ERR", `${directory} is a store of the library, no data directory: ${advice}`);
+    throw new VstoreError("ERR", `${directory} is a store of the library, not a data directory: ${advice}`);
   }
-  if (kind === "neither") throw new VstoreError("ERR", `${directory} is no data directory`);
+  if (kind === "neither") throw new VstoreError("ERR", `${directory} is not a data directory`);
   const named = entries.filter(isCollectionDirectory);
   return {
     collections: named.filter(isCanonical),

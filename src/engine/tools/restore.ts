@@ -20,7 +20,7 @@ export async function restore(backup: string, target: string, onProgress: OnProg
   const lock = DirectoryLock.acquireShared(backup);
   try {
     if ((await readBackupFile(backup)) === undefined) {
-      throw new VstoreError("ERR", `${backup} is no whole backup: it has no BACKUP.json`);
+      throw new VstoreError("ERR", `${backup} is not a complete backup: it has no BACKUP.json`);
     }
     return await buildAside(backup, target, async (partial) => {
       await copyControl(backup, partial);
