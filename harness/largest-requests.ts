@@ -2,6 +2,9 @@
  * The largest requests that every command takes, for the test and the benchmark that hold the turns of the sidecar's
  * event loop to a limit. A command of the registry that has no entry here fails the test.
  */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Redis } from "ioredis";
 import { limits } from "../src/limits.ts";
 
@@ -29,6 +32,8 @@ const json = `{"a":${"[".repeat(30_000)}${"]".repeat(30_000)},"b":"`.padEnd(
   "x",
 );
 const attributes = attributed.map(() => `${json}"}`);
+/** Fewer of them are enough for what looks at one after the other. */
+const deep = attributed.slice(0, 120);
 
 const wide = Array.from({ length: limits.dimensionsMax }, (_, i) => `-1.${String(i).padStart(17, "3")}e-17`);
 const wideKeys = ["w", ...Array.from({ length: 140 }, (_, i) => `w${i}`)];
@@ -50,7 +55,19 @@ export async function prepare(redis: Redis): Promise<void> {
   await redis.call("VSTORE.CREATE", "few", "DIM", 1, ...cheap);
   await redis.call("VSTORE.CREATE", "wide", "DIM", limits.dimensionsMax, ...cheap);
   await redis.call("VSTORE.CREATE", "gone", "DIM", 1, ...cheap);
+  await redis.call("VSTORE.CREATE", "tagged", "DIM", 1, ...cheap);
+  await redis.call("VSTORE.CREATE", "deep", "DIM", 1, ...cheap);
 }
+
+/** As many small attributes as one request may name keys. */
+const tags = keys.map((_, i) => `{"n":${i},"t":["${i % 7}"]}`);
+const small = Buffer.alloc(keys.length * 4);
+/** Each part of it takes long to be found missing in the text of `b`: all but one of its characters are there. */
+const lookedFor = `${"x".repeat(250)}y${"x".repeat(250)}`;
+const notThere = Array.from({ length: 4 }, (_, i) => `"${lookedFor}${i}" in .b`).join(" or ");
+/** With nearly as many operands and operators as an expression may have, none of which one field decides. */
+const longExpression = Array.from({ length: 680 }, (_, i) => `(.n+${i}) != .t`).join(" and ");
+const several = keys.slice(0, limits.meanKeysMax - 1).flatMap((each) => ["KEY", each]);
 
 const few = Buffer.alloc(attributed.length * 4);
 
@@ -138,9 +155,79 @@ export const largestRequests: readonly Largest[] = [
   request("PTTL", "one key", "many", keys[1]!),
   request("PERSIST", "one key", "many", keys[1]!),
   request("RANDMEMBER", "as many keys", "many", limits.randomKeysMax),
-  request("EXPLAIN", "of all keys", "many", "FILTER", '.b != ""', "COUNT", limits.countMax),
-  request("MSEARCH", "as many queries", "many", 64, "FP32", vectors.subarray(0, 64 * dimensions * 4)),
+  request(
+    "MINSERT",
+    "some attributes",
+    "deep",
+    deep.length,
+    ...deep,
+    "FP32",
+    few.subarray(0, 4 * deep.length),
+    "SETATTR",
+    ...attributes.slice(0, deep.length),
+  ),
+  request("EXPLAIN", "of all attributes", "deep", "FILTER", '.b != ""', "COUNT", limits.countMax),
   request("CARD", "all keys", "many"),
+  request("CARD", "a filter of all attributes", "deep", "FILTER", '.b > "w"'),
+  request("SCAN", "a filter of all attributes", "few", 0, "FILTER", '.b < "w"', "COUNT", limits.scanCountMax),
+  request("SEARCH", "texts in attributes", "deep", "VALUES", 1, 0, "FILTER", notThere),
+  request("SEARCH", "different attributes", "few", "VALUES", 1, 0, "COUNT", 100, "DISTINCT", "b", "PER", 100),
+  request(
+    "SEARCH",
+    "far from several keys",
+    "many",
+    ...several,
+    "NOT",
+    "KEY",
+    keys.at(-1)!,
+    "OFFSET",
+    limits.countMax / 2,
+    "COUNT",
+    limits.countMax / 2 - limits.meanKeysMax,
+    "WITHDISTANCES",
+  ),
+  request("MINSERT", "small attributes", "tagged", keys.length, ...keys, "FP32", small, "SETATTR", ...tags),
+  request("SEARCH", "the longest filter", "tagged", "VALUES", 1, 0, "FILTER", longExpression),
+  request("EXPLAIN", "the longest filter, again", "tagged", "FILTER", `${longExpression} and 1`),
+  request(
+    "MSEARCH",
+    "as many candidates",
+    "many",
+    64,
+    "FP32",
+    vectors.subarray(0, 64 * dimensions * 4),
+    "EF",
+    9_999,
+  ),
+  request(
+    "MSEARCH",
+    "as many queries",
+    "few",
+    limits.queriesMax,
+    "FP32",
+    small.subarray(0, 4 * limits.queriesMax),
+    "COUNT",
+    60,
+  ),
+  request(
+    "MSEARCH",
+    "with all options",
+    "deep",
+    64,
+    "FP32",
+    small.subarray(0, 4 * 64),
+    ...["COUNT", 10, "OFFSET", 90, "EXACT", "FILTER", '.b > "w"', "WITHDISTANCES", "WITHATTRS"],
+  ),
+  request(
+    "MSEARCH",
+    "different values",
+    "tagged",
+    64,
+    "FP32",
+    small.subarray(0, 4 * 64),
+    ...["DISTINCT", "t", "PER", 10, "COUNT", 70],
+  ),
+  request("DEL", "as many as match", "tagged", "FILTER", ".n >= 0", "COUNT", limits.deleteMatchingMax),
   request("BUILD", "all keys", "many", "WAIT"),
   request("CHECKPOINT", "all collections"),
   request("INFO", "all collections"),
@@ -153,8 +240,28 @@ function request(command: string, what: string, ...words: Word[]): Largest {
   return { command, what, words };
 }
 
-/** What VSTORE.INFO says of the longest turn since clients are served. */
-export async function longestTurnMs(redis: Redis): Promise<number> {
-  const facts = (await redis.call("VSTORE.INFO")) as (string | number)[];
-  return facts[facts.indexOf("loop_turn_ms_max") + 1] as number;
+/** The turns of a sidecar's event loop that were long; see turn-meter.mjs. */
+export class TurnMeter {
+  readonly #directory = mkdtempSync(join(tmpdir(), "vstore-turns-"));
+  readonly #path = join(this.#directory, "turns");
+  #read = 0;
+
+  /** For the environment of the sidecar. */
+  get env(): Record<string, string> {
+    writeFileSync(this.#path, "");
+    const meter = new URL("turn-meter.mjs", import.meta.url).href;
+    return { TURNS_FILE: this.#path, NODE_OPTIONS: `--import=${meter}` };
+  }
+
+  /** Of those since the last time, in milliseconds that the thread worked; 0 where none was long. */
+  longestMs(): number {
+    const turns = readFileSync(this.#path, "latin1").split("\n").slice(0, -1).map(Number);
+    const longest = Math.max(0, ...turns.slice(this.#read));
+    this.#read = turns.length;
+    return longest;
+  }
+
+  close(): void {
+    rmSync(this.#directory, { recursive: true });
+  }
 }

@@ -24,9 +24,10 @@ export const limits = {
   countDefault: 10,
   /** Results of one SEARCH with DISTINCT, and of them for one value. */
   distinctCountMax: 1_000,
-  /** Queries of one MSEARCH, and results of all of them together. */
+  /** Queries of one MSEARCH, and results and candidates (EF) of all of them together. */
   queriesMax: 1_024,
   queriesResultsMax: 100_000,
+  queriesCandidatesMax: 1_000_000,
   /** Keys that one SEARCH takes the mean of. */
   meanKeysMax: 256,
   /** Keys that one DEL with FILTER deletes. */
@@ -37,12 +38,14 @@ export const limits = {
   valuesBytesMax: 64 * 1024 * 1024,
   fieldsMax: 256,
   /**
-   * Bytes of one FILTER expression, its operands and operators, how deep they nest, and elements of one tuple in it.
+   * Bytes of one FILTER expression, its operands and operators, how deep they nest, elements of one tuple in it, and
+   * how often it looks into the text or the array of a field with `in`.
    */
   filterBytesMax: 65_536,
   filterNodesMax: 4_096,
   filterDepthMax: 256,
   filterElementsMax: 16_384,
+  filterInFieldsMax: 128,
   /**
    * The limits of the columns of attributes of one collection: fields, how deep those lie in objects, distinct values
    * of one field (a code has two bytes, and two codes mean nothing and not kept), characters of one value, and bytes of
@@ -76,10 +79,11 @@ export const limits = {
   answerBytesMax: 64 * 1024 * 1024,
   /** Collections of one data directory. */
   collectionsMax: 1_000,
-  /** Keys that one SCAN call looks at. */
+  /** Keys that one SCAN call looks at, and bytes of keys after which it ends before COUNT. */
   scanCountMin: 1,
   scanCountMax: 100_000,
   scanCountDefault: 10,
+  scanBytesMax: 16 * 1024 * 1024,
   /** Bytes of a pattern, and comparisons with bytes of keys that one call may take: then it ends before COUNT. */
   patternBytesMax: 1_024,
   patternStepsMax: 200_000_000,

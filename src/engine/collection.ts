@@ -191,8 +191,7 @@ export class Collection {
    * @throws {VstoreError} ERR, FULL, LIMIT; nothing has changed then
    */
   async insertLargeBatch(rows: Rows): Promise<() => number> {
-    const { keys, vectors, attributes } = rows;
-    assertLength("vectors", vectors.length, keys.length * this.options.dimensions);
+    const { keys, attributes } = rows;
     if (attributes !== undefined) assertLength("attributes", attributes.length, keys.length);
     const batch = await LargeBatch.write(this.#generation, rows);
     return () => batch.commit();
@@ -291,10 +290,10 @@ export class Collection {
   }
 
   /** Keys by chance: different ones, in random order, as many as there are at most. */
-  randomKeys(count: number): Uint8Array[] {
+  async randomKeys(count: number): Promise<Uint8Array[]> {
     const { parts, expiry } = this.#generation;
     const isThere = (slot: number) => !expiry.isHidden(slot);
-    const slots = randomMembers(parts.live, parts.segments.length, isThere, count);
+    const slots = await randomMembers(parts.live, parts.segments.length, isThere, count);
     return slots.map((slot) => parts.keys.table.keyOf(slot));
   }
 

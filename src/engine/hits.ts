@@ -11,7 +11,7 @@ export interface Hit {
   readonly attributes: Uint8Array | undefined;
 }
 
-/** Told how many bytes of attributes a search is about to read; when it rejects, none are. */
+/** Told how many bytes of keys and attributes a search is about to read; when it rejects, none are. */
 export type AttributesRoom = (bytes: number) => Promise<void> | undefined;
 
 export async function describeHits(
@@ -20,7 +20,9 @@ export async function describeHits(
   room: AttributesRoom | undefined,
 ): Promise<Hit[]> {
   const slice = new TimeSlice();
-  await room?.(found.reduce((sum, { slot }) => sum + attributes.lengthOf(slot), 0));
+  await room?.(
+    found.reduce((sum, { slot }) => sum + keys.table.keyOf(slot).length + attributes.lengthOf(slot), 0),
+  );
   const hits: Hit[] = [];
   for (const { slot, distance } of found) {
     const key = keys.table.keyOf(slot);
@@ -30,6 +32,22 @@ export async function describeHits(
   return hits;
 }
 
-export function isAmong(key: Uint8Array, keys: readonly Uint8Array[]): boolean {
-  return keys.some((each) => Buffer.compare(each, key) === 0);
+/** Keys that can be looked for by their bytes. */
+export class KeySet {
+  readonly #keys: ReadonlySet<string>;
+
+  constructor(keys: readonly Uint8Array[]) {
+    this.#keys = new Set(keys.map(textOf));
+  }
+
+  get size(): number {
+    return this.#keys.size;
+  }
+
+  has(key: Uint8Array): boolean {
+    return this.#keys.size > 0 && this.#keys.has(textOf(key));
+  }
 }
+
+const textOf = ({ buffer, byteOffset, length }: Uint8Array): string =>
+  Buffer.from(buffer, byteOffset, length).toString("latin1");

@@ -1,12 +1,41 @@
-/** Long work on the event loop's thread is cut into slices, so that requests are never kept waiting for it. */
-import { setImmediate, setTimeout } from "node:timers/promises";
+/**
+ * Long work on the event loop's thread is cut into slices, so that requests are never kept waiting for it. All tasks
+ * that are under way at the same time share one allowance for each turn of the loop: a hundred slices in a row would
+ * keep requests waiting as long as one slice of that length.
+ */
+import { setImmediate as nextTurn, setTimeout } from "node:timers/promises";
 
 /** Milliseconds that one slice may keep the event loop. */
 export const SLICE_MS_MAX = 2;
+/** Milliseconds that the slices of all tasks may keep it in one turn. */
+const TURN_MS_MAX = 8;
 /** A turn of the event loop that took longer than this had requests to serve. */
 const BUSY_TURN_MS_MIN = 0.2;
 /** Time that is left to the requests then. */
 const GIVE_WAY_MS = 4 * SLICE_MS_MAX;
+
+/** When the first slice of the current turn began; undefined until there is one. */
+let turnStart: number | undefined;
+/** Tasks that have used up their slice, in the order in which they go on. */
+const paused: (() => void)[] = [];
+
+function openTurn(now: number): number {
+  if (turnStart === undefined) {
+    turnStart = now;
+    // It runs before all that pauses in this turn and goes on in the next one.
+    setImmediate(() => {
+      turnStart = undefined;
+    });
+  }
+  return turnStart;
+}
+
+/** The next task goes on, or all wait for another turn where this one is used up. */
+function goOn(): void {
+  const now = performance.now();
+  if (now - openTurn(now) >= TURN_MS_MAX) setImmediate(goOn);
+  else paused.shift()!();
+}
 
 export class TimeSlice {
   readonly #msMax: number;
@@ -15,16 +44,21 @@ export class TimeSlice {
   /** @param msMax milliseconds of one slice */
   constructor(msMax: number = SLICE_MS_MAX) {
     this.#msMax = msMax;
+    openTurn(this.#start);
   }
 
-  /** True when the slice is used up; `await pause()` then. */
+  /** True when the slice, or the turn, is used up; `await pause()` then. */
   get spent(): boolean {
-    return performance.now() - this.#start >= this.#msMax;
+    const now = performance.now();
+    return now - this.#start >= this.#msMax || now - openTurn(now) >= Math.max(this.#msMax, TURN_MS_MAX);
   }
 
   /** Gives everything that waits for the event loop its turn. */
   async pause(): Promise<void> {
-    await setImmediate();
+    await new Promise<void>((resolve) => {
+      paused.push(resolve);
+      setImmediate(goOn);
+    });
     this.#start = performance.now();
   }
 }
@@ -32,6 +66,6 @@ export class TimeSlice {
 /** For background work: while requests keep coming, most of the time is theirs. */
 export async function giveWay(): Promise<void> {
   const start = performance.now();
-  await setImmediate();
+  await nextTurn();
   if (performance.now() - start > BUSY_TURN_MS_MIN) await setTimeout(GIVE_WAY_MS);
 }

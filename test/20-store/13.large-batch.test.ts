@@ -33,6 +33,9 @@ afterEach(async () => {
   fs.rmSync(directory, { recursive: true });
 });
 
+const rowOf = (vectors: Float32Array) => (i: number) =>
+  vectors.subarray(i * dimensions, (i + 1) * dimensions);
+
 const contents = (collection: Collection) => unordered(collection).sort();
 
 /** Keys of which some come twice, and some are there already, with attributes or a deadline that is over. */
@@ -60,7 +63,13 @@ test.each(["with attributes", "without, which keeps those that are there"])("%s"
   for (const collection of [large, plain]) begin(collection);
   const given = how === "with attributes" ? texts : undefined;
   const bytes = given?.map((text) => Buffer.from(text));
-  const commit = await large.insertLargeBatch({ keys, vectors, attributes: bytes, time, lifetime: {} });
+  const commit = await large.insertLargeBatch({
+    keys,
+    vectorOf: rowOf(vectors),
+    attributes: bytes,
+    time,
+    lifetime: {},
+  });
   const before = contents(large);
   const added = commit();
   expect(added).toBe(plain.insertBatch(keys, vectors, given, time));
@@ -78,7 +87,7 @@ test("until it is committed no reader and no checkpoint sees any of it", async (
   let isWritten = false;
   const bytes = texts.map((text) => Buffer.from(text));
   const writing = large
-    .insertLargeBatch({ keys, vectors, attributes: bytes, time, lifetime: {} })
+    .insertLargeBatch({ keys, vectorOf: rowOf(vectors), attributes: bytes, time, lifetime: {} })
     .then((commit) => {
       isWritten = true;
       return commit;
@@ -109,11 +118,11 @@ test("a row that is not finite, at the end, leaves nothing behind, and the next 
   const bad = vectors.slice();
   bad[bad.length - 1] = Number.NaN;
   await expect(
-    large.insertLargeBatch({ keys, vectors: bad, attributes: bytes, time, lifetime: {} }),
+    large.insertLargeBatch({ keys, vectorOf: rowOf(bad), attributes: bytes, time, lifetime: {} }),
   ).rejects.toThrow(/^'vector 3000' must be finite/);
   expect(contents(large)).toEqual(before);
   large.insert(Buffer.from("between"), new Float32Array(dimensions), { attributes: '{"between":1}' }, time);
-  (await large.insertLargeBatch({ keys, vectors, attributes: bytes, time, lifetime: {} }))();
+  (await large.insertLargeBatch({ keys, vectorOf: rowOf(vectors), attributes: bytes, time, lifetime: {} }))();
   await large.checkpoint();
 });
 
@@ -124,7 +133,9 @@ test("a compaction beside it puts its files in place before it or after it", asy
     const { keys, vectors, texts } = batch();
     const bytes = texts.map((text) => Buffer.from(text));
     const compacting = large.compact();
-    (await large.insertLargeBatch({ keys, vectors, attributes: bytes, time, lifetime: {} }))();
+    (
+      await large.insertLargeBatch({ keys, vectorOf: rowOf(vectors), attributes: bytes, time, lifetime: {} })
+    )();
     plain.insertBatch(keys, vectors, texts, time);
     await compacting;
   }

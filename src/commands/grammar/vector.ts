@@ -61,8 +61,24 @@ export function toVector(input: VectorInput, dimensions: number): Float32Array {
 
 /** `count` vectors that lie one after the other in one blob. */
 export function toVectors(blob: Uint8Array, count: number, dimensions: number): Float32Array {
+  assertBytes(blob, count, dimensions);
+  return asFloats(blob);
+}
+
+/** The same, one by one: a large blob is not copied at once where its bytes lie as they must not. */
+export function vectorReader(
+  blob: Uint8Array,
+  count: number,
+  dimensions: number,
+): (i: number) => Float32Array {
+  assertBytes(blob, count, dimensions);
+  const bytes = dimensions * bytesPerComponent;
+  return (i) => asFloats(blob.subarray(i * bytes, (i + 1) * bytes));
+}
+
+function assertBytes(blob: Uint8Array, count: number, dimensions: number): void {
   const expected = count * dimensions * bytesPerComponent;
-  if (blob.length === expected) return asFloats(blob);
+  if (blob.length === expected) return;
   const shape = count === 1 ? `${dimensions} x float32` : `${count} x ${dimensions} x float32`;
   throw new VstoreError("ERR", `'vector' must be ${expected} bytes (${shape}), got ${blob.length}`);
 }

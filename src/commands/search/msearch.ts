@@ -1,12 +1,21 @@
 /** VSTORE.MSEARCH: many searches in one request, with the options of SEARCH. */
+import type { Collection, SearchOptions } from "../../engine/collection.ts";
 import type { Hit } from "../../engine/hits.ts";
+import { TimeSlice } from "../../engine/time-slice.ts";
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
-import { define } from "../command.ts";
+import { type Context, define } from "../command.ts";
 import { afterToken, collection, integerValue, options, sequence, vectorBlob } from "../grammar/arguments.ts";
 import { searchOptions } from "../grammar/search-options.ts";
 import { toVectors } from "../grammar/vector.ts";
-import { attributesRoom, replyOf } from "./hits.ts";
+import { SharedRoom, textsBytes } from "../wire/answer-size.ts";
+import type { Reply } from "../wire/reply.ts";
+import { replyOf, type Wanted } from "./hits.ts";
+
+/** Searches of one request that are under way at the same time. */
+const searchesMax = 64;
+
+type Asked = SearchOptions & Pick<Wanted, "withAttributes">;
 
 const { withValues: _values, fields: _fields, ...answered } = searchOptions;
 
@@ -28,22 +37,83 @@ export const msearch = define({
     const target = context.catalog.get(name);
     const { dimensions } = target.options;
     const { k = limits.countDefault, offset = 0 } = wanted;
-    assertResults(count, k + offset);
+    assertWork(count, k + offset, wanted.ef ?? target.options.ef);
     const queries = toVectors(blob, count, dimensions);
-    const searches = Array.from({ length: count }, (_, i) => {
-      const query = queries.subarray(i * dimensions, (i + 1) * dimensions);
-      return target.search(query, { ...wanted, k, attributes: attributesRoom(context, wanted, k) });
-    });
-    const found: (readonly Hit[])[] = await Promise.all(searches);
-    return found.map((hits) => replyOf(hits, wanted));
+    const batch = new Batch(context, target, { ...wanted, k }, count);
+    const rows = Array.from({ length: count }, (_, i) =>
+      queries.subarray(i * dimensions, (i + 1) * dimensions),
+    );
+    const found = await batch.search(rows);
+    const slice = new TimeSlice();
+    const replies: Reply[] = [];
+    for (const hits of found) {
+      replies.push(replyOf(hits, wanted));
+      if (slice.spent) await slice.pause();
+    }
+    return replies;
   },
 });
 
-function assertResults(queries: number, wanted: number): void {
-  const { queriesResultsMax } = limits;
-  if (queries * wanted <= queriesResultsMax) return;
-  throw new VstoreError(
-    "LIMIT",
-    `the queries of one MSEARCH must ask for at most ${queriesResultsMax} results together, got ${queries} x ${wanted}`,
-  );
+/** The searches of one request: some at a time, so that those of other requests come in between. */
+class Batch {
+  readonly #target: Collection;
+  readonly #asked: Asked;
+  readonly #room: SharedRoom;
+  readonly #waiting: (() => void)[] = [];
+  #free = searchesMax;
+
+  constructor(context: Context, target: Collection, asked: Asked, count: number) {
+    this.#target = target;
+    this.#asked = asked;
+    this.#room = new SharedRoom(context, count);
+  }
+
+  search(queries: readonly Float32Array[]): Promise<(readonly Hit[])[]> {
+    return Promise.all(queries.map((query) => this.#one(query)));
+  }
+
+  /** Tells the room what it needs in any case, as the others wait for that. Its place is free then. */
+  async #one(query: Float32Array): Promise<readonly Hit[]> {
+    if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#free--;
+    let given: Promise<void> | undefined;
+    const take = (bytes: number): Promise<void> => {
+      if (given !== undefined) return given;
+      this.#leave();
+      given = this.#room.take(bytes);
+      return given;
+    };
+    const { withAttributes, ...options } = this.#asked;
+    const attributes = withAttributes && ((bytes: number) => take(textsBytes(options.k, bytes)));
+    try {
+      const hits = await this.#target.search(query, { ...options, attributes });
+      await take(textsBytes(hits.length, bytesOf(hits)));
+      return hits;
+    } finally {
+      take(0).catch(() => {}); // where it is refused, the search has failed with it
+    }
+  }
+
+  /** Gives the place to the one that waits longest. */
+  #leave(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free++;
+    else next();
+  }
+}
+
+const bytesOf = (hits: readonly Hit[]) => hits.reduce((sum, { key }) => sum + key.length, 0);
+
+function assertWork(queries: number, wanted: number, ef: number): void {
+  const { queriesResultsMax, queriesCandidatesMax } = limits;
+  if (queries * wanted > queriesResultsMax) {
+    const most = `at most ${queriesResultsMax} results together`;
+    throw new VstoreError(
+      "LIMIT",
+      `the queries of one MSEARCH must ask for ${most}, got ${queries} x ${wanted}`,
+    );
+  }
+  if (queries * ef <= queriesCandidatesMax) return;
+  const most = `at most ${queriesCandidatesMax} candidates together`;
+  throw new VstoreError("LIMIT", `the queries of one MSEARCH must keep ${most}, got ${queries} x EF ${ef}`);
 }

@@ -21,7 +21,7 @@ import {
   vectorBlob,
 } from "../grammar/arguments.ts";
 import { lifetimeOf, ttl } from "../grammar/deadline.ts";
-import { toVectors } from "../grammar/vector.ts";
+import { toVectors, vectorReader } from "../grammar/vector.ts";
 
 /** Up to this size a request is stored at once, in one turn of the event loop. */
 const smallKeys = 1_000;
@@ -47,10 +47,11 @@ export const minsert = define({
   stage({ catalog, time }, { collection: name, keys, blob, options: { ttl, attributes: texts } }) {
     const target = catalog.get(name);
     assertCount(texts, keys.length);
-    const textBytes = texts ? sum(texts.map((text) => text.length)) : target.keptBytes(keys);
-    if (keys.length <= smallKeys && blob.length + textBytes <= smallBytes) return undefined;
-    const vectors = toVectors(blob, keys.length, target.options.dimensions);
-    return stage(target, { keys, vectors, attributes: texts, time, lifetime: lifetimeOf(ttl, time) });
+    const isSmall = keys.length <= smallKeys && blob.length <= smallBytes;
+    const textBytes = () => (texts ? sum(texts.map((text) => text.length)) : target.keptBytes(keys));
+    if (isSmall && blob.length + textBytes() <= smallBytes) return undefined;
+    const vectorOf = vectorReader(blob, keys.length, target.options.dimensions);
+    return stage(target, { keys, vectorOf, attributes: texts, time, lifetime: lifetimeOf(ttl, time) });
   },
   reserve({ catalog }, input) {
     return catalog.get(input.collection).reserve(input.keys.length);

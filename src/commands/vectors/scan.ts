@@ -1,6 +1,7 @@
 /**
  * VSTORE.SCAN: all keys, a few at a time. COUNT says how many keys one call looks at; with MATCH it may return
- * fewer, or none, before the end. It looks at fewer keys when comparing them with the pattern takes too long.
+ * fewer, or none, before the end. It looks at fewer keys when comparing them with the pattern takes too long, or when
+ * the answer would become too large.
  */
 import { TimeSlice } from "../../engine/time-slice.ts";
 import { limits } from "../../limits.ts";
@@ -40,15 +41,18 @@ export const scan = define({
     const pageKeys = pageKeysFor(match);
     const found: Uint8Array[] = [];
     let at = cursor;
-    let steps = 0;
-    for (let left = count; left > 0 && steps < limits.patternStepsMax; left -= pageKeys) {
+    let [steps, bytes] = [0, 0];
+    const isEnough = () => steps >= limits.patternStepsMax || bytes >= limits.scanBytesMax;
+    for (let left = count; left > 0 && !isEnough(); left -= pageKeys) {
       const target = catalog.get(name);
       const among = expression === undefined ? undefined : await target.matching.slots(expression);
       const page = target.scan(at, Math.min(left, pageKeys), among);
       at = page.cursor;
       for (const key of page.keys) {
         steps += key.length * (match?.length ?? 0);
-        if (match === undefined || globMatches(match, key)) found.push(key);
+        if (match !== undefined && !globMatches(match, key)) continue;
+        found.push(key);
+        bytes += key.length;
       }
       if (at === 0) break;
       if (slice.spent) await slice.pause();

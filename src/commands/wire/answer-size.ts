@@ -28,6 +28,40 @@ export function roomFor(context: Context, bytes: number): Promise<void> | undefi
   return bytes <= smallAnswerBytes ? undefined : context.answerRoom?.(bytes);
 }
 
+/**
+ * The room of one answer that several searches fill. It is asked for once, when all have told what they need: an answer
+ * that waited for more while it holds some could wait for another one that does the same.
+ */
+export class SharedRoom {
+  readonly #context: Context;
+  readonly #given: Promise<void>;
+  #give!: (room: Promise<void> | undefined) => void;
+  #left: number;
+  #bytes = 0;
+
+  /** @param searches how many of them will tell */
+  constructor(context: Context, searches: number) {
+    this.#context = context;
+    this.#left = searches;
+    this.#given = new Promise((resolve) => {
+      this.#give = resolve;
+    });
+    // Each that waits hears of a refusal.
+    this.#given.catch(() => {});
+  }
+
+  /** To be called once by each; resolves when there is room for all. @throws {VstoreError} LIMIT */
+  take(bytes: number): Promise<void> {
+    this.#bytes += bytes;
+    if (--this.#left === 0) this.#give(this.#ask());
+    return this.#given;
+  }
+
+  async #ask(): Promise<void> {
+    await roomFor(this.#context, this.#bytes);
+  }
+}
+
 /** Bytes of vectors in an answer: as arrays of doubles, or `raw`. */
 export function vectorsBytes(count: number, dimensions: number, raw: boolean): number {
   return count * (frameBytes + dimensions * (raw ? Float32Array.BYTES_PER_ELEMENT : doubleBytesMax));

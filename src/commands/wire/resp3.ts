@@ -36,14 +36,29 @@ export function isLong(reply: Reply): boolean {
   return elementsOf(reply, sliceElements) >= sliceElements;
 }
 
+/** Bytes that are gathered, or copied, between two looks at the clock. */
+const pieceBytes = 512 * 1024;
+
 /** The same bytes as encodeReply(), a slice at a time. */
 export async function encodeInSlices(reply: Reply): Promise<Buffer> {
   const writer = new Writer();
+  const pieces: Buffer[] = [];
   const slice = new TimeSlice();
+  /** Whether it is time to pause. */
+  const isSpent = () => {
+    if (writer.used >= pieceBytes) pieces.push(writer.take());
+    return slice.spent;
+  };
   const write = async (part: Reply): Promise<void> => {
-    if (!isLong(part) || part instanceof Float32Array) {
+    if (!isLong(part)) {
       writer.write(part);
-      if (slice.spent) await slice.pause();
+      if (isSpent()) await slice.pause();
+    } else if (part instanceof Float32Array) {
+      writer.writeLine(`*${part.length}`);
+      for (let at = 0; at < part.length; at += sliceElements) {
+        writer.writeDoubles(part.subarray(at, at + sliceElements));
+        if (isSpent()) await slice.pause();
+      }
     } else if (part instanceof Map) {
       writer.writeLine(`%${part.size}`);
       for (const pair of part) for (const each of pair) await write(each);
@@ -55,10 +70,23 @@ export async function encodeInSlices(reply: Reply): Promise<Buffer> {
       await write(part.reply);
     } else {
       writer.write(part);
+      if (isSpent()) await slice.pause();
     }
   };
   await write(reply);
-  return writer.take();
+  return joined([...pieces, writer.take()], slice);
+}
+
+/** One buffer of them: to fill a large one takes longer than a turn of the event loop may. */
+async function joined(pieces: readonly Buffer[], slice: TimeSlice): Promise<Buffer> {
+  if (pieces.length === 1) return pieces[0]!;
+  const all = Buffer.allocUnsafeSlow(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    at += piece.copy(all, at);
+    if (slice.spent) await slice.pause();
+  }
+  return all;
 }
 
 /** How many elements a reply has, counted up to `max`; a long text counts as many, as it takes as long to encode. */
@@ -85,6 +113,11 @@ class Writer {
     this.#used = 0;
   }
 
+  /** Bytes that were written since the last `take`. */
+  get used(): number {
+    return this.#used;
+  }
+
   write(reply: Reply): void {
     if (reply === null) this.writeLine("_");
     else if (typeof reply === "number") this.writeLine(`:${reply}`);
@@ -93,7 +126,7 @@ class Writer {
     else if (reply instanceof Uint8Array) this.#writeBytes(reply);
     else if (reply instanceof Double) this.#writeDouble(reply.value);
     else if (reply instanceof Status) this.writeLine(`+${reply.text}`);
-    else if (reply instanceof Float32Array) this.#writeDoubles(reply);
+    else if (reply instanceof Float32Array) this.#writeVector(reply);
     else if (reply instanceof Map) this.#writeMap(reply);
     else if (reply instanceof ValueOf) this.#writeBytes(reply.key, "@");
     else if (reply instanceof WithFields) this.#writeWithFields(reply);
@@ -132,6 +165,11 @@ class Writer {
     for (const item of items) this.write(item);
   }
 
+  #writeVector(values: Float32Array): void {
+    this.writeLine(`*${values.length}`);
+    this.writeDoubles(values);
+  }
+
   #writeMap(map: ReplyMap): void {
     this.writeLine(`%${map.size}`);
     for (const [key, value] of map) {
@@ -140,8 +178,8 @@ class Writer {
     }
   }
 
-  #writeDoubles(values: Float32Array): void {
-    this.writeLine(`*${values.length}`);
+  /** The elements of an array, without what stands before it. */
+  writeDoubles(values: Float32Array): void {
     for (const value of values) this.#writeDouble(value);
   }
 

@@ -1,6 +1,7 @@
 /** Turns a tree into a function of the values of its fields. It evaluates every operand, as none has side effects. */
+import { isIn } from "./membership.ts";
 import type { Binary, Node } from "./parser.ts";
-import { areEqual, isIn, isTrue, power, toNumber, type Value } from "./value.ts";
+import { areEqual, isTrue, power, toNumber, type Value } from "./value.ts";
 
 /** The value of the expression's field of that number; null for a missing optional one. */
 export type FieldReader = (field: number) => Value;

@@ -19,6 +19,8 @@ export class Expression {
   readonly root: Node;
   /** Each path once. */
   readonly fields: readonly ExpressionField[];
+  /** Operands and operators: what an evaluation costs, more or less. */
+  readonly weight: number;
   readonly #numbers: ReadonlyMap<string, number>;
   readonly #value: Evaluator;
 
@@ -29,6 +31,7 @@ export class Expression {
     // A C string, as the vector sets take it, ends there.
     this.root = parse(text.split("\0", 1)[0]!);
     this.fields = fieldsOf(this.root);
+    this.weight = weightOf(this.root);
     this.#numbers = new Map(this.fields.map(({ path }, number) => [nameOf(path), number]));
     this.#value = compile(this.root, (field) => this.numberOf(field));
   }
@@ -72,6 +75,12 @@ function assertLength(text: string): void {
     "LIMIT",
     `the FILTER expression must be at most ${filterBytesMax} bytes, got ${bytes}`,
   );
+}
+
+function weightOf(node: Node): number {
+  if (node.kind === "binary") return 1 + weightOf(node.left) + weightOf(node.right);
+  if (node.kind === "constant" || node.kind === "field") return 1;
+  return node.operands.reduce((sum, operand) => sum + weightOf(operand), 1);
 }
 
 /** The fields below a node, each path once; required when one of its mentions is. */

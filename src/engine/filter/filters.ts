@@ -10,17 +10,19 @@ import { giveWay, TimeSlice } from "../time-slice.ts";
 import { ChangeLog, type Position } from "./change-log.ts";
 import type { Expression } from "./expression.ts";
 import { MatchSet, type MatchSource } from "./match-set.ts";
-import { BLOCK_SLOTS, NO, Scanner, YES } from "./scanner.ts";
+import { Scanner, UNSURE, YES } from "./scanner.ts";
 
 /** Expressions whose matches are kept, and the bytes that those of one collection may take together. */
 const SETS_MAX = 64;
 const SET_BYTES_MAX = 64 * 1024 * 1024;
 /** Up to so many changed slots wait for the next filter; with more the columns take them over by themselves. */
 const BEHIND_MAX = 1_000;
-/** Changed slots that may be looked at at once, without a slice in between. */
-const AT_ONCE_MAX = 64;
-/** Texts parsed between two looks at the clock. */
-const TEXTS_PER_STEP = 16;
+/** What may be looked at at once, without a slice in between: bytes of JSON, and work as `weight` counts it. */
+const AT_ONCE_BYTES_MAX = 64 * 1024;
+const AT_ONCE_WORK_MAX = 2_048;
+/** Bytes of JSON that are parsed between two looks at the clock, or one text. A short text counts as some bytes. */
+const BYTES_PER_STEP = 16 * 1024;
+const TEXT_BYTES_MIN = 1_024;
 
 /** Slots by which an estimate judges. */
 const SAMPLE_SLOTS = 1_024;
@@ -60,11 +62,16 @@ export class Filters {
     for (const { bitmap } of this.#sets.values()) bitmap.delete(slot);
   }
 
-  /** Brings the matches of an expression up to date but for a few slots; ends early once it is closed. */
+  /** Brings the matches of an expression up to date but for a little; ends early once it is closed. */
   prepare(expression: Expression): Promise<void> {
     const turn = this.#turn.then(() => this.#bringUpToDate(this.#setOf(expression)));
     this.#turn = turn.catch(() => {});
     return turn;
+  }
+
+  /** Undefined where `matches` would take no time worth mentioning, else `prepare`. */
+  prepareIfLate(expression: Expression): Promise<void> | undefined {
+    return !this.#isClosed && this.#isBehind(this.#setOf(expression)) ? this.prepare(expression) : undefined;
   }
 
   /** The matches as of now. Without `prepare` before, this blocks the event loop. */
@@ -75,18 +82,21 @@ export class Filters {
     return set;
   }
 
-  /** How many live slots match, judged by some of them. Call `prepare` before. */
-  estimate(expression: Expression): number {
+  /** How many live slots match, judged by some of them, in slices. Call `prepare` before. */
+  async estimate(expression: Expression): Promise<number> {
     const { slots, live, attributes } = this.#source;
     const length = slots();
     const scanner = new Scanner(expression, this.columns);
-    const verdict = new Uint8Array(BLOCK_SLOTS);
+    const verdict = new Uint8Array(1);
+    const slice = new TimeSlice();
     const step = Math.max(1, Math.floor(length / SAMPLE_SLOTS));
     let [looked, matching] = [0, 0];
-    for (let slot = 0; slot < length; slot += step, looked++) {
+    for (let slot = 0; slot < length && !this.#isClosed; slot += step, looked++) {
       scanner.verdicts(slot, slot + 1, verdict);
-      if (verdict[0] === NO || !live.has(slot)) continue;
-      matching += Number(verdict[0] === YES || expression.matches(attributes.parsed(slot) ?? {}));
+      const isUnsure = live.has(slot) && verdict[0] === UNSURE;
+      const matches = isUnsure && expression.matches(attributes.parsed(slot) ?? {});
+      matching += Number(matches || (live.has(slot) && verdict[0] === YES));
+      if (slice.spent) await slice.pause();
     }
     return looked === 0 ? 0 : Math.round((matching * length) / looked);
   }
@@ -102,7 +112,7 @@ export class Filters {
   }
 
   get #matchBytes(): number {
-    return [...this.#sets.values()].reduce((sum, { bitmap }) => sum + bitmap.byteLength, 0);
+    return [...this.#sets.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   #setOf(expression: Expression): MatchSet {
@@ -129,9 +139,19 @@ export class Filters {
     }
   }
 
-  #isBehind({ seen }: MatchSet): boolean {
+  #isBehind({ seen, expression: { weight } }: MatchSet): boolean {
     if (seen === undefined) return true;
-    return this.#changes.slotsSince(seen.range < this.#taken.range ? seen : this.#taken) > AT_ONCE_MAX;
+    const from = seen.range < this.#taken.range ? seen : this.#taken;
+    if (this.#changes.slotsSince(from) * weight > AT_ONCE_WORK_MAX) return true;
+    let [slots, bytes] = [0, 0];
+    for (const range of this.#changes.between(from, this.#changes.end)) {
+      // A range may cover more slots than have changed.
+      for (let slot = range.from; slot < range.to; slot++) {
+        bytes += this.#source.attributes.lengthOf(slot);
+        if (++slots * weight > AT_ONCE_WORK_MAX || bytes > AT_ONCE_BYTES_MAX) return true;
+      }
+    }
+    return false;
   }
 
   /** Does a little of what the matches need to be as of `end`; false when they are. */
@@ -160,11 +180,16 @@ export class Filters {
 
   *#takeOver(start: Position, end: Position): Generator<void> {
     const { attributes } = this.#source;
-    let texts = 0;
+    let bytes = 0;
     for (const { from, to } of this.#changes.between(start, end)) {
       for (let slot = from; slot < to; slot++) {
+        const length = Math.max(attributes.lengthOf(slot), TEXT_BYTES_MIN);
+        if (bytes > 0 && bytes + length > BYTES_PER_STEP) {
+          yield;
+          bytes = 0;
+        }
         this.columns.set(slot, attributes.parsed(slot));
-        if (++texts % TEXTS_PER_STEP === 0) yield;
+        bytes += length;
       }
     }
   }

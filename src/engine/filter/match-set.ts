@@ -6,7 +6,7 @@ import { Bitmap } from "../slots/bitmap.ts";
 import type { Columns } from "../slots/columns.ts";
 import type { ChangeLog, Position, SlotRange } from "./change-log.ts";
 import type { Expression } from "./expression.ts";
-import { BLOCK_SLOTS, Scanner, UNSURE, YES } from "./scanner.ts";
+import { blockSlotsOf, Scanner, UNSURE, YES } from "./scanner.ts";
 
 /** The attributes on which the expression is evaluated. */
 export interface MatchSource {
@@ -41,6 +41,11 @@ export class MatchSet {
     this.expression = expression;
     this.#source = source;
     this.#scanner = new Scanner(expression, columns);
+  }
+
+  /** Bytes of memory, about. */
+  get bytes(): number {
+    return this.bitmap.byteLength + this.#scanner.bytes;
   }
 
   get seen(): Position | undefined {
@@ -81,10 +86,11 @@ export class MatchSet {
   }
 
   *#evaluate(ranges: readonly SlotRange[]): Generator<void> {
-    const verdicts = new Uint8Array(BLOCK_SLOTS);
+    const block = blockSlotsOf(this.expression);
+    const verdicts = new Uint8Array(block);
     for (const range of ranges) {
       for (let from = range.from; from < range.to; ) {
-        const to = Math.min(from + BLOCK_SLOTS - (from % BLOCK_SLOTS), range.to);
+        const to = Math.min(from + block - (from % block), range.to);
         this.#scanner.verdicts(from, to, verdicts);
         yield* this.#settle(from, verdicts.subarray(0, to - from));
         this.cost.slots += to - from;

@@ -61,6 +61,7 @@ class Parser {
   readonly #values: Built[] = [];
   readonly #operators: OperatorToken[] = [];
   #nodes = 0;
+  #lookedInto = 0;
 
   constructor(text: string) {
     this.#text = text;
@@ -119,6 +120,7 @@ class Parser {
     const left = this.#operand(operator, at);
     const start = Math.min(left.at, right.at);
     if (logic === undefined) {
+      if (operator === "in" && right.node.kind !== "constant") this.#countLookedInto();
       const sides = { left: left.node, right: right.node };
       const node = { kind: "binary", operator: operator as Binary, ...sides } as const;
       this.#push(node, start, Math.max(left.depth, right.depth) + 1);
@@ -137,6 +139,13 @@ class Parser {
       at,
       `${LOGIC[operator] === "not" ? "a value" : "a value on each side"} of '${operator}'`,
     );
+  }
+
+  /** What is looked into may be as long as all attributes of a key. */
+  #countLookedInto(): void {
+    const { filterInFieldsMax } = limits;
+    if (++this.#lookedInto > filterInFieldsMax)
+      throw tooLarge(`has more than ${filterInFieldsMax} times 'in' with a field after it`);
   }
 
   #push(node: Node, at: number, depth: number): void {

@@ -16,24 +16,44 @@ export const UNSURE = 1;
 export const YES = 2;
 const UNDECIDED = 255;
 
-/** Slots of one block, of one page at most. */
+/** Slots of the largest block. Blocks do not cross pages. */
 export const BLOCK_SLOTS = 2_048;
+/** Operands and operators of one block: some 2 ms where all are conversions of long texts. */
+const BLOCK_WORK = 4 * BLOCK_SLOTS;
+
+/** Slots of a block of the expression: a power of two. */
+export function blockSlotsOf({ weight }: Expression): number {
+  return Math.min(BLOCK_SLOTS, 2 ** Math.floor(Math.log2(Math.max(1, BLOCK_WORK / weight))));
+}
 
 /** Writes the verdicts of the slots of [from, to), a block, to the beginning of `out`. */
 type Fill = (from: number, to: number, out: Uint8Array) => void;
 
+/** What a scanner reads, and the tables that it keeps. */
+interface Ground {
+  readonly columns: Columns;
+  readonly tables: VerdictTable[];
+}
+
 export class Scanner {
   readonly #fill: Fill;
+  readonly #tables: VerdictTable[] = [];
 
   constructor(expression: Expression, columns: Columns) {
+    const ground = { columns, tables: this.#tables };
     const needed = expression.fields.filter(({ required }) => required);
     const parts = expression.root.kind === "and" ? expression.root.operands : [expression.root];
-    const masks = needed.map((field) => presence(field, columns));
+    const masks = needed.map((field) => presence(field, ground));
     const documents: Fill = (from, to, out) => {
       for (let slot = from; slot < to; slot++) out[slot - from] = columns.documents.has(slot) ? YES : NO;
     };
-    const conditions = conjoined(parts).map((part) => fillOf(part, columns));
+    const conditions = conjoined(parts).map((part) => fillOf(part, ground));
     this.#fill = every([...(masks.length > 0 ? masks : [documents]), ...conditions]);
+  }
+
+  /** Bytes of memory, about. */
+  get bytes(): number {
+    return this.#tables.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   /** Verdicts of the slots of [from, to), which lie in one block. */
@@ -42,14 +62,13 @@ export class Scanner {
   }
 }
 
-function fillOf(node: Node, columns: Columns): Fill {
+function fillOf(node: Node, ground: Ground): Fill {
   const fields = fieldsOf(node);
-  if (fields.length <= 1) return fillOfField(node, fields[0], columns);
-  if (node.kind === "and") return every(conjoined(node.operands).map((operand) => fillOf(operand, columns)));
-  if (node.kind === "or")
-    return some(grouped("or", node.operands).map((operand) => fillOf(operand, columns)));
-  if (node.kind === "not") return negated(fillOf(node.operands[0]!, columns));
-  return fillOfSlots(node, fields, columns);
+  if (fields.length <= 1) return fillOfField(node, fields[0], ground);
+  if (node.kind === "and") return every(conjoined(node.operands).map((operand) => fillOf(operand, ground)));
+  if (node.kind === "or") return some(grouped("or", node.operands).map((operand) => fillOf(operand, ground)));
+  if (node.kind === "not") return negated(fillOf(node.operands[0]!, ground));
+  return fillOfSlots(node, fields, ground.columns);
 }
 
 const conjoined = (operands: readonly Node[]): Node[] => grouped("and", operands);
@@ -87,8 +106,9 @@ type Combine = (out: Uint8Array, other: Uint8Array, length: number) => void;
 
 function combined([first, ...rest]: readonly Fill[], combine: Combine): Fill {
   if (rest.length === 0) return first!;
-  const other = new Uint8Array(BLOCK_SLOTS);
+  let other = new Uint8Array(0);
   return (from, to, out) => {
+    if (other.length < to - from) other = new Uint8Array(to - from);
     first!(from, to, out);
     for (const fill of rest) {
       fill(from, to, other);
@@ -105,16 +125,16 @@ function negated(fill: Fill): Fill {
 }
 
 /** Whether a field has a value. */
-function presence(field: ExpressionField, columns: Columns): Fill {
+function presence(field: ExpressionField, ground: Ground): Fill {
   const judge = (value: Value | undefined) => (value === undefined ? NO : YES);
-  return decided(field, columns, judge, YES);
+  return decided(field, ground, judge, YES);
 }
 
 /** A node of one field at most. */
-function fillOfField(node: Node, field: ExpressionField | undefined, columns: Columns): Fill {
+function fillOfField(node: Node, field: ExpressionField | undefined, ground: Ground): Fill {
   const evaluate = compile(node, () => 0);
   const judge = (value: Value | undefined) => (isTrue(evaluate(() => value ?? null)) ? YES : NO);
-  if (field !== undefined) return decided(field, columns, judge, UNSURE);
+  if (field !== undefined) return decided(field, ground, judge, UNSURE);
   const verdict = judge(undefined);
   return (from, to, out) => {
     out.fill(verdict, 0, to - from);
@@ -124,11 +144,12 @@ function fillOfField(node: Node, field: ExpressionField | undefined, columns: Co
 /** @param opaque the verdict of a value that the column does not keep */
 function decided(
   { path }: ExpressionField,
-  columns: Columns,
+  { columns, tables }: Ground,
   judge: (value: Value | undefined) => number,
   opaque: number,
 ): Fill {
   const table = new VerdictTable(judge, opaque);
+  tables.push(table);
   return (from, to, out) => {
     const column = columns.of(path);
     if (column === undefined) out.fill(UNSURE, 0, to - from);
@@ -142,11 +163,14 @@ class VerdictTable {
   readonly #opaque: number;
   #verdicts = new Uint8Array(0);
   #column: Column | undefined;
-  #epoch = 0;
 
   constructor(judge: (value: Value | undefined) => number, opaque: number) {
     this.#judge = judge;
     this.#opaque = opaque;
+  }
+
+  get bytes(): number {
+    return this.#verdicts.length;
   }
 
   fill(column: Column, from: number, to: number, out: Uint8Array): void {
@@ -154,7 +178,7 @@ class VerdictTable {
     const page = Math.floor(from / PAGE_SLOTS);
     const start = from % PAGE_SLOTS;
     this.#fillCodes(column, column.codes[page], start, to - from, out);
-    const numbers = column.numbers?.[page];
+    const numbers = column.numbers[page];
     if (numbers === undefined) return;
     for (let i = 0; i < to - from; i++) {
       const number = numbers[start + i]!;
@@ -179,9 +203,9 @@ class VerdictTable {
     }
   }
 
-  /** Makes the table fit the column, which may have more values than before, or other ones. */
+  /** Makes the table fit the column, which may have more values than before. */
   #follow(column: Column): void {
-    const isSame = column === this.#column && column.epoch === this.#epoch;
+    const isSame = column === this.#column;
     const length = column.values.length;
     if (isSame && length <= this.#verdicts.length) return;
     const grown = new Uint8Array(isSame ? 2 * length : length).fill(UNDECIDED);
@@ -190,7 +214,6 @@ class VerdictTable {
     grown[OPAQUE] = this.#opaque;
     this.#verdicts = grown;
     this.#column = column;
-    this.#epoch = column.epoch;
   }
 }
 

@@ -14,9 +14,10 @@ export const EMPTY: readonly Value[] = [];
 
 /** A longer string is 0 as a number. */
 const NUMBER_TEXT_BYTES_MAX = 255;
-const DECIMAL = /^[ \t\n\v\f\r]*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+/** A run of digits is matched in one way only: no text takes these longer than its length says. */
+const DECIMAL = /^[ \t\n\v\f\r]*[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
 const SPECIAL = /^[ \t\n\v\f\r]*([+-]?)(?:(inf(?:inity)?)|nan(?:\([0-9a-z_]*\))?)$/i;
-const HEXADECIMAL = /^[ \t\n\v\f\r]*([+-]?)0x([0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)(?:p([+-]?\d+))?$/i;
+const HEXADECIMAL = /^[ \t\n\v\f\r]*([+-]?)0x([0-9a-f]+(?:\.[0-9a-f]*)?|\.[0-9a-f]+)(?:p([+-]?\d+))?$/i;
 const HEX_DIGIT_BITS = 4;
 
 /**
@@ -83,12 +84,6 @@ export function areEqual(a: Value, b: Value): boolean {
   if (typeof a === "string" && typeof b === "string") return a === b;
   if (a === null || b === null) return a === b;
   return toNumber(a) === toNumber(b);
-}
-
-/** `in`: an element of a tuple, or a part of a string. */
-export function isIn(a: Value, b: Value): boolean {
-  if (typeof b === "string") return typeof a === "string" && b.includes(a);
-  return Array.isArray(b) && b.some((element) => areEqual(a, element));
 }
 
 /** `**`: C's pow, which has two results where JavaScript has NaN. */

@@ -3,12 +3,13 @@
  * have enough results crowd out the others, the next search excludes the keys with those values. Each search finds
  * something new, so all results are found whenever they exist.
  */
+import { createHash } from "node:crypto";
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import { lookUp } from "../filter/expression.ts";
 import { expressionOf } from "../filter/expressions.ts";
 import type { Value } from "../filter/value.ts";
-import { type AttributesRoom, describeHits, type Hit, isAmong } from "../hits.ts";
+import { type AttributesRoom, describeHits, type Hit, type KeySet } from "../hits.ts";
 import type { SearchOptions as IndexSearchOptions } from "../index/searcher.ts";
 import type { Neighbour } from "../index/vector-index.ts";
 import type { Bitmap } from "../slots/bitmap.ts";
@@ -26,14 +27,14 @@ export interface Distinct {
 /** The first search asks for so many results for each wanted one; each later one for so many times as many. */
 const ASKED_PER_RESULT = 4;
 const FIELD = /^\.?([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)$/;
-/** Slots looked at between two looks at the clock. */
-const SLOTS_PER_CHECK = 256;
+/** A longer text of a value is known by its digest: the values of all results may be too large to be kept. */
+const VALUE_TEXT_LENGTH_MAX = 256;
 
 export interface DistinctSource {
   readonly matching: Matching;
   readonly generation: () => Generation;
   /** Keys that are no results. */
-  readonly without: readonly Uint8Array[];
+  readonly without: KeySet;
   /** With it, hits have attributes. */
   readonly attributes: AttributesRoom | undefined;
 }
@@ -80,38 +81,49 @@ class DistinctSearch {
   }
 
   async run(query: Float32Array, { filter: _, ...options }: Options, slots: Bitmap): Promise<Neighbour[]> {
-    const { table } = this.#generation.parts.keys;
-    const { without } = this.#source;
-    let asked = options.k * ASKED_PER_RESULT + without.length;
+    let asked = options.k * ASKED_PER_RESULT + this.#source.without.size;
     for (let among = slots; ; asked *= ASKED_PER_RESULT) {
       const k = Math.min(asked, limits.countMax);
-      const found = await this.#generation.searcher.search(query, { ...options, k, among }, (neighbours) =>
-        neighbours.map((neighbour) => ({ neighbour, value: this.#valueOf(neighbour.slot) })),
+      const found = await this.#generation.searcher.search(
+        query,
+        { ...options, k, among },
+        async (nearest) => {
+          await this.#take(nearest, options.k);
+          return nearest;
+        },
       );
-      for (const { neighbour, value } of found) {
-        if (this.#taken.has(neighbour.slot) || isAmong(table.keyOf(neighbour.slot), without)) continue;
-        const count = this.#counts.get(value) ?? 0;
-        if (count >= this.#per) continue;
-        this.#counts.set(value, count + 1);
-        this.#taken.add(neighbour.slot);
-        this.#hits.push(neighbour);
-      }
       const isDone = this.#hits.length >= options.k || found.length < k;
       if (isDone || this.#source.generation() !== this.#generation) break;
-      among = await this.#rest(slots);
+      among = await this.#rest(among);
     }
     return this.#hits.sort((a, b) => a.distance - b.distance).slice(0, options.k);
+  }
+
+  /** Takes those whose value has not enough results yet: of the nearest so many, as later ones only come behind them. */
+  async #take(nearest: readonly Neighbour[], wanted: number): Promise<void> {
+    const { table } = this.#generation.parts.keys;
+    const slice = new TimeSlice();
+    for (const neighbour of nearest) {
+      if (slice.spent) await slice.pause();
+      if (this.#hits.length >= wanted) break;
+      if (this.#taken.has(neighbour.slot) || this.#source.without.has(table.keyOf(neighbour.slot))) continue;
+      const value = this.#valueOf(neighbour.slot);
+      const count = this.#counts.get(value) ?? 0;
+      if (count >= this.#per) continue;
+      this.#counts.set(value, count + 1);
+      this.#taken.add(neighbour.slot);
+      this.#hits.push(neighbour);
+    }
   }
 
   /** The slots without the values that have enough results, and without the results so far. */
   async #rest(slots: Bitmap): Promise<Bitmap> {
     const rest = slots.intersection();
     const slice = new TimeSlice();
-    let looked = 0;
     for (const slot of slots.slots()) {
       if (this.#taken.has(slot) || (this.#counts.get(this.#valueOf(slot)) ?? 0) >= this.#per)
         rest.delete(slot);
-      if (++looked % SLOTS_PER_CHECK === 0 && slice.spent) await slice.pause();
+      if (slice.spent) await slice.pause();
       if (this.#source.generation() !== this.#generation) break;
     }
     return rest;
@@ -121,7 +133,9 @@ class DistinctSearch {
   #valueOf(slot: number): string {
     const found = this.#generation.filters.columns.of(this.#path)?.get(slot);
     const value: Value | undefined = found?.value ?? this.#fromJson(slot, found);
-    return JSON.stringify(value ?? null);
+    const text = JSON.stringify(value ?? null);
+    if (text.length <= VALUE_TEXT_LENGTH_MAX) return text;
+    return createHash("sha256").update(text).digest("base64");
   }
 
   #fromJson(slot: number, found: { readonly value: Value } | null | undefined): Value | undefined {

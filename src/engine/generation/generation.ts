@@ -22,6 +22,14 @@ export interface GenerationHooks {
   now(): number;
 }
 
+/** A row whose vector, key and text are in the files already. */
+export interface WrittenRow {
+  readonly key: Uint8Array;
+  readonly hash: number;
+  /** Where its attributes are in attributes.log. */
+  readonly text: { readonly offset: number; readonly length: number };
+}
+
 export class Generation {
   readonly parts: Parts;
   readonly indexer: Indexer;
@@ -48,7 +56,10 @@ export class Generation {
       slots: () => segments.length,
     });
     if (segments.length > 0 && parts.attributes.isUsed) this.filters.changed(0, segments.length);
-    this.searcher = new Searcher(this.indexer, manifest.options.ef, (filter) => this.allowed(filter));
+    this.searcher = new Searcher(this.indexer, manifest.options.ef, {
+      allowed: (filter) => this.allowed(filter),
+      prepareIfLate: (filter) => this.filters.prepareIfLate(filter),
+    });
   }
 
   /**
@@ -98,7 +109,8 @@ export class Generation {
   put(key: Uint8Array, vector: Float32Array, text: Uint8Array | undefined, deadline = 0): void {
     const { segments, attributes } = this.parts;
     const slot = segments.append(vector);
-    const previous = this.#give(key, slot);
+    const previous = this.parts.keys.put(key, slot);
+    this.#bear(slot);
     const kept = text ?? (previous === NONE ? undefined : attributes.get(previous));
     if (kept !== undefined && kept.length > 0) {
       attributes.set(slot, kept);
@@ -108,14 +120,20 @@ export class Generation {
     if (deadline !== 0) this.setDeadline(slot, deadline);
   }
 
-  /** Gives the key the next slot. Its vector was written ahead, and so was its text, if it has a length. */
-  putWritten(key: Uint8Array, text: { offset: number; length: number }, deadline: number): void {
+  /**
+   * Gives the key the next slot, whose vector and key were written ahead, and so was its text where it has a length.
+   *
+   * @param deadlineAfter its deadline, 0 for none, by the slot that the key had until now, or NONE
+   */
+  putWritten({ key, hash, text }: WrittenRow, deadlineAfter: (previous: number) => number): void {
     const slot = this.parts.segments.appendWritten();
-    const previous = this.#give(key, slot);
+    const previous = this.parts.keys.putWritten(key, slot, hash);
+    this.#bear(slot);
     if (text.length > 0) {
       this.parts.attributes.adopt(slot, text.offset, text.length);
       this.filters.changed(slot);
     }
+    const deadline = deadlineAfter(previous);
     if (previous !== NONE) this.#kill(previous);
     if (deadline !== 0) this.setDeadline(slot, deadline);
   }
@@ -174,12 +192,9 @@ export class Generation {
     attributes.log.close();
   }
 
-  /** Returns the slot that the key had until now, or NONE. */
-  #give(key: Uint8Array, slot: number): number {
-    const previous = this.parts.keys.put(key, slot);
+  #bear(slot: number): void {
     this.parts.live.add(slot);
     this.indexer.index.born(slot);
-    return previous;
   }
 
   #kill(slot: number): void {

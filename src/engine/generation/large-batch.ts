@@ -1,7 +1,7 @@
 /**
- * A batch of vectors that is too large to be stored in one turn of the event loop. Rows and attributes are written
- * behind the ends of the files, a slice at a time, where no reader and no checkpoint looks; then one short step gives
- * them their keys. So the batch is still all or nothing: for readers, for a crash, and when the disk is full.
+ * A batch of vectors that is too large to be stored in one turn of the event loop. Rows, keys and attributes are written
+ * behind the ends of the files, a slice at a time, where no reader and no checkpoint looks; then one short step makes
+ * them count. So it is all or nothing still, for readers, for a crash, and when the disk is full.
  *
  * Its caller writes nothing else to the collection meanwhile. A compaction switches files only when the batch has
  * ended.
@@ -11,14 +11,14 @@ import type { RecordsAhead } from "../disk/records-ahead.ts";
 import { assertKey, assertVector } from "../input.ts";
 import type { Lifetime } from "../slots/expiry.ts";
 import { NONE } from "../slots/key-table.ts";
-import { putBytes } from "../slots/keys.ts";
+import { DEADLINE_RECORD_BYTES } from "../slots/keys.ts";
 import { TimeSlice } from "../time-slice.ts";
-import type { Generation } from "./generation.ts";
+import type { Generation, WrittenRow } from "./generation.ts";
 
 export interface Rows {
   readonly keys: readonly Uint8Array[];
-  /** Shape (keys.length x dimensions), row-major. */
-  readonly vectors: Float32Array;
+  /** The vector of a key, by the key's place among them. */
+  readonly vectorOf: (i: number) => Float32Array;
   /** UTF-8 of one JSON text for each key; undefined keeps what the key has. */
   readonly attributes: readonly Uint8Array[] | undefined;
   /** That of the write, in ms since 1970. */
@@ -30,9 +30,10 @@ export interface Rows {
 export class LargeBatch {
   readonly #generation: Generation;
   readonly #rows: Rows;
-  readonly #texts: { offset: number; length: number }[] = [];
+  readonly #written: WrittenRow[] = [];
   readonly #slice = new TimeSlice();
-  #records: RecordsAhead | undefined;
+  #keyRecords: RecordsAhead | undefined;
+  #textRecords: RecordsAhead | undefined;
   #over = () => {};
 
   private constructor(generation: Generation, rows: Rows) {
@@ -51,7 +52,7 @@ export class LargeBatch {
     });
     try {
       await batch.#writeRows();
-      await batch.#writeAttributes();
+      await batch.#writeRecords();
       return batch;
     } catch (error) {
       batch.#end();
@@ -61,52 +62,56 @@ export class LargeBatch {
 
   /** Makes it a part of the collection; returns how many keys are new. */
   commit(): number {
-    const { keys, time, lifetime } = this.#rows;
-    const generation = this.#generation;
-    const { live, attributes } = generation.parts;
-    if (this.#records !== undefined) attributes.log.adopt(this.#records);
-    generation.removeExpired(keys, time);
-    const before = live.count;
-    for (const [i, key] of keys.entries()) {
-      generation.putWritten(key, this.#texts[i]!, generation.deadlineOf(key, lifetime));
+    const { keys, attributes, segments } = this.#generation.parts;
+    if (this.#textRecords !== undefined) attributes.log.adopt(this.#textRecords);
+    if (this.#keyRecords !== undefined) keys.log.adopt(this.#keyRecords);
+    keys.log.ensure(this.#written.length * DEADLINE_RECORD_BYTES);
+    const first = segments.length;
+    let added = 0;
+    for (const row of this.#written) {
+      this.#generation.putWritten(row, (previous) => {
+        const isThere = this.#isThere(previous);
+        // Of a key that is named twice, the first row is the new one.
+        added += Number(!isThere && previous < first);
+        return this.#deadlineAfter(previous, isThere);
+      });
     }
-    generation.indexer.noticeGrowth();
+    this.#generation.indexer.noticeGrowth();
     this.#end();
-    return live.count - before;
+    return added;
   }
 
   async #writeRows(): Promise<void> {
-    const { keys, vectors } = this.#rows;
+    const { keys, vectorOf } = this.#rows;
     const { segments, manifest } = this.#generation.parts;
-    const { dimensions } = manifest.options;
     await segments.reserve(keys.length);
-    let bytes = 0;
     for (const [i, key] of keys.entries()) {
       assertKey(key);
-      bytes += putBytes(key);
-      const row = vectors.subarray(i * dimensions, (i + 1) * dimensions);
+      const row = vectorOf(i);
       assertVector(row, manifest.options, `vector ${i + 1}`);
       segments.writeAhead(i, row);
       if (this.#slice.spent) await this.#slice.pause();
     }
-    this.#generation.ensure(keys.length, bytes, 0);
+    this.#generation.ensure(keys.length, 0, 0);
   }
 
-  async #writeAttributes(): Promise<void> {
-    const { attributes, segments } = this.#generation.parts;
+  async #writeRecords(): Promise<void> {
+    const { keys, attributes, segments } = this.#generation.parts;
     const first = segments.length;
-    for (let i = 0; i < this.#rows.keys.length; i++) {
+    this.#keyRecords = keys.log.writeAhead();
+    for (const [i, key] of this.#rows.keys.entries()) {
+      await this.#keyRecords.add(RECORD_KIND.put, first + i, key);
       const text = this.#textOf(i);
-      if (text === undefined || text.length === 0) {
-        this.#texts.push({ offset: 0, length: 0 });
-      } else {
-        this.#records ??= attributes.log.writeAhead();
-        const offset = await this.#records.add(RECORD_KIND.attributes, first + i, text);
-        this.#texts.push({ offset, length: text.length });
+      let offset = 0;
+      if (text !== undefined && text.length > 0) {
+        this.#textRecords ??= attributes.log.writeAhead();
+        offset = await this.#textRecords.add(RECORD_KIND.attributes, first + i, text);
       }
+      this.#written.push({ key, hash: keys.table.hashOf(key), text: { offset, length: text?.length ?? 0 } });
       if (this.#slice.spent) await this.#slice.pause();
     }
-    await this.#records?.flush();
+    await this.#keyRecords.flush();
+    await this.#textRecords?.flush();
   }
 
   #textOf(i: number): Uint8Array | undefined {
@@ -116,8 +121,20 @@ export class LargeBatch {
     return slot === NONE ? undefined : this.#generation.parts.attributes.get(slot);
   }
 
+  /** Whether a key with that slot is there at the time of the write. */
+  #isThere(slot: number): boolean {
+    return slot !== NONE && !this.#generation.expiry.isPast(slot, this.#rows.time);
+  }
+
+  #deadlineAfter(previous: number, isThere: boolean): number {
+    const { deadline = 0, keepsDeadline } = this.#rows.lifetime;
+    if (!keepsDeadline) return deadline;
+    return isThere ? this.#generation.expiry.deadlineOf(previous) : 0;
+  }
+
   #end(): void {
-    if (this.#records !== undefined) this.#generation.parts.attributes.log.giveUp();
+    if (this.#keyRecords !== undefined) this.#generation.parts.keys.log.giveUp();
+    if (this.#textRecords !== undefined) this.#generation.parts.attributes.log.giveUp();
     this.#generation.largeBatch = undefined;
     this.#over();
   }

@@ -67,17 +67,19 @@ export class Matching {
     const expression = expressionOf(filter);
     const start = performance.now();
     await this.settle(expression);
+    const ms = performance.now() - start;
+    const estimated = await this.#generation().filters.estimate(expression);
+    await this.settle(expression);
     const generation = this.#generation();
     const matches = generation.allowed(expression)!.count;
     const { cost } = generation.filters.matches(expression);
-    const ms = performance.now() - start;
     const { columns } = generation.filters;
     const ef = Math.max(givenEf ?? generation.parts.manifest.options.ef, k);
     const names = (has: boolean) =>
       expression.fields.filter(({ path }) => columns.has(path) === has).map(({ path }) => nameOf(path));
     return {
       vectors: generation.parts.live.count,
-      estimated_matches: generation.filters.estimate(expression),
+      estimated_matches: estimated,
       matches,
       plan: generation.indexer.index.planOf(matches, ef),
       count: k,

@@ -5,8 +5,9 @@
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import { expressionOf } from "../filter/expressions.ts";
-import { type AttributesRoom, describeHits, type Hit, isAmong } from "../hits.ts";
+import { type AttributesRoom, describeHits, type Hit, KeySet } from "../hits.ts";
 import { assertCount, type SearchOptions as IndexSearchOptions } from "../index/searcher.ts";
+import type { Neighbour } from "../index/vector-index.ts";
 import { type Distinct, searchDistinct } from "./distinct.ts";
 import type { Generation } from "./generation.ts";
 import type { Matching } from "./matching.ts";
@@ -38,9 +39,10 @@ export class Questions {
 
   /** @throws {VstoreError} ERR, LIMIT */
   async ask(query: Float32Array, options: SearchOptions & HitOptions): Promise<readonly Hit[]> {
-    const { filter, offset = 0, distinct, without = [], attributes, ...rest } = options;
+    const { filter, offset = 0, distinct, attributes, ...rest } = options;
+    const without = new KeySet(options.without ?? []);
     const wanted = rest.k + offset;
-    assertWithin(rest.k, offset, without.length);
+    assertWithin(rest.k, offset, without.size);
     const expression = filter === undefined ? undefined : expressionOf(filter);
     if (distinct !== undefined) {
       const shared = { matching: this.#matching, generation: this.#generation, without, attributes };
@@ -50,12 +52,10 @@ export class Questions {
     if (expression !== undefined || this.#generation().expiry.expiring > 0)
       await this.#matching.settle(expression);
     const { searcher, parts } = this.#generation();
-    const asked = { ...rest, k: wanted + without.length, filter: expression };
+    const asked = { ...rest, k: wanted + without.size, filter: expression };
     return searcher.search(query, asked, (found) => {
-      const kept =
-        without.length === 0
-          ? found
-          : found.filter(({ slot }) => !isAmong(parts.keys.table.keyOf(slot), without));
+      const isKept = ({ slot }: Neighbour) => !without.has(parts.keys.table.keyOf(slot));
+      const kept = without.size === 0 ? found : found.filter(isKept);
       return describeHits(kept.slice(offset, wanted), parts, attributes);
     });
   }

@@ -107,7 +107,7 @@ class NativeIndex implements VectorIndex {
   }
 
   #ask(): void {
-    const asked = this.#asked;
+    const asked = this.#asked.filter((each) => !this.#isLate(each));
     this.#asked = [];
     for (let from = 0; from < asked.length; ) {
       let to = from + 1;
@@ -115,6 +115,15 @@ class NativeIndex implements VectorIndex {
       void this.#askTogether(asked.slice(from, to), to === asked.length);
       from = to;
     }
+  }
+
+  /** Writes have come since the question was asked: it begins in the very tick in which they are looked at. */
+  #isLate(asked: Asked): boolean {
+    const late = asked.question.late();
+    late?.then(() => {
+      if (!this.#isLate(asked)) void this.#askTogether([asked], true);
+    }, asked.fail);
+    return late !== undefined;
   }
 
   async #askTogether(batch: readonly Asked[], together: boolean): Promise<void> {

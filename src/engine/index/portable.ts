@@ -97,6 +97,7 @@ class PortableIndex implements VectorIndex {
   }
 
   async search(question: Question): Promise<readonly Neighbour[]> {
+    for (let late = question.late(); late !== undefined; late = question.late()) await late;
     const allowed = question.allowed(question.filter);
     const view = new View(this.#source, allowed);
     this.#views.add(view);

@@ -22,21 +22,25 @@ export interface SearchOptions {
   readonly among?: Bitmap | undefined;
 }
 
+export interface SearchedFilters {
+  /** The slots that a search which begins now may find; all of them may be when it is undefined. */
+  readonly allowed: (filter: Expression | undefined) => Bitmap | undefined;
+  /** Undefined where `allowed` takes no time worth mentioning. */
+  readonly prepareIfLate: (filter: Expression) => Promise<void> | undefined;
+}
+
 export class Searcher {
   readonly #indexer: Indexer;
   readonly #ef: number;
-  readonly #allowed: (filter: Expression | undefined) => Bitmap | undefined;
+  readonly #filters: SearchedFilters;
   #underWay = 0;
   #becameIdle: (() => void) | undefined;
 
-  /**
-   * @param ef of a search that names none
-   * @param allowed the slots that a search which begins now may find; all of them may be when it is undefined
-   */
-  constructor(indexer: Indexer, ef: number, allowed: (filter: Expression | undefined) => Bitmap | undefined) {
+  /** @param ef of a search that names none */
+  constructor(indexer: Indexer, ef: number, filters: SearchedFilters) {
     this.#indexer = indexer;
     this.#ef = ef;
-    this.#allowed = allowed;
+    this.#filters = filters;
   }
 
   /**
@@ -54,8 +58,9 @@ export class Searcher {
     const { index, watermark } = this.#indexer;
     this.#underWay++;
     try {
-      const allowed = among === undefined ? this.#allowed : () => among;
-      const question = { query, k, ef, exact, within, watermark, filter, allowed };
+      const allowed = among === undefined ? this.#filters.allowed : () => among;
+      const late = () => (among || filter === undefined ? undefined : this.#filters.prepareIfLate(filter));
+      const question = { query, k, ef, exact, within, watermark, filter, allowed, late };
       return await describe(await index.search(question));
     } finally {
       if (--this.#underWay === 0) this.#becameIdle?.();

@@ -31,6 +31,8 @@ export interface Question {
    * all may.
    */
   readonly allowed: (filter: Expression | undefined) => Bitmap | undefined;
+  /** What a search has to wait for before it asks for `allowed` and begins, which must not take long; mostly nothing. */
+  readonly late: () => Promise<void> | undefined;
 }
 
 export interface Neighbour {

@@ -1,7 +1,7 @@
 /**
  * The values of one field by slot. Each slot has a code: nothing, a value that is not kept here (OPAQUE, so the JSON
- * has to be read), or the number of a value in the field's dictionary. A column of many numbers keeps the numbers
- * themselves, eight bytes each, and the code counts only where there is none.
+ * has to be read), or the number of a value in the field's dictionary. When the dictionary has many numbers, a column
+ * keeps further numbers themselves, eight bytes each, and the code counts only where there is none.
  */
 import { limits } from "../../limits.ts";
 import type { Value } from "../filter/value.ts";
@@ -15,7 +15,7 @@ export const OPAQUE = 1;
 const FIRST = 2;
 /** Codes that fit into a byte. */
 const BYTE_CODES = 256;
-/** With more distinct numbers they are kept themselves. */
+/** Distinct numbers of a dictionary; others are kept themselves. */
 const DISTINCT_NUMBERS_MAX = 4_096;
 /** Bytes of an entry of a dictionary besides its text, about. */
 const ENTRY_BYTES = 64;
@@ -30,17 +30,14 @@ export interface Budget {
 export class Column {
   /** By page. A page without codes has none but MISSING. */
   readonly codes: (Codes | undefined)[] = [];
-  /** By page, NaN where the code counts; undefined while the dictionary has all numbers. */
-  numbers: (Float64Array | undefined)[] | undefined;
+  /** By page, NaN where the code counts; no page while the dictionary has all its numbers. */
+  readonly numbers: (Float64Array | undefined)[] = [];
   /** By code. */
   readonly values: (Value | undefined)[] = [undefined, undefined];
-  /** Raised when codes change their meaning. */
-  epoch = 0;
-  /** How often a slot got a value that is not kept here. */
+  /** How often a slot was given a value that is not kept here. */
   opaque = 0;
   readonly #budget: Budget;
   readonly #codeOf = new Map<number | string, number>();
-  #isWide = false;
   #distinctNumbers = 0;
   #textBytes = 0;
 
@@ -50,7 +47,7 @@ export class Column {
 
   /** Bytes of memory, about. */
   get bytes(): number {
-    const pages = [...this.codes, ...(this.numbers ?? [])];
+    const pages = [...this.codes, ...this.numbers];
     const inPages = pages.reduce((sum, page) => sum + (page?.byteLength ?? 0), 0);
     return inPages + this.#textBytes + this.values.length * ENTRY_BYTES;
   }
@@ -64,43 +61,35 @@ export class Column {
   set(slot: number, value: Value | undefined): void {
     const page = Math.floor(slot / PAGE_SLOTS);
     const at = slot % PAGE_SLOTS;
-    if (typeof value === "number" && this.numbers !== undefined) {
-      this.#numbersOf(this.numbers, page)[at] = value;
+    const code = value === undefined ? MISSING : this.#encode(value);
+    if (code === undefined) {
+      this.#numbersOf(page)[at] = value as number;
       return;
     }
-    const numbers = this.numbers?.[page];
+    const numbers = this.numbers[page];
     if (numbers !== undefined) numbers[at] = Number.NaN;
-    if (value === undefined && this.codes[page] === undefined) return;
-    const code = value === undefined ? MISSING : this.#encode(value);
-    // The dictionary may have given its numbers away just now.
-    if (code === undefined) this.set(slot, value);
-    else this.#codesOf(page)[at] = code;
+    if (code !== MISSING || this.codes[page] !== undefined) this.#codesFor(page, code)[at] = code;
   }
 
   /** The value in a slot: undefined for nothing, null for one that is not known here. */
   get(slot: number): { readonly value: Value } | null | undefined {
     const page = Math.floor(slot / PAGE_SLOTS);
     const at = slot % PAGE_SLOTS;
-    const number = this.numbers?.[page]?.[at] ?? Number.NaN;
+    const number = this.numbers[page]?.[at] ?? Number.NaN;
     if (!Number.isNaN(number)) return { value: number };
     const code = this.codes[page]?.[at] ?? MISSING;
     if (code === MISSING) return undefined;
     return code === OPAQUE ? null : { value: this.values[code]! };
   }
 
-  /**
-   * The value's code, which it may get now; undefined when it is a number and numbers are kept themselves from now on.
-   */
+  /** The value's code, which it may get now; undefined when it is a number that is kept itself. */
   #encode(value: Value): number | undefined {
     const key = keyOf(value);
     if (key === undefined) return this.#refuse();
     const known = this.#codeOf.get(key);
     if (known !== undefined) return known;
     const isNumber = typeof value === "number";
-    if (isNumber && this.#distinctNumbers >= DISTINCT_NUMBERS_MAX) {
-      this.#keepNumbers();
-      return undefined;
-    }
+    if (isNumber && this.#distinctNumbers >= DISTINCT_NUMBERS_MAX) return undefined;
     const bytes = isNumber ? 0 : 2 * String(key).length;
     if (this.distinct >= limits.columnValuesMax || bytes > this.#budget.textBytes) return this.#refuse();
     return this.#admit(key, value, bytes);
@@ -112,7 +101,6 @@ export class Column {
     this.#budget.textBytes -= bytes;
     this.#textBytes += bytes;
     if (typeof value === "number") this.#distinctNumbers++;
-    if (code === BYTE_CODES) this.#widen();
     return code;
   }
 
@@ -121,44 +109,22 @@ export class Column {
     return OPAQUE;
   }
 
-  #widen(): void {
-    this.#isWide = true;
-    for (const [page, codes] of this.codes.entries()) this.codes[page] = codes && Uint16Array.from(codes);
+  /** The page, in which the code has room. A page is widened by its first large code. */
+  #codesFor(page: number, code: number): Codes {
+    const codes = this.codes[page];
+    if (code < BYTE_CODES) return this.#remember(page, codes ?? new Uint8Array(PAGE_SLOTS));
+    if (codes instanceof Uint16Array) return codes;
+    return this.#remember(page, codes === undefined ? new Uint16Array(PAGE_SLOTS) : new Uint16Array(codes));
   }
 
-  /** Moves all numbers out of the dictionary. */
-  #keepNumbers(): void {
-    const old = this.values.splice(FIRST);
-    const kept = old.filter((value) => typeof value !== "number") as Value[];
-    const numbers: (Float64Array | undefined)[] = [];
-    this.#codeOf.clear();
-    for (const value of kept) this.#codeOf.set(keyOf(value)!, this.values.push(value) - 1);
-    const moved = old.map((value) =>
-      typeof value === "number" ? MISSING : this.#codeOf.get(keyOf(value!)!)!,
-    );
-    for (const [page, codes] of this.codes.entries()) {
-      if (codes === undefined) continue;
-      const own = this.#numbersOf(numbers, page);
-      for (let i = 0; i < PAGE_SLOTS; i++) {
-        const value = codes[i]! < FIRST ? undefined : old[codes[i]! - FIRST];
-        if (typeof value === "number") own[i] = value;
-        if (codes[i]! >= FIRST) codes[i] = moved[codes[i]! - FIRST]!;
-      }
-      if (codes.every((code) => code === MISSING)) this.codes[page] = undefined;
-    }
-    this.#distinctNumbers = 0;
-    this.numbers = numbers;
-    this.epoch++;
+  #remember(page: number, codes: Codes): Codes {
+    this.codes[page] = codes;
+    return codes;
   }
 
-  #codesOf(page: number): Codes {
-    this.codes[page] ??= this.#isWide ? new Uint16Array(PAGE_SLOTS) : new Uint8Array(PAGE_SLOTS);
-    return this.codes[page];
-  }
-
-  #numbersOf(numbers: (Float64Array | undefined)[], page: number): Float64Array {
-    numbers[page] ??= new Float64Array(PAGE_SLOTS).fill(Number.NaN);
-    return numbers[page];
+  #numbersOf(page: number): Float64Array {
+    this.numbers[page] ??= new Float64Array(PAGE_SLOTS).fill(Number.NaN);
+    return this.numbers[page];
   }
 }
 

@@ -65,12 +65,22 @@ export class KeyTable {
     return entries[this.#probe(entries, hash, key)]! - 1;
   }
 
+  /** What `set` may be given, where the key is known earlier. */
+  hashOf(key: Uint8Array): number {
+    return murmur3(key, this.#seed);
+  }
+
   /**
    * Gives the key, bytes[start, end), a slot that had none before; returns the slot it held until now, or NONE. A
    * range, because a start reads millions of keys out of one window, and a view on each takes a fifth longer.
    */
-  set(bytes: Uint8Array, slot: number, start = 0, end = bytes.length): number {
-    const hash = murmur3(bytes, this.#seed, start, end);
+  set(
+    bytes: Uint8Array,
+    slot: number,
+    start = 0,
+    end = bytes.length,
+    hash = murmur3(bytes, this.#seed, start, end),
+  ): number {
     this.#remember(slot, bytes, start, end);
     const shard = this.#shardOf(hash);
     const at = this.#probe(shard.entries, hash, bytes, start, end);

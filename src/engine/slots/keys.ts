@@ -81,6 +81,11 @@ export class Keys {
     return this.table.set(key, slot);
   }
 
+  /** The same, where the record was written ahead. @param hash as `table.hashOf` has it */
+  putWritten(key: Uint8Array, slot: number, hash: number): number {
+    return this.table.set(key, slot, 0, key.length, hash);
+  }
+
   /** Removes the key; returns the slot it held, or NONE. Needs `log.ensure(REMOVE_BYTES)`. */
   remove(key: Uint8Array): number {
     const slot = this.table.delete(key);
