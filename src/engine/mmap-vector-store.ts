@@ -265,9 +265,9 @@ export class MmapVectorStore {
   }
 
   /** Keys by chance: different ones, in random order, as many as there are at most. */
-  randomKeys(count: number): string[] {
+  async randomKeys(count: number): Promise<string[]> {
     assertMaximum("count", count, limits.randomKeysMax);
-    return this.#open().randomKeys(count).map(textOf);
+    return (await this.#open().randomKeys(count)).map(textOf);
   }
 
   /**

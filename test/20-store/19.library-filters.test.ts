@@ -70,10 +70,10 @@ test("keys stand for the mean of their vectors, minus that of others, and are no
 
 test("keys by chance are different ones, and a search is explained", async () => {
   const store = await filled();
-  const some = store.randomKeys(40);
+  const some = await store.randomKeys(40);
   expect(new Set(some).size).toBe(40);
   expect(some.every((key) => store.has(key))).toBe(true);
-  expect(() => store.randomKeys(0)).toThrow("'count' must be from 1 to 10000, got 0");
+  await expect(store.randomKeys(0)).rejects.toThrow("'count' must be from 1 to 10000, got 0");
   const facts = await store.explain(".n >= 1250 and .group? == 'g1'", { k: 3 });
   expect(facts).toMatchObject({ vectors: KEYS, columns: ["n", "group"], count: 3, json_read: 0 });
   expect(facts.matches).toBe(await store.count(".n >= 1250 and .group? == 'g1'"));
