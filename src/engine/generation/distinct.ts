@@ -99,7 +99,7 @@ class DistinctSearch {
     return this.#hits.sort((a, b) => a.distance - b.distance).slice(0, options.k);
   }
 
-  /** Takes those whose value has not enough results yet: of the nearest so many, as later ones only come behind them. */
+  /** Takes those whose value has not enough results yet, nearest first, until there are as many as wanted. */
   async #take(nearest: readonly Neighbour[], wanted: number): Promise<void> {
     const { table } = this.#generation.parts.keys;
     const slice = new TimeSlice();

@@ -1,7 +1,7 @@
 /**
- * A batch of vectors that is too large to be stored in one turn of the event loop. Rows, keys and attributes are written
- * behind the ends of the files, a slice at a time, where no reader and no checkpoint looks; then one short step makes
- * them count. So it is all or nothing still, for readers, for a crash, and when the disk is full.
+ * A batch of vectors that is too large to be stored in one turn of the event loop. Rows, keys and attributes are
+ * written behind the ends of the files, a slice at a time, where no reader and no checkpoint looks; then one short step
+ * makes them count. So the batch is still all or nothing: for readers, for a crash, and when the disk is full.
  *
  * Its caller writes nothing else to the collection meanwhile. A compaction switches files only when the batch has
  * ended.

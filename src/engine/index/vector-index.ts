@@ -31,7 +31,7 @@ export interface Question {
    * all may.
    */
   readonly allowed: (filter: Expression | undefined) => Bitmap | undefined;
-  /** What a search has to wait for before it asks for `allowed` and begins, which must not take long; mostly nothing. */
+  /** What the search has to wait for before it asks for `allowed`, which must not take long; mostly nothing. */
   readonly late: () => Promise<void> | undefined;
 }
 
