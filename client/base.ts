@@ -1,4 +1,4 @@
-/** What the generated methods of commands.ts stand on: sending words, and reading the reply. */
+/** The base of the generated methods of commands.ts: it sends words and reads the reply. */
 import { type Connection, type Reply, type Send, sendOver, type Word } from "./connection.ts";
 import { fromReply } from "./errors.ts";
 import type { CallOptions } from "./words.ts";

@@ -1,5 +1,5 @@
 /**
- * Concurrent calls as one command: what is called within one turn of the event loop is sent at its end. Items are
+ * Sends concurrent calls as one command: those within one turn of the event loop go at its end. Items are
  * batched with others of the same group only; where their order matters, an item of another group has the batch before
  * it sent first.
  */

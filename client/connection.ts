@@ -2,8 +2,8 @@
  * The connection that an application has already, of ioredis or node-redis, as one function: words in, reply out.
  * Both types are structural, so that neither package is needed at run time.
  *
- * Replies are asked for as bytes, and maps as flat arrays: then ioredis and node-redis, RESP2 and RESP3, differ only
- * in doubles, which are numbers in node-redis under RESP3 and text elsewhere.
+ * Replies come as bytes, and maps as flat arrays. Then ioredis and node-redis, RESP2 and RESP3, differ only in doubles,
+ * which are numbers in node-redis under RESP3 and text elsewhere.
  */
 
 /** Bytes of a key, or a text that is sent as UTF-8. */

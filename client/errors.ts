@@ -1,9 +1,9 @@
 /**
- * Error replies as classes. Each has the `code` that the reply begins with; docs/commands.md lists the codes. What the
- * connection itself raises (closed, refused, timed out) is passed on as it is.
+ * Error replies as classes. Each has the `code` that the reply begins with; docs/commands.md lists the codes. Errors of
+ * the connection itself (closed, refused, timed out) are passed on as they are.
  */
 
-/** An error reply whose code has no class of its own here; and what all of them have in common. */
+/** An error reply whose code has no class of its own here, and the base of all other classes. */
 export class VstoreError extends Error {
   /** The first word of the reply: `ERR`, `NOCOLLECTION`. */
   readonly code: string;
@@ -29,7 +29,7 @@ export class UnsupportedError extends VstoreError {}
 export class LimitError extends VstoreError {}
 /** `FULL`: the disk has no room for the write. */
 export class FullError extends VstoreError {}
-/** `DAMAGED`: a file is not what was written. */
+/** `DAMAGED`: a file does not match its checksum or format. */
 export class DamagedError extends VstoreError {}
 /** `NOPERM`: the user's ACL does not allow it. */
 export class PermissionError extends VstoreError {}
@@ -37,7 +37,7 @@ export class PermissionError extends VstoreError {}
 export class TimeoutError extends VstoreError {}
 /** `VSTOREDOWN`, `BUSY`, `TRYAGAIN` or `LOADING`: nothing was applied, and the same command may succeed later. */
 export class TryAgainError extends VstoreError {}
-/** The reply is none that this version of the client knows. */
+/** This version of the client does not know the reply. */
 export class UnreadableReplyError extends VstoreError {
   constructor(message: string) {
     super("UNREADABLE", message);

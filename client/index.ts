@@ -1,4 +1,4 @@
-/** What `import … from "vstore/client"` gives. */
+/** `import … from "vstore/client"`. */
 export type { Attributes } from "./base.ts";
 export type * from "./commands.ts";
 export type { Connection, IoredisConnection, NodeRedisConnection, Text } from "./connection.ts";

@@ -1,12 +1,12 @@
 /**
- * Replies as TypeScript wants them. Keys, attributes and values are read as UTF-8; bytes that are none are refused
- * and not replaced, as a key that was read would not be the key that is stored.
+ * Reads replies into TypeScript types. Keys, attributes and values are read as UTF-8. Other bytes are refused and not
+ * replaced: a key with replaced bytes would not be the key that is stored.
  */
 import { isUtf8 } from "node:buffer";
 import type { Reply } from "./connection.ts";
 import { UnreadableReplyError } from "./errors.ts";
 
-/** What a Redis key holds: a string, the fields of a hash, or null for nothing of the kind. */
+/** The value of a Redis key: a string, the fields of a hash, or null for anything else. */
 export type Value = string | Readonly<Record<string, string | null>> | null;
 
 /** One result of a search. */

@@ -1,6 +1,6 @@
 /**
- * The client: every command of vstore as a method, over the connection that the application has already. On top of the
- * generated methods it iterates over SCAN, and sends concurrent calls together when it is told to.
+ * The client: every command of vstore as a method, over the connection that the application has already. It adds to the
+ * generated methods an iteration over SCAN and, as an option, batches of concurrent calls.
  */
 import { type Attributes, type Name, type Schemas, untilAborted } from "./base.ts";
 import { Batches } from "./batches.ts";

@@ -1,15 +1,15 @@
-/** What a command's arguments are in TypeScript, and the words that are sent for them. */
+/** The arguments of commands in TypeScript, and the words that are sent for them. */
 import type { Text, Word } from "./connection.ts";
 
 /** Finite numbers; a Float32Array is sent as it is, others are rounded to float32. Copied when the method is called. */
 export type Vector = Float32Array | readonly number[];
-/** A vector, the key whose vector is meant, or keys: the mean of their vectors, minus the mean of those of `not`. */
+/** A vector, a key (its vector), or keys: the mean of their vectors, minus the mean of those of `not`. */
 export type Query =
   | Vector
   | { readonly key: Text }
   | { readonly keys: readonly Text[]; readonly not?: readonly Text[] };
 
-/** What every method takes beside its arguments. */
+/** Options of every method. */
 export interface CallOptions {
   /**
    * Rejects the promise with its reason. A command that has been sent already still takes place; its reply is ignored.
@@ -61,7 +61,7 @@ export function oneOf(value: Text | number | undefined): Word[] {
   return [typeof value === "number" ? String(value) : text(value)];
 }
 
-/** What is in the block, after its token, or nothing. */
+/** The words of a block, after its token, or nothing. */
 export function block<T>(token: string, value: T | undefined, inner: (value: T) => Word[]): Word[] {
   return value === undefined ? [] : [token, ...inner(value)];
 }

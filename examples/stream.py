@@ -30,7 +30,7 @@ insert("ruby", 0.875, 0.0625, 0.375)  # does not wait
 print(answer(ANSWERS, insert("jade", 0, 0.625, 0.5, reply=ANSWERS)))
 print(answer(ANSWERS, insert("mist", 0.75, 0.75, reply=ANSWERS)))
 
-insert("fog", 0.5)  # nobody waits for the refusal: it is in the errors stream
+insert("fog", 0.5)  # no client waits for the refusal: it is in the errors stream
 (_, [(_, refused)]), = client.xread({"vstore:{tones}:errors": "0"}, block=5000)
 print(refused["cmd"], refused["error"])
 print(client.execute_command("VSTORE.MGET", "tones", "ruby", "jade"))

@@ -1,6 +1,6 @@
 /**
- * A small TCP balancer, such as stands before a Redis that fails over: a client that connects is led to the server
- * whose turn it is, and stays there until one of the two closes.
+ * A small TCP balancer, such as stands before a Redis that fails over: it leads each new client to the server whose
+ * turn it is. The client stays there until one of the two closes.
  */
 import { connect, createServer, type Server, type Socket } from "node:net";
 
@@ -28,7 +28,7 @@ export class Balancer {
     return `redis://127.0.0.1:${address.port}`;
   }
 
-  /** From now on leads to these servers; who is connected stays. */
+  /** From now on leads new clients to these servers; connected clients stay. */
   leadTo(...ports: number[]): void {
     this.#ports = ports;
   }

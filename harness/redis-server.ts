@@ -1,6 +1,6 @@
 /**
- * A private redis-server for one test file: on 127.0.0.1 and a free port, in a directory of its own that goes when
- * the server stops. It ends with the test process at the latest.
+ * A private redis-server for one test file: on 127.0.0.1 and a free port, in a directory of its own that is removed
+ * when the server stops. It ends with the test process at the latest.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -27,7 +27,7 @@ const startMillisecondsMax = 20_000;
 /** Another process may take the free port before Redis does. */
 const startAttemptsMax = 5;
 
-/** What is left to clean up if the test process ends before its servers. */
+/** Servers to clean up if the test process ends before them. */
 const children = new Set<ChildProcess>();
 const directories = new Set<string>();
 process.on("exit", cleanUp);
@@ -60,7 +60,7 @@ export class RedisServer {
     return this.#child.pid;
   }
 
-  /** The file that Redis appends to, where it does and has never rewritten it. */
+  /** The file that Redis appends to, if it does and has never rewritten it. */
   get aofPath(): string {
     const directory = join(this.directory, "appendonlydir");
     return join(directory, readdirSync(directory).find((name) => name.endsWith(".incr.aof"))!);

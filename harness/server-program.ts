@@ -1,4 +1,4 @@
-/** Which server the tests run: `REDIS_SERVER=valkey-server npx vitest run` asks another than redis-server. */
+/** Which server the tests run: redis-server, or that of `REDIS_SERVER=valkey-server npx vitest run`. */
 import { execFileSync } from "node:child_process";
 
 export const serverProgram = process.env.REDIS_SERVER || "redis-server";

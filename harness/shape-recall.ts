@@ -11,7 +11,7 @@ const K = 10;
 
 export interface ShapeSettings {
   readonly rows: number;
-  /** Vectors of the same shape that are asked for and not stored; as many stored ones are asked for too. */
+  /** Queries of the same shape that are not stored; as many stored vectors are queried too. */
   readonly queries: number;
   readonly seed: number;
   readonly index: IndexChoice;

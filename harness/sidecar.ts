@@ -15,7 +15,7 @@ import { type RedisOptions, type RedisServer, startRedis } from "./redis-server.
 export interface SidecarOptions {
   /** The Redis to join; without it the program starts its own. */
   redisUrl?: string;
-  /** Kept when the sidecar is gone; without it a new one, which goes with the sidecar. */
+  /** Kept when the sidecar is gone; without it a new one, which is removed with the sidecar. */
   dataDir?: string;
   args?: string[];
   /** A program, and its arguments, that runs the rest of its command line in its own place, such as setpriv. */

@@ -11,7 +11,7 @@ export interface Words {
   /** Shape (words.length x DIMENSIONS). */
   readonly vectors: Float32Array;
   vector(row: number): Float32Array;
-  /** Rows that are stored, and rows that are only asked for. */
+  /** Rows that are stored, and rows that are only queries. */
   readonly base: readonly number[];
   readonly queries: readonly number[];
 }

@@ -5,7 +5,7 @@ import { HttpServer } from "../http/server.ts";
 import type { Logger } from "../log.ts";
 import { type Settings, SettingsError } from "./settings.ts";
 
-/** @throws SettingsError when anybody on the network could read, or the port is taken */
+/** @throws SettingsError when the network could read without a token, or the port is taken */
 export async function startHttp(
   settings: Settings,
   watch: Watch,

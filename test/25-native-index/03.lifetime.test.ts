@@ -111,7 +111,7 @@ function mapRows(graph: NativeGraph, path: string, dimensions: number): number {
   return slots;
 }
 
-/** What nobody refers to is gone, also what goes in a second step. */
+/** What nothing refers to is gone, also what goes in a second step. */
 async function collected(): Promise<void> {
   for (let i = 0; i < 3; i++) {
     await new Promise((resolve) => setImmediate(resolve));

@@ -140,7 +140,7 @@ describe("search", () => {
     expect(fixture.graph.live).toBe(20);
   });
 
-  test("nobody farther than 'within' is found, and whoever is as far as it is", async () => {
+  test("no vector farther than 'within' is found, and one exactly as far is", async () => {
     const fixture = await filled(random, {}, 500);
     const query = randomVector(random, 16);
     const within = fixture.expected(query, 8)[7]!.distance + 1e-9;

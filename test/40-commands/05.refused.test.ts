@@ -99,7 +99,7 @@ describe("a request that is wrong", () => {
   });
 });
 
-describe("an error that nobody raised on purpose", () => {
+describe("an error that no code raised on purpose", () => {
   test("is an internal error for the client and is reported", async () => {
     const broken = { get: () => undefined } as unknown as Catalog;
     const seen: unknown[] = [];

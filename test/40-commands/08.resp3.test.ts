@@ -65,7 +65,7 @@ describe("errors", () => {
     expect(encodeError(toWireError(error)).toString()).toBe("-NOKEY no 'a\\r\\nb\\x00c\\x7f'\r\n");
   });
 
-  test("that nobody raised on purpose say so", () => {
+  test("that no code raised on purpose say so", () => {
     expect(toWireError(new TypeError("x is\nundefined"))).toBe("ERR internal error: x is\\nundefined");
     expect(toWireError("thrown text")).toBe("ERR internal error: thrown text");
   });

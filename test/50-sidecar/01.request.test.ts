@@ -33,9 +33,9 @@ describe("a request", () => {
     expect(request.args.map(String)).toEqual(["c"]);
   });
 
-  test("that nobody waits for has its arguments right after the command", () => {
+  test("that no client waits for has its arguments right after the command", () => {
     const request = decode("cmd", "DEL", "0", "c", "1", "key");
-    expect(request.waiter).toEqual({ kind: "nobody" });
+    expect(request.waiter).toEqual({ kind: "none" });
     expect(request.args.map(String)).toEqual(["c", "key"]);
   });
 
@@ -67,7 +67,7 @@ describe("a request", () => {
   ])("must not have its answer written to '%s'", (key) => {
     const request = decode("cmd", "CARD", "reply", key, "0", "c");
     expect(request.fault).toBe("'reply' must name a stream that begins with vstore:reply:");
-    expect(request.waiter).toEqual({ kind: "nobody" });
+    expect(request.waiter).toEqual({ kind: "none" });
   });
 });
 

@@ -56,7 +56,7 @@ async function expectAll(count: number): Promise<void> {
   }
 }
 
-/** Asks until somebody serves. */
+/** Asks until a sidecar serves. */
 async function served(command: string, ...args: string[]): Promise<unknown> {
   for (;;) {
     try {

@@ -105,7 +105,7 @@ test("ten thousand results have their values, and searches at the same time do n
   await redis.del(...keys);
 });
 
-test("values as large as the limit arrive, larger ones are refused and harm nobody", async () => {
+test("values as large as the limit arrive, larger ones are refused and harm no other client", async () => {
   await redis.set("hash", "x".repeat(5));
   await redis.setrange("text", limits.valuesBytesMax - 6, "y");
   const [, large] = await search("WITHVALUES");

@@ -88,7 +88,7 @@ test("a connection with another database selected is told so", async () => {
   await client.send("SELECT", "0");
 });
 
-test("nobody attaches to a replica", async () => {
+test("no sidecar attaches to a replica", async () => {
   const replica = await startRedis({ args: ["--replicaof", "127.0.0.1", String(redis.port)] });
   onTestFinished(() => replica.stop());
   const connection = await RespClient.connect(replica.port);

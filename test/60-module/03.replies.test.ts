@@ -140,7 +140,7 @@ test("one batch serves the good ones among the bad ones", async () => {
   expect(await resp3.read()).toBe(":7\r\n");
 });
 
-test("a request nobody knows is ignored, but its entry is deleted from the queries", async () => {
+test("an unknown request is ignored, but its entry is deleted from the queries", async () => {
   const unknown = Number(await sidecar.info("replies_unknown"));
   const id = (await sidecar.redis.xadd(queries, "*", "cmd", "CARD"))!;
   expect(await sidecar.answer({ stream: queries, id }, ":1\r\n")).toBe(0);

@@ -39,7 +39,7 @@ test("the transaction is one in the append-only file too", () => {
   expect(file).toMatch(/MULTI\r\n.*HSET\r\n.*XADD\r\n.*{docs}:log\r\n.*EXEC\r\n/s);
 });
 
-test("an answer to a write that nobody waits for is ignored and the entry stays", async () => {
+test("an answer to a write that no client waits for is ignored and the entry stays", async () => {
   await client.send("MULTI");
   await client.send("VSTORE.DEL", "docs", "doc:2");
   await client.send("EXEC");

@@ -95,7 +95,7 @@ test("a client that leaves does not take back its write", async () => {
   expect(await sidecar.redis.xrange(log, request.id, request.id)).toHaveLength(1);
 });
 
-test("an answer to a client that left in the same turn harms nobody", async () => {
+test("an answer to a client that left in the same turn harms no other client", async () => {
   const leaver = await RespClient.connect(redis.port);
   const id = (await leaver.send("CLIENT", "ID")).slice(1, -2);
   leaver.write("VSTORE.CARD", "docs");

@@ -91,7 +91,7 @@ test("writes survive a crash, reads in flight do not come back", async () => {
   expect(await sidecar.redis.exists(queries)).toBe(0);
 });
 
-test("DEBUG RELOAD under a waiting client harms nobody", async () => {
+test("DEBUG RELOAD under a waiting client harms no client", async () => {
   client.write("VSTORE.CARD", "docs");
   const request = await sidecar.take(queries);
   expect(await sidecar.redis.debug("RELOAD")).toBe("OK");

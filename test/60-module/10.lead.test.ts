@@ -125,7 +125,7 @@ test("vstore.user names who alone may lead", async () => {
 test("after a restart the sidecar of the record comes first, for one lease from the first that asks", async () => {
   await lead(one, "one");
   await redis.restart();
-  await sleep(600); // time without anybody who asks does not count
+  await sleep(600); // time without a sidecar that asks does not count
   [one, two] = [await connect(), await connect()];
   const asked = performance.now();
   expect(await lead(two, "two", 500)).toBe(nil);

@@ -119,7 +119,7 @@ test("the sidecar's own answer, which says more, has a moment to come", async ()
   expect(await sidecar.info("stranded")).toBe("0");
 });
 
-test("what happens to other keys, to entries of others and in other databases strands nobody", async () => {
+test("what happens to other keys, to entries of others and in other databases strands no request", async () => {
   const waiting = await askAll();
   const { redis: owner } = sidecar;
   await owner.mset("x", 1, "vstore:{other}:log", 1, "vstore:bull:a:log", 1);

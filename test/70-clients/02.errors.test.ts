@@ -56,7 +56,7 @@ async function state(): Promise<string[]> {
   return answers;
 }
 
-/** The line without its end; anything after a first line would be a second reply that nobody asked for. */
+/** The line without its end; anything after a first line would be a second reply to no command. */
 async function refusal(name: string, ...args: Request): Promise<string> {
   const reply = await client.send(`VSTORE.${name}`, ...args);
   expect(reply).toMatch(/^-[A-Z]+ [\x20-\x7e]+\r\n$/);

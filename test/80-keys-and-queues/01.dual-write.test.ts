@@ -44,7 +44,7 @@ function join(checkpointIntervalMs = 1_000): void {
   sidecar = startSidecar({ redisUrl: server.url, dataDir, env });
 }
 
-/** One that never sends anything again by itself: whoever is cut off does not know what became of it. */
+/** One that never sends anything again by itself: a client that is cut off does not know what became of its command. */
 function writer(): Redis {
   const client = new Redis(server.url, {
     protocol: 2,
@@ -138,7 +138,7 @@ test("both or neither, whatever is killed", { timeout: 180_000 }, async () => {
       await server.kill();
       await server.restart();
     }
-    if (random() < 0.3) await sleep(5_500); // until Redis knows that nobody is attached
+    if (random() < 0.3) await sleep(5_500); // until Redis knows that no sidecar is attached
     join();
     if (random() < 0.5) await sidecar.waitReady();
   }
@@ -178,8 +178,8 @@ test.each<[string, Offset, number]>([
   const redis = await start(NO_CHECKPOINTS);
   await sleep(500); // BullMQ runs a new schedule once at the beginning
   for (let i = 0; i < 5; i++) await writes[0]!(redis, `doc:${i}`, i);
-  await sidecar.kill(); // so that nobody has applied the last one, and the files have none
-  await redis.del("vstore:leader"); // nobody has to wait until its lease has run out
+  await sidecar.kill(); // so that no sidecar has applied the last one, and the files have none
+  await redis.del("vstore:leader"); // no sidecar has to wait until its lease has run out
   await writes[0]!(redis, "doc:5", 5);
   await server.kill();
   truncateSync(server.aofPath, offset(lastTransaction()));

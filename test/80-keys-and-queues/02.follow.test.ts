@@ -47,7 +47,7 @@ const ends: Record<string, Act> = {
     await sleep(20);
     await redis.exists(key);
   },
-  "PEXPIRE, found by nobody": (key) => redis.pexpire(key, 5),
+  "PEXPIRE, which no client asks for": (key) => redis.pexpire(key, 5),
   "RENAME away": (key) => redis.rename(key, `elsewhere:${key}`),
   "RENAMENX away": (key) => redis.renamenx(key, `elsewhere:${key}`),
   "RENAME over it": async (key) => {

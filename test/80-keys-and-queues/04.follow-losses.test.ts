@@ -254,7 +254,7 @@ describe("Redis starts again", () => {
     await server.restart();
     await untilVectors(redis, "h", ["h:0", "h:1", "h:2", "h:3", "h:4"]);
     expect(await served(redis, "VSTORE.GET", "h", "h:3")).toEqual(["3", "1"]);
-    // The key that has come back has no vector, as nobody but its owner knows it.
+    // The key that has come back has no vector, as only its owner knows it.
     await untilVectors(redis, "p", ["beside", "p:0", "p:2", "p:3", "p:4"]);
   });
 

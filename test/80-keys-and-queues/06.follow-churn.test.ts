@@ -190,8 +190,8 @@ async function untilAllApplied(): Promise<void> {
 }
 
 /**
- * An evicted log takes what was inserted and not applied yet with it, and no look at all keys knows that. So whoever
- * owns the plain keys has to write them anew; returns how many.
+ * An evicted log takes what was inserted and not applied yet with it, and no look at all keys knows that. So the owner
+ * of the plain keys has to write them anew; returns how many.
  */
 async function mendPlain(): Promise<number> {
   const [wanted, found] = [await wantedPlain(), await vectors("p")];

@@ -71,7 +71,7 @@ describe("1,000 follows", () => {
   const rounds = 5;
   const calls = 4_000;
 
-  /** Microseconds of Redis' time for each of many HSETs of keys that nobody follows. */
+  /** Microseconds of Redis' time for each of many HSETs of keys that no collection follows. */
   async function costOfHset(): Promise<number> {
     await redis.config("RESETSTAT");
     const all = redis.pipeline();
@@ -80,7 +80,7 @@ describe("1,000 follows", () => {
     return Number(/cmdstat_hset:.*usec_per_call=([\d.]+)/.exec(await redis.info("commandstats"))![1]);
   }
 
-  test("make an HSET of a key that nobody follows no dearer than one follow does", async () => {
+  test("make an HSET of a key that no collection follows no dearer than one follow does", async () => {
     const many = new Map(Array.from({ length: 1_000 }, (_, i) => [`c${i}`, `c${i}:`] as const));
     const one: number[] = [];
     const thousand: number[] = [];

@@ -1,4 +1,4 @@
-/** `inspect` shows what is in the files, whoever writes to them meanwhile, and whatever has happened to them. */
+/** `inspect` shows what is in the files, also while a sidecar writes to them, and whatever has happened to them. */
 import * as fs from "node:fs";
 import { expect, test } from "vitest";
 import { Catalog } from "../../src/engine/catalog.ts";

@@ -28,7 +28,7 @@ async function startPlayed(
   return { server, sidecar };
 }
 
-/** A write that waits for nobody: `QUEUED <id>` or the error. */
+/** A write without a waiting client: `QUEUED <id>` or the error. */
 async function write(redis: Redis, argument = chunk): Promise<string> {
   const results = await redis.multi().call("VSTORE.DEL", "docs", argument).exec();
   const [error, reply] = results![0]!;
@@ -176,7 +176,7 @@ test("a stalled sidecar cannot exhaust Redis: TIMEOUT, then BUSY, then VSTOREDOW
   await redis.config("SET", "vstore.log-max-bytes", "8mb", "vstore.timeout", "300");
   const acknowledged = new Set<string>();
   const seen = new Map<string, number>();
-  // Until it is stalled the log must not fill up: nobody would be left to wait in vain.
+  // Until it is stalled the log must not fill up: no client would be left to wait in vain.
   let isStalled = false;
   let isOver = false;
   const work = writers.map(async (writer, w) => {

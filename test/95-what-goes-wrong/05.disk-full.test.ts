@@ -99,7 +99,7 @@ describe.skipIf(mountFault !== undefined)("a full disk", () => {
     expect(await stage.redis.call("VSTORE.CARD", "c")).toBe(count);
   });
 
-  test("a replay that finds no room waits for it and says so, serves nobody, and goes on by itself", async () => {
+  test("a replay that finds no room waits for it and says so, serves no client, and goes on by itself", async () => {
     const dataDir = mountDisk(24 * MIB);
     const first = start(dataDir, NO_CHECKPOINTS);
     await first.waitReady();
@@ -109,7 +109,7 @@ describe.skipIf(mountFault !== undefined)("a full disk", () => {
     for (let i = 0; i < count; i++) await insert(i);
     await first.kill();
     expect(await stage.redis.xlen("vstore:{c}:log")).toBe(count);
-    // What no manifest names is removed by the next start; here somebody else takes its room then.
+    // What no manifest names is removed by the next start; here another process takes its room then.
     const [collection] = readdirSync(dataDir).filter((name) => statSync(join(dataDir, name)).isDirectory());
     for (const name of readdirSync(join(dataDir, collection!)))
       if (name.startsWith("segment-")) rmSync(join(dataDir, collection!, name));

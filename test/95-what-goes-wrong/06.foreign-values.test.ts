@@ -1,5 +1,5 @@
 /**
- * Keys of vstore that somebody has put another kind of value into: who suffers, who is told, and that nothing is lost.
+ * Another kind of value in the place of vstore's keys: which commands fail, with which words, and that nothing is lost.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeEach, expect, test } from "vitest";
@@ -147,7 +147,7 @@ test.each([
   },
 );
 
-test("what is put in the place of the lease's record keeps nobody from being served", async () => {
+test("a value in the place of the lease's record keeps no client from being served", async () => {
   await put("vstore:leader", "list");
   await sleep(2_500);
   expect(await count("docs")).toBe(10);
@@ -155,7 +155,7 @@ test("what is put in the place of the lease's record keeps nobody from being ser
   expect(sidecar.stderr).not.toContain("not serving");
 });
 
-test("a text in the place of the record keeps nobody waiting", async () => {
+test("a text in the place of the record keeps no client waiting", async () => {
   await crash();
   await put("vstore:leader", "string");
   sidecar = stage.join({ dataDir: sidecar.dataDir });
@@ -163,7 +163,7 @@ test("a text in the place of the record keeps nobody waiting", async () => {
   expect(await count("docs")).toBe(10);
 });
 
-test("a log that was renamed away while nobody served loses nothing when it is put back", async () => {
+test("a log that was renamed away while no sidecar served loses nothing when it is put back", async () => {
   await crash();
   await stage.redis.rename(log, "elsewhere");
   await stage.redis.set(log, "x");

@@ -1,6 +1,6 @@
 /**
- * Ids name, clocks decide: whoever may append to one collection's log can choose an id and a time there, and neither
- * may reach another collection, nor what expires when.
+ * Ids name, clocks decide: a client that may append to one collection's log can choose an id and a time there. Neither
+ * may reach another collection, nor decide what expires when.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";

@@ -1,5 +1,5 @@
 /**
- * Writes of collections that do not exist, and collections that come and go by the hundred: nobody else waits for them.
+ * Writes of collections that do not exist, and collections that come and go by the hundred: no other client waits.
  */
 import { watch } from "node:fs";
 import { expect, test } from "vitest";

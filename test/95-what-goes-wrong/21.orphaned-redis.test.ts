@@ -41,7 +41,7 @@ async function ask<T>(port: number, question: (redis: Redis) => Promise<T>): Pro
   }
 }
 
-/** A zombie, which only its parent can end, serves nobody any more. */
+/** A zombie, which only its parent can end, serves no client any more. */
 const isAlive = (pid: number): boolean => {
   const { stdout } = spawnSync("ps", ["-o", "stat=", "-p", String(pid)], { encoding: "utf8" });
   return stdout.trim() !== "" && !stdout.startsWith("Z");

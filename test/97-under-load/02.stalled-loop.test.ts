@@ -19,7 +19,7 @@ function stalling(): Record<string, string> {
   return { NODE_OPTIONS: `--import=${path}` };
 }
 
-test("the lease is kept, clients are told that nobody serves them, and it goes on afterwards", async () => {
+test("the lease is kept, clients are told that no sidecar serves them, and it goes on afterwards", async () => {
   const sidecar = stage.join({ env: stalling() });
   await sidecar.waitReady();
   await stage.redis.call("VSTORE.CREATE", "c", "DIM", 1, "METRIC", "L2");

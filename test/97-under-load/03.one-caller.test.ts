@@ -14,7 +14,7 @@ const waitsMax = 1_024;
 const dimensions = 512;
 const vectors = 6_000;
 const rounds = 100;
-/** vstore.timeout: whoever is starved is told so after it. */
+/** vstore.timeout: a starved client hears of it after this time. */
 const timeoutMs = 20_000;
 
 let vstore: Vstore;

@@ -34,7 +34,7 @@ export class CommandStore {
     expect(this.#unexpected).toEqual([]);
   }
 
-  /** Does something to the files while nobody has them open. */
+  /** Does something to the files while no store has them open. */
   async reopenAfter(change: () => void): Promise<void> {
     await this.catalog.close();
     change();

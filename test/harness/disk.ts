@@ -25,7 +25,7 @@ function tryMount(): string | undefined {
   }
 }
 
-/** A tmpfs of so many bytes, below a private directory; it goes after the hooks that end whoever uses it. */
+/** A tmpfs of so many bytes, below a private directory; it is removed after the hooks that end its users. */
 export function mountDisk(bytes: number, ...options: string[]): string {
   const directory = temporaryDirectory();
   const all = [`size=${bytes}`, ...options].join(",");
@@ -48,7 +48,7 @@ export function fillUp(directory: string): string {
   try {
     writeFileSync(ballast, Buffer.alloc(bavail * bsize));
   } catch (error) {
-    expect((error as NodeJS.ErrnoException).code).toBe("ENOSPC"); // whoever uses the disk has taken some meanwhile
+    expect((error as NodeJS.ErrnoException).code).toBe("ENOSPC"); // a user of the disk has taken some meanwhile
   }
   expect(() => writeFileSync(join(directory, "more"), "x")).toThrow("ENOSPC");
   return ballast;

@@ -1,4 +1,4 @@
-/** Waiting for what has to come: a condition, or somebody who serves. */
+/** Waits for a condition, or for a sidecar that serves. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 
@@ -24,7 +24,7 @@ export async function until<T>(
   }
 }
 
-/** Sends the command again until somebody serves it. */
+/** Sends the command again until a sidecar serves it. */
 export async function served(
   redis: Redis,
   command: string,

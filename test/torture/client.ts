@@ -8,7 +8,7 @@ import type { Workload } from "./workload.ts";
 
 /** The command was not taken: nothing was appended to a log. */
 const NOT_TAKEN = /^(VSTOREDOWN|LOADING|BUSY)/;
-/** The command was sent, and what became of it nobody said. */
+/** The command was sent, and its fate is unknown. */
 const IN_DOUBT = /^(TIMEOUT|UNBLOCKED)|connection (is|was) closed|ECONNRESET|EPIPE/i;
 
 export class Client {

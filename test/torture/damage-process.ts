@@ -1,6 +1,6 @@
 /**
  * One share of the mutations in a process of its own, and a watch over it: damage may lead into an endless loop or to a
- * SIGSEGV, and which mutation did so only somebody else can say then.
+ * SIGSEGV, and which mutation did so only another process can say then.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";

@@ -15,7 +15,7 @@ const WRITES = 90;
 /** A whole minute, far in the future. */
 const FIRST_DEADLINE = 60_000_000_000_000;
 const MINUTE_MS = 60_000;
-/** Modification time of a file that nobody has written to since it was put back; the clock of files is coarse. */
+/** Modification time of a file that was not written to since it was put back; the clock of files is coarse. */
 const LONG_AGO_SECONDS = 1_000_000_000;
 
 /** An existing store, its files as they should be, and a way back to them. */

@@ -29,7 +29,7 @@ export async function damageInParallel(
     return (await Promise.all(reports)).reduce(sum, { mutations: 0, refused: 0, intact: 0, indexes: 0 });
   } finally {
     for (const each of processes) each.kill();
-    await Promise.allSettled(reports); // then nobody writes to the directory any more
+    await Promise.allSettled(reports); // then no process writes to the directory any more
     rmSync(directory, { recursive: true });
   }
 }

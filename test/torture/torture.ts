@@ -19,7 +19,7 @@ import { scratchDirectory } from "./scratch.ts";
 import { createCommand, kinds, Workload } from "./workload.ts";
 
 const CLIENTS = 8;
-/** Whoever takes longer hangs. */
+/** A program that takes longer hangs. */
 const SERVING_MS_MAX = 30_000;
 /** For answers that the restarted sidecar still gives; then the waiting clients are released. */
 const LATE_ANSWER_MS = 50;
@@ -163,7 +163,7 @@ export class Torture {
 
   /** What the sidecar was asked for. @throws Died when a fail point ends it before it answers */
   #whileAlive<T>(asked: Promise<T>): Promise<T> {
-    asked.catch(() => {}); // it may fail when nobody cares any more
+    asked.catch(() => {}); // it may fail when no code awaits it any more
     return Promise.race([asked, this.#death!]);
   }
 
@@ -176,7 +176,7 @@ export class Torture {
 
   /**
    * Redis may have taken the first request because the killed sidecar still counted as attached: the new one answers it
-   * before it attaches itself, and in between nobody is served.
+   * before it attaches itself, and in between no client is served.
    */
   async #read(): Promise<Contents> {
     try {

@@ -1,7 +1,7 @@
 /**
- * Vectors and attributes that say whose they are: a value that nobody wrote, or half of one and half of another, cannot
- * pass for one that somebody did. Components are whole numbers, so that they survive as text and as float32, and of one
- * size, so that an index which keeps a byte of each can tell the vectors apart.
+ * Vectors and attributes that name their key: a value that was never written, or half of one and half of another,
+ * cannot pass for one that was written. Components are whole numbers, so that they survive as text and as float32, and
+ * of one size, so that an index which keeps a byte of each can tell the vectors apart.
  */
 import { crc32 } from "node:zlib";
 import { generator } from "../../harness/random.ts";

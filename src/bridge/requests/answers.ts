@@ -28,7 +28,7 @@ export class Answers {
   toWrite(source: Source, request: Request, outcome: Outcome): void {
     this.#tally.count(request.name, request.readAt, outcome);
     if (dependsOnTheMoment(outcome)) this.#withdraw(source.collection, request);
-    if (request.waiter.kind === "nobody") this.#report(source.collection, request, outcome);
+    if (request.waiter.kind === "none") this.#report(source.collection, request, outcome);
     else this.#send(request, outcome);
   }
 
@@ -44,7 +44,7 @@ export class Answers {
     this.#outbox.delete(request);
     if (outcome === undefined) return;
     this.#tally.count(request.name, request.readAt, outcome);
-    if (request.waiter.kind === "nobody") this.#report(namedCollection(request), request, outcome);
+    if (request.waiter.kind === "none") this.#report(namedCollection(request), request, outcome);
     else this.#send(request, outcome);
   }
 
@@ -54,8 +54,7 @@ export class Answers {
    */
   #withdraw(collection: string, request: Request): void {
     this.#outbox.withdraw(request);
-    if (request.waiter.kind === "nobody" && wordsOfModule.has(request.name))
-      this.#outbox.outOfStep(collection);
+    if (request.waiter.kind === "none" && wordsOfModule.has(request.name)) this.#outbox.outOfStep(collection);
   }
 
   /** Reports in the errors stream that a write without a waiting client was refused. */

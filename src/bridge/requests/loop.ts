@@ -198,7 +198,7 @@ function notWanted(): VstoreError {
 }
 
 function wantsNoAnswer({ requests }: Delivery): boolean {
-  return requests.every(({ waiter }) => waiter.kind === "nobody");
+  return requests.every(({ waiter }) => waiter.kind === "none");
 }
 
 /** CREATE and DROP change the set of streams to read: the next read has to wait for them. */

@@ -12,7 +12,7 @@ import { isReplyStream, replyPrefix } from "../redis/keys.ts";
 export type Waiter =
   | { readonly kind: "client" }
   | { readonly kind: "stream"; readonly key: Buffer }
-  | { readonly kind: "nobody" };
+  | { readonly kind: "none" };
 
 export interface Request {
   /** Stream and id are the identity of the request. */
@@ -38,7 +38,7 @@ export interface Request {
 const nameBytesMax = 64;
 
 const client: Waiter = { kind: "client" };
-const nobody: Waiter = { kind: "nobody" };
+const none: Waiter = { kind: "none" };
 
 /** `fields` are the names and values of the entry, alternating, as XREAD answers them. */
 export function decodeEntry(stream: string, id: string, fields: readonly Buffer[], readAt = 0): Request {
@@ -53,7 +53,7 @@ export function decodeEntry(stream: string, id: string, fields: readonly Buffer[
     id,
     name,
     args: args ?? [],
-    waiter: isElsewhere(waiter) ? nobody : waiter,
+    waiter: isElsewhere(waiter) ? none : waiter,
     at,
     after,
     bytes,
@@ -72,7 +72,7 @@ interface Head {
 
 /** Decodes the fields between the command's name and its arguments. */
 function decodeHead(fields: readonly Buffer[]): Head {
-  const head: Head = { end: 2, waiter: nobody, at: undefined, after: undefined };
+  const head: Head = { end: 2, waiter: none, at: undefined, after: undefined };
   for (; head.end + 1 < fields.length; head.end += 2) {
     const value = fields[head.end + 1]!;
     if (fieldIs(fields, head.end, "client")) head.waiter = client;

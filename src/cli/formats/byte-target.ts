@@ -42,7 +42,7 @@ export class ByteTarget {
     await this.#file!.write(bytes, 0, bytes.length, offset);
   }
 
-  /** The file is whole: it gets its name. */
+  /** Gives the file its name: it is whole. */
   async finish(): Promise<void> {
     await this.#flush();
     if (this.#file === undefined) return;
@@ -51,7 +51,7 @@ export class ByteTarget {
     this.#isWhole = true;
   }
 
-  /** What is not whole is removed. */
+  /** Removes a file that is not whole. */
   async close(): Promise<void> {
     await this.#file?.close();
     if (this.path !== undefined && !this.#isWhole) await fs.promises.rm(partOf(this.path), { force: true });

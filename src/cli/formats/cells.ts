@@ -1,4 +1,4 @@
-/** What the cells of a row are as a key, as a vector, and as JSON. */
+/** Reads the cells of a row as a key, as a vector, and as JSON. */
 import { isUtf8 } from "node:buffer";
 import { RowFault } from "./format.ts";
 

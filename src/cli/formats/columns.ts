@@ -1,4 +1,4 @@
-/** Which columns of a table become key, vector and attributes: as they are told, else by their names. */
+/** Chooses which columns of a table become key, vector and attributes: by the flags, else by their names. */
 import type { Row } from "../../bridge/transfer/row.ts";
 import { didYouMean } from "../../engine/similar-name.ts";
 import { UseError } from "../exit.ts";

@@ -1,4 +1,4 @@
-/** What a file format has to offer to `vstore import` and `vstore export`, and what it is asked for. */
+/** The interface of a file format to `vstore import` and `vstore export`. */
 import type { BadRow, Row } from "../../bridge/transfer/row.ts";
 import type { ByteReader } from "./byte-reader.ts";
 import type { ByteTarget } from "./byte-target.ts";
@@ -12,7 +12,7 @@ export interface Input {
   readonly dimensions?: number;
   /** Rows in it, where its header says so. */
   readonly rows?: number;
-  /** What is taken from where, in one line. */
+  /** Which columns become what, in one line. */
   readonly says: string;
   /** Whether `place` counts lines or rows. */
   readonly unit: "line" | "row";
@@ -58,7 +58,7 @@ export interface Format {
   write(target: ByteTarget, shape: Shape): Promise<Output> | Output;
 }
 
-/** What is wrong with one row; the others are not concerned. */
+/** A fault of one row; it does not concern the others. */
 export class RowFault extends Error {}
 
 /** A page of rows that are made one by one; a RowFault makes a bad row of that one. */

@@ -1,4 +1,4 @@
-/** Packages that a format needs and most people do not: they are installed beside vstore where they are wanted. */
+/** Packages that a format needs and most people do not: users install them beside vstore. */
 import { UseError } from "../exit.ts";
 
 type Loaded<T> = () => Promise<T>;

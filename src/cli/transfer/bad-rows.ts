@@ -1,4 +1,4 @@
-/** Rows that could not be taken: counted, the first of them named, and an end when there are too many. */
+/** Counts rows that could not be taken, names the first of them, and ends the import when there are too many. */
 import type { BadRow } from "../../bridge/transfer/row.ts";
 
 /** Those after it are only counted. */

@@ -1,4 +1,4 @@
-/** What an import has to do, from its flags. */
+/** The task of an import, from its flags. */
 import { limits } from "../../limits.ts";
 import { UseError } from "../exit.ts";
 import { ByteReader } from "../formats/byte-reader.ts";

@@ -80,7 +80,7 @@ class Import {
     }
   }
 
-  /** The collection, made if it is to be. Undefined when nothing is to be written to one that is not there. */
+  /** The collection, created if --create is given. Undefined in a dry run for one that does not exist. */
   async #target(dimensions: number | undefined): Promise<Facts | undefined> {
     const { collection, url, metric, doesCreate, isDryRun } = this.#job;
     const redis = await connect(url, "vstore-import");
