@@ -28,13 +28,18 @@ async function filled(directory: string): Promise<string> {
 }
 
 /** Changes the index and lets the manifest vouch for it. */
-async function craft(directory: string, path: string, change: (bytes: Buffer) => Buffer | undefined) {
+async function craft(
+  directory: string,
+  path: string,
+  change: (bytes: Buffer) => Buffer | undefined,
+  unreached: readonly number[] = [],
+) {
   const bytes = fs.readFileSync(path);
   fs.writeFileSync(path, change(bytes) ?? bytes);
   const manifest = await readManifest(directory);
   await writeManifest(directory, {
     ...manifest,
-    index: { ...manifest.index!, ...(await fileChecksum(path)) },
+    index: { ...manifest.index!, ...(await fileChecksum(path)), unreached },
   });
 }
 
@@ -44,13 +49,16 @@ async function reopened(directory: string): Promise<string[]> {
   const warn = (_: string, details?: object) =>
     warnings.push(String((details as { reason?: string })?.reason));
   const store = await MmapVectorStore.open(directory, {}, warn, "portable");
-  await store.buildIndex();
-  for (const key of store.keys()) {
-    const [nearest] = await store.search(store.getSlice(key)!, { k: 1, ef: count });
-    expect(nearest!.key).toBe(key);
+  try {
+    await store.buildIndex();
+    for (const key of store.keys()) {
+      const [nearest] = await store.search(store.getSlice(key)!, { k: 1, ef: count });
+      expect(nearest!.key).toBe(key);
+    }
+    store.insert("new", randomVector(random, dimensions));
+  } finally {
+    await store.close();
   }
-  store.insert("new", randomVector(random, dimensions));
-  await store.close();
   return warnings;
 }
 
@@ -93,4 +101,38 @@ test.each<[string, (bytes: Buffer) => Buffer | undefined | unknown]>([
     return Buffer.isBuffer(result) ? result : undefined;
   });
   expect(await reopened(directory)).toEqual([expect.stringContaining("not a graph that can be loaded")]);
+});
+
+/** Takes a node out of all lists of the lowest layer; returns its slot. It is on no other layer, and not the entry. */
+function cutOff(bytes: Buffer): number {
+  const rows = Array.from({ length: count }, (_, i) =>
+    bytes.subarray(96 + i * rowBytes, 96 + (i + 1) * rowBytes),
+  );
+  const upper: number[] = [];
+  for (let at = lists, i = 0; i < count; i++, at += 4 + bytes.readUInt32LE(at))
+    if (bytes.readUInt32LE(at) > 0) upper.push(i);
+  const slotOf = (row: Buffer) => row.readUInt32LE(rowBytes - 8);
+  const node = rows.findIndex((row, i) => !upper.includes(i) && slotOf(row) % 10 !== 0);
+  for (const row of rows) {
+    const links = Array.from({ length: row.readUInt16LE(0) }, (_, i) => row.readUInt32LE(4 + 4 * i));
+    const kept = links.filter((link) => link !== node);
+    row.writeUInt16LE(kept.length, 0);
+    for (const [i, link] of kept.entries()) row.writeUInt32LE(link, 4 + 4 * i);
+  }
+  return slotOf(rows[node]!);
+}
+
+test("what no walk reaches is looked at by every search, also after the index was saved and loaded", async () => {
+  const directory = `${temporaryDirectory()}/store`;
+  const path = await filled(directory);
+  let slot = 0;
+  const cut = (bytes: Buffer) => {
+    slot = cutOff(bytes);
+    return undefined;
+  };
+  await craft(directory, path, cut);
+  await expect(reopened(directory)).rejects.toThrow(`k${slot}`);
+  await craft(directory, path, () => undefined, [slot]);
+  expect(await reopened(directory)).toEqual([]);
+  expect((await readManifest(directory)).index!.unreached).toContain(slot);
 });

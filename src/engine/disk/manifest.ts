@@ -23,6 +23,8 @@ export interface SavedIndex {
   readonly bytes: number;
   readonly checksum: number;
   readonly watermark: number;
+  /** Slots that no walk through the graph reaches, so that every search has to look at them; none when absent. */
+  readonly unreached?: readonly number[];
 }
 
 export interface Manifest {

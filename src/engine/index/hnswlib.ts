@@ -76,12 +76,18 @@ export class HnswlibGraph {
   }
 
   /** @throws when the file is not a graph of these options */
-  static async load(options: CollectionOptions, source: VectorSource, path: string): Promise<HnswlibGraph> {
+  static async load(
+    options: CollectionOptions,
+    source: VectorSource,
+    path: string,
+    unreached: readonly number[],
+  ): Promise<HnswlibGraph> {
     await checkGraphFile(path, options, source.segments.length, CAPACITY_MIN);
     const graph = emptyGraph(options);
     await graph.readIndex(path);
     const loaded = new HnswlibGraph(graph, options, source);
     await loaded.#adopt();
+    for (const slot of unreached) if (loaded.#live.has(slot)) loaded.#missed.add(slot);
     return loaded;
   }
 
@@ -94,8 +100,8 @@ export class HnswlibGraph {
     return this.#graph.getCurrentCount() * this.#nodeBytes;
   }
 
-  get missed(): number {
-    return this.#missed.size;
+  get unreached(): readonly number[] {
+    return [...this.#missed];
   }
 
   /** Adds the slots of [from, to) that are alive, in slices of the event loop's time. */

@@ -15,6 +15,8 @@ import type { VectorIndex, VectorIndexKind, VectorSource } from "./vector-index.
  * Share of the free disk space that a saved index may take: an index can be made again, writers cannot do without room.
  */
 const FREE_SHARE_MAX = 0.5;
+/** Slots that the manifest names because no walk through the index reaches them. */
+const UNREACHED_MAX = 100_000;
 
 /**
  * Saves the index under the number after that of `previous`; the manifest does not name it yet.
@@ -32,11 +34,17 @@ export async function saveIndex(
   await assertRoom(directory, indexer.index.fileBytes);
   try {
     const watermark = await indexer.save(temporary);
+    const { unreached } = indexer.index;
+    if (unreached.length > UNREACHED_MAX)
+      throw new VstoreError(
+        "LIMIT",
+        `the index does not reach ${unreached.length} vectors, so it is not saved`,
+      );
     const { bytes, checksum } = await fileChecksum(temporary);
     failPoint("index-half-written", () => fs.truncateSync(temporary, bytes >> 1));
     await fs.promises.rename(temporary, `${directory}/${file}`);
     failPoint("index-before-manifest");
-    return { file, kind, bytes, checksum, watermark };
+    return { file, kind, bytes, checksum, watermark, ...(unreached.length > 0 && { unreached }) };
   } catch (error) {
     await fs.promises.rm(temporary, { force: true });
     throw error;
@@ -61,7 +69,7 @@ export async function loadIndex(
   const path = `${directory}/${saved.file}`;
   try {
     await verify(path, saved, kind.name);
-    return await kind.load(source, path);
+    return await kind.load(source, path, saved.unreached ?? []);
   } catch (error) {
     warn("the saved index cannot be used and is built again", { file: path, reason: String(error) });
     return undefined;

@@ -50,6 +50,11 @@ class NativeIndex implements VectorIndex {
     for (let slot = 0; slot < segments.length; slot++) if (live.has(slot)) graph.setLive(slot);
   }
 
+  /** Those that no walk reaches are linked anew. */
+  get unreached(): readonly number[] {
+    return [];
+  }
+
   get memoryBytes(): number {
     return this.#graph.bytes;
   }

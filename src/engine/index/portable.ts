@@ -29,8 +29,8 @@ export function portableKind(options: CollectionOptions): VectorIndexKind {
     batchSlots: BATCH_SLOTS,
     blocks: true,
     create: (source) => new PortableIndex(HnswlibGraph.create(options, source), source, options.metric),
-    load: async (source, path) =>
-      new PortableIndex(await HnswlibGraph.load(options, source, path), source, options.metric),
+    load: async (source, path, unreached) =>
+      new PortableIndex(await HnswlibGraph.load(options, source, path, unreached), source, options.metric),
   };
 }
 
@@ -68,6 +68,10 @@ class PortableIndex implements VectorIndex {
     this.#metric = metric;
   }
 
+  get unreached(): readonly number[] {
+    return this.#graph.unreached;
+  }
+
   get memoryBytes(): number {
     return this.#graph.fileBytes;
   }
@@ -92,7 +96,7 @@ class PortableIndex implements VectorIndex {
   }
 
   get health(): IndexHealth {
-    const { missed } = this.#graph;
+    const missed = this.#graph.unreached.length;
     return { missed, relinked: missed, centred: false };
   }
 

@@ -53,6 +53,8 @@ export interface IndexHealth {
 
 export interface VectorIndex {
   readonly health: IndexHealth;
+  /** Slots that no walk reaches and every search looks at. They are not in the file of `save`. */
+  readonly unreached: readonly number[];
   /** Bytes of memory, mapped files not included. */
   readonly memoryBytes: number;
   /** About how many bytes `save` would write. */
@@ -98,6 +100,9 @@ export interface VectorIndexKind {
   /** Whether it works on the event loop's thread, so that background work should give way to requests. */
   readonly blocks: boolean;
   create(source: VectorSource): VectorIndex;
-  /** @throws when the file is not an index of these options */
-  load(source: VectorSource, path: string): Promise<VectorIndex>;
+  /**
+   * @param unreached of the index that was saved
+   * @throws when the file is not an index of these options
+   */
+  load(source: VectorSource, path: string, unreached: readonly number[]): Promise<VectorIndex>;
 }
