@@ -1,5 +1,5 @@
 /**
- * What follows cost those whom they do not concern: HSETs, many on the way at once, of keys that are not followed, on
+ * What follows cost keys that they do not concern: HSETs, many on the way at once, of keys that are not followed, on
  * three servers with 0, 1 and 1,000 follows. Nothing but the module is asked about a key, so no sidecar runs. The
  * servers take turns.
  */

@@ -1,4 +1,4 @@
-/* VSTORE.HELP: what the commands are, from their declarations. It asks no sidecar, so it is there without one. */
+/* VSTORE.HELP: describes the commands, from their declarations. It needs no sidecar. */
 #ifndef VSTORE_HELP_H
 #define VSTORE_HELP_H
 

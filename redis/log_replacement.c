@@ -13,7 +13,7 @@ bool is_log_name(const RedisModuleString *key) {
     return memcmp(name + length - suffix, SUFFIX, suffix) == 0;
 }
 
-/* A log that the sidecar has dropped is noted no more. */
+/* A log that the sidecar has dropped is no longer noted. */
 static bool is_noted(RedisModuleCtx *ctx, RedisModuleString *log) {
     RedisModuleString *name = RedisModule_CreateString(ctx, LOGS_KEY, strlen(LOGS_KEY));
     RedisModuleKey *key = RedisModule_OpenKey(ctx, name, REDISMODULE_READ | REDISMODULE_OPEN_KEY_NOTOUCH);

@@ -1,6 +1,6 @@
 /*
- * Whether a log is still the stream that vstore began. The sidecar can count what was removed from a stream, but not
- * tell that it is another one: a copy may have the same counts. So the module writes down, in the hash vstore:logs,
+ * Whether a log is still the stream that vstore began. The sidecar can count removed entries of a stream, but cannot
+ * tell that it is another stream: a copy may have the same counts. So the module writes down, in the hash vstore:logs,
  * that a log's key was deleted, renamed or overwritten, whether a sidecar is there or not.
  */
 #ifndef VSTORE_LOG_REPLACEMENT_H
@@ -13,8 +13,8 @@
 bool is_log_name(const RedisModuleString *key);
 
 /*
- * What was under the name is gone, though another value may be there. Says so of a log that the sidecar has noted, in
- * the database that is selected. Only where the module may write.
+ * Marks a log that the sidecar has noted, in the selected database: the stream of this name is gone, though another
+ * value may be there. Only where the module may write.
  */
 void log_was_replaced(RedisModuleCtx *ctx, RedisModuleString *log);
 

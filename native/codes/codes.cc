@@ -46,7 +46,7 @@ size_t componentBytesOf(Quantization quantization, size_t n) {
 /** The step at which 16 or 4 levels lose least of a normal number, in its standard deviations (Max 1960). */
 double stepOf(Quantization quantization) { return quantization == Quantization::int4 ? 0.3352 : 0.9957; }
 
-/** What a field stands for: levels are odd numbers, half of them negative. */
+/** The level of a field: levels are odd numbers, half of them negative. */
 int8_t unpacked(int field, int largest) { return static_cast<int8_t>(2 * field - largest); }
 
 int32_t sumOf(const void* components, size_t n) {
@@ -236,8 +236,8 @@ void CodeSpace::writePacked(const Ready& ready, Code& code) const {
 }
 
 /**
- * Writes a code. `round(i, component in steps)` stores a component, and tells what it stands for, in a unit that is
- * the same for all.
+ * Writes a code. `round(i, component in steps)` stores a component and returns its level, in a unit that is the same
+ * for all.
  */
 template <class Round>
 void CodeSpace::write(const Ready& ready, double steps, Code& head, const Round& round) const {

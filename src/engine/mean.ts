@@ -1,4 +1,4 @@
-/** The mean of the vectors of some keys, minus that of others: what a search for more of the same looks for. */
+/** The mean of the vectors of some keys, minus that of others: the query of a search for more of the same. */
 import type { Collection } from "./collection.ts";
 
 /**

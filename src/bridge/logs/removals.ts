@@ -1,10 +1,10 @@
 /**
- * Whether a log is what vstore has made of it. A stream counts what was ever added to it and what it still has; of the
- * difference vstore knows how much it has removed itself, because each of its scripts that removes entries adds them up
- * in vstore:logs, in the same step. What is beyond that a client has taken out (XTRIM, XDEL, XADD … MAXLEN). Where the
- * whole stream goes or is replaced (RESTORE, COPY, RENAME), the module writes `replaced` there, whether a sidecar is
- * there or not. Both stand in Redis beside the log, so a restart, a replica that takes over and an older snapshot have
- * them as they belong together.
+ * Detects logs that another client has changed. A stream counts the entries that were ever added to it and those that
+ * it still has. vstore knows how many it has removed itself: each of its scripts that removes entries adds them up in
+ * vstore:logs, in the same step. A client has removed the rest (XTRIM, XDEL, XADD … MAXLEN). When the whole stream goes
+ * or is replaced (RESTORE, COPY, RENAME), the module writes `replaced` there, whether a sidecar is there or not. Both
+ * stand in Redis beside the log, so a restart, a replica that takes over and an older snapshot have them as they belong
+ * together.
  */
 import type { Redis } from "ioredis";
 import { collectionsKey, logStream, logsKey } from "../redis/keys.ts";
@@ -41,7 +41,7 @@ for i = 3, #KEYS do
 end
 return looks`;
 
-/** What Redis says of one log. */
+/** The state of one log in Redis. */
 export interface LogLook {
   /** The last id that it ever had; undefined when there is no stream. */
   readonly last: string | undefined;
@@ -53,7 +53,7 @@ export interface LogLook {
 
 type RawLook = [last: string, gone: number, noted: string, begin: string];
 
-/** At the logs of these collections, in order. */
+/** Looks at the logs of these collections, in order. */
 export async function lookAtLogs(redis: Redis, collections: readonly string[]): Promise<LogLook[]> {
   const looks: LogLook[] = [];
   for (let from = 0; from < collections.length; from += logsPerScript) {
@@ -73,7 +73,7 @@ function lookOf([last, gone, noted, begin]: RawLook): LogLook {
   };
 }
 
-/** From now on the log is as it should be. */
+/** Accepts the log as it is now. */
 export async function acceptLog(redis: Redis, collection: string): Promise<void> {
   const script = `${goneFunction}
     if redis.call('TYPE', KEYS[2]).ok ~= 'stream' then return redis.call('HDEL', KEYS[1], KEYS[2]) end

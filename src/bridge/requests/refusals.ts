@@ -1,10 +1,10 @@
-/** What an errors stream has kept of the writes that were refused when no client waited for them. */
+/** Reads the refused writes that no client waited for, as far as the errors stream has kept them. */
 import type { Redis } from "ioredis";
 import type { Refusal } from "../../commands/command.ts";
 import { errorsStream } from "../redis/keys.ts";
 import { errorsStreamLengthMax, type Outbox } from "./outbox.ts";
 
-/** Everything that was refused before this call is among them, as far as the stream still has it. */
+/** Every write that was refused before this call is among them, as far as the stream still has it. */
 export async function refusalsOf(redis: Redis, outbox: Outbox, collection: string): Promise<Refusal[]> {
   await outbox.flushed();
   // Redis trims whole nodes of the stream, so it has up to some hundred entries more.

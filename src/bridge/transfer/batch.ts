@@ -1,7 +1,7 @@
 /** Rows that one MINSERT takes: their vectors lie one after the other, as the command sends them. */
 import type { Row } from "./row.ts";
 
-/** Up to these MINSERT is done in one turn of the sidecar's loop. */
+/** Up to so many the sidecar runs a MINSERT in one turn of its event loop. */
 const batchRowsMax = 500;
 const batchBytesMax = 1024 * 1024;
 

@@ -1,4 +1,4 @@
-/** What an import or export has to know of a collection before it begins. */
+/** The facts of a collection that an import or export needs before it begins. */
 import type { Redis } from "ioredis";
 import { codeOf } from "../redis/error-code.ts";
 

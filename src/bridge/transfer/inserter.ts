@@ -1,13 +1,13 @@
 /**
  * Puts rows into a collection through Redis, as any client could: several connections with a MINSERT under way on each.
- * What is kept in memory is two batches for each connection, whatever the number of rows.
+ * Memory holds two batches for each connection, whatever the number of rows.
  */
 import type { Redis } from "ioredis";
 import { connect } from "../redis/connection.ts";
 import { Lane, type LaneRules } from "./lane.ts";
 import type { Row } from "./row.ts";
 
-/** The module answers before that (vstore.timeout, unless it is set higher). */
+/** Longer than the module waits (vstore.timeout, unless it is set higher). */
 const answerMsMax = 60_000;
 
 export interface InserterOptions {
@@ -47,13 +47,13 @@ export class Inserter {
     return Math.min(this.#next, ...this.#lanes.map(({ firstOpen }) => firstOpen));
   }
 
-  /** @returns a promise when the row has to wait. @throws what no other row would change */
+  /** @returns a promise when the row has to wait. @throws Error that does not depend on the row */
   add(row: Row): Promise<void> | undefined {
     this.#next = row.position + 1;
     return this.#lanes[hash(row.key) % this.#lanes.length]!.add(row);
   }
 
-  /** Resolves when everything is answered. @throws the first thing that went wrong, after all others have ended */
+  /** Resolves when everything is answered. @throws the first error, after all others have ended */
   async finish(): Promise<void> {
     const outcomes = await Promise.allSettled(this.#lanes.map((lane) => lane.finish()));
     for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;

@@ -8,9 +8,9 @@ import { codeOf } from "../redis/error-code.ts";
 import { Batch } from "./batch.ts";
 import type { Row } from "./row.ts";
 
-/** What passes by itself; a batch may be sent twice, as it then inserts what is there. */
+/** Errors that pass by themselves. A batch may be sent twice: the second time it replaces vectors by the same ones. */
 const passing = new Set(["BUSY", "TRYAGAIN", "VSTOREDOWN", "TIMEOUT", "LOST", "LOADING"]);
-/** What the command says of its arguments: of one row among many, so the others are sent without it. */
+/** Errors about arguments: they concern one row among many, so the others are sent without it. */
 const aboutRows = new Set(["ERR", "LIMIT"]);
 /** Time between two attempts, and how long there may be nothing but failures. */
 const attemptMs = 200;
@@ -95,7 +95,7 @@ export class Lane {
     }
   }
 
-  /** @returns why the rows are refused; undefined when they are in. @throws what no other row would change */
+  /** @returns why the rows are refused; undefined when they are in. @throws Error that does not depend on the rows */
   async #insert(words: (string | Buffer)[]): Promise<string | undefined> {
     for (const deadline = Date.now() + patienceMsMax; ; await sleep(attemptMs)) {
       try {

@@ -11,7 +11,7 @@ export interface Hash {
   readonly fields: ReadonlyMap<string, Buffer>;
 }
 
-/** Each key once, unless it comes or goes meanwhile; then perhaps twice, or not. @throws Error of Redis */
+/** Each key once; a key that comes or goes meanwhile perhaps twice, or not at all. @throws Error of Redis */
 export async function* readHashes(url: string, prefix: string): AsyncGenerator<Hash[]> {
   const redis = await connect(url, "vstore-import");
   const match = `${prefix.replaceAll(special, "\\$&")}*`;

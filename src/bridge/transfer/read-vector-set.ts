@@ -1,5 +1,5 @@
 /**
- * A vector set of Redis 8. Its vectors are what VEMB gives: of a quantized set only nearly those that were added. There
+ * A vector set of Redis 8. VEMB gives its vectors: those of a quantized set only approximately. There
  * is no cursor over its elements on every version, so their names are read at once.
  */
 import { connect } from "../redis/connection.ts";

@@ -1,4 +1,4 @@
-/** What travels between a file and a collection, one key at a time. */
+/** A row: one key with its vector and attributes, between a file and a collection. */
 
 export interface Row {
   /** How many rows of the input stand before it, bad ones included. */

@@ -1,5 +1,5 @@
 /**
- * How far an import has come, in a small file beside it: an import with the same --resume goes on there. It is written
+ * Keeps how far an import has come in a small file: an import with the same --resume goes on there. It is written
  * whole under another name first, so a crash leaves the one before.
  */
 import * as fs from "node:fs";

@@ -1,6 +1,6 @@
 /**
- * VSTORE.WAIT: what was written with NOWAIT is applied. Like every read it sees all that was in the log when it was
- * asked; so what is left to do is to count what was refused.
+ * VSTORE.WAIT: waits until writes with NOWAIT are applied. Like every read it sees all writes that were in the log when
+ * it was sent, so it only has to count the refused ones.
  */
 import { compareIds, FIRST_ID } from "../../engine/log-id.ts";
 import { VstoreError } from "../../errors.ts";

@@ -1,6 +1,6 @@
 /**
- * What `in` asks, in a time that follows from the lengths alone: an expression may ask it a hundred times of a text, or
- * of a tuple, that fills all attributes of a key.
+ * The operator `in`, in a time that depends on the lengths alone: an expression may apply it a hundred times to a text,
+ * or to a tuple, that fills all attributes of a key.
  */
 import { areEqual, toNumber, type Value } from "./value.ts";
 
@@ -52,7 +52,7 @@ function isElementOf(value: Value, tuple: readonly Value[]): boolean {
   return membersOf(tuple).has(value);
 }
 
-/** Of long tuples that were asked for. */
+/** The members of long tuples that were used. */
 const known = new WeakMap<readonly Value[], Members>();
 
 function membersOf(tuple: readonly Value[]): Members {
@@ -61,7 +61,7 @@ function membersOf(tuple: readonly Value[]): Members {
   return members;
 }
 
-/** The elements of a tuple by what `==` compares: texts as they are, all else as numbers. */
+/** The elements of a tuple as `==` compares them: texts as they are, all else as numbers. */
 class Members {
   readonly #elements: readonly Value[];
   readonly #texts = new Set<string>();
