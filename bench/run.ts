@@ -13,6 +13,7 @@ const workloads = [
   "insert-single",
   "roundtrip",
   "client",
+  "watching",
   "follow-hset",
   "follow-many",
   "key-load",

@@ -47,6 +47,10 @@ export function readTexts(reply: Reply): string[] {
   return list(reply).map(readText);
 }
 
+export function readTextOrTexts(reply: Reply): string | string[] | null {
+  return Array.isArray(reply) ? readTexts(reply) : readTextOrNull(reply);
+}
+
 /** The bytes of GET … RAW. */
 export function readVector(reply: Reply): Float32Array | null {
   if (reply === null) return null;
@@ -80,6 +84,15 @@ export function readFacts(reply: Reply): Record<string, string | number> {
   return facts;
 }
 
+export function readFactsAndLists(reply: Reply): Record<string, string | number | string[]> {
+  const facts: Record<string, string | number | string[]> = {};
+  for (const [name, fact] of pairs(reply)) {
+    const isNumber = typeof fact === "number";
+    facts[readText(name)] = isNumber ? fact : Array.isArray(fact) ? readTexts(fact) : readText(fact);
+  }
+  return facts;
+}
+
 /** For commands that this version of the client has no reader for. */
 export function readAny(reply: Reply): Reply {
   return Array.isArray(reply) ? reply.map(readAny) : Buffer.isBuffer(reply) ? readText(reply) : reply;
@@ -88,6 +101,11 @@ export function readAny(reply: Reply): Reply {
 /** Of SEARCH WITHDISTANCES: `[distance, attributes?, value?]` of each key, the distance bare when it is alone. */
 export function readHits<A>(reply: Reply, details: Details): Hit<A>[] {
   return pairs(reply).map(([key, detail]) => readHit(readText(key), detail, details));
+}
+
+/** Of MSEARCH WITHDISTANCES: those of each query. */
+export function readHitsOfAll<A>(reply: Reply, details: Details): Hit<A>[][] {
+  return list(reply).map((hits) => readHits<A>(hits, details));
 }
 
 function readHit<A>(key: string, detail: Reply, { withAttrs, withValues }: Details): Hit<A> {

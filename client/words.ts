@@ -40,6 +40,11 @@ export function counted(values: readonly Text[]): Word[] {
   return [String(values.length), ...values.map(text)];
 }
 
+/** Their number, and their components one after the other. */
+export function countedVectors(vectors: readonly Vector[]): Word[] {
+  return [String(vectors.length), "FP32", Buffer.concat(vectors.map(fp32))];
+}
+
 /** A token and its value, or nothing. */
 export function after(token: string, value: Text | number | undefined): Word[] {
   if (value === undefined) return [];

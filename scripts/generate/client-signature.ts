@@ -34,7 +34,7 @@ export function signatureOf(nodes: readonly ArgumentNode[], always: readonly str
 
 function partsOf(node: ArgumentNode, before?: ArgumentNode, next?: ArgumentNode): Part[] {
   if (isCounter(node, next)) return [];
-  if (isVector(node)) return [vectorPart(node)];
+  if (isVector(node)) return [before?.type === "integer" ? vectorsPart : vectorPart(node)];
   if (node.token === undefined && node.type !== "oneof") return [positional(node, before)];
   const list = node.arguments?.find(({ multiple, token }) => multiple && token === undefined);
   if (list !== undefined) return [positional({ ...list, optional: true }), ...besides(node, list)];
@@ -51,8 +51,18 @@ function besides({ arguments: forms = [] }: ArgumentNode, list: ArgumentNode): P
 
 /** An integer that says how many values follow it: the list knows. */
 function isCounter(node: ArgumentNode, next: ArgumentNode | undefined): boolean {
-  return node.type === "integer" && node.token === undefined && next?.multiple === true;
+  const isList = next?.multiple === true || next?.token === "FP32";
+  return node.type === "integer" && node.token === undefined && isList;
 }
+
+/** Behind their number. */
+const vectorsPart: Part = {
+  name: "queries",
+  type: "readonly Vector[]",
+  words: "...countedVectors(queries)",
+  optional: false,
+  isOption: false,
+};
 
 function isVector(node: ArgumentNode): boolean {
   return node.token === "FP32" || (node.arguments ?? []).some(({ token }) => token === "FP32");
@@ -83,8 +93,8 @@ function positional({ name, type, multiple, optional }: ArgumentNode, before?: A
     return { ...part, name: variable, type: "readonly Text[]", words };
   }
   const isNumber = type === "integer" || type === "double";
-  const one = isNumber ? `String(${variable})` : `text(${variable})`;
-  const words = optional ? `...oneOf(${variable})` : one;
+  const word = isNumber ? `String(${variable})` : `text(${variable})`;
+  const words = optional ? `...(${variable} === undefined ? [] : [${word}])` : word;
   return { ...part, name: variable, type: isNumber ? "number" : "Text", words };
 }
 

@@ -28,6 +28,11 @@ const readings: Readonly<Record<string, Reading>> = {
     type: "{ applied: string; refused: number; reason: string | null }",
     read: "readWaited",
   },
+  "Text | null | Text[]": { type: "string | string[] | null", read: "readTextOrTexts" },
+  "Map<string, Text | number | Text[]>": {
+    type: "Record<string, string | number | string[]>",
+    read: "readFactsAndLists",
+  },
   "Map<string, Text | number>": { type: "Record<string, string | number>", read: "readFacts" },
 };
 
@@ -48,6 +53,11 @@ const exceptions: Readonly<Record<string, Exception>> = {
     always: ["WITHDISTANCES"],
     type: "Hit<S[C]>[]",
     read: "(reply) => readHits<S[C]>(reply, options)",
+  },
+  MSEARCH: {
+    always: ["WITHDISTANCES"],
+    type: "Hit<S[C]>[][]",
+    read: "(reply) => readHitsOfAll<S[C]>(reply, options)",
   },
 };
 
@@ -80,7 +90,18 @@ const imports: Readonly<Record<string, readonly string[]>> = {
   "./base.ts": ["Base", "type Name", "type Schemas"],
   "./connection.ts": ["type Reply", "type Text"],
   "./words.ts": [
-    ...["after", "afterAll", "block", "type CallOptions", "counted", "flag", "fp32", "json", "jsonOfAll"],
+    ...[
+      "after",
+      "afterAll",
+      "block",
+      "type CallOptions",
+      "counted",
+      "countedVectors",
+      "flag",
+      "fp32",
+      "json",
+      "jsonOfAll",
+    ],
     ...["jsonText", "oneOf", "type Query", "queryWords", "text", "type Vector"],
   ],
 };

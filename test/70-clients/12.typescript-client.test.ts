@@ -301,6 +301,21 @@ describe.each([
       expect(connected.sent).toEqual(["VSTORE.SEARCH", "VSTORE.SEARCH", "VSTORE.MSEARCH"]);
     });
 
+    test("MSEARCH, EXPLAIN and RANDMEMBER answer what their types say", async () => {
+      const queries = [[0, 0], Float32Array.of(1, 1)];
+      const options = { count: 2, withAttrs: true };
+      const alone = await Promise.all(queries.map((query) => vstore.search("films", query, options)));
+      expect(await vstore.msearch("films", queries, options)).toEqual(alone);
+      expect(await vstore.explain("films", { filter: ".year > 1970" })).toMatchObject({
+        plan: expect.any(String),
+        columns: expect.any(Array),
+        matches: expect.any(Number),
+      });
+      const one = await vstore.randmember("films");
+      expect(await vstore.exists("films", [one as string])).toBe(1);
+      expect(await vstore.randmember("films", 100)).toHaveLength(await vstore.card("films"));
+    });
+
     test("HELP answers lines of text", async () => {
       expect((await batching.help("card"))[0]).toBe("VSTORE.CARD collection [FILTER expression]");
     });
