@@ -1,6 +1,6 @@
 /**
- * What every workload needs: a clock, medians of alternating rounds, and a result that prints as a table and is
- * written as JSON.
+ * Shared by all workloads: a clock, medians of alternating rounds, and a result that prints as a table and is written
+ * as JSON.
  */
 import * as fs from "node:fs";
 import * as os from "node:os";

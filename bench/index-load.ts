@@ -1,5 +1,5 @@
 /**
- * Reading a saved graph of a million vectors, as every start does: its checksum, the graph itself, and who of it is
+ * Reading a saved graph of a million vectors, as every start does: its checksum, the graph itself, and which slots are
  * alive. It is built with few candidates, which makes a graph of the same size sooner.
  */
 import * as fs from "node:fs";

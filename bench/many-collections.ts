@@ -1,5 +1,5 @@
 /**
- * What a collection costs those that are there besides: a server with many small ones beside a server with one,
+ * What a collection costs the other collections: a server with many small ones beside a server with one,
  * searched in turn, and what the many take of time and memory while no client asks for anything.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";

@@ -1,7 +1,7 @@
 /**
  * Searches, one at a time, while the store is otherwise idle, and while vectors are inserted as fast as the index takes
- * them: what building costs those who search. The tail that they scan meanwhile is kept short, so that it is not what
- * is measured.
+ * them: what building costs searches. The tail that they scan meanwhile is kept short, so that the scan is not what is
+ * measured.
  */
 import * as fs from "node:fs";
 import * as os from "node:os";

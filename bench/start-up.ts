@@ -31,7 +31,7 @@ const EF = 500;
 /** How far a vector is from the centre of its cluster, as a share of how far centres are from each other. */
 const SPREAD = 0.3;
 const POLL_MS = 5;
-/** Steady is who has its whole index, has answered so many searches, and then had this pause. */
+/** A steady sidecar has its whole index, has answered so many searches, and then had this pause. */
 const STEADY = { searches: 1_000, pauseMs: 3_000 };
 
 const INDEX: Record<string, (path: string) => void> = {

@@ -144,7 +144,7 @@ export interface SearchOptions extends CallOptions {
   readonly distinct?: { readonly field: Text; readonly per?: number } | undefined;
   /** With the attributes of each key. */
   readonly withAttrs?: boolean | undefined;
-  /** With what the Redis key of that name holds, if it is a string or a hash. */
+  /** With the value of the Redis key of that name, if it is a string or a hash. */
   readonly withValues?: boolean | undefined;
   /** Of hashes, only these; comes last. */
   readonly fields?: readonly Text[] | undefined;
@@ -300,7 +300,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   }
 
   /**
-   * Deletes keys and their vectors: those that are named, or the first that match a filter.
+   * Deletes keys and their vectors: the named ones, or the first that match a filter.
    *
    * `VSTORE.DEL collection <key [key ...] | FILTER expression [COUNT count]> [NOWAIT]`
    */
@@ -364,7 +364,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   }
 
   /**
-   * Sets the time that a key has to live; deletes it when that is not positive.
+   * Sets the time to live of a key, in seconds; deletes the key when that is not positive.
    *
    * `VSTORE.EXPIRE collection key seconds [NX | XX | GT | LT] [NOWAIT]`
    */
@@ -382,7 +382,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   }
 
   /**
-   * Sets the time that a key has to live in milliseconds; deletes it when that is not positive.
+   * Sets the time to live of a key, in milliseconds; deletes the key when that is not positive.
    *
    * `VSTORE.PEXPIRE collection key milliseconds [NX | XX | GT | LT] [NOWAIT]`
    */
@@ -436,7 +436,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   }
 
   /**
-   * Returns the time that a key has to live.
+   * Returns the time to live of a key, in seconds.
    *
    * `VSTORE.TTL collection key`
    */
@@ -445,7 +445,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   }
 
   /**
-   * Returns the time that a key has to live in milliseconds.
+   * Returns the time to live of a key, in milliseconds.
    *
    * `VSTORE.PTTL collection key`
    */
@@ -569,7 +569,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   }
 
   /**
-   * Returns how a search with a filter would go: how many vectors match, and the plan.
+   * Returns how a search with a filter would run: how many vectors match, and the plan.
    *
    * `VSTORE.EXPLAIN collection FILTER expression [COUNT count] [EF ef]`
    */

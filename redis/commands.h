@@ -381,7 +381,7 @@ static const char *const mget_help[] = {
 
 static const char *const del_help[] = {
     "VSTORE.DEL collection <key [key ...] | FILTER expression [COUNT count]> [NOWAIT]",
-    "    Deletes keys and their vectors: those that are named, or the first that match a filter.",
+    "    Deletes keys and their vectors: the named ones, or the first that match a filter.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    key: 1 to 1024 bytes, any bytes",
     "    FILTER expression: an expression of the attributes, valid UTF-8 of at most 65536 bytes; see filters.md",
@@ -431,7 +431,7 @@ static const char *const getattr_help[] = {
 
 static const char *const expire_help[] = {
     "VSTORE.EXPIRE collection key seconds [NX | XX | GT | LT] [NOWAIT]",
-    "    Sets the time that a key has to live; deletes it when that is not positive.",
+    "    Sets the time to live of a key, in seconds; deletes the key when that is not positive.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    key: 1 to 1024 bytes, any bytes",
     "    seconds: an integer from -1000000000000 to 1000000000000",
@@ -443,7 +443,7 @@ static const char *const expire_help[] = {
 
 static const char *const pexpire_help[] = {
     "VSTORE.PEXPIRE collection key milliseconds [NX | XX | GT | LT] [NOWAIT]",
-    "    Sets the time that a key has to live in milliseconds; deletes it when that is not positive.",
+    "    Sets the time to live of a key, in milliseconds; deletes the key when that is not positive.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    key: 1 to 1024 bytes, any bytes",
     "    milliseconds: an integer from -1000000000000000 to 1000000000000000",
@@ -479,7 +479,7 @@ static const char *const pexpireat_help[] = {
 
 static const char *const ttl_help[] = {
     "VSTORE.TTL collection key",
-    "    Returns the time that a key has to live.",
+    "    Returns the time to live of a key, in seconds.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    key: 1 to 1024 bytes, any bytes",
     "    Reply: seconds; -1 when the key has no expiry, -2 when there is no such key.",
@@ -488,7 +488,7 @@ static const char *const ttl_help[] = {
 
 static const char *const pttl_help[] = {
     "VSTORE.PTTL collection key",
-    "    Returns the time that a key has to live in milliseconds.",
+    "    Returns the time to live of a key, in milliseconds.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    key: 1 to 1024 bytes, any bytes",
     "    Reply: milliseconds; -1 when the key has no expiry, -2 when there is no such key.",
@@ -547,7 +547,7 @@ static const char *const search_help[] = {
     "    PER n: an integer from 1 to 1000; default: 1",
     "    WITHDISTANCES: with the distance of each key",
     "    WITHATTRS: with the attributes of each key",
-    "    WITHVALUES: with what the Redis key of that name holds, if it is a string or a hash",
+    "    WITHVALUES: with the value of the Redis key of that name, if it is a string or a hash",
     "    FIELDS field: of hashes, only these; comes last",
     "    Reply: array of keys; with details an array of pairs, nearest first: a key and its distance (WITHDISTANCES), its JSON or nil (WITHATTRS), its string, map of fields, or nil (WITHVALUES), or an array of several of them in this order. RESP2 clients get the pairs as one flat array.",
     "    Complexity: O(log N) with the index, O(N) with EXACT and for a FILTER that was not used lately, N being the vectors of the collection.",
@@ -576,7 +576,7 @@ static const char *const msearch_help[] = {
 
 static const char *const explain_help[] = {
     "VSTORE.EXPLAIN collection FILTER expression [COUNT count] [EF ef]",
-    "    Returns how a search with a filter would go: how many vectors match, and the plan.",
+    "    Returns how a search with a filter would run: how many vectors match, and the plan.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    FILTER expression: an expression of the attributes, valid UTF-8 of at most 65536 bytes; see filters.md",
     "    COUNT count: an integer from 1 to 10000; default: 10",
@@ -685,7 +685,7 @@ static const VstoreCommand vstore_commands[] = {
      .arguments = mget_arguments,
      .help = mget_help},
     {.name = "DEL",
-     .summary = "Deletes keys and their vectors: those that are named, or the first that match a filter.",
+     .summary = "Deletes keys and their vectors: the named ones, or the first that match a filter.",
      .complexity = "O(K), K being the number of keys; O(N) for a FILTER that was not used lately",
      .since = "0.1.0",
      .arity = -3,
@@ -732,7 +732,7 @@ static const VstoreCommand vstore_commands[] = {
      .arguments = getattr_arguments,
      .help = getattr_help},
     {.name = "EXPIRE",
-     .summary = "Sets the time that a key has to live; deletes it when that is not positive.",
+     .summary = "Sets the time to live of a key, in seconds; deletes the key when that is not positive.",
      .complexity = "O(log N), N being the number of keys with an expiry",
      .since = "0.1.0",
      .arity = -4,
@@ -742,7 +742,7 @@ static const VstoreCommand vstore_commands[] = {
      .arguments = expire_arguments,
      .help = expire_help},
     {.name = "PEXPIRE",
-     .summary = "Sets the time that a key has to live in milliseconds; deletes it when that is not positive.",
+     .summary = "Sets the time to live of a key, in milliseconds; deletes the key when that is not positive.",
      .complexity = "O(log N), N being the number of keys with an expiry",
      .since = "0.1.0",
      .arity = -4,
@@ -772,7 +772,7 @@ static const VstoreCommand vstore_commands[] = {
      .arguments = pexpireat_arguments,
      .help = pexpireat_help},
     {.name = "TTL",
-     .summary = "Returns the time that a key has to live.",
+     .summary = "Returns the time to live of a key, in seconds.",
      .complexity = "O(1)",
      .since = "0.1.0",
      .arity = 3,
@@ -781,7 +781,7 @@ static const VstoreCommand vstore_commands[] = {
      .arguments = ttl_arguments,
      .help = ttl_help},
     {.name = "PTTL",
-     .summary = "Returns the time that a key has to live in milliseconds.",
+     .summary = "Returns the time to live of a key, in milliseconds.",
      .complexity = "O(1)",
      .since = "0.1.0",
      .arity = 3,
@@ -838,7 +838,7 @@ static const VstoreCommand vstore_commands[] = {
      .arguments = msearch_arguments,
      .help = msearch_help},
     {.name = "EXPLAIN",
-     .summary = "Returns how a search with a filter would go: how many vectors match, and the plan.",
+     .summary = "Returns how a search with a filter would run: how many vectors match, and the plan.",
      .complexity = "O(N) for a filter that was not used lately, N being the vectors of the collection",
      .since = "0.1.0",
      .arity = -4,

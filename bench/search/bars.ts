@@ -1,4 +1,4 @@
-/** What is aimed at, each as a ratio or a figure within one run; those whose engines did not run are left open. */
+/** The aims, each as a ratio or a figure within one run. An aim whose engines did not run is left open. */
 import { atRecall } from "./curve.ts";
 import type { Point } from "./measure.ts";
 import type { Bar, Entry } from "./results.ts";

@@ -1,6 +1,6 @@
 /**
- * What a run asks of an engine. Each adapter in engines/ does it the way a user of that engine would; everything that
- * is measured beside it (recall, RAM, the page cache, one core or all) is the same for all of them.
+ * The interface of an engine under test. Each adapter in engines/ uses its engine as a user would. Everything that is
+ * measured beside it (recall, RAM, the page cache, one core or all) is the same for all of them.
  */
 import type { Dataset } from "./datasets.ts";
 import { type Matrix, row } from "./matrix.ts";

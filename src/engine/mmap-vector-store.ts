@@ -256,7 +256,7 @@ export class MmapVectorStore {
     return matching.delete(filter, max, Date.now());
   }
 
-  /** How a search with the filter would go: matches, plan, and what the evaluation took. @throws {VstoreError} */
+  /** How a search with the filter would run: matches, plan, and what the evaluation took. @throws {VstoreError} */
   async explain(filter: string, options: ExplainOptions = {}): Promise<Explanation> {
     assertText("filter", filter);
     assertOptions(options, EXPLAIN_OPTIONS);

@@ -37,6 +37,6 @@ export const searchOptions = {
   distinct,
   withDistances: flag("WITHDISTANCES", "with the distance of each key"),
   withAttributes: flag("WITHATTRS", "with the attributes of each key"),
-  withValues: flag("WITHVALUES", "with what the Redis key of that name holds, if it is a string or a hash"),
+  withValues: flag("WITHVALUES", "with the value of the Redis key of that name, if it is a string or a hash"),
   fields: afterToken("FIELDS", many(value("field", "string", blob("of hashes, only these; comes last")))),
 };

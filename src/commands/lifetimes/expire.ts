@@ -5,7 +5,7 @@ import { deadlineAfter, expiryArguments, expiryReply, setDeadline } from "../gra
 
 export const expire = define({
   name: "EXPIRE",
-  summary: "Sets the time that a key has to live; deletes it when that is not positive.",
+  summary: "Sets the time to live of a key, in seconds; deletes the key when that is not positive.",
   complexity: "O(log N), N being the number of keys with an expiry",
   route: "log",
   args: expiryArguments("seconds", -limits.ttlSecondsMax, limits.ttlSecondsMax),

@@ -6,7 +6,7 @@ import { timeLeft } from "../grammar/deadline.ts";
 
 export const pttl = define({
   name: "PTTL",
-  summary: "Returns the time that a key has to live in milliseconds.",
+  summary: "Returns the time to live of a key, in milliseconds.",
   complexity: "O(1)",
   route: "queries",
   args: sequence({ collection, key }),

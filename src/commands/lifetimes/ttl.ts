@@ -6,7 +6,7 @@ import { timeLeft } from "../grammar/deadline.ts";
 
 export const ttl = define({
   name: "TTL",
-  summary: "Returns the time that a key has to live.",
+  summary: "Returns the time to live of a key, in seconds.",
   complexity: "O(1)",
   route: "queries",
   args: sequence({ collection, key }),

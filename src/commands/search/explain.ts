@@ -1,4 +1,4 @@
-/** VSTORE.EXPLAIN: how a search with a filter would go. It evaluates the filter, and does not search. */
+/** VSTORE.EXPLAIN: how a search with a filter would run. It evaluates the filter and does not search. */
 import { limits } from "../../limits.ts";
 import { define } from "../command.ts";
 import { afterToken, collection, integerValue, options, sequence } from "../grammar/arguments.ts";
@@ -7,7 +7,7 @@ import { Double, type Reply } from "../wire/reply.ts";
 
 export const explain = define({
   name: "EXPLAIN",
-  summary: "Returns how a search with a filter would go: how many vectors match, and the plan.",
+  summary: "Returns how a search with a filter would run: how many vectors match, and the plan.",
   complexity: "O(N) for a filter that was not used lately, N being the vectors of the collection",
   route: "queries",
   args: sequence({

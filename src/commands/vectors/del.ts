@@ -42,7 +42,7 @@ const selection: Arguments<Selection> = {
 
 export const del = define({
   name: "DEL",
-  summary: "Deletes keys and their vectors: those that are named, or the first that match a filter.",
+  summary: "Deletes keys and their vectors: the named ones, or the first that match a filter.",
   complexity: "O(K), K being the number of keys; O(N) for a FILTER that was not used lately",
   route: "log",
   args: sequence({ collection, selection }),

@@ -62,7 +62,7 @@ export class Matching {
     return slots.length;
   }
 
-  /** How a search with the filter would go. @throws {VstoreError} ERR, LIMIT */
+  /** How a search with the filter would run. @throws {VstoreError} ERR, LIMIT */
   async explain(filter: string, k: number, givenEf: number | undefined): Promise<Explanation> {
     const expression = expressionOf(filter);
     const start = performance.now();
