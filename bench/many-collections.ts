@@ -58,6 +58,8 @@ const cpuMs = (pid: number): number => {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
   return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
 };
+/** Memory of the process itself, without the pages of mapped files, which the system may take back at any time. */
+const ownKb = (pid: number) => status(pid, "RssAnon");
 const status = (pid: number, field: string): number =>
   Number(new RegExp(`^${field}:\\s+(\\d+)`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0);
 const handles = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;
@@ -71,7 +73,7 @@ async function server(count: number) {
     return sidecar;
   };
   let sidecar = await serve();
-  const emptyKb = status(sidecar.pid, "VmRSS");
+  const empty = { rss: status(sidecar.pid, "VmRSS"), own: ownKb(sidecar.pid) };
   const { createMs } = await fill(redis.url, count);
   const client = new Redis(redis.url);
   const restart = async () => {
@@ -86,7 +88,7 @@ async function server(count: number) {
     await redis.stop();
     rmSync(dataDir, { recursive: true });
   };
-  return { client, createMs, emptyKb, restart, stop, pid: () => sidecar.pid };
+  return { client, createMs, empty, restart, stop, pid: () => sidecar.pid };
 }
 
 const [one, many] = [await server(1), await server(COLLECTIONS)];
@@ -96,14 +98,17 @@ try {
     times.one.push(await search(one.client, 1));
     times.many.push(await search(many.client, COLLECTIONS));
   }
+  await many.client.call("VSTORE.CHECKPOINT"); // otherwise the schedule makes it while nothing should happen
   await sleep(2_000);
-  const before = cpuMs(many.pid());
+  const [before, beforeOne] = [cpuMs(many.pid()), cpuMs(one.pid())];
   await sleep(IDLE_MS);
   const idle = (cpuMs(many.pid()) - before) / IDLE_MS;
-  const kb = status(many.pid(), "VmRSS") - many.emptyKb;
+  const idleOne = (cpuMs(one.pid()) - beforeOne) / IDLE_MS;
+  const kb = status(many.pid(), "VmRSS") - many.empty.rss;
+  const kbOwn = ownKb(many.pid()) - many.empty.own;
   const open = handles(many.pid());
   const startMs = await many.restart();
-  const startKb = status(many.pid(), "VmRSS") - many.emptyKb;
+  const startKb = status(many.pid(), "VmRSS") - many.empty.rss;
   const [oneUs, manyUs] = [median(times.one), median(times.many)];
   report({
     workload: "many-collections",
@@ -113,7 +118,9 @@ try {
         "SEARCH p50 us": Math.round(manyUs),
         "of one's": (manyUs / oneUs).toFixed(2),
         "idle core": idle.toFixed(3),
+        "with one": idleOne.toFixed(3),
         "KB each": Math.round(kb / COLLECTIONS),
+        "of it its own": Math.round(kbOwn / COLLECTIONS),
         "KB each after start": Math.round(startKb / COLLECTIONS),
         "file handles": open,
         "start ms": Math.round(startMs),

@@ -6,11 +6,10 @@ import { examineRedis, type Finding } from "../bridge/client/examine.ts";
 import { ensureModule } from "../bridge/redis/module-file.ts";
 import { remedy } from "../engine/addon.ts";
 import { assertAvailable, isNativeBuilt } from "../engine/index/kinds.ts";
+import { openFilesMax, openFilesWanted } from "../open-files.ts";
 import { exitCodes } from "./exit.ts";
 import { bytes, table } from "./text.ts";
 
-/** Descriptors that a sidecar with some hundreds of collections has open. */
-const openFilesMin = 4_096;
 const freeBytesMin = 1 << 30;
 const nodeMin = [20, 15] as const;
 
@@ -73,12 +72,10 @@ function disk(directory: string): Finding[] {
   return [{ what: "disk", state: isRoomy ? "ok" : "warning", says }];
 }
 
-/** Where the system tells it as Linux does. */
 function openFiles(): Finding[] {
-  const limits = fs.existsSync("/proc/self/limits") ? fs.readFileSync("/proc/self/limits", "utf8") : "";
-  const soft = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Number.POSITIVE_INFINITY);
-  if (soft >= openFilesMin) return [{ what: "open files", state: "ok", says: String(soft) }];
-  const says = `${soft} are few for many collections; ulimit -n ${openFilesMin}`;
+  const max = openFilesMax();
+  if (max >= openFilesWanted) return [{ what: "open files", state: "ok", says: String(max) }];
+  const says = `${max} are few for many collections; ulimit -n ${openFilesWanted}`;
   return [{ what: "open files", state: "warning", says }];
 }
 

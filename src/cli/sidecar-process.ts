@@ -10,10 +10,9 @@ import type { Watch } from "../bridge/watch/watch.ts";
 import { remedy } from "../engine/addon.ts";
 import { Catalog } from "../engine/catalog.ts";
 import { steadyTime } from "../engine/clock.ts";
-import { collectionsWithin, openFilesMax } from "../engine/disk/open-files.ts";
 import { assertAvailable, type IndexChoice, isNativeBuilt } from "../engine/index/kinds.ts";
-import { limits } from "../limits.ts";
 import type { Logger } from "../log.ts";
+import { openFilesMax, openFilesWanted } from "../open-files.ts";
 import type { Settings } from "./settings.ts";
 
 export interface ServeOptions {
@@ -109,9 +108,11 @@ class Files {
   async open(): Promise<Catalog> {
     const warn = (message: string, details?: object) => this.#log.warn(details, message);
     const files = openFilesMax();
-    const collections = collectionsWithin(files);
-    if (collections < limits.collectionsMax)
-      warn("few files may be open; raise the limit (ulimit -n, LimitNOFILE)", { files, collections });
+    if (files < openFilesWanted)
+      warn("few files may be open; raise the limit (ulimit -n, LimitNOFILE)", {
+        files,
+        wanted: openFilesWanted,
+      });
     this.#catalog ??= await Catalog.open(this.#directory, warn, this.#index, steadyTime());
     return this.#catalog;
   }

@@ -6,6 +6,7 @@
 import * as fs from "node:fs";
 import { VstoreError } from "../errors.ts";
 import { limits } from "../limits.ts";
+import { hasRoomForCollection, tooFewFiles } from "../open-files.ts";
 import { type Clock, latestTime } from "./clock.ts";
 import { Collection } from "./collection.ts";
 import { directoryKind } from "./directory-kind.ts";
@@ -23,13 +24,15 @@ import {
   droppedDirectory,
   isLeftover,
 } from "./disk/names.ts";
-import { hasRoomForCollection, openFilesMax } from "./disk/open-files.ts";
 import { failPoint } from "./fail-point.ts";
 import type { Warn } from "./generation/parts.ts";
 import { createFiles } from "./generation/recovery.ts";
 import { assertAvailable, type IndexChoice } from "./index/kinds.ts";
 import { compareIds } from "./log-id.ts";
 import type { CollectionOptions } from "./options.ts";
+
+/** Collections whose files are flushed at the same time: each has some more files open meanwhile. */
+const sideBySideMax = 16;
 
 export class Catalog {
   readonly directory: string;
@@ -159,8 +162,7 @@ export class Catalog {
       );
     }
     if (!hasRoomForCollection()) {
-      const limit = `this process may have ${openFilesMax()} files open, too few for another collection`;
-      throw new VstoreError("LIMIT", `${limit}; raise its limit (ulimit -n, LimitNOFILE)`);
+      throw new VstoreError("LIMIT", tooFewFiles());
     }
     this.#creating.add(name);
     let collection: Collection;
@@ -208,7 +210,7 @@ export class Catalog {
 
   /** Makes everything written so far durable, in all collections. @throws {VstoreError} FULL */
   async checkpoint(): Promise<void> {
-    await Promise.all(this.collections().map((collection) => collection.checkpoint()));
+    await this.#eachCollection((collection) => collection.checkpoint());
   }
 
   /** What VSTORE.INFO without a collection shows. */
@@ -227,10 +229,22 @@ export class Catalog {
   /** Saves everything and releases the directory. */
   async close(): Promise<void> {
     try {
-      await Promise.all(this.collections().map((collection) => collection.close()));
+      await this.#eachCollection((collection) => collection.close());
     } finally {
       this.#lock.release();
     }
+  }
+
+  /** All are worked on, though one may fail, and a few at a time. @throws what the first one that failed threw */
+  async #eachCollection(work: (collection: Collection) => Promise<unknown>): Promise<void> {
+    const waiting = this.collections();
+    const failures: unknown[] = [];
+    const workOff = async () => {
+      for (let next = waiting.pop(); next !== undefined; next = waiting.pop())
+        await work(next).catch((error: unknown) => failures.push(error));
+    };
+    await Promise.all(Array.from({ length: sideBySideMax }, workOff));
+    if (failures.length > 0) throw failures[0];
   }
 
   async #load(): Promise<void> {

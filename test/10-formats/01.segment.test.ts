@@ -3,7 +3,13 @@ import { expect, test } from "vitest";
 import { crc32 } from "../../src/engine/disk/checksum.ts";
 import { SEGMENT_BYTES, SEGMENT_HEADER } from "../../src/engine/disk/layout.ts";
 import { segmentFile } from "../../src/engine/disk/names.ts";
-import { Segment, type SegmentShape, segmentBytes, segmentCapacity } from "../../src/engine/disk/segment.ts";
+import {
+  firstSegmentBytes,
+  Segment,
+  type SegmentShape,
+  segmentBytes,
+  segmentCapacity,
+} from "../../src/engine/disk/segment.ts";
 import { removeSegmentsFrom, Segments } from "../../src/engine/disk/segments.ts";
 import { resolveOptions } from "../../src/engine/options.ts";
 import { DamagedFileError } from "../../src/errors.ts";
@@ -40,10 +46,23 @@ function patch(path: string, change: (header: Buffer) => void, reseal = true): v
 }
 
 test("segments grow from 1 MiB to 256 MiB and stay there", () => {
-  expect([0, 1, 2, 7, 8, 9, 500].map(segmentBytes)).toEqual(
+  expect([0, 1, 2, 7, 8, 9, 500].map((number) => segmentBytes(number))).toEqual(
     [1, 2, 4, 128, 256, 256, 256].map((mebibytes) => mebibytes * 2 ** 20),
   );
   expect(segmentCapacity(0, 16_384)).toBe(15);
+});
+
+test("the first segment of a new collection is small, and has room for some rows", () => {
+  expect([1, 64, 1_536, 3_072, 16_384].map(firstSegmentBytes)).toEqual(
+    [64, 64, 64, 128, 1_024].map((kibibytes) => kibibytes * 1_024),
+  );
+  expect([0, 1, 4, 12, 13].map((number) => segmentBytes(number, 1 << 16))).toEqual([
+    2 ** 16,
+    2 ** 17,
+    2 ** 20,
+    2 ** 28,
+    2 ** 28,
+  ]);
 });
 
 test("a segment is filled on disk before it is mapped", () => {

@@ -22,8 +22,11 @@ test("collections, counts, ids, files; nothing is changed", async () => {
   expect(docs!.manifest!.options).toMatchObject({ dimensions: 512, metric: "L2", M: 4 });
   expect(docs!.files.map(({ file, rows, capacity }) => [file, rows, capacity])).toEqual([
     ["index-1.hnsw", undefined, undefined],
-    ["segment-000000.vec", 510, 510],
-    ["segment-000001.vec", 391, 1_022],
+    ["segment-000000.vec", 30, 30],
+    ["segment-000001.vec", 62, 62],
+    ["segment-000002.vec", 126, 126],
+    ["segment-000003.vec", 254, 254],
+    ["segment-000004.vec", 429, 510],
     ["keys.log", undefined, undefined],
     ["attributes.log", undefined, undefined],
   ]);

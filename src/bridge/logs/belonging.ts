@@ -21,7 +21,7 @@ import { runScript } from "../redis/script.ts";
 export async function checkFiles(redis: Redis, catalog: Catalog): Promise<string[]> {
   await assertType(redis, "hash", collectionsKey, logsKey, followsKey, syncedKey);
   await assertType(redis, "string", storeKey);
-  const isPaired = catalog.storeId !== undefined && (await redis.get(storeKey)) === catalog.storeId;
+  const arePaired = await isPaired(redis, catalog);
   const known = new Set(catalog.names());
   const dropped: string[] = [];
   for (const [name, begin] of Object.entries(await redis.hgetall(collectionsKey))) {
@@ -30,7 +30,7 @@ export async function checkFiles(redis: Redis, catalog: Catalog): Promise<string
       throw notCovered(name, begin, `end at ${collection.position}`);
     }
     if (known.has(name)) continue;
-    if (!isPaired || !(await wasDropped(redis, catalog, name, begin)))
+    if (!arePaired || !(await wasDropped(redis, catalog, name, begin)))
       throw notCovered(name, begin, "do not have it");
     dropped.push(name);
   }
@@ -42,10 +42,15 @@ export async function checkFiles(redis: Redis, catalog: Catalog): Promise<string
  * knows proves nothing.
  */
 export async function pair(redis: Redis, catalog: Catalog, reads = redis): Promise<void> {
-  if (catalog.storeId !== undefined && (await reads.get(storeKey)) === catalog.storeId) return;
+  if (await isPaired(reads, catalog)) return;
   const storeId = randomUUID();
   await catalog.adopt(storeId);
   await runScript(redis, "return redis.call('SET', KEYS[1], ARGV[1])", [storeKey], storeId);
+}
+
+/** Whether these files and this Redis have met, and Redis has not forgotten that. */
+export async function isPaired(redis: Redis, { storeId }: Catalog): Promise<boolean> {
+  return storeId !== undefined && (await redis.get(storeKey)) === storeId;
 }
 
 async function wasDropped(redis: Redis, catalog: Catalog, name: string, begin: string): Promise<boolean> {

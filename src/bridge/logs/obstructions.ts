@@ -23,6 +23,10 @@ export class Obstructions {
     this.#log = log;
   }
 
+  get any(): boolean {
+    return this.#found.size > 0;
+  }
+
   has(stream: string): boolean {
     return this.#found.has(stream);
   }

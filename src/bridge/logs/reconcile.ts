@@ -20,7 +20,7 @@ import {
 } from "../redis/keys.ts";
 import { runScript } from "../redis/script.ts";
 import type { Request } from "../requests/request.ts";
-import { checkFiles, pair } from "./belonging.ts";
+import { checkFiles, isPaired, pair } from "./belonging.ts";
 import type { LogLosses } from "./losses.ts";
 import { acceptLog, type LogLook, lookAtLogs } from "./removals.ts";
 import { strays } from "./strays.ts";
@@ -100,18 +100,27 @@ async function takeStrays(
   await collection.checkpoint();
 }
 
+/** Logs that are looked at in one turn: a look at each of them, at a thousand, would keep Redis busy while idle. */
+const logsPerTurn = 100;
+
 /**
- * Restores the logs of collections whose logs have vanished, and control.
+ * Restores the logs of collections whose logs have vanished, and control. Looks at some logs in turn, and at all of
+ * them when Redis has forgotten everything.
  *
  * @param reads connection for reading, which goes on while writes are paused
+ * @param turn a number that rises by one each time
  */
 export async function restoreLogs(
   redis: Redis,
   reads: Redis,
   catalog: Catalog,
   losses: LogLosses,
+  turn: number,
 ): Promise<void> {
-  await alignLogs(redis, reads, catalog.collections(), losses);
+  const all = catalog.collections();
+  const from = logsPerTurn * (turn % Math.max(1, Math.ceil(all.length / logsPerTurn)));
+  const next = (await isPaired(reads, catalog)) ? all.slice(from, from + logsPerTurn) : all;
+  await alignLogs(redis, reads, next, losses);
   const [control] = await typesOf(reads, [controlStream]);
   if (control === "none") await alignControl(redis, catalog);
   await pair(redis, catalog, reads); // the last: from then on what Redis does not know does not exist

@@ -35,6 +35,7 @@ export class Control {
   readonly #losses: LogLosses;
   readonly #follows: Follows;
   #watchedAt = performance.now();
+  #turn = 0;
 
   constructor(
     session: Session,
@@ -106,7 +107,7 @@ export class Control {
    */
   async restoreLogs(): Promise<void> {
     if (performance.now() - this.#watchedAt < watchMs) return;
-    await restoreLogs(this.#redis, this.#reads, this.#catalog, this.#losses);
+    await restoreLogs(this.#redis, this.#reads, this.#catalog, this.#losses, this.#turn++);
     await this.#follows.restore();
     this.#watchedAt = performance.now();
   }

@@ -22,8 +22,10 @@ const batchBytesTarget = 16 * 1024 * 1024;
  */
 const countMin = 1;
 const countMax = 1_024;
-/** So that a connection that died silently is noticed, and new streams are read soon. */
+/** How long a read waits, so that a connection that died silently is noticed. */
 const blockMs = 1_000;
+/** The same over the streams of all collections: to ask for thousands of them costs milliseconds. */
+const ownBlockMs = 10_000;
 
 /** The new requests of one stream, oldest first. */
 export interface Delivery {
@@ -82,8 +84,14 @@ export class Reader {
   /** Whatever comes first on one of the two connections. */
   async #wait(count: number): Promise<RawReply[]> {
     const { reader, logReader } = this.#readers;
-    this.#common ??= this.#begin(reader, count, this.#sources.common);
-    this.#own ??= this.#begin(logReader, count, this.#sources.own);
+    this.#common ??= this.#begin(reader, count, this.#sources.common, blockMs);
+    // A stream that is obstructed is left out, and is to be read soon once it is free.
+    this.#own ??= this.#begin(
+      logReader,
+      count,
+      this.#sources.own,
+      this.#obstructions.any ? blockMs : ownBlockMs,
+    );
     const isHolding = this.#held.length > 0;
     await Promise.race([this.#common.arrival, this.#own.arrival, ...(isHolding ? [Promise.resolve()] : [])]);
     const replies: RawReply[] = [];
@@ -98,8 +106,8 @@ export class Reader {
     return replies;
   }
 
-  #begin(redis: Redis, count: number, sources: readonly Source[]): Waiting {
-    const arrival = this.#xread(redis, count, sources, true).then((reply) => {
+  #begin(redis: Redis, count: number, sources: readonly Source[], waitMs: number): Waiting {
+    const arrival = this.#xread(redis, count, sources, waitMs).then((reply) => {
       waiting.reply = reply;
     });
     arrival.catch(() => {}); // the one that awaits it hears of it
@@ -109,13 +117,14 @@ export class Reader {
 
   /** What the streams have now. Not on a connection that may be waiting. */
   #ask(count: number, sources: readonly Source[]): Promise<RawReply> {
-    return this.#xread(this.#readers.writer, count, sources, false);
+    return this.#xread(this.#readers.writer, count, sources, 0);
   }
 
-  async #xread(redis: Redis, count: number, all: readonly Source[], waits: boolean): Promise<RawReply> {
+  /** @param waitMs for the first entry; 0: not at all */
+  async #xread(redis: Redis, count: number, all: readonly Source[], waitMs: number): Promise<RawReply> {
     const sources = all.filter(({ stream }) => !this.#obstructions.has(stream));
-    if (sources.length === 0) return waits ? delay(blockMs, []) : [];
-    const block = waits ? ["BLOCK", blockMs] : [];
+    if (sources.length === 0) return waitMs > 0 ? delay(waitMs, []) : [];
+    const block = waitMs > 0 ? ["BLOCK", waitMs] : [];
     const streams = sources.map((source) => source.stream);
     const positions = sources.map((source) => source.last);
     const args = ["COUNT", count, ...block, "STREAMS", ...streams, ...positions];
@@ -124,7 +133,7 @@ export class Reader {
     } catch (error) {
       if (codeOf(error) !== "WRONGTYPE") throw error;
       await this.#obstructions.find(this.#sources.all().map(({ stream }) => stream));
-      return this.#xread(redis, count, all, waits);
+      return this.#xread(redis, count, all, waitMs);
     }
   }
 

@@ -60,12 +60,13 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
   const context = (request: Request) =>
     contextAt(request.id, timeOf(request, catalog.clock()), request.waiter.kind === "client");
   const reader = new Reader(session, sources, obstructions);
+  const onApplied = (collection: Collection, { id, bytes }: Request) => {
+    losses.applied.note(collection, id);
+    parts.onApplied(collection, bytes);
+  };
   const loop = new Loop({
     reader,
-    writes: new Writes(writer, catalog, answers, context, (collection, { id, bytes }) => {
-      losses.applied.note(collection, id);
-      parts.onApplied(collection, bytes);
-    }),
+    writes: new Writes(writer, catalog, answers, context, onApplied, () => session.wakeLogReader()),
     control: new Control(session, catalog, answers, context, losses, follows),
     answers,
     outbox,

@@ -26,6 +26,8 @@ export class Writes {
   readonly #context: (request: Request) => Context;
   /** Hears of every entry that was applied. */
   readonly #onApplied: (collection: Collection, request: Request) => void;
+  /** Has the logs read anew from where they are. */
+  readonly #wakeReader: () => Promise<void>;
 
   constructor(
     redis: Redis,
@@ -33,12 +35,14 @@ export class Writes {
     answers: Answers,
     context: (request: Request) => Context,
     onApplied: (collection: Collection, request: Request) => void,
+    wakeReader: () => Promise<void>,
   ) {
     this.#redis = redis;
     this.#catalog = catalog;
     this.#answers = answers;
     this.#context = context;
     this.#onApplied = onApplied;
+    this.#wakeReader = wakeReader;
   }
 
   /**
@@ -93,7 +97,9 @@ export class Writes {
     error: VstoreError,
   ): Promise<void> {
     this.#answers.toWrite(source, request, refusal(error));
-    if (collection !== undefined) await setBack(this.#redis, source, request.id, collection.position);
+    if (collection === undefined) return;
+    await setBack(this.#redis, source, request.id, collection.position);
+    await this.#wakeReader(); // it may wait for ids that come after this one
   }
 
   /** Without a usable collection the command itself finds the words. */

@@ -26,6 +26,7 @@ export class RollingChecksum {
   value = 0;
 
   extend(appended: Uint8Array): void {
+    if (appended.length === 0) return; // zlib takes a buffer without memory for a wish to begin anew
     this.value = zlibCrc32(appended, this.value);
     this.bytes += appended.length;
   }

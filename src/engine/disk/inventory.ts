@@ -57,10 +57,10 @@ function below({ generation }: Manifest, name: string): string {
 }
 
 export function countedSegments(manifest: Manifest): CountedSegment[] {
-  const { options, segments } = manifest;
+  const { options, segments, firstSegmentBytes } = manifest;
   let firstSlot = 0;
   return segments.map(({ rows, checksum }, number) => {
-    const shape = segmentShape(options, number, firstSlot);
+    const shape = segmentShape(options, number, firstSlot, firstSegmentBytes);
     firstSlot += shape.capacity;
     const bytes = SEGMENT_HEADER.bytes + rows * options.dimensions * COMPONENT_BYTES;
     return { kind: "segment", file: below(manifest, segmentFile(number)), bytes, checksum, shape, rows };

@@ -5,6 +5,8 @@
 
 /** Raised whenever a reader of the old version would misread the new one. */
 export const FORMAT_VERSION = 1;
+/** Of a manifest that says how large its first segment is; without that it is FORMAT_VERSION. */
+export const SIZED_MANIFEST_VERSION = 2;
 
 /** Header page of a segment; the rows follow it. */
 export const SEGMENT_HEADER = {
@@ -25,8 +27,13 @@ export const SEGMENT_HEADER = {
   },
 } as const;
 
-/** Segment n has min(first << n, last) bytes, its header page included. */
-export const SEGMENT_BYTES = { first: 1 << 20, last: 256 << 20 } as const;
+/**
+ * Segment n has min(first << n, last) bytes, its header page included. The manifest says which first one; where it does
+ * not, as in its version 1, it is `first`. A new collection begins with the smallest from `firstMin` on that has room
+ * for some rows.
+ */
+export const SEGMENT_BYTES = { firstMin: 1 << 16, first: 1 << 20, last: 256 << 20 } as const;
+export const FIRST_SEGMENT_ROWS_MIN = 8;
 
 /** Bytes of one vector component (float32). */
 export const COMPONENT_BYTES = 4;

@@ -8,7 +8,7 @@ import { limits } from "../../limits.ts";
 import { ID_PATTERN } from "../log-id.ts";
 import { quantizations } from "../options.ts";
 import { countedSegments } from "./inventory.ts";
-import { LOG_HEADER } from "./layout.ts";
+import { LOG_HEADER, SEGMENT_BYTES } from "./layout.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
 import { collectionOfDirectory, isIndexFile, MANIFEST_FILE } from "./names.ts";
 
@@ -31,6 +31,7 @@ const schema = z.object({
     quantization: z.enum(quantizations),
     follow: z.object({ prefix: z.string().min(1), hash: followedHash.optional() }).optional(),
   }),
+  firstSegmentBytes: z.int().min(SEGMENT_BYTES.firstMin).max(SEGMENT_BYTES.first).optional(),
   generation: z.int().min(0),
   slots,
   live: slots,

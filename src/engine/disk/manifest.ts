@@ -7,7 +7,7 @@ import { failPoint } from "../fail-point.ts";
 import type { CollectionOptions } from "../options.ts";
 import { checksumText, crc32 } from "./checksum.ts";
 import { readText, replaceFile } from "./files.ts";
-import { FORMAT_VERSION, MANIFEST_FORMAT } from "./layout.ts";
+import { FORMAT_VERSION, MANIFEST_FORMAT, SIZED_MANIFEST_VERSION } from "./layout.ts";
 import { MANIFEST_FILE } from "./names.ts";
 
 /** Size and CRC-32 of the part of a log that counts. */
@@ -33,6 +33,8 @@ export interface Manifest {
   readonly createdId: string;
   readonly appliedId: string;
   readonly options: CollectionOptions;
+  /** Bytes of its first segment; 1 MiB where this is missing. */
+  readonly firstSegmentBytes?: number;
   /** How often the collection was compacted; says where its files are, see names.ts. */
   readonly generation: number;
   /** Slots that exist, and how many of them are alive. */
@@ -48,7 +50,7 @@ export interface Manifest {
 /** @throws {VstoreError} FULL */
 export async function writeManifest(directory: string, manifest: Manifest): Promise<void> {
   failPoint("manifest-before-write");
-  await replaceFile(directory, MANIFEST_FILE, seal(MANIFEST_FORMAT, manifest));
+  await replaceFile(directory, MANIFEST_FILE, seal(MANIFEST_FORMAT, manifest, versionOf(manifest)));
 }
 
 /** @throws {DamagedFileError} */
@@ -56,30 +58,37 @@ export async function readManifest(directory: string): Promise<Manifest> {
   const path = `${directory}/${MANIFEST_FILE}`;
   const text = await readText(path);
   if (text === undefined) throw new DamagedFileError(path, 0, "the file is missing");
-  return unseal(path, MANIFEST_FORMAT, text);
+  return unseal(path, MANIFEST_FORMAT, text, SIZED_MANIFEST_VERSION);
+}
+
+/** So that a vstore which takes every first segment for one of 1 MiB refuses it by its version. */
+function versionOf({ firstSegmentBytes }: Manifest): number {
+  return firstSegmentBytes === undefined ? FORMAT_VERSION : SIZED_MANIFEST_VERSION;
 }
 
 /** JSON text with format, version and a checksum of all the rest. */
-export function seal(format: string, content: object): string {
-  const body = { format, version: FORMAT_VERSION, ...content };
+export function seal(format: string, content: object, version: number = FORMAT_VERSION): string {
+  const body = { format, version, ...content };
   return `${JSON.stringify({ ...body, checksum: checksumOf(body) }, undefined, 2)}\n`;
 }
 
 /**
  * What `seal` was given.
  *
+ * @param latest the highest version that is read; the lowest is FORMAT_VERSION
  * @throws {DamagedFileError} another format, then another version, then a wrong checksum
  */
-export function unseal<Content extends object>(path: string, format: string, text: string): Content {
+export function unseal<Content extends object>(
+  path: string,
+  format: string,
+  text: string,
+  latest: number = FORMAT_VERSION,
+): Content {
   const { checksum, ...body } = parse(path, text);
   if (body.format !== format) throw new DamagedFileError(path, 0, `not a ${format} file`);
-  if (body.version !== FORMAT_VERSION) {
-    throw new DamagedFileError(
-      path,
-      0,
-      `format version ${body.version}, this vstore reads ${FORMAT_VERSION}`,
-    );
-  }
+  const { version } = body;
+  if (typeof version !== "number" || version < FORMAT_VERSION || version > latest)
+    throw new DamagedFileError(path, 0, `format version ${version}, this vstore reads ${latest}`);
   if (checksum !== checksumOf(body))
     throw new DamagedFileError(path, 0, "the text does not match its checksum");
   const { format: _format, version: _version, ...content } = body;

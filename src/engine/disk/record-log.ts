@@ -9,10 +9,14 @@ import { failPoint } from "../fail-point.ts";
 import { crc32, RollingChecksum } from "./checksum.ts";
 import { syncData, write, writeSync } from "./files.ts";
 import { FORMAT_VERSION, LOG_HEADER, RECORD_HEADER } from "./layout.ts";
+import { PooledFile } from "./pooled-file.ts";
 import { CHUNK_BYTES, encodeRecord, RecordsAhead } from "./records-ahead.ts";
 
 /** Bytes that `view` reads at once: its callers go through the log in order, mostly. */
 const VIEW_BYTES = 1 << 16;
+/** The first chunk in memory, and how much larger the next one is, up to CHUNK_BYTES. */
+const CHUNK_BYTES_MIN = 1 << 12;
+const CHUNK_GROWTH = 4;
 
 export interface LogRecord {
   readonly kind: number;
@@ -29,11 +33,10 @@ export interface LogRecord {
 
 export class RecordLog {
   readonly path: string;
-  /** Negative once closed, so that a late reader meets an error instead of another file. */
-  #descriptor: number;
+  readonly #file: PooledFile;
   /** Of everything before #chunkStart. */
   #checksum = new RollingChecksum();
-  #chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+  #chunk = Buffer.alloc(0);
   /** File offset of the chunk's first byte, and how many of its bytes are used. */
   #chunkStart: number;
   #chunkUsed = 0;
@@ -45,7 +48,7 @@ export class RecordLog {
 
   private constructor(path: string, descriptor: number) {
     this.path = path;
-    this.#descriptor = descriptor;
+    this.#file = new PooledFile(path, descriptor);
     this.#chunkStart = LOG_HEADER.bytes;
   }
 
@@ -73,14 +76,15 @@ export class RecordLog {
     visit: (record: LogRecord) => void,
   ): RecordLog {
     if (!fs.existsSync(path)) throw new DamagedFileError(path, 0, "the file is missing");
-    const descriptor = fs.openSync(path, "r+");
+    const log = new RecordLog(path, fs.openSync(path, "r+"));
     try {
-      const log = new RecordLog(path, descriptor);
-      log.#load(magic, bytes, checksum, visit);
-      fs.ftruncateSync(descriptor, bytes);
+      log.#file.use((descriptor) => {
+        log.#load(descriptor, magic, bytes, checksum, visit);
+        fs.ftruncateSync(descriptor, bytes);
+      });
       return log;
     } catch (error) {
-      fs.closeSync(descriptor);
+      log.close();
       throw error;
     }
   }
@@ -97,7 +101,7 @@ export class RecordLog {
    */
   ensure(bytes: number): void {
     if (this.#isWrittenAhead) throw new Error(`${this.path}: records are being written behind its end`);
-    if (this.#chunkUsed + bytes > this.#chunk.length) this.#beginChunk(Math.max(CHUNK_BYTES, bytes));
+    if (this.#chunkUsed + bytes > this.#chunk.length) this.#beginChunk(Math.max(this.#nextChunkBytes, bytes));
   }
 
   /** Appends a record for which `ensure` made room; returns the file offset of its payload. */
@@ -115,9 +119,9 @@ export class RecordLog {
    */
   writeAhead(): RecordsAhead {
     this.ensure(0);
-    this.#beginChunk(CHUNK_BYTES);
+    this.#beginChunk(0);
     this.#isWrittenAhead = true;
-    return new RecordsAhead(this.#descriptor, this.#chunkStart, this.#checksum);
+    return new RecordsAhead(this.#file, this.#chunkStart, this.#checksum);
   }
 
   /** Moves the end of the log behind the records, which are all in the file. */
@@ -138,7 +142,7 @@ export class RecordLog {
     if (offset >= this.#chunkStart) {
       this.#chunk.copy(bytes, 0, offset - this.#chunkStart, offset - this.#chunkStart + length);
     } else {
-      fs.readSync(this.#descriptor, bytes, 0, length, offset);
+      this.#file.use((descriptor) => fs.readSync(descriptor, bytes, 0, length, offset));
     }
     return bytes;
   }
@@ -151,7 +155,7 @@ export class RecordLog {
     if (offset < this.#viewStart || offset + length > this.#viewStart + this.#view.length) {
       const bytes = Math.min(Math.max(length, VIEW_BYTES), this.#chunkStart - offset);
       this.#view = Buffer.allocUnsafe(bytes);
-      fs.readSync(this.#descriptor, this.#view, 0, bytes, offset);
+      this.#file.use((descriptor) => fs.readSync(descriptor, this.#view, 0, bytes, offset));
       this.#viewStart = offset;
     }
     return this.#view.subarray(offset - this.#viewStart, offset - this.#viewStart + length);
@@ -169,18 +173,26 @@ export class RecordLog {
     durable.value = this.#checksum.value;
     durable.extend(used);
     const bytes = this.bytes;
-    failPoint("records-half-written", () => {
-      writeSync(this.#descriptor, used.subarray(0, used.length >> 1), this.#chunkStart);
+    const start = this.#chunkStart;
+    await this.#file.during(async (descriptor) => {
+      failPoint("records-half-written", () => {
+        writeSync(descriptor, used.subarray(0, used.length >> 1), start);
+      });
+      await write(descriptor, used, start);
+      await syncData(descriptor);
     });
-    await write(this.#descriptor, used, this.#chunkStart);
-    await syncData(this.#descriptor);
     return { bytes, checksum: durable.value };
+  }
+
+  /** They grow, so that a log that is seldom written to takes little memory. */
+  get #nextChunkBytes(): number {
+    return Math.min(Math.max(CHUNK_BYTES_MIN, CHUNK_GROWTH * this.#chunk.length), CHUNK_BYTES);
   }
 
   /** A new one even when the old one would do: a flush may still be reading it. */
   #beginChunk(bytes: number): void {
     const used = this.#chunk.subarray(0, this.#chunkUsed);
-    writeSync(this.#descriptor, used, this.#chunkStart);
+    if (used.length > 0) this.#file.use((descriptor) => writeSync(descriptor, used, this.#chunkStart));
     this.#checksum.extend(used);
     this.#chunkStart += this.#chunkUsed;
     this.#chunkUsed = 0;
@@ -188,14 +200,19 @@ export class RecordLog {
   }
 
   close(): void {
-    fs.closeSync(this.#descriptor);
-    this.#descriptor = -1;
+    this.#file.close();
   }
 
-  #load(magic: string, bytes: number, checksum: number, visit: (record: LogRecord) => void): void {
-    const { size } = fs.fstatSync(this.#descriptor);
+  #load(
+    descriptor: number,
+    magic: string,
+    bytes: number,
+    checksum: number,
+    visit: (record: LogRecord) => void,
+  ): void {
+    const { size } = fs.fstatSync(descriptor);
     if (size < bytes) throw new DamagedFileError(this.path, size, `file of ${size} bytes, expected ${bytes}`);
-    const reader = new RecordReader(this.path, this.#descriptor, bytes);
+    const reader = new RecordReader(this.path, descriptor, bytes);
     verifyHeader(this.path, reader.take(LOG_HEADER.bytes), magic);
     for (let record = reader.next(); record !== undefined; record = reader.next()) visit(record);
     if (reader.checksum.value !== checksum) {

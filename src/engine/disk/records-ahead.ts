@@ -5,6 +5,7 @@
 import { crc32, RollingChecksum } from "./checksum.ts";
 import { write } from "./files.ts";
 import { RECORD_HEADER } from "./layout.ts";
+import type { PooledFile } from "./pooled-file.ts";
 
 /** Bytes gathered before they are written. */
 export const CHUNK_BYTES = 1 << 20;
@@ -12,7 +13,7 @@ export const CHUNK_BYTES = 1 << 20;
 export class RecordsAhead {
   /** Of the log with these records. */
   readonly checksum = new RollingChecksum();
-  readonly #descriptor: number;
+  readonly #file: PooledFile;
   readonly #chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   #written: number;
   #used = 0;
@@ -21,8 +22,8 @@ export class RecordsAhead {
    * @param end where the log ends, all of it being in the file
    * @param checksum of the log
    */
-  constructor(descriptor: number, end: number, checksum: RollingChecksum) {
-    this.#descriptor = descriptor;
+  constructor(file: PooledFile, end: number, checksum: RollingChecksum) {
+    this.#file = file;
     this.#written = end;
     this.checksum.value = checksum.value;
     this.checksum.bytes = checksum.bytes;
@@ -44,7 +45,7 @@ export class RecordsAhead {
   /** Resolves when all of them are in the file. @throws {VstoreError} FULL */
   async flush(): Promise<void> {
     const used = this.#chunk.subarray(0, this.#used);
-    await write(this.#descriptor, used, this.#written);
+    await this.#file.during((descriptor) => write(descriptor, used, this.#written));
     this.checksum.extend(used);
     this.#written += this.#used;
     this.#used = 0;

@@ -9,10 +9,18 @@ import { failPoint } from "../fail-point.ts";
 import type { CollectionOptions } from "../options.ts";
 import { TimeSlice } from "../time-slice.ts";
 import { crc32, RollingChecksum } from "./checksum.ts";
-import { rethrow, write, writeSync } from "./files.ts";
-import { COMPONENT_BYTES, FORMAT_VERSION, METRIC_NUMBER, SEGMENT_BYTES, SEGMENT_HEADER } from "./layout.ts";
+import { rethrow, syncData, write, writeSync } from "./files.ts";
+import {
+  COMPONENT_BYTES,
+  FIRST_SEGMENT_ROWS_MIN,
+  FORMAT_VERSION,
+  METRIC_NUMBER,
+  SEGMENT_BYTES,
+  SEGMENT_HEADER,
+} from "./layout.ts";
 import { mapFile } from "./mapping.ts";
 import { segmentFile, TEMPORARY_SUFFIX } from "./names.ts";
+import { PooledFile } from "./pooled-file.ts";
 
 /** The contents of a segment's header, which follow from its number and the collection's options. */
 export interface SegmentShape {
@@ -25,18 +33,27 @@ export interface SegmentShape {
   readonly fileBytes: number;
 }
 
-export function segmentBytes(number: number): number {
-  return Math.min(SEGMENT_BYTES.first * 2 ** number, SEGMENT_BYTES.last);
+/** @param first bytes of the collection's first segment */
+export function segmentBytes(number: number, first: number = SEGMENT_BYTES.first): number {
+  return Math.min(first * 2 ** number, SEGMENT_BYTES.last);
 }
 
-export function segmentCapacity(number: number, dimensions: number): number {
-  return Math.floor((segmentBytes(number) - SEGMENT_HEADER.bytes) / (dimensions * COMPONENT_BYTES));
+export function segmentCapacity(number: number, dimensions: number, first?: number): number {
+  return Math.floor((segmentBytes(number, first) - SEGMENT_HEADER.bytes) / (dimensions * COMPONENT_BYTES));
+}
+
+/** Bytes of the first segment of a new collection. */
+export function firstSegmentBytes(dimensions: number): number {
+  let bytes: number = SEGMENT_BYTES.firstMin;
+  while (segmentCapacity(0, dimensions, bytes) < FIRST_SEGMENT_ROWS_MIN && bytes < SEGMENT_BYTES.first)
+    bytes *= 2;
+  return bytes;
 }
 
 export class Segment {
   readonly shape: SegmentShape;
   readonly path: string;
-  readonly descriptor: number;
+  readonly #file: PooledFile;
   /** All rows, row-major: shape capacity x dimensions. */
   readonly rows: Float32Array;
   /** Of the rows that the last checkpoint covered. */
@@ -53,7 +70,7 @@ export class Segment {
   ) {
     this.shape = shape;
     this.path = path;
-    this.descriptor = descriptor;
+    this.#file = new PooledFile(temporaryPath ?? path, descriptor);
     this.#bytes = bytes;
     this.#temporaryPath = temporaryPath;
     this.rows = new Float32Array(
@@ -69,7 +86,7 @@ export class Segment {
     try {
       for (let at = 0; at < shape.fileBytes; at += ZEROS.length) {
         failPoint("segment-filling");
-        await write(file.descriptor, ZEROS, at);
+        await write(file.descriptor, ZEROS.subarray(0, shape.fileBytes - at), at);
       }
       return Segment.#finish(directory, shape, file);
     } catch (error) {
@@ -81,7 +98,8 @@ export class Segment {
   static createSync(directory: string, shape: SegmentShape): Segment {
     const file = beginFile(directory, shape, "now");
     try {
-      for (let at = 0; at < shape.fileBytes; at += ZEROS.length) writeSync(file.descriptor, ZEROS, at);
+      for (let at = 0; at < shape.fileBytes; at += ZEROS.length)
+        writeSync(file.descriptor, ZEROS.subarray(0, shape.fileBytes - at), at);
       return Segment.#finish(directory, shape, file);
     } catch (error) {
       return abandon(file, error);
@@ -100,6 +118,7 @@ export class Segment {
     if (this.#temporaryPath === undefined) return;
     failPoint("segment-before-rename");
     fs.renameSync(this.#temporaryPath, this.path);
+    this.#file.path = this.path;
     this.#temporaryPath = undefined;
   }
 
@@ -144,9 +163,14 @@ export class Segment {
     return this.#checksum.value;
   }
 
+  /** Makes all that was written durable. */
+  sync(): Promise<void> {
+    return this.#file.during(syncData);
+  }
+
   /** A segment that was never placed leaves no file. */
   close(): void {
-    fs.closeSync(this.descriptor);
+    this.#file.close();
     if (this.#temporaryPath !== undefined) fs.rmSync(this.#temporaryPath, { force: true });
   }
 }

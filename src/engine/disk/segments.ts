@@ -23,6 +23,7 @@ export interface Block {
 export class Segments {
   readonly #directory: string;
   readonly #options: CollectionOptions;
+  readonly #firstBytes: number | undefined;
   readonly #open: Segment[] = [];
   /** Slots handed out so far; the next row goes here. */
   #length = 0;
@@ -33,18 +34,20 @@ export class Segments {
   #growthFailed = false;
   #closed = false;
 
-  private constructor(directory: string, options: CollectionOptions) {
+  private constructor(directory: string, options: CollectionOptions, firstBytes?: number) {
     this.#directory = directory;
     this.#options = options;
+    this.#firstBytes = firstBytes;
   }
 
   /**
    * Opens the segments that hold the first `length` slots.
    *
+   * @param firstBytes of the first segment, where the manifest says so
    * @throws {DamagedFileError}
    */
-  static open(directory: string, options: CollectionOptions, length: number): Segments {
-    const segments = new Segments(directory, options);
+  static open(directory: string, options: CollectionOptions, length: number, firstBytes?: number): Segments {
+    const segments = new Segments(directory, options, firstBytes);
     try {
       while (segments.#capacity < length) segments.#adopt(Segment.open(directory, segments.#nextShape()));
     } catch (error) {
@@ -194,21 +197,22 @@ export class Segments {
 
   /** @throws {VstoreError} LIMIT */
   #nextShape(): SegmentShape {
-    const shape = segmentShape(this.#options, this.#open.length, this.#capacity);
+    const shape = segmentShape(this.#options, this.#open.length, this.#capacity, this.#firstBytes);
     if (shape.capacity <= 0)
       throw new VstoreError("LIMIT", `a collection has at most ${limits.slotsMax} slots`);
     return shape;
   }
 }
 
-/** The shape of a collection's segment `number`, whose first slot is `firstSlot`. */
+/** The shape of a collection's segment `number`, whose first slot is `firstSlot`; its first one has `firstBytes`. */
 export function segmentShape(
   { dimensions, metric }: CollectionOptions,
   number: number,
   firstSlot: number,
+  firstBytes?: number,
 ): SegmentShape {
-  const capacity = Math.min(segmentCapacity(number, dimensions), limits.slotsMax - firstSlot);
-  return { number, dimensions, metric, capacity, firstSlot, fileBytes: segmentBytes(number) };
+  const capacity = Math.min(segmentCapacity(number, dimensions, firstBytes), limits.slotsMax - firstSlot);
+  return { number, dimensions, metric, capacity, firstSlot, fileBytes: segmentBytes(number, firstBytes) };
 }
 
 /** Bytes on disk and in memory of one vector. */

@@ -4,7 +4,7 @@
  * before the point never change. No step blocks the event loop for longer than a slice.
  */
 import * as fs from "node:fs";
-import { syncData, syncDirectory } from "../disk/files.ts";
+import { syncDirectory } from "../disk/files.ts";
 import { type Manifest, type SavedIndex, writeManifest } from "../disk/manifest.ts";
 import type { Segments } from "../disk/segments.ts";
 import { failPoint } from "../fail-point.ts";
@@ -187,7 +187,7 @@ async function flushSegments(
     if (covered?.rows === rows) {
       ends.push(covered);
     } else {
-      await syncData(segment.descriptor);
+      await segment.sync();
       ends.push({ rows, checksum: await segment.checksumTo(rows) });
     }
   }

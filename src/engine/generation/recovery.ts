@@ -13,6 +13,7 @@ import {
   MANIFEST_FILE,
   TEMPORARY_SUFFIX,
 } from "../disk/names.ts";
+import { firstSegmentBytes } from "../disk/segment.ts";
 import { removeSegmentsFrom, Segments } from "../disk/segments.ts";
 import { loadIndex } from "../index/index-file.ts";
 import { type IndexChoice, indexKind } from "../index/kinds.ts";
@@ -30,7 +31,8 @@ export async function createFiles(
   options: CollectionOptions,
   id: string,
 ): Promise<void> {
-  const fixed = { name, createdId: id, appliedId: id, options, generation: 0 };
+  const sizes = { firstSegmentBytes: firstSegmentBytes(options.dimensions) };
+  const fixed = { name, createdId: id, appliedId: id, options, ...sizes, generation: 0 };
   await writeManifest(directory, { ...fixed, ...(await createEmptyFiles(directory)) });
 }
 
@@ -102,7 +104,7 @@ async function openParts(
 }
 
 async function openSegments(files: string, manifest: Manifest): Promise<Segments> {
-  const segments = Segments.open(files, manifest.options, manifest.slots);
+  const segments = Segments.open(files, manifest.options, manifest.slots, manifest.firstSegmentBytes);
   for (const { segment, rows } of segments.covering(manifest.slots)) {
     const expected = manifest.segments[segment.shape.number];
     const found = await segment.checksumTo(rows);

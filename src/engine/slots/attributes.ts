@@ -7,22 +7,17 @@ import { LOG_MAGIC, RECORD_HEADER, RECORD_KIND } from "../disk/layout.ts";
 import type { LogEnd } from "../disk/manifest.ts";
 import { ATTRIBUTES_FILE } from "../disk/names.ts";
 import { RecordLog } from "../disk/record-log.ts";
-
-const PAGE_SLOTS = 1 << 14;
-
-/** Where the texts of PAGE_SLOTS consecutive slots are; length 0: none. */
-interface Page {
-  readonly offset: Float64Array;
-  readonly length: Uint32Array;
-}
+import { SlotNumbers } from "./slot-numbers.ts";
 
 /** Bytes of attributes.log that a text of `length` bytes takes. */
 export const attributesBytes = (length: number): number => RECORD_HEADER.bytes + length;
 
 export class Attributes {
   readonly log: RecordLog;
-  /** Sparse: a collection without attributes has no page. */
-  readonly #pages: (Page | undefined)[] = [];
+  /** Where each slot's text is; length 0: none. */
+  readonly #offsets = new SlotNumbers(Float64Array);
+  readonly #lengths = new SlotNumbers(Uint32Array);
+  #isUsed = false;
 
   private constructor(directory: string, bytes: number, checksum: number, slots: number) {
     const path = `${directory}/${ATTRIBUTES_FILE}`;
@@ -49,27 +44,26 @@ export class Attributes {
 
   /** False when no slot has ever had any. */
   get isUsed(): boolean {
-    return this.#pages.length > 0;
+    return this.#isUsed;
   }
 
   /** The slot's JSON text as UTF-8, or undefined. */
   get(slot: number): Buffer | undefined {
     const length = this.lengthOf(slot);
     if (length === 0) return undefined;
-    return this.log.read(this.#pages[Math.floor(slot / PAGE_SLOTS)]!.offset[slot % PAGE_SLOTS]!, length);
+    return this.log.read(this.#offsets.get(slot), length);
   }
 
   /** The slot's text as JSON.parse gives it: an object, empty where the text is none; undefined when it has no text. */
   parsed(slot: number): object | undefined {
-    const page = this.#pages[Math.floor(slot / PAGE_SLOTS)];
-    const length = page?.length[slot % PAGE_SLOTS] ?? 0;
+    const length = this.lengthOf(slot);
     if (length === 0) return undefined;
-    return parseObject(this.log.view(page!.offset[slot % PAGE_SLOTS]!, length).toString("utf8"));
+    return parseObject(this.log.view(this.#offsets.get(slot), length).toString("utf8"));
   }
 
   /** Bytes of the slot's text; 0 when it has none. */
   lengthOf(slot: number): number {
-    return this.#pages[Math.floor(slot / PAGE_SLOTS)]?.length[slot % PAGE_SLOTS] ?? 0;
+    return this.#lengths.get(slot);
   }
 
   /** The slot's text is the payload of a record that was written ahead. */
@@ -83,10 +77,9 @@ export class Attributes {
   }
 
   #remember(slot: number, offset: number, length: number): void {
-    const number = Math.floor(slot / PAGE_SLOTS);
-    this.#pages[number] ??= { offset: new Float64Array(PAGE_SLOTS), length: new Uint32Array(PAGE_SLOTS) };
-    this.#pages[number].offset[slot % PAGE_SLOTS] = offset;
-    this.#pages[number].length[slot % PAGE_SLOTS] = length;
+    this.#isUsed = true;
+    this.#offsets.set(slot, offset);
+    this.#lengths.set(slot, length);
   }
 }
 

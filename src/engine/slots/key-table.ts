@@ -15,7 +15,10 @@ import { murmur3 } from "./hash.ts";
 export const NONE = -1;
 
 const PAGE_SLOTS = 1 << 16;
-const ARENA_BYTES = 1 << 20;
+/** Of a page and of an arena at first: they double, so that a small collection takes little memory. */
+const PAGE_SLOTS_MIN = 64;
+const ARENA_BYTES_MIN = 1 << 11;
+const ARENA_BYTES_MAX = 1 << 20;
 const SHARD_BITS = 8;
 const SHARDS = 1 << SHARD_BITS;
 const SHARD_ENTRIES_MIN = 16;
@@ -27,7 +30,7 @@ const LOAD_MAX = 0.75;
 /** Longer keys are copied and compared by the runtime: a call into it takes as long as a loop over so many bytes. */
 const LOOP_BYTES_MAX = 128;
 
-/** What is known about the key of each slot, for PAGE_SLOTS consecutive slots. */
+/** What is known about the key of each slot, for up to PAGE_SLOTS consecutive slots. */
 interface Page {
   readonly arena: Uint32Array;
   readonly offset: Uint32Array;
@@ -43,6 +46,9 @@ interface Shard {
 /** Numbers of one entry. */
 const WIDTH = 2;
 
+/** Stands for every shard that has had no key yet. Never written to. */
+const EMPTY: Shard = { entries: new Uint32Array(SHARD_ENTRIES_MIN * WIDTH), used: 0 };
+
 /** Beyond all hashes. */
 const HASHES = 2 ** 32;
 
@@ -52,11 +58,10 @@ export class KeyTable {
   readonly #seed = randomInt(2 ** 32);
   readonly #pages: Page[] = [];
   readonly #arenas: Buffer[] = [];
-  #arenaUsed = ARENA_BYTES;
-  readonly #shards: Shard[] = Array.from({ length: SHARDS }, () => ({
-    entries: new Uint32Array(SHARD_ENTRIES_MIN * WIDTH),
-    used: 0,
-  }));
+  /** Of the last arena, and of all of its bytes. */
+  #arenaUsed = 0;
+  #arenaBytes = 0;
+  readonly #shards: Shard[] = Array.from({ length: SHARDS }, () => EMPTY);
 
   /** The slot of the key, or NONE. */
   find(key: Uint8Array): number {
@@ -82,7 +87,7 @@ export class KeyTable {
     hash = murmur3(bytes, this.#seed, start, end),
   ): number {
     this.#remember(slot, bytes, start, end);
-    const shard = this.#shardOf(hash);
+    const shard = this.#shardToFill(hash);
     const at = this.#probe(shard.entries, hash, bytes, start, end);
     const previous = shard.entries[at]! - 1;
     shard.entries[at] = slot + 1;
@@ -153,6 +158,14 @@ export class KeyTable {
     return this.#shards[hash >>> (32 - SHARD_BITS)]!;
   }
 
+  #shardToFill(hash: number): Shard {
+    const shard = this.#shardOf(hash);
+    if (shard !== EMPTY) return shard;
+    const fresh = { entries: new Uint32Array(SHARD_ENTRIES_MIN * WIDTH), used: 0 };
+    this.#shards[hash >>> (32 - SHARD_BITS)] = fresh;
+    return fresh;
+  }
+
   /** Where the entry of the key, bytes[start, end), is in the shard, or the empty one where it would go. */
   #probe(entries: Uint32Array, hash: number, bytes: Uint8Array, start = 0, end = bytes.length): number {
     const mask = entries.length - 1;
@@ -178,13 +191,8 @@ export class KeyTable {
   }
 
   #remember(slot: number, bytes: Uint8Array, start: number, end: number): void {
-    const pageNumber = Math.floor(slot / PAGE_SLOTS);
-    while (this.#pages.length <= pageNumber) this.#pages.push(newPage());
-    if (this.#arenaUsed + end - start > ARENA_BYTES) {
-      this.#arenas.push(Buffer.allocUnsafeSlow(ARENA_BYTES));
-      this.#arenaUsed = 0;
-    }
-    const page = this.#pages[pageNumber]!;
+    if (this.#arenaUsed + end - start > this.#arenaBytes) this.#beginArena();
+    const page = this.#pageWith(slot);
     const index = slot % PAGE_SLOTS;
     page.arena[index] = this.#arenas.length - 1;
     page.offset[index] = this.#arenaUsed;
@@ -193,6 +201,29 @@ export class KeyTable {
     if (end - start > LOOP_BYTES_MAX) arena.set(bytes.subarray(start, end), this.#arenaUsed);
     else for (let i = start, j = this.#arenaUsed; i < end; i++, j++) arena[j] = bytes[i]!;
     this.#arenaUsed += end - start;
+  }
+
+  /** A key is never longer than the smallest one. */
+  #beginArena(): void {
+    this.#arenaBytes = Math.min(Math.max(ARENA_BYTES_MIN, 2 * this.#arenaBytes), ARENA_BYTES_MAX);
+    this.#arenas.push(Buffer.allocUnsafeSlow(this.#arenaBytes));
+    this.#arenaUsed = 0;
+  }
+
+  /** The slot's page, with room for it. Only the first page begins small. */
+  #pageWith(slot: number): Page {
+    const number = Math.floor(slot / PAGE_SLOTS);
+    while (this.#pages.length <= number)
+      this.#pages.push(newPage(this.#pages.length === 0 ? PAGE_SLOTS_MIN : PAGE_SLOTS));
+    const page = this.#pages[number]!;
+    if (slot % PAGE_SLOTS < page.length.length) return page;
+    const slots = Math.max(2 ** Math.ceil(Math.log2((slot % PAGE_SLOTS) + 1)), PAGE_SLOTS_MIN);
+    const larger = newPage(slots);
+    larger.arena.set(page.arena);
+    larger.offset.set(page.offset);
+    larger.length.set(page.length);
+    this.#pages[number] = larger;
+    return larger;
   }
 
   #added(shard: Shard): void {
@@ -232,10 +263,10 @@ function grown(entries: Uint32Array): Uint32Array {
   return larger;
 }
 
-function newPage(): Page {
+function newPage(slots: number): Page {
   return {
-    arena: new Uint32Array(PAGE_SLOTS),
-    offset: new Uint32Array(PAGE_SLOTS),
-    length: new Uint16Array(PAGE_SLOTS),
+    arena: new Uint32Array(slots),
+    offset: new Uint32Array(slots),
+    length: new Uint16Array(slots),
   };
 }
