@@ -41,7 +41,7 @@ async function main(): Promise<void> {
   addExport(program);
   program
     .command("module")
-    .description("show where the Redis module is and how to load it; builds it first if need be")
+    .description("show where the Redis module is and how to load it; builds it first if necessary")
     .option("--print-path", "print the path and nothing else")
     .action(tool(runModule));
   program
@@ -125,18 +125,18 @@ function addImport(program: Command): void {
       "--attributes <columns>",
       "columns that become attributes, or * for all others; without it 'attributes'",
     )
-    .option("--key-prefix <text>", "stands before every key")
+    .option("--key-prefix <text>", "text before every key")
     .option("--keys <file>", "keys of rows that have none, one on each line")
     .option("--create", "create the collection if it is not there")
-    .addOption(new Option("--metric <metric>", "of a new collection").choices(["COSINE", "L2", "IP"]))
+    .addOption(new Option("--metric <metric>", "metric of a new collection").choices(["COSINE", "L2", "IP"]))
     .option("--connections <count>", "connections that insert at the same time (default: 8)")
     .option("--max-errors <count>", "bad rows that are passed over before the import stops (default: 0)")
-    .option("--resume <file>", "note there how far it is, and go on there if it was interrupted")
+    .option("--resume <file>", "keep there how far it is; the same command continues after an interruption")
     .option("--skip <rows>", "rows at the beginning to pass over")
     .option("--from-redis <url>", "instead of a file: read that Redis, with --prefix or --vector-set")
     .option(
       "--prefix <text>",
-      "of the keys of its hashes, as RediSearch indexes them; --vector names the field",
+      "prefix of the keys of its hashes, as RediSearch indexes them; --vector names the field",
     )
     .option("--vector-set <key>", "a vector set of Redis 8")
     .option("--dry-run", "read and check everything, and write nothing")
@@ -159,7 +159,7 @@ function addExport(program: Command): void {
   addTransferOptions(exporting);
   exporting
     .option("--keys <file>", "write the keys there, one on each line, for a format that has none")
-    .option("--filter <expression>", "only keys whose attributes match, as FILTER of SEARCH")
+    .option("--filter <expression>", "only keys whose attributes match, like FILTER of SEARCH")
     .option("--no-attributes", "leave the attributes out")
     .option("--max-errors <count>", "rows that the format cannot hold before the export stops (default: 0)")
     .option("--force", "replace the file if it exists")
