@@ -3,7 +3,16 @@
  * when the server stops. It ends with the test process at the latest.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,6 +26,8 @@ export interface RedisOptions {
   appendonly?: "no" | "everysec" | "always";
   /** Further arguments for redis-server, such as `--maxmemory 1mb`. */
   args?: string[];
+  /** Makes it a Sentinel that alone watches the primary of this name and port. */
+  sentinelOf?: { name: string; port: number };
   /** An existing directory to work in; it is kept when the server stops. */
   directory?: string;
   port?: number;
@@ -106,7 +117,8 @@ export class RedisServer {
   }
 
   #arguments(): string[] {
-    const { module = true, appendonly = "no", args = [] } = this.#options;
+    const { module = true, appendonly = "no", args = [], sentinelOf } = this.#options;
+    if (sentinelOf !== undefined) return [this.#sentinelConfiguration(sentinelOf), "--sentinel"];
     return [
       ...["--bind", "127.0.0.1", "--port", String(this.port), "--dir", this.directory],
       ...["--appendonly", appendonly === "no" ? "no" : "yes"],
@@ -115,6 +127,19 @@ export class RedisServer {
       ...(module ? ["--loadmodule", modulePath] : []),
       ...args,
     ];
+  }
+
+  /** A Sentinel writes into this file what it learns. */
+  #sentinelConfiguration({ name, port }: { name: string; port: number }): string {
+    const path = join(this.directory, "sentinel.conf");
+    const lines = [
+      ...["bind 127.0.0.1", `port ${this.port}`, `dir ${this.directory}`],
+      `sentinel monitor ${name} 127.0.0.1 ${port} 1`,
+      `sentinel down-after-milliseconds ${name} 1000`,
+      `sentinel failover-timeout ${name} 5000`,
+    ];
+    if (!existsSync(path)) writeFileSync(path, `${lines.join("\n")}\n`);
+    return path;
   }
 
   async #untilItAnswers(child: ChildProcess): Promise<void> {

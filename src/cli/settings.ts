@@ -22,7 +22,7 @@ export interface Setting {
 export const settings = {
   redis_url: {
     value: "url",
-    description: "the Redis to join; without it vstore starts one of its own",
+    description: "the Redis to join, or Sentinels that know it; without it vstore starts one of its own",
     schema: redisUrl().optional(),
   },
   tls_ca: {

@@ -60,6 +60,8 @@ describe("a setting", () => {
     ["redis_url", "redis://127.0.0.1:6379/1/2", "the number of a database"],
     ["redis_url", "redis+unix://", "the path of the socket"],
     ["redis_url", "redis+unix:///run/redis.sock?db=x", "the number of a database, such as ?db=1"],
+    ["redis_url", "redis+sentinel://h1:26379,h2", "the name of the primary, such as /mymaster"],
+    ["redis_url", "redis+sentinel://h1,:1/main", "Sentinels like host:26379,host:26379"],
     ["log_level", "loud", "info"],
     ["data_dir", "", "1 character"],
     ["redis_server", "", "1 character"],

@@ -135,6 +135,22 @@ test.each([
   ],
   ["redis://[2001:db8::1]", { host: "2001:db8::1", port: 6_379, db: 0 }, "redis://[2001:db8::1]", undefined],
   ["redis://:p%40@h/1", { host: "h", port: 6_379, db: 1, password: "p@" }, "redis://:***@h/1", undefined],
+  [
+    "redis+sentinel://u:p%40@h1:26380,[::1]/main?db=2&sentinel-password=s",
+    {
+      sentinels: [
+        { host: "h1", port: 26_380 },
+        { host: "::1", port: 26_379 },
+      ],
+      name: "main",
+      username: "u",
+      password: "p@",
+      db: 2,
+      sentinelPassword: "s",
+    },
+    "redis+sentinel://u:***@h1:26380,[::1]/main",
+    "redis-cli -h h1 -p 26380 SENTINEL GET-MASTER-ADDR-BY-NAME main",
+  ],
   ["redis+unix:///run/r.sock?db=1", { path: "/run/r.sock", db: 1 }, undefined, "redis-cli -s /run/r.sock"],
 ])("%s is read as it is meant", (url, place, shown, cli) => {
   expect(placeOf(url)).toEqual(place);

@@ -3,6 +3,7 @@
  *
  *   redis://user:password@host:6379/0          rediss:// is the same through TLS
  *   redis+unix:///run/redis.sock?db=0          with a user: redis+unix://user:password@localhost/run/redis.sock
+ *   redis+sentinel://user:password@host:26379,host:26379/name?db=0    the primary that Sentinels name at each connection
  *
  * The files of TLS stand in its query (`ca`, `cert`, `key`); the flags --tls-ca, --tls-cert and --tls-key put them
  * there.
@@ -11,18 +12,27 @@ import { readFileSync } from "node:fs";
 import type { RedisOptions } from "ioredis";
 
 const defaultPort = 6_379;
-const schemes = ["redis:", "rediss:", "redis+unix:"];
+const defaultSentinelPort = 26_379;
+const schemes = ["redis:", "rediss:", "redis+unix:", "redis+sentinel:", "rediss+sentinel:"];
+/** Scheme and user, then the Sentinels, then the rest. */
+const sentinelText = /^(rediss?\+sentinel:\/\/(?:[^@/?#]*@)?)([^/?#]+)(.*)$/;
+/** A query's name of each Sentinel but the first: a URL has one host. */
+const otherSentinel = "sentinel";
 const tlsFiles = ["ca", "cert", "key"] as const;
 export type TlsFiles = { readonly [File in (typeof tlsFiles)[number]]?: string | undefined };
 
-type Place = Pick<RedisOptions, "host" | "port" | "path" | "username" | "password" | "db" | "tls">;
+type Place = Pick<
+  RedisOptions,
+  "host" | "port" | "path" | "username" | "password" | "db" | "tls" | "sentinels" | "name"
+>;
 
 /** Why the text is no address, in a phrase; undefined when it is one. */
 export function faultOf(text: string): string | undefined {
-  const url = URL.parse?.(text) ?? tryParse(text);
+  const url = tryParse(text);
   if (url === null || !schemes.includes(url.protocol)) {
     return "must be a URL like redis://127.0.0.1:6379, rediss://host:6379 or redis+unix:///run/redis.sock";
   }
+  if (isSentinel(url)) return faultOfSentinels(url);
   if (url.protocol === "redis+unix:") {
     if (url.pathname.length < 2) return "must name the path of the socket";
     return isDatabase(url.searchParams.get("db") ?? "0") ? undefined : databaseFault("?db=1");
@@ -35,9 +45,31 @@ const isDatabase = (text: string): boolean => /^\d{1,9}$/.test(text);
 const databaseFault = (example: string): string =>
   `must end with the number of a database, such as ${example}`;
 
+function faultOfSentinels(url: URL): string | undefined {
+  if (url.pathname.length < 2) return "must end with the name of the primary, such as /mymaster";
+  const others = url.searchParams.getAll(otherSentinel);
+  const isHost = (host: string) => (tryParse(`redis://${host}`)?.hostname ?? "") !== "";
+  if (url.hostname === "" || !others.every(isHost)) return "must name Sentinels like host:26379,host:26379";
+  return isDatabase(url.searchParams.get("db") ?? "0") ? undefined : databaseFault("?db=1");
+}
+
+const isSentinel = ({ protocol }: URL): boolean => protocol.endsWith("+sentinel:");
+const isTls = ({ protocol }: URL): boolean => protocol.startsWith("rediss");
+/** An IPv6 address stands in brackets in a URL, and without them everywhere else. */
+const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[(.*)\]$/, "$1");
+
+function parse(text: string): URL {
+  const [, start, hosts, end] = sentinelText.exec(text) ?? [];
+  if (hosts === undefined) return new URL(text);
+  const [first, ...others] = hosts.split(",");
+  const url = new URL(`${start}${first}${end}`);
+  for (const other of others) url.searchParams.append(otherSentinel, other);
+  return url;
+}
+
 function tryParse(text: string): URL | null {
   try {
-    return new URL(text);
+    return parse(text);
   } catch {
     return null;
   }
@@ -45,7 +77,7 @@ function tryParse(text: string): URL | null {
 
 /** @throws Error when a file of TLS cannot be read */
 export function placeOf(text: string): Place {
-  const url = new URL(text);
+  const url = parse(text);
   const secrets = {
     ...(url.username && { username: decodeURIComponent(url.username) }),
     ...(url.password && { password: decodeURIComponent(url.password) }),
@@ -57,13 +89,32 @@ export function placeOf(text: string): Place {
       db: Number(url.searchParams.get("db") ?? 0),
     };
   }
+  if (isSentinel(url)) return { ...secrets, ...sentinelsOf(url) };
   return {
     ...secrets,
-    // An IPv6 address stands in brackets in a URL, and without them everywhere else.
-    host: url.hostname.replace(/^\[(.*)\]$/, "$1"),
+    host: hostOf(url),
     port: Number(url.port || defaultPort),
     db: Number(url.pathname.slice(1) || 0),
-    ...(url.protocol === "rediss:" && { tls: tlsOf(url) }),
+    ...(isTls(url) && { tls: tlsOf(url) }),
+  };
+}
+
+/** Sentinels may have a user of their own, in the query; files of TLS are for them and for Redis. */
+function sentinelsOf(url: URL): RedisOptions {
+  const query = (name: string) => url.searchParams.get(name) ?? undefined;
+  const others = url.searchParams.getAll(otherSentinel).map((host) => new URL(`redis://${host}`));
+  const [sentinelUsername, sentinelPassword] = [query("sentinel-user"), query("sentinel-password")];
+  const tls = isTls(url) ? tlsOf(url) : undefined;
+  return {
+    sentinels: [url, ...others].map((each) => ({
+      host: hostOf(each),
+      port: Number(each.port || defaultSentinelPort),
+    })),
+    name: decodeURIComponent(url.pathname.slice(1)),
+    db: Number(query("db") ?? 0),
+    ...(sentinelUsername !== undefined && { sentinelUsername }),
+    ...(sentinelPassword !== undefined && { sentinelPassword }),
+    ...(tls && { tls, sentinelTLS: tls, enableTLSForSentinelMode: true }),
   };
 }
 
@@ -76,23 +127,29 @@ function tlsOf(url: URL): NonNullable<RedisOptions["tls"]> {
 export function withTls(text: string, files: TlsFiles): string {
   const given = tlsFiles.filter((file) => files[file] !== undefined);
   if (given.length === 0) return text;
-  const url = new URL(text);
-  if (url.protocol !== "rediss:") throw new Error(`--tls-${given[0]} needs a rediss:// URL`);
+  const url = parse(text);
+  if (!isTls(url)) throw new Error(`--tls-${given[0]} needs a rediss:// URL`);
   for (const file of given) url.searchParams.set(file, files[file]!);
   return url.href;
 }
 
 /** The address without its password and its query, for people to read. */
 export function publicUrl(text: string): string {
-  const url = new URL(text);
+  const url = parse(text);
   if (url.password !== "") url.password = "***";
+  const others = url.searchParams.getAll(otherSentinel);
   if (url.protocol !== "redis+unix:") url.search = "";
+  if (others.length > 0) return url.href.replace(url.host, [url.host, ...others].join(","));
   return url.href.replace(/\/$/, "");
 }
 
 /** The redis-cli command line for this address. */
 export function redisCli(text: string): string {
-  const url = new URL(text);
+  const url = parse(text);
+  if (isSentinel(url)) {
+    const { host, port } = sentinelsOf(url).sentinels![0]!;
+    return `redis-cli -h ${host} -p ${port} SENTINEL GET-MASTER-ADDR-BY-NAME ${url.pathname.slice(1)}`;
+  }
   if (url.protocol === "redis+unix:") return `redis-cli -s ${decodeURIComponent(url.pathname)}`;
   if (
     url.protocol === "redis:" &&

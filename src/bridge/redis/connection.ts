@@ -16,6 +16,8 @@ const options = {
   protocol: 2,
   lazyConnect: true,
   retryStrategy: () => null,
+  sentinelRetryStrategy: () => null,
+  sentinelCommandTimeout: connectMsMax,
   enableOfflineQueue: false,
   autoResendUnfulfilledCommands: false,
   maxRetriesPerRequest: null,
