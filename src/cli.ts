@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The entry of the program. Before it loads the rest, which Node does by opening many files at once, it looks whether
- * that many may be open: what fails in between ends in a stack trace.
+ * The entry of the program. It checks the limit of open files before it loads the rest, because Node opens many files
+ * at once then: a failure in between would end in a stack trace.
  */
 import { openFilesMax, openFilesMin, tooFewFiles } from "./open-files.ts";
 

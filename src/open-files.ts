@@ -1,11 +1,10 @@
 /**
- * How many files this process may have open, and how many of them the files of collections may keep; the others are
- * for connections, and for what is opened for a moment. Without one to spare nothing works any more, so the room is
- * looked at before it is gone.
+ * How many files this process may have open, and how many of them the files of collections may keep. The others are for
+ * connections and short uses. Without spare ones nothing works any more, so the room is checked before it is used up.
  */
 import * as fs from "node:fs";
 
-/** Files kept free for what is opened for a moment, and for connections. */
+/** Files kept free for short uses and for connections. */
 const spareFiles = 64;
 /** Those of one small collection, which are opened together: its first segment and its two logs. */
 const filesOfCollection = 3;

@@ -235,7 +235,7 @@ export class Catalog {
     }
   }
 
-  /** All are worked on, though one may fail, and a few at a time. @throws what the first one that failed threw */
+  /** Runs the work for all, a few at a time, even when one fails. @throws the error of the first one that failed */
   async #eachCollection(work: (collection: Collection) => Promise<unknown>): Promise<void> {
     const waiting = this.collections();
     const failures: unknown[] = [];

@@ -1,17 +1,17 @@
 /**
  * A file that has a descriptor while it is used. A process may have only so many, and most of a thousand collections
- * are quiet: beyond a limit the descriptor that was used longest ago is closed, and the file is opened again by its
- * path when it is needed.
+ * are quiet: beyond a limit the least recently used descriptor is closed, and the file is opened again by its path when
+ * needed.
  */
 import * as fs from "node:fs";
 import { DamagedFileError } from "../../errors.ts";
 import { descriptorsKept } from "../../open-files.ts";
 
-/** Those that have a descriptor; the one that was used longest ago comes first. */
+/** The files that have a descriptor; the least recently used comes first. */
 const open = new Set<PooledFile>();
 
 export class PooledFile {
-  /** Whoever renames the file changes it too. */
+  /** Changes when the file is renamed. */
   path: string;
   #descriptor: number | undefined;
   /** Calls under way, during which the descriptor stays. */
