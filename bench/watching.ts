@@ -1,6 +1,6 @@
 /**
- * What it costs to be watched: SEARCH by eight connections while /metrics and the figures of the page are fetched once a
- * second, beside the same without. The ratio is of rounds that alternate.
+ * What it costs to be watched: SEARCH by eight connections while /metrics and the figures of the page are fetched once
+ * a second, beside the same without. The ratio is of rounds that alternate.
  */
 import { freePort } from "../harness/redis-server.ts";
 import { startVstore } from "../harness/sidecar.ts";

@@ -141,6 +141,20 @@ describe("installed with --ignore-scripts", () => {
     ]);
   });
 
+  test("a format that needs packages of its own says which", async () => {
+    for (const [file, packages] of [
+      ["films.arrow", "apache-arrow"],
+      ["films.parquet", "hyparquet hyparquet-compressors"],
+    ]) {
+      fs.writeFileSync(join(app, file!), "");
+      const { code, stderr } = await vstore(["import", "films", file!]);
+      expect({ code, stderr }).toEqual({
+        code: 2,
+        stderr: expect.stringContaining(`npm install ${packages}\n`),
+      });
+    }
+  });
+
   test("without a compiler it says what to install", async () => {
     const bin = join(place, "bin");
     fs.mkdirSync(bin);
