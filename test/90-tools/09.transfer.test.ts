@@ -311,6 +311,19 @@ describe("the program", () => {
     expect(csv.stdout.split("\n").sort()).toEqual(["", 'a,"[1,2]"', 'b,"[3,-0.5]"', "key,vector"]);
   });
 
+  test("shows a bar with rate and time left on a terminal", () => {
+    const file = `${place}/rows.fvecs`;
+    fs.writeFileSync(file, fvecs(1_000));
+    const spawnInTerminal =
+      "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+    const args = ["import", fresh(), file, "--create", "--redis-url", server.url];
+    const options = { encoding: "utf8" as const, input: "" };
+    const shown = spawnSync("python3", ["-c", spawnInTerminal, process.execPath, program, ...args], options);
+    expect(shown.status).toBe(0);
+    expect(shown.stdout).toMatch(/importing \S+ 100% 1,000 rows, [\d,]+\/s/);
+    expect(shown.stdout).toMatch(/imported 1,000 vectors into to:/);
+  });
+
   test("ends with 2 when it is told what cannot be", () => {
     expect(run(["import", "nowhere", `${place}/none.csv`])).toMatchObject({ status: 2, stdout: "" });
     expect(run(["export", "from", "-", "--format", "npy"]).status).toBe(2);
