@@ -92,6 +92,7 @@ export class Service {
       await this.#outbox.flushed();
     } finally {
       stop.removeEventListener("abort", drain);
+      this.#loop?.forgetReads();
       this.#turns.stop();
       await Promise.all([this.#upkeep.stop(), this.#ingestion.stop()]);
     }

@@ -16,8 +16,10 @@ const GIVE_WAY_MS = 4 * SLICE_MS_MAX;
 
 /** When the first slice of the current turn began; undefined until there is one. */
 let turnStart: number | undefined;
+/** Pauses after which a task counts as long: short ones need not wait for a thousand of them. */
+const SHORT_PAUSES_MAX = 4;
 /** Tasks that have used up their slice, in the order in which they go on. */
-const paused: (() => void)[] = [];
+const paused = { short: [] as (() => void)[], long: [] as (() => void)[] };
 
 function openTurn(now: number): number {
   if (turnStart === undefined) {
@@ -30,16 +32,23 @@ function openTurn(now: number): number {
   return turnStart;
 }
 
-/** The next task goes on, or all wait for another turn where this one is used up. */
+/** The next task goes on, or all wait for another turn where this one is used up. A turn begins with a long task. */
 function goOn(): void {
   const now = performance.now();
-  if (now - openTurn(now) >= TURN_MS_MAX) setImmediate(goOn);
-  else paused.shift()!();
+  const isFirst = turnStart === undefined;
+  if (now - openTurn(now) >= TURN_MS_MAX) {
+    setImmediate(goOn);
+    return;
+  }
+  const { short, long } = paused;
+  const next = isFirst ? (long.shift() ?? short.shift()) : (short.shift() ?? long.shift());
+  next!();
 }
 
 export class TimeSlice {
   readonly #msMax: number;
   #start = performance.now();
+  #pauses = 0;
 
   /** @param msMax milliseconds of one slice */
   constructor(msMax: number = SLICE_MS_MAX) {
@@ -56,7 +65,7 @@ export class TimeSlice {
   /** Gives everything that waits for the event loop its turn. */
   async pause(): Promise<void> {
     await new Promise<void>((resolve) => {
-      paused.push(resolve);
+      paused[++this.#pauses > SHORT_PAUSES_MAX ? "long" : "short"].push(resolve);
       setImmediate(goOn);
     });
     this.#start = performance.now();

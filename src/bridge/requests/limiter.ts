@@ -10,12 +10,6 @@ export class Limiter {
     this.#runningMax = runningMax;
   }
 
-  /** Resolves once the task was started, not once it is done. The task must not reject. */
-  async start(task: () => Promise<void>): Promise<void> {
-    while (this.#running >= this.#runningMax) await once(this.#finished, "one");
-    this.#start(task);
-  }
-
   /** Starts it at once, or not at all: false when there is no room. */
   tryStart(task: () => Promise<void>): boolean {
     if (this.#running >= this.#runningMax) return false;

@@ -17,14 +17,15 @@ import { pollBusily } from "./busy-poll.ts";
 import type { Control } from "./control.ts";
 import { Limiter } from "./limiter.ts";
 import type { Outbox } from "./outbox.ts";
+import { ReadQueue } from "./read-queue.ts";
 import type { Delivery, Reader } from "./reader.ts";
 import type { Request } from "./request.ts";
 import { faultOf, isWrite, namedCollection } from "./routing.ts";
 import type { Source } from "./sources.ts";
 import type { Writes } from "./writes.ts";
 
-/** Reads that run at the same time; above it the loop waits before it takes more requests. */
-const readsMax = 1_024;
+/** A read that has waited for so long may have lost its client. */
+const staleMs = 100;
 /**
  * BUILD WAIT and CHECKPOINT under way. They take no places of the reads, as they wait for minutes. One more is refused,
  * so that no other request waits for it.
@@ -62,7 +63,7 @@ export interface LoopParts {
 
 export class Loop {
   readonly #parts: LoopParts;
-  readonly #reads = new Limiter(readsMax);
+  readonly #reads = new ReadQueue();
   readonly #waits = new Limiter(waitsMax);
   readonly #answerBytes = new Budget(answerBytesTotalMax);
   #isRunning = false;
@@ -95,6 +96,11 @@ export class Loop {
   /** Resolves when no read is under way. */
   async idle(): Promise<void> {
     await Promise.all([this.#reads.idle(), this.#waits.idle()]);
+  }
+
+  /** Reads that have not begun are left to the next session, whose streams have them still. */
+  forgetReads(): void {
+    this.#reads.forget();
   }
 
   /** A read that waits already has to be woken by the caller. */
@@ -143,21 +149,30 @@ export class Loop {
     for (const { source, request } of inTurn(batch)) {
       if (source.kind === "log" || (source.kind === "control" && isWrite(request))) continue;
       if (source.kind === "control") await control.restoreLog(namedCollection(request));
-      await this.#startRead(source, request);
+      this.#startRead(source, request);
       if (slice.spent) await slice.pause();
     }
   }
 
-  async #startRead(source: Source, request: Request): Promise<void> {
-    const run = () => this.#answerRead(source, request);
-    if (commands.get(request.name)?.long !== true) return this.#reads.start(run);
-    if (!this.#waits.tryStart(run)) this.#parts.answers.toPassing(request, refusal(tooManyWaits()));
+  #startRead(source: Source, request: Request): void {
+    const { answers } = this.#parts;
+    const { caller, bytes } = request;
+    const run = (waitedMs = 0) => this.#answerRead(source, request, waitedMs);
+    if (commands.get(request.name)?.long === true) {
+      if (!this.#waits.tryStart(run)) answers.toPassing(request, refusal(tooManyWaits()));
+      return;
+    }
+    const collection = namedCollection(request) ?? "";
+    if (!this.#reads.offer({ collection, caller, bytes, run }))
+      answers.toPassing(request, refusal(tooManyReads(collection)));
   }
 
-  async #answerRead(source: Source, request: Request): Promise<void> {
+  async #answerRead(source: Source, request: Request, waitedMs: number): Promise<void> {
     const { answers, context, outbox } = this.#parts;
     const fault = faultOf(source, request);
     if (fault !== undefined) return answers.toPassing(request, refusal(new VstoreError("ERR", fault)));
+    if (waitedMs >= staleMs && !(await this.#isStillWanted(request)))
+      return answers.toPassing(request, refusal(notWanted()));
     const room = this.#answerBytes.claim();
     const answerRoom = async (bytes: number) => {
       if ((await room.take(bytes)) && !(await this.#parts.isWanted(request))) throw notWanted();
@@ -167,6 +182,12 @@ export class Loop {
     if (room.taken === 0) return;
     await outbox.flushed();
     room.giveBack();
+  }
+
+  /** Where Redis does not say, it is. */
+  async #isStillWanted(request: Request): Promise<boolean> {
+    if (request.waiter.kind !== "client") return true;
+    return this.#parts.isWanted(request).catch(() => true);
   }
 }
 
@@ -186,6 +207,10 @@ function inTurn(batch: readonly Delivery[]): { source: Source; request: Request 
   const rounds = Math.max(...[...queues.values()].map(({ length }) => length));
   const all = [...queues.values()];
   return Array.from({ length: rounds }, (_, i) => all.flatMap((queue) => queue[i] ?? [])).flat();
+}
+
+function tooManyReads(collection: string): VstoreError {
+  return new VstoreError("TRYAGAIN", `too many reads of collection '${collection}' wait already`);
 }
 
 function tooManyWaits(): VstoreError {

@@ -22,6 +22,8 @@ export interface Request {
   readonly name: string;
   readonly args: readonly Buffer[];
   readonly waiter: Waiter;
+  /** The connection or the stream that waits for the answer: what one caller has under way is limited. */
+  readonly caller: string;
   /** When it was made, in ms since 1970, as the entry says; undefined when it does not. */
   readonly at: number | undefined;
   /** Of a read: the entry of the log that it has to see; undefined when there was none, or the entry does not say. */
@@ -37,6 +39,9 @@ export interface Request {
 /** Bytes of a command's name: messages and the errors stream repeat it. */
 const nameBytesMax = 64;
 
+/** Bytes of an id of a client, or of a stream, by which callers are told apart. */
+const callerBytesMax = 64;
+
 const client: Waiter = { kind: "client" };
 const none: Waiter = { kind: "none" };
 
@@ -44,7 +49,7 @@ const none: Waiter = { kind: "none" };
 export function decodeEntry(stream: string, id: string, fields: readonly Buffer[], readAt = 0): Request {
   const named = fieldIs(fields, 0, "cmd") && fields[1]!.length <= nameBytesMax;
   const name = named ? fields[1]!.toString("latin1") : "";
-  const { end, waiter, at, after } = decodeHead(fields);
+  const { end, waiter, caller, at, after } = decodeHead(fields);
   const args = decodeArguments(fields, end);
   const fault = faultOf(name, waiter, args);
   const bytes = fields.reduce((sum, field) => sum + field.length, 0);
@@ -54,6 +59,7 @@ export function decodeEntry(stream: string, id: string, fields: readonly Buffer[
     name,
     args: args ?? [],
     waiter: isElsewhere(waiter) ? none : waiter,
+    caller,
     at,
     after,
     bytes,
@@ -66,13 +72,14 @@ interface Head {
   /** Where the arguments begin. */
   end: number;
   waiter: Waiter;
+  caller: string;
   at: number | undefined;
   after: string | undefined;
 }
 
 /** Decodes the fields between the command's name and its arguments. */
 function decodeHead(fields: readonly Buffer[]): Head {
-  const head: Head = { end: 2, waiter: none, at: undefined, after: undefined };
+  const head: Head = { end: 2, waiter: none, caller: "", at: undefined, after: undefined };
   for (; head.end + 1 < fields.length; head.end += 2) {
     const value = fields[head.end + 1]!;
     if (fieldIs(fields, head.end, "client")) head.waiter = client;
@@ -80,6 +87,8 @@ function decodeHead(fields: readonly Buffer[]): Head {
     else if (fieldIs(fields, head.end, "at")) head.at = decodeTime(value);
     else if (fieldIs(fields, head.end, "after")) head.after = decodeId(value);
     else break;
+    if (head.waiter !== none)
+      head.caller ||= `${head.waiter.kind} ${value.toString("latin1", 0, callerBytesMax)}`;
   }
   return head;
 }
