@@ -1,4 +1,4 @@
-/** Thousands of slow reads of one collection by one caller: other collections, and other callers, are answered promptly. */
+/** Thousands of slow reads of one collection by one caller: the reads and writes of others are answered promptly. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { freePort } from "../../harness/redis-server.ts";
 import { startVstore, type Vstore } from "../../harness/sidecar.ts";
