@@ -20,6 +20,8 @@ const workloads = [
   "index-load",
   "search-while-building",
   "shapes",
+  "quantizations",
+  "memory",
   "filter",
   "filter-writing",
   "filter-start",

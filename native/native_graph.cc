@@ -216,6 +216,7 @@ Napi::Value NativeGraph::add(const Napi::CallbackInfo& info) {
     if (slot >= graph->nodes.slots()) return;
     const Life& life = graph->nodes.node(slot).life;
     if (life.isAlive() && !life.isLinked()) graph->insert(slot, *rows);
+    graph->nodes.filled(slot);
   };
   const auto done = finisherOf(work);
   const auto mend = mender(from, count, done);

@@ -236,6 +236,10 @@ void readBlocks(File& file, Graph& graph, Slot slots, std::vector<Kind>& kinds) 
     readChecked(file, bytes.data(), block.end, "a block");
     kinds.resize(block.to, Kind::none);
     graph.nodes.reserve(block.to - 1);
+    // Before it is filled, a chunk that will be whole.
+    for (Slot slot = block.from; slot < std::min(block.to, slots - slots % Nodes::chunkSlots); slot++) {
+      if (slot % Nodes::chunkSlots == 0) graph.nodes.filled(slot + Nodes::chunkSlots - 1);
+    }
     adopt(graph, block, bytes.data(), kinds);
   });
   std::byte beyond;

@@ -27,11 +27,13 @@ using Link = std::atomic<uint32_t>;
 /** Anonymous memory of the system, zeroed. */
 class Pages {
  public:
-  Pages(size_t bytes, bool huge);
+  explicit Pages(size_t bytes);
   ~Pages();
   Pages(const Pages&) = delete;
   Pages& operator=(const Pages&) = delete;
   std::byte* data() const { return data_; }
+  /** Asks for large pages, which speed up random reads. */
+  void enlarge();
 
  private:
   std::byte* data_;
@@ -85,6 +87,11 @@ class Nodes {
 
   /** Makes sure that a slot has memory. Only one thread calls it. @throws std::bad_alloc */
   void reserve(Slot slot);
+  /**
+   * Of slots in order: all up to this one are linked, or about to be. A chunk gets large pages then, and not before:
+   * they are in memory as a whole, and the last chunk may stay nearly empty.
+   */
+  void filled(Slot slot);
   /** Slots below it have memory. */
   uint64_t capacity() const { return capacity_.load(std::memory_order_acquire); }
   Slot slots() const { return slots_.load(std::memory_order_relaxed); }
@@ -122,7 +129,7 @@ class Nodes {
 
  private:
   struct Chunk {
-    Chunk(const Nodes& nodes, bool huge);
+    explicit Chunk(const Nodes& nodes);
     ~Chunk();
     Pages memory;
     std::byte* nodes;

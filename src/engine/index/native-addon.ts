@@ -94,14 +94,14 @@ interface Addon {
   runKernels(index: number, a: Float32Array, b: Float32Array): Float64Array;
 }
 
-/** As native/codes.h numbers them. */
+/** As native/codes/codes.h numbers them. */
 const METRIC = { COSINE: 1, L2: 2, IP: 3 } as const satisfies Record<Metric, number>;
 const QUANTIZATION = { INT8: 1, F16: 2, F32: 3, INT4: 4, INT2: 5, BIN: 6 } as const satisfies Record<
   Quantization,
   number
 >;
 
-/** As native/filtered.h numbers them. */
+/** As native/graph/filtered.h numbers them. */
 const PLANS = ["compare", "hop", "walk"] as const;
 
 /** @throws {VstoreError} ERR when it is not built */
