@@ -21,6 +21,9 @@ export const failPoints = [
   "index-half-written",
   /** The index has its name, and no manifest names it. */
   "index-before-manifest",
+  "columns-half-written",
+  /** The columns have their name, and no manifest names them. */
+  "columns-before-manifest",
   "collection-created",
   "collection-renamed-away",
   /** CREATE or DROP is durable, and Redis does not reflect it. */

@@ -143,6 +143,7 @@ test.each<[string, (d: string) => void, RegExp[]]>([
   ],
   ["a missing log", (d) => fs.rmSync(`${d}/c-docs/attributes.log`), [/attributes.log@0 the file is missing/]],
   ["attributes", (d) => flip(`${d}/c-docs/attributes.log`, 30), [/attributes.log@16 the record/]],
+  ["columns", (d) => flip(`${d}/c-docs/columns-1.col`, 900), [/columns-1.col@0 the file has checksum/]],
   ["the index", (d) => flip(`${d}/c-docs/index-1.hnsw`, 5_000), [/index-1.hnsw@0 the file has checksum/]],
   [
     "an index cut short",

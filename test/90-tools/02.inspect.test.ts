@@ -21,6 +21,7 @@ test("collections, counts, ids, files; nothing is changed", async () => {
   });
   expect(docs!.manifest!.options).toMatchObject({ dimensions: 512, metric: "L2", M: 4 });
   expect(docs!.files.map(({ file, rows, capacity }) => [file, rows, capacity])).toEqual([
+    ["columns-1.col", undefined, undefined],
     ["index-1.hnsw", undefined, undefined],
     ["segment-000000.vec", 30, 30],
     ["segment-000001.vec", 62, 62],
@@ -89,7 +90,7 @@ test("what is damaged is passed over and said, the rest is shown", async () => {
   flip(`${directory}/c-small/MANIFEST.json`, 30);
   const [docs, small] = await inspect(directory, 1);
   expect(keysOf(docs!)[0]!.key).toBe("key 1");
-  expect(docs!.files[0]).toMatchObject({ file: "index-1.hnsw", bytesOnDisk: undefined });
+  expect(docs!.files[1]).toMatchObject({ file: "index-1.hnsw", bytesOnDisk: undefined });
   expect(small).toMatchObject({ manifest: undefined, files: [], keys: [] });
   expect(small!.faults).toEqual([expect.stringMatching(/^c-small\/MANIFEST.json at byte 0: /)]);
   fs.rmSync(`${directory}/c-docs/segment-000000.vec`);

@@ -58,7 +58,7 @@ test("files that are never written again are shared with a backup, and with noth
     .readdirSync(`${saved}/c-docs`)
     .filter((file) => inode(saved, file) === inode(directory, file));
   const full = [0, 1, 2, 3].map((number) => `segment-00000${number}.vec`);
-  expect(shared.sort()).toEqual(["index-1.hnsw", ...full]);
+  expect(shared.sort()).toEqual(["columns-1.col", "index-1.hnsw", ...full]);
   const taken = fs
     .readdirSync(`${restored}/c-docs`)
     .filter((file) => inode(restored, file) === inode(saved, file));

@@ -84,6 +84,19 @@ export async function readText(path: string): Promise<string | undefined> {
   }
 }
 
+/**
+ * Share of the free disk space that a saved index or saved columns may take: they can be made again, writers cannot do
+ * without room.
+ */
+const FREE_SHARE_MAX = 0.5;
+
+/** @throws {VstoreError} FULL when so many bytes more would take most of the free disk space */
+export async function assertRoom(directory: string, bytes: number, what: string): Promise<void> {
+  const { bavail, bsize } = await fs.promises.statfs(directory);
+  if (bytes <= bavail * bsize * FREE_SHARE_MAX) return;
+  throw new VstoreError("FULL", `${what} of about ${bytes} bytes would take most of the free disk space`);
+}
+
 /** Ignores a full disk, for work that the next attempt may do. */
 export function ignoreFull(error: unknown): void {
   if (!(error instanceof VstoreError && error.code === "FULL")) throw error;

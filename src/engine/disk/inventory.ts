@@ -32,12 +32,20 @@ export interface CountedIndex extends Counted {
   readonly kind: "index";
 }
 
-export type CountedFile = CountedSegment | CountedLog | CountedIndex;
+export interface CountedColumns extends Counted {
+  readonly kind: "columns";
+}
 
-/** The index comes first: it is the one that a later checkpoint may delete, so a backup takes it first. */
+export type CountedFile = CountedSegment | CountedLog | CountedIndex | CountedColumns;
+
+/** True when the next start makes the file again if it is damaged. */
+export const isRebuilt = ({ kind }: CountedFile): boolean => kind === "index" || kind === "columns";
+
+/** Columns and index come first: a later checkpoint may delete them, so a backup takes them first. */
 export function countedFiles(manifest: Manifest): CountedFile[] {
   const { keys, attributes } = manifest;
   return [
+    ...countedColumns(manifest),
     ...countedIndex(manifest),
     ...countedSegments(manifest),
     { kind: "keys", file: below(manifest, KEYS_FILE), ...keys },
@@ -49,6 +57,12 @@ function countedIndex(manifest: Manifest): CountedIndex[] {
   if (manifest.index === null) return [];
   const { file, bytes, checksum } = manifest.index;
   return [{ kind: "index", file: below(manifest, file), bytes, checksum }];
+}
+
+function countedColumns(manifest: Manifest): CountedColumns[] {
+  if (manifest.columns === undefined) return [];
+  const { file, bytes, checksum } = manifest.columns;
+  return [{ kind: "columns", file: below(manifest, file), bytes, checksum }];
 }
 
 /** Path of a file below the collection's directory. */
@@ -69,7 +83,7 @@ export function countedSegments(manifest: Manifest): CountedSegment[] {
 
 /** True when the file will never be written to again, whatever is inserted. */
 export function isFinal(file: CountedFile): boolean {
-  return file.kind === "index" || (file.kind === "segment" && file.rows === file.shape.capacity);
+  return isRebuilt(file) || (file.kind === "segment" && file.rows === file.shape.capacity);
 }
 
 /** Bytes that count in all files of the manifest together. */

@@ -76,6 +76,45 @@ export const RECORD_KIND = {
   deadline: 4,
 } as const;
 
+/** Header of a file of columns; frames follow it. */
+export const COLUMNS_HEADER = {
+  bytes: 16,
+  magic: "VSTORCOL",
+  /** Byte offsets; 4 bytes of zeros follow the version. */
+  at: { magic: 0, version: 8 },
+} as const;
+
+/** One frame of a file of columns: this header, then the payload. */
+export const FRAME_HEADER = {
+  bytes: 16,
+  at: {
+    /** One of FRAME_KIND. */
+    kind: 0,
+    /** Number of the field, in the order of the file. */
+    field: 4,
+    /** Of codes and numbers: their page, which has PAGE_SLOTS slots. */
+    page: 8,
+    /** Bytes of the payload. */
+    length: 12,
+  },
+} as const;
+
+export const FRAME_KIND = {
+  /** The codes of a page: one byte each, or a uint16 each. */
+  byteCodes: 1,
+  wideCodes: 2,
+  /** The numbers of a page, float64; NaN where the code counts. */
+  numbers: 3,
+  /** Some values of the field's dictionary, in order, as a JSON array. */
+  values: 4,
+  /** The field, as JSON: its name, and how often it got a value that is not kept. The last frame of the field. */
+  field: 5,
+  /** The slots that have attributes, one bit each, lowest first. */
+  documents: 6,
+  /** JSON: whether fields were left out. The last frame. */
+  end: 7,
+} as const;
+
 /** Payload of a deadline. */
 export const DEADLINE_BYTES = 8;
 

@@ -8,9 +8,9 @@ import { limits } from "../../limits.ts";
 import { ID_PATTERN } from "../log-id.ts";
 import { quantizations } from "../options.ts";
 import { countedSegments } from "./inventory.ts";
-import { LOG_HEADER, SEGMENT_BYTES } from "./layout.ts";
+import { COLUMNS_HEADER, LOG_HEADER, SEGMENT_BYTES } from "./layout.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
-import { collectionOfDirectory, isIndexFile, MANIFEST_FILE } from "./names.ts";
+import { collectionOfDirectory, isColumnsFile, isIndexFile, MANIFEST_FILE } from "./names.ts";
 
 const logId = z.string().regex(ID_PATTERN);
 const slots = z.int().min(0).max(limits.slotsMax);
@@ -47,6 +47,14 @@ const schema = z.object({
       watermark: slots,
     })
     .nullable(),
+  columns: z
+    .object({
+      file: z.string().refine(isColumnsFile),
+      bytes: z.int().min(COLUMNS_HEADER.bytes),
+      checksum,
+      attributesBytes: z.int().min(LOG_HEADER.bytes),
+    })
+    .optional(),
 });
 
 /**
@@ -87,5 +95,7 @@ function countFault(manifest: Manifest): string | undefined {
   if (odd !== undefined) return `${odd.rows} rows in ${odd.file}, which has ${odd.shape.capacity}`;
   if (manifest.live > manifest.slots) return `${manifest.live} of ${manifest.slots} slots are alive`;
   if ((manifest.index?.watermark ?? 0) > manifest.slots) return "its index knows more slots than there are";
+  if ((manifest.columns?.attributesBytes ?? 0) > manifest.attributes.bytes)
+    return "its columns know more attributes than there are";
   return undefined;
 }

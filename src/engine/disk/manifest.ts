@@ -27,6 +27,12 @@ export interface SavedIndex {
   readonly unreached?: readonly number[];
 }
 
+/** Saved columns: which file, and the bytes of attributes.log that they follow from. */
+export interface SavedColumns extends LogEnd {
+  readonly file: string;
+  readonly attributesBytes: number;
+}
+
 export interface Manifest {
   readonly name: string;
   /** Log ids: of the CREATE, and of the last entry whose effect is in the files. */
@@ -45,6 +51,8 @@ export interface Manifest {
   readonly keys: LogEnd;
   readonly attributes: LogEnd;
   readonly index: SavedIndex | null;
+  /** Undefined while none were saved. */
+  readonly columns?: SavedColumns | undefined;
 }
 
 /** @throws {VstoreError} FULL */

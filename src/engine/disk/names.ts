@@ -23,6 +23,9 @@ const SAFE = /[a-z0-9_.-]/;
 export const segmentFile = (number: number): string => `segment-${String(number).padStart(6, "0")}.vec`;
 export const isSegmentFile = (name: string): boolean => /^segment-\d{6}\.vec$/.test(name);
 export const indexFile = (number: number): string => `index-${number}.hnsw`;
+export const columnsFile = (number: number): string => `columns-${number}.col`;
+export const isColumnsFile = (name: string): boolean => /^columns-\d+\.col$/.test(name);
+export const columnsNumber = (name: string): number => Number.parseInt(name.slice("columns-".length), 10);
 /**
  * Where the files of a generation are: those of the first in the collection's directory itself, those of each
  * compaction in one of their own below it.

@@ -101,6 +101,29 @@ export class Filters {
     return looked === 0 ? 0 : Math.round((matching * length) / looked);
   }
 
+  /** Changed slots that the columns have not taken over. */
+  get behind(): number {
+    return this.#changes.slotsSince(this.#taken);
+  }
+
+  /** Has the columns take over everything until now, in slices; ends early once it is closed. */
+  async catchUp(): Promise<void> {
+    const slice = new TimeSlice();
+    while (!this.#isClosed && this.behind > 0) {
+      this.#take();
+      if (slice.spent) await slice.pause();
+    }
+  }
+
+  /** Columns that were saved hold all but what these slots have got since. */
+  restored(changed: Iterable<number>): void {
+    for (const slot of changed) {
+      // What the file has of it may be of any moment since, so all of it has to go.
+      this.columns.documents.add(slot);
+      this.changed(slot);
+    }
+  }
+
   /** What VSTORE.INFO shows. */
   stats(): Record<string, number> {
     return { ...this.columns.stats(), filter_bytes: this.columns.bytes + this.#matchBytes };

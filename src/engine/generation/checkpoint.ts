@@ -5,15 +5,23 @@
  */
 import * as fs from "node:fs";
 import { syncDirectory } from "../disk/files.ts";
-import { type Manifest, type SavedIndex, writeManifest } from "../disk/manifest.ts";
+import { LOG_HEADER } from "../disk/layout.ts";
+import { type Manifest, type SavedColumns, type SavedIndex, writeManifest } from "../disk/manifest.ts";
 import type { Segments } from "../disk/segments.ts";
 import { failPoint } from "../fail-point.ts";
 import { saveIndex } from "../index/index-file.ts";
+import { saveColumns } from "../slots/columns-file.ts";
 import type { Generation } from "./generation.ts";
 import type { Parts } from "./parts.ts";
 
 /** The index is saved when its watermark has risen by this share, and by this many slots, since it last was. */
 const INDEX_GROWTH_MIN = { share: 0.2, slots: 1_000 } as const;
+
+/** Columns are saved when attributes.log has grown by so much since they last were, and by less at closing. */
+const COLUMNS_GROWTH_MIN = { share: 0.2, bytes: 16 * 1024 } as const;
+const COLUMNS_CLOSING_MIN = { share: 0.01, bytes: 1 } as const;
+/** They are not saved while they have so many slots to take over. */
+const COLUMNS_BEHIND_MAX = 50_000;
 
 export interface CheckpointReport {
   /** Last log id that the files cover. */
@@ -32,11 +40,13 @@ export class Checkpointer {
   #isNamed = true;
   /** The newest saved index; the manifest names it from the next checkpoint on. */
   #savedIndex: SavedIndex | null;
+  /** The newest saved columns, likewise. */
+  #savedColumns: SavedColumns | undefined;
   /** Requested and not begun. */
   #next: Promise<CheckpointReport> | undefined;
   /** Checkpoints run one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
-  /** So do savings of the index. */
+  /** So do savings of index and columns. */
   #saving: Promise<void> = Promise.resolve();
 
   constructor(generation: Generation, appliedId: () => string) {
@@ -45,6 +55,7 @@ export class Checkpointer {
     this.#appliedId = appliedId;
     this.#manifest = parts.manifest;
     this.#savedIndex = parts.watermark > 0 ? parts.manifest.index : null;
+    this.#savedColumns = parts.saved && parts.manifest.columns;
   }
 
   get manifest(): Manifest {
@@ -79,6 +90,13 @@ export class Checkpointer {
     return saved;
   }
 
+  /** Saves the columns when attributes.log has grown enough (with `always`: by a little) and names them. */
+  saveColumns(always = false): Promise<void> {
+    const saved = this.#saving.then(() => this.#saveColumns(always));
+    this.#saving = saved.catch(() => {});
+    return saved;
+  }
+
   /** Waits for the work under way. */
   async idle(): Promise<void> {
     await this.#saving;
@@ -93,6 +111,22 @@ export class Checkpointer {
     if (!enough && !(always && growth > 0)) return;
     // A manifest must cover every slot of the index it names: its point is taken after the index's.
     this.#savedIndex = await saveIndex(parts.files, parts.indexKind.name, indexer, this.#savedIndex);
+    await this.run();
+  }
+
+  async #saveColumns(always: boolean): Promise<void> {
+    const { parts, filters } = this.#generation;
+    const { attributes, files, segments } = parts;
+    const known = this.#savedColumns?.attributesBytes ?? LOG_HEADER.bytes;
+    const growth = attributes.log.bytes - known;
+    const min = always ? COLUMNS_CLOSING_MIN : COLUMNS_GROWTH_MIN;
+    if (growth < Math.max(min.bytes, known * min.share) || filters.behind > COLUMNS_BEHIND_MAX) return;
+    await filters.catchUp();
+    if (filters.behind > 0) return;
+    // A manifest must cover every slot and record of the columns it names: its point is taken after theirs.
+    const slots = () => segments.length;
+    const previous = this.#savedColumns;
+    this.#savedColumns = await saveColumns(files, filters.columns, slots, attributes.log.bytes, previous);
     await this.run();
   }
 
@@ -119,6 +153,7 @@ export class Checkpointer {
     failPoint("compaction-before-manifest");
     this.#generation = next;
     this.#savedIndex = index;
+    this.#savedColumns = undefined;
     this.#isNamed = false;
     // Nothing of the next generation is covered yet. Until it is, the coverage of the old files stands.
     const { appliedId } = this.#manifest;
@@ -130,7 +165,10 @@ export class Checkpointer {
     const previous = this.#manifest;
     const appliedId = this.#appliedId();
     if (this.isCovered) return { id: appliedId, slots: previous.slots, changed: false };
-    this.#manifest = await writeCheckpoint(this.#generation.parts, appliedId, this.#savedIndex, previous);
+    this.#manifest = await writeCheckpoint(this.#generation.parts, appliedId, previous, {
+      index: this.#savedIndex,
+      columns: this.#savedColumns,
+    });
     this.#isNamed = true;
     return { id: appliedId, slots: this.#manifest.slots, changed: true };
   }
@@ -147,7 +185,8 @@ export class Checkpointer {
       last.slots === segments.length &&
       last.keys.bytes === keys.log.bytes &&
       last.attributes.bytes === attributes.log.bytes &&
-      last.index?.file === this.#savedIndex?.file
+      last.index?.file === this.#savedIndex?.file &&
+      last.columns?.file === this.#savedColumns?.file
     );
   }
 }
@@ -155,8 +194,8 @@ export class Checkpointer {
 async function writeCheckpoint(
   { directory, files, segments, live, keys, attributes }: Parts,
   appliedId: string,
-  index: SavedIndex | null,
   previous: Manifest,
+  saved: Pick<Manifest, "index" | "columns">,
 ): Promise<Manifest> {
   const point = { appliedId, slots: segments.length, live: live.count };
   const [keysEnd, attributesEnd, segmentEnds] = await Promise.all([
@@ -165,12 +204,14 @@ async function writeCheckpoint(
     flushSegments(segments, point.slots, previous),
   ]);
   const ends = { keys: keysEnd, attributes: attributesEnd, segments: segmentEnds };
-  const manifest: Manifest = { ...previous, ...point, ...ends, index };
+  const manifest: Manifest = { ...previous, ...point, ...ends, ...saved };
   // The names first: without them, what the manifest counts could be missing after a power failure.
   for (const each of new Set([files, directory])) await syncDirectory(each);
   await writeManifest(directory, manifest);
-  if (previous.index !== null && previous.index.file !== index?.file) {
-    await fs.promises.rm(`${files}/${previous.index.file}`, { force: true });
+  for (const replaced of ["index", "columns"] as const) {
+    const file = previous[replaced]?.file;
+    if (file !== undefined && file !== saved[replaced]?.file)
+      await fs.promises.rm(`${files}/${file}`, { force: true });
   }
   return manifest;
 }

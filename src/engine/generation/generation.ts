@@ -50,12 +50,10 @@ export class Generation {
       failed: hooks.failed,
     });
     this.expiry = new Expiry(parts.keys.deadlines, hooks.now);
-    this.filters = new Filters({
-      attributes: parts.attributes,
-      live: parts.live,
-      slots: () => segments.length,
-    });
-    if (segments.length > 0 && parts.attributes.isUsed) this.filters.changed(0, segments.length);
+    const source = { attributes: parts.attributes, live: parts.live, slots: () => segments.length };
+    this.filters = new Filters(source, parts.saved?.columns);
+    if (parts.saved !== undefined) this.filters.restored(parts.saved.changed);
+    else if (segments.length > 0 && parts.attributes.isUsed) this.filters.changed(0, segments.length);
     this.searcher = new Searcher(this.indexer, manifest.options.ef, {
       allowed: (filter) => this.allowed(filter),
       prepareIfLate: (filter) => this.filters.prepareIfLate(filter),

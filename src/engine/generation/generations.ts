@@ -75,7 +75,7 @@ export class Generations {
 
   async close(): Promise<void> {
     await this.#stop();
-    await this.#saveIndex(true);
+    await this.#saveDerived(true);
     await this.checkpoint();
     await this.#current.close();
   }
@@ -126,18 +126,21 @@ export class Generations {
   #start(parts: Parts): Generation {
     return new Generation(parts, {
       indexed: async (generation) => {
-        if (generation === this.#current) await this.#saveIndex();
+        if (generation === this.#current) await this.#saveDerived();
       },
       failed: (error) => this.#report("indexing stopped", error),
       now: this.#hooks.now,
     });
   }
 
-  /** Ignores a full disk: without a saved index the next start builds it again. */
-  async #saveIndex(always = false): Promise<void> {
+  /** Saves index and columns. Ignores a full disk: what is not saved the next start builds again. */
+  async #saveDerived(always = false): Promise<void> {
     await this.#checkpointer
       .saveIndex(always)
       .catch((error) => this.#report("the index was not saved", error));
+    await this.#checkpointer
+      .saveColumns(always)
+      .catch((error) => this.#report("the columns were not saved", error));
   }
 
   #report(what: string, error: unknown): void {

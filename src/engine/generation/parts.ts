@@ -4,6 +4,7 @@ import type { Segments } from "../disk/segments.ts";
 import type { VectorIndex, VectorIndexKind } from "../index/vector-index.ts";
 import type { Attributes } from "../slots/attributes.ts";
 import type { Bitmap } from "../slots/bitmap.ts";
+import type { Columns } from "../slots/columns.ts";
 import type { Keys } from "../slots/keys.ts";
 
 /** Everything a collection keeps in files and rebuilds from them. */
@@ -19,6 +20,8 @@ export interface Parts {
   readonly attributes: Attributes;
   /** Slots that are alive. */
   readonly live: Bitmap;
+  /** The saved columns, and the slots whose attributes were written since; undefined when there are none. */
+  readonly saved?: { readonly columns: Columns; readonly changed: readonly number[] } | undefined;
   readonly indexKind: VectorIndexKind;
   readonly index: VectorIndex;
   /** Slots below it are in the index or dead. */

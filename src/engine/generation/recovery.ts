@@ -8,6 +8,7 @@ import { checksumText } from "../disk/checksum.ts";
 import { type Manifest, readManifest, writeManifest } from "../disk/manifest.ts";
 import {
   generationDirectory,
+  isColumnsFile,
   isIndexFile,
   isOtherGeneration,
   MANIFEST_FILE,
@@ -21,6 +22,7 @@ import type { VectorIndexKind } from "../index/vector-index.ts";
 import type { CollectionOptions } from "../options.ts";
 import { Attributes } from "../slots/attributes.ts";
 import { Bitmap } from "../slots/bitmap.ts";
+import { loadColumns } from "../slots/columns-file.ts";
 import { Keys } from "../slots/keys.ts";
 import type { Parts, Warn } from "./parts.ts";
 
@@ -39,11 +41,19 @@ export async function createFiles(
 /** Writes the files of a generation without vectors; returns what a manifest says of them. */
 export async function createEmptyFiles(
   files: string,
-): Promise<Pick<Manifest, "slots" | "live" | "segments" | "keys" | "attributes" | "index">> {
+): Promise<Pick<Manifest, "slots" | "live" | "segments" | "keys" | "attributes" | "index" | "columns">> {
   const logs = [Keys.create(files), Attributes.create(files)] as const;
   const [keys, attributes] = await Promise.all(logs.map((log) => log.flush()));
   for (const log of logs) log.close();
-  return { slots: 0, live: 0, segments: [], keys: keys!, attributes: attributes!, index: null };
+  return {
+    slots: 0,
+    live: 0,
+    segments: [],
+    keys: keys!,
+    attributes: attributes!,
+    index: null,
+    columns: undefined,
+  };
 }
 
 /**
@@ -90,16 +100,31 @@ async function openParts(
   const live = Bitmap.below(manifest.slots);
   const keys = Keys.open(files, manifest.keys, manifest.slots, (slot) => live.delete(slot));
   opened.push(keys.log);
-  const attributes = Attributes.open(files, manifest.attributes, manifest.slots);
+  const changed: number[] = [];
+  const from = manifest.columns?.attributesBytes;
+  const later = (slot: number) => changed.push(slot);
+  const attributes = Attributes.open(files, manifest.attributes, manifest.slots, from, later);
   opened.push(attributes.log);
   if (live.count !== manifest.live || keys.table.size !== manifest.live) {
     const found = `${keys.table.size} keys and ${live.count} live slots, expected ${manifest.live}`;
     throw new DamagedFileError(`${directory}/${MANIFEST_FILE}`, 0, found);
   }
+  const columns = await loadColumns(files, manifest.columns, warn);
+  const saved = columns && { columns, changed };
   const source = { segments, live };
   const index = await loadIndex(files, manifest.index, kind, source, warn);
   const watermark = index === undefined ? 0 : manifest.index!.watermark;
-  const parts = { directory, files, manifest, ...source, keys, attributes, indexKind: kind, watermark };
+  const parts = {
+    directory,
+    files,
+    manifest,
+    ...source,
+    keys,
+    attributes,
+    saved,
+    indexKind: kind,
+    watermark,
+  };
   return { ...parts, index: index ?? kind.create(source) };
 }
 
@@ -124,8 +149,10 @@ function removeUnnamed({ directory, files, manifest }: Parts): void {
   removeOtherGenerations(directory, manifest.generation);
   removeSegmentsFrom(files, manifest.segments.length);
   for (const name of fs.readdirSync(files)) {
-    const orphan = isIndexFile(name) && name !== manifest.index?.file;
-    if (orphan || name.endsWith(TEMPORARY_SUFFIX)) fs.rmSync(`${files}/${name}`);
+    const isOrphan =
+      (isIndexFile(name) && name !== manifest.index?.file) ||
+      (isColumnsFile(name) && name !== manifest.columns?.file);
+    if (isOrphan || name.endsWith(TEMPORARY_SUFFIX)) fs.rmSync(`${files}/${name}`);
   }
 }
 

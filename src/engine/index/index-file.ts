@@ -5,16 +5,13 @@
 import * as fs from "node:fs";
 import { VstoreError } from "../../errors.ts";
 import { checksumText, RollingChecksum } from "../disk/checksum.ts";
+import { assertRoom } from "../disk/files.ts";
 import type { SavedIndex } from "../disk/manifest.ts";
 import { indexFile, indexNumber, TEMPORARY_SUFFIX } from "../disk/names.ts";
 import { failPoint } from "../fail-point.ts";
 import type { Indexer } from "./indexer.ts";
 import type { VectorIndex, VectorIndexKind, VectorSource } from "./vector-index.ts";
 
-/**
- * Share of the free disk space that a saved index may take: an index can be made again, writers cannot do without room.
- */
-const FREE_SHARE_MAX = 0.5;
 /** Slots that the manifest names because no walk through the index reaches them. */
 const UNREACHED_MAX = 100_000;
 
@@ -31,7 +28,7 @@ export async function saveIndex(
 ): Promise<SavedIndex> {
   const file = indexFile(previous === null ? 1 : indexNumber(previous.file) + 1);
   const temporary = `${directory}/${file}${TEMPORARY_SUFFIX}`;
-  await assertRoom(directory, indexer.index.fileBytes);
+  await assertRoom(directory, indexer.index.fileBytes, "an index");
   try {
     const watermark = await indexer.save(temporary);
     const { unreached } = indexer.index;
@@ -49,12 +46,6 @@ export async function saveIndex(
     await fs.promises.rm(temporary, { force: true });
     throw error;
   }
-}
-
-async function assertRoom(directory: string, bytes: number): Promise<void> {
-  const { bavail, bsize } = await fs.promises.statfs(directory);
-  if (bytes <= bavail * bsize * FREE_SHARE_MAX) return;
-  throw new VstoreError("FULL", `an index of about ${bytes} bytes would take most of the free disk space`);
 }
 
 /** The index that the manifest names, or undefined when there is none or it is not whole. */

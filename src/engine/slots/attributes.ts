@@ -19,7 +19,13 @@ export class Attributes {
   readonly #lengths = new SlotNumbers(Uint32Array);
   #isUsed = false;
 
-  private constructor(directory: string, bytes: number, checksum: number, slots: number) {
+  private constructor(
+    directory: string,
+    { bytes, checksum }: LogEnd,
+    slots: number,
+    from: number,
+    later: (slot: number) => void,
+  ) {
     const path = `${directory}/${ATTRIBUTES_FILE}`;
     this.log = RecordLog.open(path, LOG_MAGIC.attributes, bytes, checksum, (record) => {
       if (record.slot >= slots || record.kind !== RECORD_KIND.attributes) {
@@ -29,6 +35,7 @@ export class Attributes {
           `slot ${record.slot} or kind ${record.kind} out of range`,
         );
       }
+      if (record.offset >= from) later(record.slot);
       this.#remember(record.slot, record.offset, record.end - record.start);
     });
   }
@@ -37,9 +44,19 @@ export class Attributes {
     return RecordLog.create(`${directory}/${ATTRIBUTES_FILE}`, LOG_MAGIC.attributes);
   }
 
-  /** @throws {DamagedFileError} */
-  static open(directory: string, { bytes, checksum }: LogEnd, slots: number): Attributes {
-    return new Attributes(directory, bytes, checksum, slots);
+  /**
+   * @param from an offset in the log
+   * @param later told of the slots that have a record from there on
+   * @throws {DamagedFileError}
+   */
+  static open(
+    directory: string,
+    end: LogEnd,
+    slots: number,
+    from = Number.POSITIVE_INFINITY,
+    later: (slot: number) => void = () => {},
+  ): Attributes {
+    return new Attributes(directory, end, slots, from, later);
   }
 
   /** False when no slot has ever had any. */

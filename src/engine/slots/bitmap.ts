@@ -19,6 +19,15 @@ export class Bitmap {
     return bitmap;
   }
 
+  /** What `bytes` gave. */
+  static from(bytes: Uint8Array): Bitmap {
+    const bitmap = new Bitmap();
+    bitmap.#words = new Uint32Array(Math.max(WORDS_MIN, Math.ceil(bytes.length / 4)));
+    new Uint8Array(bitmap.#words.buffer).set(bytes);
+    for (const word of bitmap.#words) bitmap.count += bitsIn(word);
+    return bitmap;
+  }
+
   /**
    * The bits of the slots below `length`, lowest bit first: a view, until a slot is added. Slots beyond it have none.
    */

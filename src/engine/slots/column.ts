@@ -27,6 +27,14 @@ export interface Budget {
   textBytes: number;
 }
 
+/** What of a column is saved. */
+export interface SavedColumn {
+  readonly codes: (Codes | undefined)[];
+  readonly numbers: (Float64Array | undefined)[];
+  readonly values: readonly Value[];
+  readonly opaque: number;
+}
+
 export class Column {
   /** By page. A page without codes has none but MISSING. */
   readonly codes: (Codes | undefined)[] = [];
@@ -43,6 +51,32 @@ export class Column {
 
   constructor(budget: Budget) {
     this.#budget = budget;
+  }
+
+  /**
+   * The column that had these pages and values. @throws {RangeError} when the values are more than the budget has left
+   */
+  static restored(budget: Budget, saved: SavedColumn): Column {
+    const column = new Column(budget);
+    for (const value of saved.values) {
+      const key = keyOf(value);
+      if (key === undefined) throw new RangeError("a value that no column keeps");
+      column.#admit(key, value, typeof value === "number" ? 0 : 2 * String(key).length);
+    }
+    if (budget.textBytes < 0) throw new RangeError("more text than columns keep");
+    const isKnown = (code: number) => code < column.values.length;
+    for (const codes of saved.codes) {
+      if (!(codes?.every(isKnown) ?? true)) throw new RangeError("a code without a value");
+      column.codes.push(codes);
+    }
+    column.numbers.push(...saved.numbers);
+    column.opaque = saved.opaque;
+    return column;
+  }
+
+  /** Values of the dictionary, in the order of their codes. */
+  known(from: number, to: number): Value[] {
+    return this.values.slice(FIRST + from, FIRST + to) as Value[];
   }
 
   /** Bytes of memory, about. */
@@ -134,6 +168,16 @@ const OTHER = "j";
 /** The key of a value in the dictionary; undefined when it does not take such a value: a long text, or -0. */
 function keyOf(value: Value): number | string | undefined {
   if (typeof value === "number") return Object.is(value, -0) ? undefined : value;
-  const text = typeof value === "string" ? STRING + value : OTHER + JSON.stringify(value);
+  const text = typeof value === "string" ? STRING + value : OTHER + valueText(value);
   return text.length <= limits.columnValueLengthMax + 1 ? text : undefined;
 }
+
+/** A value as JSON, which tells infinite numbers apart too. */
+export const valueText = (value: unknown): string =>
+  JSON.stringify(value, (_, part) => (isInfinite(part) ? { number: String(part) } : part));
+
+/** What `valueText` was given. */
+export const readValueText = (text: string): unknown =>
+  JSON.parse(text, (_, part) => (typeof part?.number === "string" ? Number(part.number) : part));
+
+const isInfinite = (part: unknown) => typeof part === "number" && !Number.isFinite(part);

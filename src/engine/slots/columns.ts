@@ -7,17 +7,21 @@ import { limits } from "../../limits.ts";
 import { nameOf } from "../filter/expression.ts";
 import { toValue, type Value } from "../filter/value.ts";
 import { Bitmap } from "./bitmap.ts";
-import { type Budget, Column } from "./column.ts";
+import { type Budget, Column, type SavedColumn } from "./column.ts";
 
 /** Names that a filter can contain. */
 const NAME = /^[A-Za-z0-9_-]+$/;
 
 export class Columns {
   /** Slots that have attributes. */
-  readonly documents = new Bitmap();
+  readonly documents: Bitmap;
   readonly #columns = new Map<string, Column>();
   readonly #budget: Budget = { textBytes: limits.columnTextBytesMax };
   #isFull = false;
+
+  constructor(documents = new Bitmap()) {
+    this.documents = documents;
+  }
 
   /** The column of a field: undefined when it has none and slots may have the field all the same. */
   of(path: readonly string[]): Column | undefined {
@@ -42,6 +46,24 @@ export class Columns {
     }
     this.documents.add(slot);
     this.#setMembers(slot, json, []);
+  }
+
+  /** What has a column, by the name of the field. */
+  get columns(): ReadonlyMap<string, Column> {
+    return this.#columns;
+  }
+
+  /** Whether fields were left out. */
+  get isFull(): boolean {
+    return this.#isFull;
+  }
+
+  /** The columns that had these, by the name of the field. @throws {RangeError} when they are beyond the limits */
+  static restored(documents: Bitmap, saved: ReadonlyMap<string, SavedColumn>, isFull: boolean): Columns {
+    const columns = new Columns(documents);
+    for (const [name, each] of saved) columns.#columns.set(name, Column.restored(columns.#budget, each));
+    columns.#isFull = isFull;
+    return columns;
   }
 
   /** Bytes of memory, about. */

@@ -1,12 +1,12 @@
 /**
- * Checks the files whose bytes have one checksum in the manifest: segments and the index. They are read, not mapped: a
- * mapped file that shrinks kills the process.
+ * Checks the files whose bytes have one checksum in the manifest: segments, the index and the columns. They are read,
+ * not mapped: a mapped file that shrinks kills the process.
  */
 import * as fs from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { checksumText, RollingChecksum } from "../disk/checksum.ts";
 import { openFile } from "../disk/files.ts";
-import type { CountedIndex, CountedSegment } from "../disk/inventory.ts";
+import type { CountedColumns, CountedIndex, CountedSegment } from "../disk/inventory.ts";
 import { SEGMENT_HEADER } from "../disk/layout.ts";
 import { verifyHeader } from "../disk/segment.ts";
 import type { Findings } from "./findings.ts";
@@ -34,9 +34,10 @@ export async function checkSegment(
   });
 }
 
-export async function checkIndex(
+/** A file whose checksum is that of all its bytes. */
+export async function checkWhole(
   path: string,
-  { bytes, checksum }: CountedIndex,
+  { bytes, checksum }: CountedIndex | CountedColumns,
   findings: Findings,
   onRead: OnRead,
 ): Promise<void> {

@@ -1,11 +1,11 @@
 /** Checks everything that one collection's manifest counts, and changes nothing. */
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { type CountedFile, countedBytes, countedFiles } from "../disk/inventory.ts";
+import { type CountedFile, countedBytes, countedFiles, isRebuilt } from "../disk/inventory.ts";
 import type { Manifest } from "../disk/manifest.ts";
 import { readCheckedManifest } from "../disk/manifest-check.ts";
 import { LOCK_FILE, MANIFEST_FILE } from "../disk/names.ts";
-import { checkIndex, checkSegment, type OnRead } from "./check-bytes.ts";
+import { checkSegment, checkWhole, type OnRead } from "./check-bytes.ts";
 import { checkAttributes, checkKeys } from "./check-records.ts";
 import { type Damage, Findings } from "./findings.ts";
 
@@ -15,7 +15,7 @@ export interface FileReport {
   /** Bytes that count; undefined when nothing says how many. */
   readonly bytes: number | undefined;
   readonly damages: readonly Damage[];
-  /** True for an index: if it is damaged, the next start builds it again. */
+  /** True for index and columns: if they are damaged, the next start builds them again. */
   readonly isRebuilt: boolean;
 }
 
@@ -73,7 +73,7 @@ export class CollectionCheck {
     const file = `${this.#entry}/${counted.file}`;
     const findings = new Findings(file);
     await findings.attempt(() => check(`${this.#parent}/${file}`, counted, manifest, findings, onRead));
-    return { file, bytes: counted.bytes, damages: findings.damages, isRebuilt: counted.kind === "index" };
+    return { file, bytes: counted.bytes, damages: findings.damages, isRebuilt: isRebuilt(counted) };
   }
 
   #leftovers(manifest: Manifest): string[] {
@@ -96,7 +96,7 @@ async function check(
   onRead: OnRead,
 ): Promise<void> {
   if (file.kind === "segment") return checkSegment(path, file, findings, onRead);
-  if (file.kind === "index") return checkIndex(path, file, findings, onRead);
+  if (file.kind === "index" || file.kind === "columns") return checkWhole(path, file, findings, onRead);
   if (file.kind === "keys") checkKeys(path, file, manifest, findings);
   else checkAttributes(path, file, manifest, findings);
   onRead(file.bytes);
