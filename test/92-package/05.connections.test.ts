@@ -68,6 +68,7 @@ describe("TLS", () => {
     const sidecar = await serves(url, ...flags);
     expect(sidecar.stdout).toContain(`vstore ready ${url}\n`);
     const clients = new Redis({ port: server.port, host: "127.0.0.1", protocol: 2 });
+    await clients.set("vstore:bull:vstore-ingest:id", 0); // as the first producer does
     await until(
       () => clients.client("LIST") as Promise<string>,
       (list) => list.includes("name=vstore-bullmq-ingest"),

@@ -3,7 +3,7 @@
  *
  *   redis://user:password@host:6379/0          rediss:// is the same through TLS
  *   redis+unix:///run/redis.sock?db=0          with a user: redis+unix://user:password@localhost/run/redis.sock
- *   redis+sentinel://user:password@host:26379,host:26379/name?db=0    the primary that Sentinels name at each connection
+ *   redis+sentinel://user:password@host:26379,host:26379/name?db=0    the primary that Sentinels name
  *
  * The files of TLS stand in its query (`ca`, `cert`, `key`); the flags --tls-ca, --tls-cert and --tls-key put them
  * there.
