@@ -5,8 +5,8 @@ export const pointsMax = 150;
 
 /**
  * @param {HTMLCanvasElement} canvas
- * @param {{ colour: string, values: (number | undefined)[] }[]} lines colour is the name of a CSS variable; where a value
- *   is undefined the line has a gap
+ * @param {{ colour: string, values: (number | undefined)[] }[]} lines colour is the name of a CSS variable; where a
+ *   value is undefined the line has a gap
  * @param {(value: number) => string} format of the scale
  */
 export function drawLines(canvas, lines, format) {

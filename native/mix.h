@@ -1,4 +1,4 @@
-/** The bits of a number mixed (the finaliser of splitmix64, Steele et al. 2014): the same number gives the same bits. */
+/** Mixes the bits of a number (finaliser of splitmix64, Steele et al. 2014): the same number gives the same bits. */
 #pragma once
 #include <cstdint>
 

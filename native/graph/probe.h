@@ -1,4 +1,7 @@
-/** What a walk measures from: a vector with what codes are compared with, and the rows of all others for where codes are not enough. */
+/**
+ * What a walk measures from: a vector with what codes are compared with, and the rows of all others for where codes are
+ * not enough.
+ */
 #pragma once
 #include <optional>
 
