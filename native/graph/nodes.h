@@ -48,7 +48,8 @@ class Pages {
 class Life {
  public:
   bool seenAt(uint64_t epoch) const { return word_.load(std::memory_order_relaxed) >> bits > epoch; }
-  bool isAlive() const { return word_.load(std::memory_order_relaxed) >> bits == alive; }
+  /** A thread that sees it sees the row of the slot too. */
+  bool isAlive() const { return word_.load(std::memory_order_acquire) >> bits == alive; }
   bool isLinked() const { return has(linked); }
   bool isTwin() const { return has(twin); }
   bool hasTwins() const { return has(twins); }
