@@ -250,6 +250,27 @@ describe("an import", () => {
     expect(last.map(Number)).toEqual([1_410, 1]);
   });
 
+  test("passes over the rows that are skipped, also where they are read in several pieces", async () => {
+    const note = "n".repeat(50_000);
+    const rows = Array.from({ length: 60 }, (_, i) => `k${i},"[${i},1]",${i < 30 ? note : ""}`);
+    const [text, to] = [`${place}/long.csv`, fresh()];
+    fs.writeFileSync(text, ["key,vector,note", ...rows].join("\n"));
+    for (const skip of ["55", "59"]) {
+      await runImport(to, text, { ...url(), create: true, metric: "L2", skip });
+      expect(stdout.at(-1)).toMatch(skip === "55" ? /^imported 5 vectors/ : /^imported 1 vector /);
+    }
+    expect(Object.keys(await contents(to)).sort()).toEqual(["k55", "k56", "k57", "k58", "k59"]);
+  });
+
+  test("knows the dimensions also where it begins with bad rows only", async () => {
+    const [file, to] = [`${place}/late.jsonl`, fresh()];
+    const bad = Array.from({ length: 40 }, (_, i) => `{"key":"${i}","vector":"${"x".repeat(50_000)}"}`);
+    fs.writeFileSync(file, [...bad, '{"key":"good","vector":[1,2]}'].join("\n"));
+    await runImport(to, file, { ...url(), create: true, metric: "L2", maxErrors: "40" });
+    expect(stdout.at(-1)).toMatch(/^imported 1 vector into .*; 40 bad rows$/);
+    expect(Object.keys(await contents(to))).toEqual(["good"]);
+  });
+
   test("waits for a sidecar that is away, and loses nothing", async () => {
     const [file, to] = [`${place}/many.fvecs`, fresh()];
     const rows = 20_000;

@@ -59,7 +59,7 @@ class Import {
   async #all(): Promise<void> {
     this.#say(this.#input.says);
     const pages = this.#input.pages()[Symbol.asyncIterator]();
-    const first = await pages.next();
+    const first = await this.#firstGood(pages);
     const dimensions = this.#input.dimensions ?? dimensionsOf(first.value ?? []);
     const target = await this.#target(dimensions);
     this.#meter = new Meter(this.#job.isDryRun ? "checking" : "importing", () => this.#progress());
@@ -77,6 +77,16 @@ class Import {
     } finally {
       clearInterval(saving);
       await this.#inserter?.finish().finally(() => this.#save());
+    }
+  }
+
+  /** The first page with a row that tells the dimensions; those before it are done then. */
+  async #firstGood(pages: AsyncIterator<Page>): Promise<IteratorResult<Page>> {
+    for (;;) {
+      const page = await pages.next();
+      if (page.done || this.#input.dimensions !== undefined) return page;
+      if (dimensionsOf(page.value) !== undefined || this.#bad.areTooMany) return page;
+      for (const row of page.value) this.#take(row, 0);
     }
   }
 
