@@ -24,7 +24,6 @@ const workloads = [
   "memory",
   "filter",
   "filter-writing",
-  "filter-start",
   "msearch",
   "checkpoint-stall",
   "start-up",
