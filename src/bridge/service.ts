@@ -9,6 +9,7 @@ import { Follows } from "./follow/follows.ts";
 import { Ingestion, type IngestSettings } from "./ingest/ingestion.ts";
 import type { LogLosses } from "./logs/losses.ts";
 import { reconcile } from "./logs/reconcile.ts";
+import { outputLimitFault } from "./redis/output-limit.ts";
 import type { Loop } from "./requests/loop.ts";
 import { Outbox } from "./requests/outbox.ts";
 import { createLoop, type RequestWay } from "./requests/serving.ts";
@@ -70,6 +71,8 @@ export class Service {
     await reconcile(this.#session.writer, this.#catalog, this.#losses, loop);
     await this.#follows.restore();
     this.#loop = loop;
+    const fault = await outputLimitFault(this.#session.writer);
+    if (fault !== undefined) this.#options.log.warn(fault);
     await loop.catchUp();
     await this.#heartbeat.attach();
     this.#options.watch.began({ url: this.#options.url, catalog: this.#catalog, context });

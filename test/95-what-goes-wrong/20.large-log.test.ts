@@ -1,5 +1,6 @@
 /** A log that has grown, while no sidecar was there, far beyond what Redis lets one client have at a time. */
 import { expect, test } from "vitest";
+import { examineRedis } from "../../src/bridge/client/examine.ts";
 import { temporaryDirectory } from "../harness/directory.ts";
 import { fp32Of } from "../harness/fp32.ts";
 import { served, until } from "../harness/serving.ts";
@@ -32,4 +33,34 @@ test("it is read in parts that Redis lets through, and every write is applied", 
   await second.waitReady();
   const card = () => served(stage.redis, "VSTORE.CARD", "c");
   expect(await until(card, (count) => count === ENTRIES * KEYS)).toBe(ENTRIES * KEYS);
+});
+
+test("so are many logs that each have one large entry", async () => {
+  const dataDir = temporaryDirectory();
+  const first = stage.join({ dataDir });
+  const names = Array.from({ length: ENTRIES }, (_, i) => `c${i}`);
+  for (const name of names)
+    await served(stage.redis, "VSTORE.CREATE", name, "DIM", DIMENSIONS, "METRIC", "L2");
+  await first.stop();
+  await stage.redis.config("SET", "client-output-buffer-limit", OUTPUT_LIMIT);
+  const vectors = fp32Of(new Float32Array(KEYS * DIMENSIONS).fill(1));
+  const keys = Array.from({ length: KEYS }, (_, i) => `${i}`);
+  for (const name of names) {
+    const insert = stage.redis.multi().call("VSTORE.MINSERT", name, KEYS, ...keys, "FP32", vectors);
+    await insert.exec();
+  }
+  const second = stage.join({ dataDir });
+  await second.waitReady();
+  for (const name of names) expect(await served(stage.redis, "VSTORE.CARD", name)).toBe(KEYS);
+});
+
+test("a limit that the largest entry does not pass is told by the log and by doctor", async () => {
+  await stage.redis.config("SET", "client-output-buffer-limit", "normal 1mb 1mb 0");
+  const said = "client-output-buffer-limit of normal clients is 1048576 bytes";
+  await stage.join().waitLog(said);
+  const told = async () =>
+    (await examineRedis(stage.server.url)).find(({ what }) => what === "output buffer");
+  expect(await told()).toMatchObject({ state: "warning", says: expect.stringContaining(said) });
+  await stage.redis.config("SET", "client-output-buffer-limit", "normal 0 0 0");
+  expect(await told()).toMatchObject({ state: "ok" });
 });

@@ -1,6 +1,7 @@
 /** `vstore doctor` for a Redis: can vstore work with it, and is it configured so that nothing is lost? */
 import type { Redis } from "ioredis";
 import { connect } from "../redis/connection.ts";
+import { outputLimitFault } from "../redis/output-limit.ts";
 import { checkServer, infoField } from "../redis/server.ts";
 
 /** bad: vstore cannot work. warning: it works, and something may be lost or slow. */
@@ -42,6 +43,7 @@ async function questions(redis: Redis): Promise<Finding[]> {
     ...(fault === undefined ? await attachment(redis) : []),
     ...persistence(info),
     ...memory(info),
+    await answers(redis),
   ];
 }
 
@@ -57,6 +59,15 @@ function persistence(info: string): Finding[] {
     ? "appendonly yes"
     : "appendonly no: a write that no checkpoint covers is lost with Redis; set it to yes";
   return [{ what: "AOF", state: isOn ? "ok" : "warning", says }];
+}
+
+async function answers(redis: Redis): Promise<Finding> {
+  const fault = await outputLimitFault(redis);
+  return {
+    what: "output buffer",
+    state: fault === undefined ? "ok" : "warning",
+    says: fault ?? "the largest entry passes",
+  };
 }
 
 function memory(info: string): Finding[] {

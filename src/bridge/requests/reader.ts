@@ -22,6 +22,8 @@ const batchBytesTarget = 16 * 1024 * 1024;
  */
 const countMin = 1;
 const countMax = 1_024;
+/** After an entry of this size each stream is asked by itself. */
+const largeEntryBytes = 1024 * 1024;
 /** How long a read waits, so that a connection that died silently is noticed. */
 const blockMs = 1_000;
 /** The same over the streams of all collections: to ask for thousands of them costs milliseconds. */
@@ -51,6 +53,8 @@ export class Reader {
   readonly #sources: Sources;
   readonly #obstructions: Obstructions;
   #count = countMin;
+  /** While the streams are read for the first time, and after a large entry. */
+  #expectsLarge = true;
   /** Of the streams that are there once, and of those of each collection: to ask for a thousand takes its time. */
   #common: Waiting | undefined;
   #own: Waiting | undefined;
@@ -71,6 +75,7 @@ export class Reader {
     const deliveries = await this.#take(replies.flat(), count);
     const seen = await this.#withLogs(deliveries, count);
     this.#count = nextCount(count, seen);
+    this.#expectsLarge = waits ? seen.some(hasLarge) : seen.length > 0;
     return seen;
   }
 
@@ -115,9 +120,18 @@ export class Reader {
     return waiting;
   }
 
-  /** What the streams have now. Not on a connection that may be waiting. */
-  #ask(count: number, sources: readonly Source[]): Promise<RawReply> {
-    return this.#xread(this.#readers.writer, count, sources, 0);
+  /**
+   * What the streams have now. Not on a connection that may be waiting. Redis counts the bytes of an answer: where
+   * entries may be large, each stream is asked by itself.
+   */
+  async #ask(count: number, sources: readonly Source[]): Promise<RawReply> {
+    const together = this.#expectsLarge ? 1 : Math.max(1, sources.length);
+    const reply: RawReply = [];
+    for (let at = 0; at < sources.length; at += together) {
+      const some = sources.slice(at, at + together);
+      reply.push(...(await this.#xread(this.#readers.writer, count, some, 0)));
+    }
+    return reply;
   }
 
   /** @param waitMs for the first entry; 0: not at all */
@@ -196,6 +210,8 @@ export class Reader {
     return request.after !== undefined && compareIds(request.after, log.last) > 0 ? log : undefined;
   }
 }
+
+const hasLarge = ({ requests }: Delivery) => requests.some(({ bytes }) => bytes >= largeEntryBytes);
 
 /** One delivery for each stream, in the order of its entries. */
 function merged(deliveries: readonly Delivery[]): Delivery[] {
