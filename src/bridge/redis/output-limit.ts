@@ -9,8 +9,13 @@ const setting = "client-output-buffer-limit";
 /** The largest payload, and the names of as many arguments as a command takes. */
 const entryBytesMax = limits.payloadBytesMax + 4 * 1024 * 1024;
 
+/** The sidecar needs no right to CONFIG, and a refusal would stand in the ACL log. */
+const askedRight = "return redis.acl_check_cmd('CONFIG', 'GET', ARGV[1]) and 1 or 0";
+
 /** What is wrong with the limit of Redis; undefined when nothing is, or Redis does not say. */
 export async function outputLimitFault(redis: Redis): Promise<string | undefined> {
+  const mayAsk = await redis.eval(askedRight, 0, setting).catch(() => 0);
+  if (mayAsk !== 1) return undefined;
   const answer = (await redis.config("GET", setting).catch(() => [])) as string[];
   const hard = Number(/\bnormal (\d+) /.exec(answer[1] ?? "")?.[1] ?? 0);
   if (hard === 0 || hard >= entryBytesMax) return undefined;
