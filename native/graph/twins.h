@@ -40,7 +40,7 @@ class Twins {
     const uint32_t hash = nodes_.node(slot).code.hash;
     Shard& shard = shards_[hash % shards_.size()];
     const std::lock_guard lock(shard.mutex);
-    if (shard.count * 4 >= shard.table.size() * 3) grow(shard);
+    if (shard.count * 8 >= shard.table.size() * 7) grow(shard);
     size_t at = home(shard, hash);
     for (; shard.table[at] != noSlot; at = next(shard, at)) {
       const Slot other = shard.table[at];
