@@ -56,6 +56,7 @@ async function readCollection(redis: Redis, name: string, random: () => number):
     attributes = await searchAll(redis, name, query);
     assertExact(name, shape.metric, query, vectors, attributes);
     await checkIndex(redis, name, query, attributes);
+    await checkFilters(redis, name, query, attributes, random);
   }
   await checkRecall(redis, name, keys, random);
   const seconds = await Promise.all(keys.map((key) => redis.call("VSTORE.TTL", name, key)));
@@ -91,8 +92,13 @@ async function readVectors(redis: Redis, name: string, keys: string[]): Promise<
   return new Map(keys.map((key, at) => [key, vectors[at]!.map(Number)]));
 }
 
-async function searchAll(redis: Redis, name: string, query: Float32Array): Promise<Pairs> {
-  const flags = ["COUNT", EVERYTHING, "EXACT", "WITHDISTANCES", "WITHATTRS"];
+async function searchAll(
+  redis: Redis,
+  name: string,
+  query: Float32Array,
+  ...filter: string[]
+): Promise<Pairs> {
+  const flags = ["COUNT", EVERYTHING, "EXACT", "WITHDISTANCES", "WITHATTRS", ...filter];
   const reply = await redis.call("VSTORE.SEARCH", name, "FP32", blob(query), ...flags);
   return toPairs(name, reply as unknown[]);
 }
@@ -129,16 +135,51 @@ function assertExact(
 }
 
 /** The index may miss a neighbour, but what it gives is there, at that very distance, and it gives k. */
-async function checkIndex(redis: Redis, name: string, query: Float32Array, exact: Pairs): Promise<void> {
-  const reply = await redis.call("VSTORE.SEARCH", name, "FP32", blob(query), "COUNT", K, "WITHDISTANCES");
+async function checkIndex(
+  redis: Redis,
+  name: string,
+  query: Float32Array,
+  exact: Pairs,
+  ...filter: string[]
+): Promise<void> {
+  const options = ["COUNT", K, "WITHDISTANCES", ...filter];
+  const reply = await redis.call("VSTORE.SEARCH", name, "FP32", blob(query), ...options);
   const flat = reply as string[];
-  assertSame(`results of a search of '${name}'`, flat.length / 2, Math.min(K, exact.size));
+  assertSame(`results of a search of '${name}' ${filter}`, flat.length / 2, Math.min(K, exact.size));
   for (let i = 0; i < flat.length; i += 2) {
     assertSame(
       `distance of '${flat[i]}' in '${name}' by the index and exactly`,
       flat[i + 1],
       exact.get(flat[i]!)?.[0],
     );
+  }
+}
+
+/** What a filter selects is what a look at the attributes of all keys selects, counted, searched for and by the index. */
+async function checkFilters(
+  redis: Redis,
+  name: string,
+  query: Float32Array,
+  all: Pairs,
+  random: () => number,
+): Promise<void> {
+  const versions = new Map([...all].map(([key, [, text]]) => [key, attributesVersionOf(key, text)]));
+  const highest = Math.max(1, ...versions.values());
+  const limit = Math.floor(random() * highest);
+  const filters: readonly (readonly [string, (version: number, key: string) => boolean])[] = [
+    [".attributes % 2 == 0", (version) => version % 2 === 0],
+    [`.attributes > ${limit}`, (version) => version > limit],
+    [`.attributes <= ${limit} and "c0:" in .key`, (version, key) => version <= limit && key.includes("c0:")],
+  ];
+  for (const [filter, matches] of filters) {
+    const isMatch = (key: string) => versions.get(key)! > 0 && matches(versions.get(key)!, key);
+    const expected = new Map([...all].filter(([key]) => isMatch(key)));
+    const count = await redis.call("VSTORE.CARD", name, "FILTER", filter);
+    assertSame(`CARD of '${name}' FILTER ${filter}`, count, expected.size);
+    const found = await searchAll(redis, name, query, "FILTER", filter);
+    const [got, wanted] = [found, expected].map((pairs) => [...pairs.keys()].join(" "));
+    assertSame(`exact search of '${name}' FILTER ${filter}`, got, wanted);
+    await checkIndex(redis, name, query, expected, "FILTER", filter);
   }
 }
 
