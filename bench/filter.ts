@@ -1,7 +1,7 @@
 /**
  * Filtered searches of GloVe words at every selectivity, whichever way what matches lies around the query, beside
  * unfiltered ones and hnswlib-node's filter callback. SIZE=10000 makes it small; RIVAL=no leaves hnswlib-node out.
- * What filters cost elsewhere is in filter-writing and msearch.
+ * What filters cost elsewhere is in filter-writing, filter-start and msearch.
  */
 import * as fs from "node:fs";
 import * as os from "node:os";

@@ -24,6 +24,7 @@ const workloads = [
   "memory",
   "filter",
   "filter-writing",
+  "filter-start",
   "msearch",
   "checkpoint-stall",
   "start-up",
