@@ -27,6 +27,7 @@ const withoutWork = new Set([
   "EX",
   "PX",
   "KEEPTTL",
+  "NOWAIT",
   "WITHIN",
   "WITHSELF",
   "WITHVALUES",
