@@ -155,7 +155,7 @@ async function checkIndex(
   }
 }
 
-/** A filter selects what a look at the attributes of all keys selects: counted, searched for exactly, and by the index. */
+/** A filter selects what a look at all attributes selects: counted, searched for exactly, and by the index. */
 async function checkFilters(
   redis: Redis,
   name: string,
