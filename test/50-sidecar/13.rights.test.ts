@@ -6,6 +6,8 @@ import { readFileSync } from "node:fs";
 import { Redis } from "ioredis";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
 import { sidecarCommands } from "../../src/bridge/redis/rights.ts";
+import type { Command } from "../../src/commands/command.ts";
+import { commands } from "../../src/commands/registry.ts";
 import { temporaryDirectory } from "../harness/directory.ts";
 import { fp32 } from "../harness/fp32.ts";
 import { ingest, openQueue } from "../harness/ingest-queue.ts";
@@ -39,6 +41,19 @@ beforeEach(() => createUsers());
 test("the page lists every command that the sidecar looks for, and no other one", () => {
   const listed = [...rules[0]!.matchAll(/\+(\S+)/g)].map(([, command]) => command);
   expect(listed.sort()).toEqual([...sidecarCommands, "vstore.info", "vstore.minsert"].sort());
+});
+
+test("an application may send every command but those of its administrator, a reader every read of them", () => {
+  const allowed = (rule: string) =>
+    [...rule.matchAll(/\+vstore\.(\S+)/g)].map(([, name]) => name!.toUpperCase());
+  const administrators = ["CREATE", "DROP", "LIST", "BUILD", "CHECKPOINT"];
+  const open = [...commands.values()].filter(
+    ({ internal, name }) => !internal && !administrators.includes(name),
+  );
+  const names = (some: readonly Command[]) => some.map(({ name }) => name);
+  expect(allowed(rules[1]!).sort()).toEqual([...names(open), "HELP"].sort());
+  const reads = open.filter(({ route, name }) => route === "queries" && !["INFO", "WAIT"].includes(name));
+  expect(allowed(rules[2]!).sort()).toEqual([...names(reads), "HELP"].sort());
 });
 
 test("the sidecar's rights are enough for all that it does", async () => {
