@@ -258,6 +258,7 @@ int request_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
         .client = can_wait && !asked ? RedisModule_GetClientId(ctx) : 0,
         .no_wait = can_wait && asked,
     };
+    if (command->fixed_words && argc - asked != abs(command->arity)) return RedisModule_WrongArity(ctx);
     const char *refused = refusal(ctx, flags, &request);
     if (refused != NULL) return RedisModule_ReplyWithError(ctx, refused);
     if (!waits(&request) && !request.command->writes) return reply_cannot_wait(ctx, request.command);

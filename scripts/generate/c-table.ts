@@ -101,6 +101,7 @@ function commandEntry(command: Command): string {
     `.since = ${cString(since)}`,
     `.arity = ${arity(command.args.nodes)}`,
     `.route = ROUTE_${command.route.toUpperCase()}`,
+    isFixed(command) && ".fixed_words = true",
     writes(command) && ".writes = true",
     command.long && ".long_running = true",
     command.pairsDepth && `.pairs_depth = ${command.pairsDepth}`,
@@ -109,6 +110,11 @@ function commandEntry(command: Command): string {
     `.help = ${helpName(command)}`,
   ];
   return initializer(fields, `,\n${indent} `);
+}
+
+/** Whether only NOWAIT may come or not. */
+function isFixed({ args: { nodes } }: Command): boolean {
+  return arity(nodes) < 0 && arity(nodes.filter(({ token }) => token !== "NOWAIT")) > 0;
 }
 
 function writes(command: Command): boolean {
