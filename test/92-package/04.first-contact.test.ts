@@ -91,7 +91,7 @@ test("variables of a Kubernetes service called vstore are ignored, and that is s
   server = await startRedis();
   const env = { VSTORE_SERVICE_HOST: "10.0.0.1", VSTORE_PORT: "tcp://10.0.0.1:6379" };
   const sidecar = await serving(server.url, [], env);
-  expect(sidecar.stderr.match(/ignored: variables of a Kubernetes service/g)).toHaveLength(1);
+  expect(sidecar.stderr.match(/ignored variables of a Kubernetes service/g)).toHaveLength(1);
 });
 
 test("docker-compose's health check tells whether a sidecar is attached", async () => {
