@@ -1,7 +1,9 @@
 /** What a read costs must not grow with the number of collections: bench/many-collections.ts measures it. */
+
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { expect, test } from "vitest";
 import { fp32 } from "../harness/fp32.ts";
+import { startMonitor } from "../harness/monitor.ts";
 import { until } from "../harness/serving.ts";
 import { eachTestOnStage, NO_CHECKPOINTS } from "../harness/stage.ts";
 
@@ -12,19 +14,17 @@ test("what waits for reads names the same two streams, however many collections 
   const names = Array.from({ length: 50 }, (_, i) => `c${i}`);
   await Promise.all(names.map((name) => stage.redis.call("VSTORE.CREATE", name, "DIM", 2)));
   await Promise.all(names.map((name) => stage.redis.call("VSTORE.INSERT", name, "k", "FP32", fp32(1, 2))));
-  const monitor = await stage.redis.monitor();
-  const reads: string[][] = [];
-  monitor.on("monitor", (_: string, args: string[]) => {
-    if (/^xread$/i.test(args[0]!) && args.includes("vstore:queries")) reads.push(args);
-  });
+  const monitor = await startMonitor(stage.server.port);
+  const reads = () => monitor.lines().filter((line) => /"xread".*"vstore:queries"/i.test(line));
   for (const name of names)
     expect(await stage.redis.call("VSTORE.SEARCH", name, "FP32", fp32(1, 2))).toEqual(["k"]);
   await until(
-    () => reads.length,
+    () => reads().length,
     (count) => count > names.length / 2,
   );
-  monitor.disconnect();
-  for (const args of reads) {
+  monitor.close();
+  for (const line of reads()) {
+    const args = [...line.matchAll(/"([^"]*)"/g)].map(([, arg]) => arg!);
     const streams = args.slice(args.indexOf("STREAMS") + 1);
     expect(streams.slice(0, streams.length / 2)).toEqual(["vstore:control", "vstore:queries"]);
   }

@@ -194,7 +194,8 @@ export class Torture {
       if (waiting.length === 0) return;
       await sleep(LATE_ANSWER_MS);
       for (const { isIdle, connectionId } of waiting) {
-        if (!isIdle && connectionId !== undefined) await this.#admin.client("UNBLOCK", connectionId);
+        // With TIMEOUT, a client whose answer is on its way in this very turn of Redis' loop would get nothing at all.
+        if (!isIdle && connectionId !== undefined) await this.#admin.client("UNBLOCK", connectionId, "ERROR");
       }
     }
   }
