@@ -1,6 +1,6 @@
 /**
- * Every command that a Redis hears from now on, as MONITOR shows it. The monitor of ioredis fails where commands come in
- * while it begins.
+ * Every command that a Redis hears from now on, as MONITOR shows it. The monitor of ioredis fails where commands come
+ * in while it begins.
  */
 import { connect } from "node:net";
 import { until } from "./serving.ts";
