@@ -88,6 +88,15 @@ test("beyond so many, or so many bytes, that wait, a read of the collection is r
   expect(large.offer("other", "greedy", 5_500), "of all").toBe(false);
 });
 
+test("a caller whose read was refused is not remembered, whatever names callers give themselves", async () => {
+  const stage = new Stage();
+  const waits = limits.runningOfCallerMax + limits.waitingOfCollectionMax;
+  for (let i = 0; i < waits; i++) stage.offer("big", "greedy");
+  const begun = Array.from({ length: 1_000 }, (_, i) => stage.offer("big", `name ${i}`)).filter(Boolean);
+  expect(begun).toHaveLength(limits.runningOfCollectionMax - limits.runningOfCallerMax);
+  expect(stage.queue.callers).toBe(1 + begun.length);
+});
+
 test("it is idle when nothing runs, and what waited when it was told to forget never does", async () => {
   const stage = new Stage();
   for (let i = 0; i < 10; i++) stage.offer("big", "greedy");

@@ -27,8 +27,8 @@ import type { Writes } from "./writes.ts";
 /** A read that has waited for so long may have lost its client. */
 const staleMs = 100;
 /**
- * BUILD WAIT and CHECKPOINT under way. They take no places of the reads, as they wait for minutes. One more is refused,
- * so that no other request waits for it.
+ * BUILD WAIT, CHECKPOINT and WAIT under way. They take no places of the reads, as they wait for minutes. One more is
+ * refused, so that no other request waits for it.
  */
 const waitsMax = 1_024;
 /** Bytes of large answers that are being built, or that Redis has not taken yet; others wait meanwhile. */

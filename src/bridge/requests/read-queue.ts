@@ -68,6 +68,11 @@ export class ReadQueue {
     this.#limits = limits;
   }
 
+  /** Callers that are remembered, of each collection. */
+  get callers(): number {
+    return [...this.#lanes.values()].reduce((sum, { callers }) => sum + callers.size, 0);
+  }
+
   /** Starts the read, or has it wait for a place; false where too many of its collection wait. */
   offer(read: Read): boolean {
     const lane = this.#laneOf(read.collection);
@@ -76,7 +81,10 @@ export class ReadQueue {
       this.#start(lane, caller, read, 0);
       return true;
     }
-    if (lane.waiting > 0 && this.#isFull(lane, read.bytes)) return false;
+    if (lane.waiting > 0 && this.#isFull(lane, read.bytes)) {
+      forgetIdle(lane, read.caller);
+      return false;
+    }
     caller.waiting.push({ read, since: performance.now() });
     lane.waiting++;
     lane.waitingBytes += read.bytes;
@@ -135,7 +143,7 @@ export class ReadQueue {
       this.#running--;
       lane.running--;
       caller.running--;
-      if (caller.running === 0 && caller.waiting.length === 0) lane.callers.delete(read.caller);
+      forgetIdle(lane, read.caller);
       if (lane.running === 0 && lane.waiting === 0) this.#lanes.delete(read.collection);
       while (this.#startNext());
       this.#finished.emit("one");
@@ -171,6 +179,12 @@ function callerOf({ callers }: Lane, name: string): Caller {
   const caller = callers.get(name) ?? { running: 0, waiting: [] };
   callers.set(name, caller);
   return caller;
+}
+
+/** A client may give itself any number of names, so only callers with reads are remembered. */
+function forgetIdle({ callers }: Lane, name: string): void {
+  const caller = callers.get(name);
+  if (caller?.running === 0 && caller.waiting.length === 0) callers.delete(name);
 }
 
 /** Of those that take turns, the one that had its turn is the last, if it waits for another one. */
