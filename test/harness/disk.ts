@@ -1,11 +1,13 @@
 /** A disk of a few MiB for one test: a tmpfs, where this process may mount one. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished } from "vitest";
 import { temporaryDirectory } from "./directory.ts";
 
 export const MIB = 1024 * 1024;
+/** The file on a disk that is full. */
+export const BALLAST = "ballast";
 
 /** Why no disk can be mounted here; undefined when one can. */
 export const mountFault = tryMount();
@@ -41,12 +43,12 @@ export function resizeDisk(directory: string, bytes: number): void {
   execFileSync("mount", ["-o", `remount,size=${bytes}`, directory]);
 }
 
-/** Takes what is left of the disk, to the last byte; returns the file that does. */
+/** Takes what is left of the disk, to the last byte; returns the one file that does, also after several calls. */
 export function fillUp(directory: string): string {
-  const ballast = join(directory, "ballast");
+  const ballast = join(directory, BALLAST);
   const { bavail, bsize } = statfsSync(directory);
   try {
-    writeFileSync(ballast, Buffer.alloc(bavail * bsize));
+    appendFileSync(ballast, Buffer.alloc(bavail * bsize));
   } catch (error) {
     expect((error as NodeJS.ErrnoException).code).toBe("ENOSPC"); // a user of the disk has taken some meanwhile
   }
