@@ -22,7 +22,7 @@ export interface Context {
   /** The writes of a collection that were refused without a client waiting, the oldest first; for WAIT. */
   readonly refusals?: (collection: string) => Promise<readonly Refusal[]>;
   /** Resolves when an answer of so many bytes may be built. The bytes count until the answer has left. */
-  readonly answerRoom?: (bytes: number) => Promise<void>;
+  readonly answerRoom?: ((bytes: number) => Promise<void>) | undefined;
   /** Hears of every error that was not raised on purpose, so that it is logged. */
   readonly onUnexpectedError?: (error: unknown, command: string) => void;
 }

@@ -14,12 +14,15 @@ export interface Hit {
 /** Told how many bytes of keys and attributes a search is about to read; when it rejects, none are. */
 export type AttributesRoom = (bytes: number) => Promise<void> | undefined;
 
+/** Hits that are described between two looks at the clock. */
+const sliceHits = 64;
+
 export async function describeHits(
   found: readonly Neighbour[],
   { keys, attributes }: Parts,
   room: AttributesRoom | undefined,
 ): Promise<Hit[]> {
-  const slice = new TimeSlice();
+  const slice = found.length > sliceHits ? new TimeSlice() : undefined;
   await room?.(
     found.reduce((sum, { slot }) => sum + keys.table.keyOf(slot).length + attributes.lengthOf(slot), 0),
   );
@@ -27,7 +30,7 @@ export async function describeHits(
   for (const { slot, distance } of found) {
     const key = keys.table.keyOf(slot);
     hits.push({ key, distance, attributes: room && attributes.get(slot) });
-    if (slice.spent) await slice.pause();
+    if (hits.length % sliceHits === 0 && slice?.spent) await slice.pause();
   }
   return hits;
 }

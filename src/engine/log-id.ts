@@ -10,6 +10,8 @@ const u64Max = 18_446_744_073_709_551_615n;
 
 /** Negative, zero or positive, as for Array.sort. */
 export function compareIds(a: string, b: string): number {
+  // Of most, the parts are equally long, and nothing has to be taken apart.
+  if (a.length === b.length && b[a.indexOf("-")] === "-") return a < b ? -1 : a > b ? 1 : 0;
   const [aTime, aSequence] = split(a);
   const [bTime, bSequence] = split(b);
   return compareDigits(aTime, bTime) || compareDigits(aSequence, bSequence);

@@ -7,7 +7,6 @@ import { controlStream, errorsStream } from "../redis/keys.ts";
 import type { Tally } from "../watch/tally.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Request } from "./request.ts";
-import { namedCollection } from "./routing.ts";
 import type { Source } from "./sources.ts";
 
 /** Redis takes at most 512 MiB in one argument (proto-max-bulk-len). */
@@ -44,7 +43,7 @@ export class Answers {
     this.#outbox.delete(request);
     if (outcome === undefined) return;
     this.#tally.count(request.name, request.readAt, outcome);
-    if (request.waiter.kind === "none") this.#report(namedCollection(request), request, outcome);
+    if (request.waiter.kind === "none") this.#report(request.collection, request, outcome);
     else this.#send(request, outcome);
   }
 
@@ -58,9 +57,9 @@ export class Answers {
   }
 
   /** Reports in the errors stream that a write without a waiting client was refused. */
-  #report(collection: string | undefined, request: Request, outcome: Outcome): void {
+  #report(collection: string, request: Request, outcome: Outcome): void {
     if (outcome.error === undefined) return;
-    const stream = errorsStream(collection ?? controlStream);
+    const stream = errorsStream(collection || controlStream);
     this.#outbox.toErrors(stream, request, toWireError(outcome.error));
   }
 

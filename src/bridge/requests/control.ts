@@ -18,7 +18,6 @@ import type { Session } from "../session/session.ts";
 import { type Answers, refusal } from "./answers.ts";
 import { aheadOf } from "./moment.ts";
 import type { Request } from "./request.ts";
-import { namedCollection } from "./routing.ts";
 import type { Source } from "./sources.ts";
 
 /** Collections that are created and dropped at the same time. */
@@ -143,7 +142,7 @@ export class Control {
 function byCollection(requests: readonly Request[]): [string, Request[]][] {
   const groups = new Map<string, Request[]>();
   for (const request of requests) {
-    const collection = namedCollection(request) ?? "";
+    const collection = request.collection;
     const group = groups.get(collection);
     if (group === undefined) groups.set(collection, [request]);
     else group.push(request);

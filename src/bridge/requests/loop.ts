@@ -20,7 +20,7 @@ import type { Outbox } from "./outbox.ts";
 import { ReadQueue } from "./read-queue.ts";
 import type { Delivery, Reader } from "./reader.ts";
 import type { Request } from "./request.ts";
-import { faultOf, isWrite, namedCollection } from "./routing.ts";
+import { faultOf, isWrite } from "./routing.ts";
 import type { Source } from "./sources.ts";
 import type { Writes } from "./writes.ts";
 
@@ -56,7 +56,7 @@ export interface LoopParts {
   readonly assertLeader: () => void;
   /** Called when collections came or went. */
   readonly onCatalogChange: () => void;
-  readonly context: (request: Request) => Context;
+  readonly context: (request: Request, answerRoom?: Context["answerRoom"]) => Context;
   /** Whether the entry of a request is still there: the module deletes that of a client that has left. */
   readonly isWanted: (request: Request) => Promise<boolean>;
 }
@@ -128,7 +128,7 @@ export class Loop {
     }
   }
 
-  #read(): Promise<Delivery[]> {
+  #read(): Promise<readonly Delivery[]> {
     const batch = this.#parts.reader.read(this.#isRunning);
     // The code that awaits it hears of the failure; until then it must not count as unhandled.
     batch.catch(() => {});
@@ -148,7 +148,7 @@ export class Loop {
     }
     for (const { source, request } of inTurn(batch)) {
       if (source.kind === "log" || (source.kind === "control" && isWrite(request))) continue;
-      if (source.kind === "control") await control.restoreLog(namedCollection(request));
+      if (source.kind === "control") await control.restoreLog(request.collection);
       this.#startRead(source, request);
       if (slice.spent) await slice.pause();
     }
@@ -156,13 +156,12 @@ export class Loop {
 
   #startRead(source: Source, request: Request): void {
     const { answers } = this.#parts;
-    const { caller, bytes } = request;
+    const { collection, caller, bytes } = request;
     const run = (waitedMs = 0) => this.#answerRead(source, request, waitedMs);
     if (commands.get(request.name)?.long === true) {
       if (!this.#waits.tryStart(run)) answers.toPassing(request, refusal(tooManyWaits()));
       return;
     }
-    const collection = namedCollection(request) ?? "";
     if (!this.#reads.offer({ collection, caller, bytes, run }))
       answers.toPassing(request, refusal(tooManyReads(collection)));
   }
@@ -177,8 +176,7 @@ export class Loop {
     const answerRoom = async (bytes: number) => {
       if ((await room.take(bytes)) && !(await this.#parts.isWanted(request))) throw notWanted();
     };
-    const given = { ...context(request), answerRoom };
-    answers.toPassing(request, await execute(given, request.name, request.args));
+    answers.toPassing(request, await execute(context(request, answerRoom), request.name, request.args));
     if (room.taken === 0) return;
     await outbox.flushed();
     room.giveBack();
@@ -196,9 +194,8 @@ function inTurn(batch: readonly Delivery[]): { source: Source; request: Request 
   const queues = new Map<string, { source: Source; request: Request }[]>();
   for (const { source, requests } of batch) {
     for (const request of requests) {
-      const name = namedCollection(request) ?? "";
-      const queue = queues.get(name);
-      if (queue === undefined) queues.set(name, [{ source, request }]);
+      const queue = queues.get(request.collection);
+      if (queue === undefined) queues.set(request.collection, [{ source, request }]);
       else queue.push({ source, request });
     }
   }

@@ -15,6 +15,8 @@ import type { Request } from "./request.ts";
 const replyCommandBytesMax = 8 * 1024 * 1024;
 /** Payload that goes to the socket in one turn of the event loop: it is copied there. */
 const turnBytesMax = 16 * 1024 * 1024;
+/** An answer of this size goes to the socket as it is; smaller ones are copied into one write. */
+const uncopiedBytesMin = 64 * 1024;
 /** Answers of one VSTORE.REPLY. */
 const replyCommandAnswersMax = 4_096;
 /** Answers that Redis has not confirmed yet; above it the loop waits before it takes more requests. */
@@ -154,7 +156,8 @@ export class Outbox {
   /** Never rejects: a lost connection ends the session, and everything else concerns one answer only. */
   async #call(redis: Redis, [name, ...args]: Argument[]): Promise<void> {
     try {
-      if (name === replyCommand) await redis.sendCommand(new PiecewiseCommand(name, args as Buffer[]));
+      const isLarge = name === replyCommand && args.some((each) => size(each) >= uncopiedBytesMin);
+      if (isLarge) await redis.sendCommand(new PiecewiseCommand(name, args as Buffer[]));
       else await redis.call(name as string, ...args);
     } catch (error) {
       if (redis.status !== "ready") return;

@@ -139,7 +139,7 @@ export class ReadQueue {
     this.#running++;
     lane.running++;
     caller.running++;
-    void read.run(waitedMs).finally(() => {
+    void read.run(waitedMs).then(() => {
       this.#running--;
       lane.running--;
       caller.running--;

@@ -11,7 +11,7 @@ import type { Obstructions } from "../logs/obstructions.ts";
 import { codeOf } from "../redis/error-code.ts";
 import type { Session } from "../session/session.ts";
 import { decodeEntry, type Request } from "./request.ts";
-import { isWrite, namedCollection } from "./routing.ts";
+import { isWrite } from "./routing.ts";
 import type { Source, Sources } from "./sources.ts";
 
 /** One batch should stay near this size. */
@@ -39,10 +39,10 @@ type RawReply = [Buffer, [Buffer, Buffer[]][]][];
 
 /** An XREAD that blocks; it stays under way while the others' entries are served. */
 interface Waiting {
-  readonly arrival: Promise<void>;
   /** Whether it only passes the time, because there is no stream to read. */
   readonly isIdle: boolean;
-  reply: RawReply | undefined;
+  /** What it has brought, or thrown. */
+  outcome: { readonly reply: RawReply } | { readonly error: unknown } | undefined;
 }
 
 /** The part of a session that the reader uses. */
@@ -58,6 +58,8 @@ export class Reader {
   /** Of the streams that are there once, and of those of each collection: to ask for a thousand takes its time. */
   #common: Waiting | undefined;
   #own: Waiting | undefined;
+  /** Called when one of them has its outcome. */
+  #arrived = () => {};
   /** Reads of the module's clients whose log is not read as far yet. */
   #held: Delivery[] = [];
 
@@ -68,7 +70,7 @@ export class Reader {
   }
 
   /** What is there now; when `waits`, what comes first within a second. Moves the positions of the sources. */
-  async read(waits: boolean): Promise<Delivery[]> {
+  async read(waits: boolean): Promise<readonly Delivery[]> {
     const count = this.#count;
     await this.#obstructions.watch();
     const replies = waits ? await this.#wait(count) : [await this.#ask(count, this.#sources.all())];
@@ -91,32 +93,31 @@ export class Reader {
     const { reader, logReader } = this.#readers;
     this.#common ??= this.#begin(reader, count, this.#sources.common, blockMs);
     // A stream that is obstructed is left out, and is to be read soon once it is free.
-    this.#own ??= this.#begin(
-      logReader,
-      count,
-      this.#sources.own,
-      this.#obstructions.any ? blockMs : ownBlockMs,
-    );
-    const isHolding = this.#held.length > 0;
-    await Promise.race([this.#common.arrival, this.#own.arrival, ...(isHolding ? [Promise.resolve()] : [])]);
-    const replies: RawReply[] = [];
-    if (this.#common.reply !== undefined) {
-      replies.push(this.#common.reply);
-      this.#common = undefined;
+    const ownMs = this.#obstructions.any ? blockMs : ownBlockMs;
+    this.#own ??= this.#begin(logReader, count, this.#sources.own, ownMs);
+    const both = [this.#common, this.#own];
+    const isSettled = both.some(({ outcome }) => outcome !== undefined);
+    // Not Promise.race: each one would leave its reaction with the read that goes on waiting.
+    if (!isSettled && this.#held.length === 0) {
+      await new Promise<void>((resolve) => {
+        this.#arrived = resolve;
+      });
     }
-    if (this.#own.reply !== undefined) {
-      replies.push(this.#own.reply);
-      this.#own = undefined;
-    }
-    return replies;
+    if (this.#common?.outcome !== undefined) this.#common = undefined;
+    if (this.#own?.outcome !== undefined) this.#own = undefined;
+    return both.flatMap(repliesOf);
   }
 
   #begin(redis: Redis, count: number, sources: readonly Source[], waitMs: number): Waiting {
-    const arrival = this.#xread(redis, count, sources, waitMs).then((reply) => {
-      waiting.reply = reply;
-    });
-    arrival.catch(() => {}); // the one that awaits it hears of it
-    const waiting: Waiting = { arrival, isIdle: sources.length === 0, reply: undefined };
+    const waiting: Waiting = { isIdle: sources.length === 0, outcome: undefined };
+    const settle = (outcome: Waiting["outcome"]) => {
+      waiting.outcome = outcome;
+      this.#arrived();
+    };
+    this.#xread(redis, count, sources, waitMs).then(
+      (reply) => settle({ reply }),
+      (error: unknown) => settle({ error }),
+    );
     return waiting;
   }
 
@@ -176,10 +177,10 @@ export class Reader {
    * With the entries of the logs that the reads among them have to see, and without those reads that have to wait
    * still.
    */
-  async #withLogs(deliveries: readonly Delivery[], count: number): Promise<Delivery[]> {
-    const all = [...this.#held, ...deliveries];
-    const behind = new Set(all.flatMap((each) => this.#logsBefore(each)));
-    if (behind.size === 0 && this.#held.length === 0) return all;
+  async #withLogs(deliveries: readonly Delivery[], count: number): Promise<readonly Delivery[]> {
+    const all = this.#held.length === 0 ? deliveries : [...this.#held, ...deliveries];
+    const behind = this.#logsBefore(all);
+    if (behind.size === 0 && this.#held.length === 0) return deliveries;
     const logs = await this.#take(behind.size === 0 ? [] : await this.#ask(count, [...behind]), count);
     const cut = new Set(logs.filter(({ requests }) => requests.length === count).map(({ source }) => source));
     const [ready, held] = [[] as Delivery[], [] as Delivery[]];
@@ -197,18 +198,32 @@ export class Reader {
     return merged([...ready, ...logs]);
   }
 
-  #logsBefore({ source, requests }: Delivery): Source[] {
-    return requests.flatMap((request) => this.#logBefore(source, request) ?? []);
+  #logsBefore(deliveries: readonly Delivery[]): Set<Source> {
+    const logs = new Set<Source>();
+    for (const { source, requests } of deliveries) {
+      for (const request of requests) {
+        const log = this.#logBefore(source, request);
+        if (log !== undefined) logs.add(log);
+      }
+    }
+    return logs;
   }
 
   /** The log that has to be read before a read of the module's, or a write to control, where it is not yet. */
   #logBefore(source: Source, request: Request): Source | undefined {
     if (source.collection !== "") return undefined;
-    const log = this.#sources.logOf(namedCollection(request) ?? "");
+    const log = this.#sources.logOf(request.collection);
     if (log === undefined) return undefined;
     if (source.kind === "control") return isWrite(request) ? log : undefined;
     return request.after !== undefined && compareIds(request.after, log.last) > 0 ? log : undefined;
   }
+}
+
+/** @throws what the read has thrown */
+function repliesOf({ outcome }: Waiting): RawReply[] {
+  if (outcome === undefined) return [];
+  if ("error" in outcome) throw outcome.error;
+  return [outcome.reply];
 }
 
 const hasLarge = ({ requests }: Delivery) => requests.some(({ bytes }) => bytes >= largeEntryBytes);

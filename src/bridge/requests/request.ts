@@ -21,6 +21,8 @@ export interface Request {
   /** Command name in upper case, without the VSTORE. prefix; empty when the entry has none. */
   readonly name: string;
   readonly args: readonly Buffer[];
+  /** Its first argument: the collection, where the command has one. Empty without arguments. */
+  readonly collection: string;
   readonly waiter: Waiter;
   /** The connection or the stream that waits for the answer: what one caller has under way is limited. */
   readonly caller: string;
@@ -58,6 +60,7 @@ export function decodeEntry(stream: string, id: string, fields: readonly Buffer[
     id,
     name,
     args: args ?? [],
+    collection: collectionOf(args),
     waiter: isElsewhere(waiter) ? none : waiter,
     caller,
     at,
@@ -66,6 +69,11 @@ export function decodeEntry(stream: string, id: string, fields: readonly Buffer[
     fault,
     readAt,
   };
+}
+
+/** No name of a collection is longer; an argument may have 64 MiB. */
+function collectionOf(args: readonly Buffer[] | undefined): string {
+  return args?.[0]?.toString("latin1", 0, limits.collectionNameBytesMax + 1) ?? "";
 }
 
 interface Head {

@@ -3,7 +3,6 @@
  * `queries` or for another collection would be applied outside its log.
  */
 import { commands } from "../../commands/registry.ts";
-import { limits } from "../../limits.ts";
 import type { Request } from "./request.ts";
 import type { Source } from "./sources.ts";
 
@@ -15,18 +14,13 @@ export function isWrite({ name }: Request): boolean {
   );
 }
 
-export function namedCollection(request: Request): string | undefined {
-  // No name is longer; an argument may have 64 MiB.
-  return request.args[0]?.subarray(0, limits.collectionNameBytesMax + 1).toString("latin1");
-}
-
 /** Why the request cannot be served where it was found; undefined when it can. */
 export function faultOf({ kind, collection }: Source, request: Request): string | undefined {
   if (request.fault !== undefined || kind === "control") return request.fault;
   const wanted = kind === "log" ? "log" : "queries";
   const route = commands.get(request.name)?.route;
   if (route !== wanted) return `VSTORE.${request.name} does not belong in ${request.stream}`;
-  if (collection !== "" && namedCollection(request) !== collection)
+  if (collection !== "" && request.collection !== collection)
     return `${request.stream} belongs to collection '${collection}'`;
   return undefined;
 }

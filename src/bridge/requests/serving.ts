@@ -17,7 +17,7 @@ import type { UnexpectedErrors } from "../session/unexpected-errors.ts";
 import type { Watch } from "../watch/watch.ts";
 import { Answers } from "./answers.ts";
 import { Control } from "./control.ts";
-import { Loop } from "./loop.ts";
+import { Loop, type LoopParts } from "./loop.ts";
 import { timeOf } from "./moment.ts";
 import type { Outbox } from "./outbox.ts";
 import { Reader } from "./reader.ts";
@@ -57,8 +57,8 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
   const obstructions = new Obstructions(writer, log);
   const answers = new Answers(outbox, parts.watch.tally);
   const contextAt = contextOf(parts, obstructions);
-  const context = (request: Request) =>
-    contextAt(request.id, timeOf(request, catalog.clock()), request.waiter.kind === "client");
+  const context: LoopParts["context"] = (request, answerRoom) =>
+    contextAt(request.id, timeOf(request, catalog.clock()), request.waiter.kind === "client", answerRoom);
   const reader = new Reader(session, sources, obstructions);
   const onApplied = (collection: Collection, { id, bytes }: Request) => {
     losses.applied.note(collection, id);
@@ -87,20 +87,25 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
 function contextOf(parts: ServingParts, obstructions: Obstructions) {
   const { session, catalog, losses, follows, outbox, errors, turns } = parts;
   const database = session.writer.options.db ?? 0;
-  return (id: string, time: number, canShowValues: boolean): Context => ({
+  const logFacts = (name?: string) => ({
+    ...losses.facts(name),
+    ...obstructions.facts(name),
+    ...(name === undefined && { job_failures: jobFailures.count }),
+    ...follows.facts(name),
+    ...(name === undefined && { unexpected_errors: errors.count, loop_turn_ms_max: turns.longestMs }),
+  });
+  const refusals = (name: string) => refusalsOf(session.answerer, outbox, name);
+  const onUnexpectedError = (error: unknown, command: string) => errors.report(error, { command });
+  // Written out: to spread an object into a larger one costs microseconds, and every request has one.
+  return (id: string, time: number, canShowValues: boolean, answerRoom?: Context["answerRoom"]): Context => ({
     catalog,
     id,
     time,
     database,
-    logFacts: (name?: string) => ({
-      ...losses.facts(name),
-      ...obstructions.facts(name),
-      ...(name === undefined && { job_failures: jobFailures.count }),
-      ...follows.facts(name),
-      ...(name === undefined && { unexpected_errors: errors.count, loop_turn_ms_max: turns.longestMs }),
-    }),
+    logFacts,
     canShowValues,
-    refusals: (name) => refusalsOf(session.answerer, outbox, name),
-    onUnexpectedError: (error: unknown, command: string) => errors.report(error, { command }),
+    refusals,
+    answerRoom,
+    onUnexpectedError,
   });
 }

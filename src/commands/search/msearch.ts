@@ -83,10 +83,19 @@ class Batch {
       given = this.#room.take(bytes);
       return given;
     };
-    const { withAttributes, ...options } = this.#asked;
-    const attributes = withAttributes && ((bytes: number) => take(textsBytes(options.k, bytes)));
+    const { withAttributes, k, ef, exact, within, filter, offset, distinct } = this.#asked;
+    const attributes = withAttributes && ((bytes: number) => take(textsBytes(k, bytes)));
     try {
-      const hits = await this.#target.search(query, { ...options, attributes });
+      const hits = await this.#target.search(query, {
+        k,
+        ef,
+        exact,
+        within,
+        filter,
+        offset,
+        distinct,
+        attributes,
+      });
       await take(textsBytes(hits.length, bytesOf(hits)));
       return hits;
     } finally {

@@ -34,13 +34,13 @@ export const search = define({
     "get the pairs as one flat array",
   replyType: "Text[] | [key: Text, detail: number | Detail | (number | Detail)[]][]",
   pairsDepth: 1,
-  async run(context, { collection: name, query, options: { withSelf, ...wanted } }) {
+  async run(context, { collection: name, query, options }) {
     const target = context.catalog.get(name);
-    assertValues(wanted, context);
-    const { vector, without } = toQuestion(query, target, withSelf);
-    const { k = limits.countDefault } = wanted;
-    const attributes = attributesRoom(context, wanted, k);
-    const hits = await target.search(vector, { ...wanted, k, without, attributes });
-    return replyOf(hits, wanted);
+    assertValues(options, context);
+    const { vector, without } = toQuestion(query, target, options.withSelf);
+    const { k = limits.countDefault, ef, exact, within, filter, offset, distinct } = options;
+    const attributes = attributesRoom(context, options, k);
+    const wanted = { k, ef, exact, within, filter, offset, distinct, without, attributes };
+    return replyOf(await target.search(vector, wanted), options);
   },
 });

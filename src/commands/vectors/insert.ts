@@ -26,10 +26,11 @@ export const insert = define({
   reserve({ catalog }, input) {
     return catalog.get(input.collection).reserve(1);
   },
-  run({ catalog, time }, { collection: name, key, vector, options: { ttl, ...options } }) {
+  run({ catalog, time }, { collection: name, key, vector, options: { attributes, mode, ttl } }) {
     const target = catalog.get(name);
     const components = toVector(vector, target.options.dimensions);
-    const inserted = target.insert(key, components, { ...options, ...lifetimeOf(ttl, time) }, time);
+    const { deadline, keepsDeadline } = lifetimeOf(ttl, time);
+    const inserted = target.insert(key, components, { attributes, mode, deadline, keepsDeadline }, time);
     return inserted === null ? null : Number(inserted);
   },
 });

@@ -39,20 +39,20 @@ export class Questions {
 
   /** @throws {VstoreError} ERR, LIMIT */
   async ask(query: Float32Array, options: SearchOptions & HitOptions): Promise<readonly Hit[]> {
-    const { filter, offset = 0, distinct, attributes, ...rest } = options;
+    const { k, ef, exact, within, filter, offset = 0, distinct, attributes } = options;
     const without = new KeySet(options.without ?? []);
-    const wanted = rest.k + offset;
-    assertWithin(rest.k, offset, without.size);
+    const wanted = k + offset;
+    assertWithin(k, offset, without.size);
     const expression = filter === undefined ? undefined : expressionOf(filter);
     if (distinct !== undefined) {
       const shared = { matching: this.#matching, generation: this.#generation, without, attributes };
-      const hits = await searchDistinct(shared, query, { ...rest, k: wanted, filter }, distinct);
+      const hits = await searchDistinct(shared, query, { k: wanted, ef, exact, within, filter }, distinct);
       return hits.slice(offset);
     }
     if (expression !== undefined || this.#generation().expiry.expiring > 0)
       await this.#matching.settle(expression);
     const { searcher, parts } = this.#generation();
-    const asked = { ...rest, k: wanted + without.size, filter: expression };
+    const asked = { k: wanted + without.size, ef, exact, within, filter: expression };
     return searcher.search(query, asked, (found) => {
       const isKept = ({ slot }: Neighbour) => !without.has(parts.keys.table.keyOf(slot));
       const kept = without.size === 0 ? found : found.filter(isKept);

@@ -35,7 +35,7 @@ export interface GraphSearchOptions {
   /** The calling thread may take part for a millisecond, which is faster for few queries; it does without it. */
   readonly together?: boolean;
   /** One bit for each slot that may be found, lowest bit first; slots beyond its end may not. */
-  readonly allowed?: Uint8Array;
+  readonly allowed?: Uint8Array | undefined;
 }
 
 /** Of n queries: query i has counts[i] results from i * k on, nearest first. */

@@ -135,7 +135,7 @@ class NativeIndex implements VectorIndex {
     try {
       this.#followSegments();
       const { question } = batch.at(-1)!; // the watermark only rises, so the last one holds for all
-      const found = await this.#graph.search(concatenate(batch), { ...this.#optionsOf(question), together });
+      const found = await this.#graph.search(concatenate(batch), this.#optionsOf(question, together));
       for (const [at, { answer }] of batch.entries()) answer(neighboursOf(found, at, question.k));
     } catch (error) {
       for (const { fail } of batch) fail(error);
@@ -143,11 +143,11 @@ class NativeIndex implements VectorIndex {
   }
 
   /** Reads the slots when the search begins, at the same moment as which of them are alive. */
-  #optionsOf({ k, ef, exact, within, watermark, filter, ...question }: Question): GraphSearchOptions {
+  #optionsOf(question: Question, together: boolean): GraphSearchOptions {
+    const { k, ef, exact, within, watermark } = question;
     const slots = this.#source.segments.length;
-    const allowed = question.allowed(filter);
-    const options = { k, ef: Math.max(ef, k), exact, within, watermark, slots };
-    return allowed === undefined ? options : { ...options, allowed: allowed.bytes(slots) };
+    const allowed = question.allowed(question.filter)?.bytes(slots);
+    return { k, ef: Math.max(ef, k), exact, within, watermark, slots, together, allowed };
   }
 }
 
@@ -171,8 +171,9 @@ function concatenate(batch: readonly Asked[]): Float32Array {
 }
 
 function neighboursOf({ counts, slots, distances }: GraphSearchResults, at: number, k: number): Neighbour[] {
-  return Array.from({ length: counts[at]! }, (_, i) => ({
-    slot: slots[at * k + i]!,
-    distance: distances[at * k + i]!,
-  }));
+  const neighbours: Neighbour[] = [];
+  const first = at * k;
+  for (let i = first; i < first + counts[at]!; i++)
+    neighbours.push({ slot: slots[i]!, distance: distances[i]! });
+  return neighbours;
 }
