@@ -2,7 +2,7 @@
 import * as fs from "node:fs";
 import * as os from "node:os";
 import type { IndexChoice } from "../src/engine/index/kinds.ts";
-import { MmapVectorStore } from "../src/engine/mmap-vector-store.ts";
+import { MmapVectorStore } from "../src/engine/library/mmap-vector-store.ts";
 import type { CollectionOptions, Quantization } from "../src/engine/options.ts";
 import { generator } from "./random.ts";
 import type { Shape } from "./shapes.ts";

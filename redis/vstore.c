@@ -8,18 +8,18 @@
  * Keys that are followed: follow_events.h (what happens to them), follow_table.c (which they are), follow_log.c (what
  * the log is told). log_replacement.c marks logs that a client has replaced.
  */
-#include "attachment.h"
-#include "command_table.h"
-#include "follow_log.h"
-#include "follow_events.h"
-#include "help.h"
-#include "leadership.h"
+#include "sidecar/attachment.h"
+#include "commands/command_table.h"
+#include "follow/follow_log.h"
+#include "follow/follow_events.h"
+#include "commands/help.h"
+#include "sidecar/leadership.h"
 #include "module_api.h"
-#include "pending.h"
-#include "requests.h"
-#include "stranding.h"
-#include "stream_memory.h"
-#include "streams.h"
+#include "requests/pending.h"
+#include "requests/requests.h"
+#include "requests/stranding.h"
+#include "streams/stream_memory.h"
+#include "streams/streams.h"
 #include <stdio.h>
 #include <string.h>
 

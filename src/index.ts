@@ -9,6 +9,6 @@ export {
   type SearchResult,
   type StoreInsertOptions as InsertOptions,
   type StoreSearchOptions as SearchOptions,
-} from "./engine/mmap-vector-store.ts";
+} from "./engine/library/mmap-vector-store.ts";
 export type { CollectionOptions, Metric } from "./engine/options.ts";
 export { DamagedFileError, type ErrorCode, errorCodes, VstoreError } from "./errors.ts";

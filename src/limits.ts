@@ -1,6 +1,6 @@
 /**
  * Every limit a user can run into, by name and unit. Both sides of the wire read them from here: the
- * argument schemas of src/commands, the engine's own assertions, and the generated redis/commands.h.
+ * argument schemas of src/commands, the engine's own assertions, and the generated redis/commands/commands.h.
  */
 export const limits = {
   /** Components of one vector. */

@@ -1,4 +1,4 @@
-/** redis/commands.h: the commands as the module registers them. The format is described in redis/command_table.h. */
+/** redis/commands/commands.h: the commands as the module registers them. The format is described in redis/commands/command_table.h. */
 import type { Command } from "../../src/commands/command.ts";
 import { type ArgumentNode, arity, keyPosition } from "../../src/commands/grammar/syntax.ts";
 import { limits } from "../../src/limits.ts";
@@ -24,7 +24,7 @@ export function renderCTable(commands: readonly Command[]): string {
     "#ifndef VSTORE_COMMANDS_H",
     "#define VSTORE_COMMANDS_H",
     "",
-    '#include "command_table.h"',
+    '#include "commands/command_table.h"',
     "",
     `#define VSTORE_PAYLOAD_BYTES_MAX ${limits.payloadBytesMax}`,
     `#define VSTORE_ARGUMENTS_MAX ${limits.argumentsMax}`,

@@ -16,7 +16,7 @@ export interface Output {
 export function renderAll(root: string): Output[] {
   const all = [...commands.values()].filter(({ internal }) => !internal);
   const outputs = [
-    { path: join(root, "redis/commands.h"), content: renderCTable(all) },
+    { path: join(root, "redis/commands/commands.h"), content: renderCTable(all) },
     { path: join(root, "docs/commands.md"), content: renderCommandPage(all) },
     { path: join(root, "client/commands.ts"), content: renderClientTypes(all) },
   ];

@@ -13,7 +13,8 @@ test("damaged replies make the reader neither crash nor read beyond them", () =>
     const program = join(directory, "fuzz");
     const flags = ["-std=c11", "-D_GNU_SOURCE", "-O1", "-g", "-fno-sanitize-recover=all"];
     const sanitizers = "-fsanitize=address,undefined";
-    execFileSync("cc", [...flags, sanitizers, "resp3_fuzz.c", "resp3.c", "-o", program], { cwd: sources });
+    const files = ["answers/resp3_fuzz.c", "answers/resp3.c"];
+    execFileSync("cc", [...flags, "-I.", sanitizers, ...files, "-o", program], { cwd: sources });
     const [, mutations, accepted] = /^(\d+) mutations, (\d+) accepted/.exec(
       execFileSync(program, { encoding: "utf8" }),
     )!;

@@ -90,6 +90,7 @@ test("the tarball has the program and all sources, and nothing that this machine
     "dist/cli.js",
     "dist/index.d.ts",
     "redis/vstore.c",
+    "redis/answers/resp3.h",
     "redis/Makefile",
     "native/files.cc",
     "native/codes/kernels_neon.cc",

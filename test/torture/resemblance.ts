@@ -7,7 +7,7 @@ import * as os from "node:os";
 import { generator } from "../../harness/random.ts";
 import { type Shape, shapes } from "../../harness/shapes.ts";
 import type { IndexChoice } from "../../src/engine/index/kinds.ts";
-import { MmapVectorStore } from "../../src/engine/mmap-vector-store.ts";
+import { MmapVectorStore } from "../../src/engine/library/mmap-vector-store.ts";
 import { type CollectionOptions, quantizations } from "../../src/engine/options.ts";
 
 const DIMENSIONS = 24;

@@ -131,7 +131,7 @@ export async function forgetFollow(redis: Redis, name: string): Promise<void> {
   await redis.hdel(syncedKey, name);
 }
 
-/** The prefix, then the fields, each as a netstring: what redis/follow_table.c reads. */
+/** The prefix, then the fields, each as a netstring: what redis/follow/follow_table.c reads. */
 function encodeFollow({ prefix, hash }: Follow): Buffer {
   const texts = hash === undefined ? [prefix] : [prefix, hash.field, ...hash.attributes];
   return Buffer.from(texts.map((text) => `${text.length}:${text},`).join(""), "latin1");

@@ -1,7 +1,7 @@
 /**
  * The saved columns of a collection. They follow from the attributes, so a file that is not whole is left alone and the
  * columns are built again. Writes go on while a file is written: what changes a slot meanwhile is a record of
- * attributes.log behind the point that the file names, and whoever reads the file applies those records again.
+ * attributes.log behind the point that the file names, and the reader of the file applies those records again.
  */
 import * as fs from "node:fs";
 import { checksumText, RollingChecksum } from "../disk/checksum.ts";

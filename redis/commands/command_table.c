@@ -1,0 +1,18 @@
+/* The one place that compiles the generated table. */
+#include "commands/command_table.h"
+#include "commands/commands.h"
+#include <strings.h>
+
+const VstoreCommand *const command_table = vstore_commands;
+const size_t command_payload_bytes_max = VSTORE_PAYLOAD_BYTES_MAX;
+const long long values_bytes_max = VSTORE_VALUES_BYTES_MAX;
+const size_t value_hash_fields_max = VSTORE_VALUE_HASH_FIELDS_MAX;
+const int command_arguments_max = VSTORE_ARGUMENTS_MAX;
+const size_t key_bytes_max = VSTORE_KEY_BYTES_MAX;
+const size_t attributes_bytes_max = VSTORE_ATTRIBUTES_BYTES_MAX;
+
+const VstoreCommand *command_find(const char *name) {
+    for (const VstoreCommand *command = vstore_commands; command->name != NULL; command++)
+        if (strcasecmp(command->name, name) == 0) return command;
+    return NULL;
+}

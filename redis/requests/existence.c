@@ -1,0 +1,44 @@
+/* What Redis has been told of collections. Only the sidecar writes the two keys. */
+#include "requests/existence.h"
+#include <string.h>
+
+#define COLLECTIONS_KEY "vstore:collections" /* a hash with a field for each collection */
+#define STORE_KEY "vstore:store"             /* there while the other one is complete */
+#define NAME_BYTES_SHOWN 80
+
+static RedisModuleString *name_of_key(RedisModuleCtx *ctx, const char *name) {
+    return RedisModule_CreateString(ctx, name, strlen(name));
+}
+
+static bool is_told(RedisModuleCtx *ctx) {
+    RedisModuleString *name = name_of_key(ctx, STORE_KEY);
+    bool told = RedisModule_KeyExists(ctx, name);
+    RedisModule_FreeString(ctx, name);
+    return told;
+}
+
+bool collection_may_exist(RedisModuleCtx *ctx, RedisModuleString *collection) {
+    if (!is_told(ctx)) return true;
+    RedisModuleString *name = name_of_key(ctx, COLLECTIONS_KEY);
+    RedisModuleKey *key = RedisModule_OpenKey(ctx, name, REDISMODULE_READ | REDISMODULE_OPEN_KEY_NOTOUCH);
+    int exists = 0;
+    /* Something else than a hash in its place says nothing. */
+    if (key != NULL && RedisModule_HashGet(key, REDISMODULE_HASH_EXISTS, collection, &exists, NULL) != REDISMODULE_OK)
+        exists = 1;
+    RedisModule_CloseKey(key);
+    RedisModule_FreeString(ctx, name);
+    return exists;
+}
+
+int reply_no_collection(RedisModuleCtx *ctx, RedisModuleString *collection) {
+    size_t length;
+    const char *name = RedisModule_StringPtrLen(collection, &length);
+    char shown[NAME_BYTES_SHOWN + 1];
+    size_t n = length < NAME_BYTES_SHOWN ? length : NAME_BYTES_SHOWN;
+    for (size_t i = 0; i < n; i++) shown[i] = name[i] >= ' ' && name[i] <= '~' ? name[i] : '?';
+    shown[n] = '\0';
+    RedisModuleString *error = RedisModule_CreateStringPrintf(ctx, "NOCOLLECTION no collection '%s'", shown);
+    RedisModule_ReplyWithError(ctx, RedisModule_StringPtrLen(error, NULL));
+    RedisModule_FreeString(ctx, error);
+    return REDISMODULE_OK;
+}

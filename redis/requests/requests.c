@@ -1,0 +1,325 @@
+/*
+ * The life of a request: admitted and appended to its stream by request_command(), waited for, then answered by
+ * reply_command(), or timed out, or abandoned by its client. All of it runs on Redis' one thread.
+ */
+#include "requests/requests.h"
+#include "answers/answering.h"
+#include "sidecar/attachment.h"
+#include "callers.h"
+#include "commands/command_table.h"
+#include "requests/existence.h"
+#include "follow/follow_events.h"
+#include "sidecar/leadership.h"
+#include "requests/pending.h"
+#include "answers/reply.h"
+#include "answers/resp3.h"
+#include "streams/stream_memory.h"
+#include "streams/streams.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#ifndef PENDING_MAX /* a test compiles the module with a smaller one */
+#define PENDING_MAX 100000
+#endif
+
+#define TEXT(number) #number
+#define NUMBER_AS_TEXT(number) TEXT(number)
+
+#define NO_BLOCKING                                                                                                    \
+    (REDISMODULE_CTX_FLAGS_MULTI | REDISMODULE_CTX_FLAGS_LUA | REDISMODULE_CTX_FLAGS_DENY_BLOCKING)
+
+RequestCounters request_counters;
+long long request_timeout_ms;
+long long request_wait_timeout_ms;
+
+static int reply_with_timeout(RedisModuleCtx *ctx, const Pending *pending) {
+    char error[128];
+    const char *fate = pending->command->writes ? "the write is in the log and will be applied" : "nothing was changed";
+    snprintf(error, sizeof(error), "TIMEOUT no answer within %lld ms; %s", pending->timeout_ms, fate);
+    return RedisModule_ReplyWithError(ctx, error);
+}
+
+/* What is known of a request whose entry is gone. */
+static int reply_with_loss(RedisModuleCtx *ctx, const Pending *pending) {
+    if (pending->end == PENDING_DROPPED) return reply_no_collection(ctx, pending->collection);
+    return RedisModule_ReplyWithError(
+        ctx, pending->command->writes
+                 ? "LOST the log was deleted, renamed or evicted while the write waited: it is applied if the sidecar had read "
+                   "it, and lost otherwise"
+                 : "TRYAGAIN the stream of the request was deleted, renamed or evicted while it waited; nothing was changed");
+}
+
+/* However a wait ends, the entry of a read has served its purpose. */
+static void end_wait(RedisModuleCtx *ctx, Pending *pending) {
+    if (pending->is_answering) answering_cancel(pending);
+    pending_take(ctx, pending);
+    if (!pending->command->writes) stream_delete(ctx, &pending->request);
+    RedisModule_UnblockClient(pending->client, pending);
+}
+
+static void on_deadline(RedisModuleCtx *ctx, Pending *pending) {
+    request_counters.timeouts++;
+    pending->end = PENDING_TIMED_OUT;
+    end_wait(ctx, pending);
+}
+
+void request_strand(RedisModuleCtx *ctx, Pending *pending, PendingEnd end) {
+    request_counters.stranded++;
+    pending->end = end;
+    end_wait(ctx, pending);
+}
+
+/* CLIENT UNBLOCK … TIMEOUT. The client is told here, as Redis lets go of it right after. */
+static int on_unblocked(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    (void)argv, (void)argc;
+    Pending *pending = pending_of_client(RedisModule_GetBlockedClientHandle(ctx));
+    if (pending == NULL) return REDISMODULE_OK;
+    reply_with_timeout(ctx, pending);
+    on_deadline(ctx, pending);
+    return REDISMODULE_OK;
+}
+
+/* The client left, was killed, or got the error of CLIENT UNBLOCK … ERROR. */
+static void on_disconnected(RedisModuleCtx *ctx, RedisModuleBlockedClient *client) {
+    Pending *pending = pending_of_client(client);
+    if (pending == NULL) return;
+    request_counters.disconnects++;
+    end_wait(ctx, pending);
+}
+
+static int on_answered(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    (void)argv, (void)argc;
+    const Pending *pending = RedisModule_GetBlockedClientPrivateData(ctx);
+    if (pending->end == PENDING_TIMED_OUT) return reply_with_timeout(ctx, pending);
+    if (pending->end != PENDING_ANSWERED) return reply_with_loss(ctx, pending);
+    if (pending->is_answering) return REDISMODULE_OK; /* it is written already */
+    if (pending->answer == NULL) return RedisModule_ReplyWithError(ctx, "ERR the sidecar sent a malformed reply");
+    reply_with_resp3(ctx, pending->answer, pending->command->pairs_depth);
+    return REDISMODULE_OK;
+}
+
+static void wait_for_answer(RedisModuleCtx *ctx, const RequestId *entry, const Request *request) {
+    const VstoreCommand *command = request->command;
+    Pending *pending = RedisModule_Calloc(1, sizeof(*pending));
+    if (command->has_collection && command->route != ROUTE_CONTROL && request->count > 0) {
+        pending->collection = request->arguments[0];
+        RedisModule_RetainString(ctx, pending->collection);
+    }
+    pending->request = *entry;
+    pending->command = command;
+    pending->timeout_ms = command->long_running ? request_wait_timeout_ms : request_timeout_ms;
+    pending->expired = on_deadline;
+    pending->user = command->route == ROUTE_QUERIES ? caller_name(ctx) : NULL;
+    pending->to_resp3 = RedisModule_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_RESP3;
+    /* No timeout of Redis' own: see pending.h. */
+    pending->client = RedisModule_BlockClient(ctx, on_answered, on_unblocked, pending_free, 0);
+    RedisModule_SetDisconnectCallback(pending->client, on_disconnected);
+    RedisModule_RetainString(ctx, entry->stream);
+    pending_add(ctx, pending);
+}
+
+static int reply_logged(RedisModuleCtx *ctx, const RequestId *entry, const char *prefix) {
+    char text[64];
+    snprintf(text, sizeof(text), "%s%llu-%llu", prefix, (unsigned long long)entry->id.ms,
+             (unsigned long long)entry->id.seq);
+    return RedisModule_ReplyWithSimpleString(ctx, text);
+}
+
+static int reply_cannot_wait(RedisModuleCtx *ctx, const VstoreCommand *command) {
+    char error[128];
+    snprintf(error, sizeof(error),
+             "ERR VSTORE.%s cannot be used inside MULTI or a script: it has to wait for the sidecar", command->name);
+    return RedisModule_ReplyWithError(ctx, error);
+}
+
+static bool fits_payload(const Request *request) {
+    size_t total = 0;
+    for (int i = 0; i < request->count; i++) {
+        size_t length;
+        RedisModule_StringPtrLen(request->arguments[i], &length);
+        total += length;
+    }
+    return total <= command_payload_bytes_max;
+}
+
+static bool waits(const Request *request) {
+    return request->client != 0;
+}
+
+static bool has_log(RedisModuleCtx *ctx, const Request *request) {
+    RedisModuleString *log = stream_of_log(ctx, request->arguments[0]);
+    bool exists = RedisModule_KeyExists(ctx, log);
+    RedisModule_FreeString(ctx, log);
+    return exists;
+}
+
+/*
+ * Whether the log will do for now. In MULTI and scripts no client waits for the sidecar, and a refusal would leave half
+ * of a transaction behind: Redis rolls nothing back.
+ */
+static bool can_be_deferred(RedisModuleCtx *ctx, int flags, const Request *request) {
+    if (request->command->route != ROUTE_LOG || request->count == 0 || flags & REDISMODULE_CTX_FLAGS_SLAVE)
+        return false;
+    return has_log(ctx, request);
+}
+
+static bool is_word(const RedisModuleString *argument, const char *word) {
+    size_t length;
+    const char *bytes = RedisModule_StringPtrLen(argument, &length);
+    return length == strlen(word) && strcasecmp(bytes, word) == 0;
+}
+
+/* NOWAIT ends a write that has all its arguments without it. */
+static bool asks_not_to_wait(const VstoreCommand *command, RedisModuleString **argv, int argc) {
+    return command->route == ROUTE_LOG && argc > abs(command->arity) && is_word(argv[argc - 1], "NOWAIT");
+}
+
+/*
+ * Whether the caller may read what a CREATE would follow: the collection would give it away. Every FOLLOW PREFIX among
+ * the arguments counts, wherever it stands; the sidecar checks the rest of the command.
+ */
+static bool may_follow(RedisModuleCtx *ctx, const Request *request) {
+    if (strcmp(request->command->name, "CREATE") != 0) return true;
+    bool may = true, hashes = false;
+    RedisModuleString *user = caller_name(ctx);
+    for (int i = 1; i < request->count; i++) hashes |= is_word(request->arguments[i], "HASH");
+    for (int i = 1; may && i + 2 < request->count; i++)
+        if (is_word(request->arguments[i], "FOLLOW") && is_word(request->arguments[i + 1], "PREFIX"))
+            may = caller_may_read_prefix(ctx, user, request->arguments[i + 2], hashes);
+    if (user != NULL) RedisModule_FreeString(ctx, user);
+    return may;
+}
+
+/* NULL, or the error that refuses the request before anything is appended. */
+static const char *refusal(RedisModuleCtx *ctx, int flags, const Request *request) {
+    const char *missing = attachment_missing(ctx, flags);
+    bool expects_service = waits(request) || request->no_wait;
+    if (missing != NULL && (expects_service || !can_be_deferred(ctx, flags, request))) {
+        request_counters.refused_down++;
+        return missing;
+    }
+    if (!may_follow(ctx, request))
+        return "NOPERM FOLLOW needs the right to read every key of the prefix (a rule like %R~user:*), and HMGET with FROM HASH";
+    if (request->count > command_arguments_max)
+        return "LIMIT one command must not have more than 65536 arguments";
+    if (!fits_payload(request)) return "LIMIT the arguments of one command must not exceed 64 MiB in total";
+    if (waits(request) && pending_count() >= PENDING_MAX) {
+        request_counters.refused_busy++;
+        return "BUSY " NUMBER_AS_TEXT(PENDING_MAX) " requests are waiting for the vstore sidecar already";
+    }
+    return NULL;
+}
+
+/* NULL, or the error that says why the request was not appended. */
+static const char *append(RedisModuleCtx *ctx, RequestId *entry, const Request *request) {
+    if (stream_is_full(ctx, entry->stream)) {
+        request_counters.refused_busy++;
+        return "BUSY the vstore sidecar is behind: the stream of these requests has reached vstore.log-max-bytes";
+    }
+    const char *error = stream_append(ctx, entry, request);
+    if (error == NULL) stream_has_grown(entry->stream, request->arguments, request->count);
+    return error;
+}
+
+/* Appends first, then blocks: a request that cannot be appended is answered at once. */
+static int submit(RedisModuleCtx *ctx, const Request *request) {
+    follow_events_flush(ctx);
+    RequestId entry = {.stream = stream_of_request(ctx, request)};
+    const char *error = append(ctx, &entry, request);
+    if (error != NULL) {
+        RedisModule_ReplyWithError(ctx, error);
+    } else {
+        request_counters.requests[request->command->route]++;
+        if (waits(request))
+            wait_for_answer(ctx, &entry, request);
+        else
+            reply_logged(ctx, &entry, request->no_wait ? "" : "QUEUED ");
+    }
+    RedisModule_FreeString(ctx, entry.stream);
+    return REDISMODULE_OK;
+}
+
+/* A write of a collection that does not exist: it is answered here, whether its client waits or not. */
+static bool is_about_nothing(RedisModuleCtx *ctx, const Request *request) {
+    if (request->command->route != ROUTE_LOG || request->count == 0) return false;
+    return !has_log(ctx, request) && !collection_may_exist(ctx, request->arguments[0]);
+}
+
+int request_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    int flags = RedisModule_GetContextFlags(ctx);
+    const VstoreCommand *command = command_find(RedisModule_StringPtrLen(argv[0], NULL) + strlen("VSTORE."));
+    bool asked = asks_not_to_wait(command, argv, argc), can_wait = !(flags & NO_BLOCKING);
+    const Request request = {
+        .command = command,
+        .arguments = argv + 1,
+        .count = argc - 1 - asked,
+        .client = can_wait && !asked ? RedisModule_GetClientId(ctx) : 0,
+        .no_wait = can_wait && asked,
+    };
+    if (command->fixed_words && argc - asked != abs(command->arity)) return RedisModule_WrongArity(ctx);
+    const char *refused = refusal(ctx, flags, &request);
+    if (refused != NULL) return RedisModule_ReplyWithError(ctx, refused);
+    if (!waits(&request) && !request.command->writes) return reply_cannot_wait(ctx, request.command);
+    if (is_about_nothing(ctx, &request)) return reply_no_collection(ctx, request.arguments[0]);
+    if (request.no_wait && !has_log(ctx, &request))
+        return RedisModule_ReplyWithError(ctx, "TRYAGAIN the log of the collection was lost and is being restored");
+    return submit(ctx, &request);
+}
+
+/* Gives the client its whole answer: now, or in pieces. */
+static void give(RedisModuleCtx *ctx, Pending *pending, RedisModuleString *bytes, const Resp3Shape *shape) {
+    RedisModule_RetainString(ctx, bytes);
+    pending->answer = bytes;
+    request_counters.replies++;
+    if (!answering_is_long(shape)) {
+        end_wait(ctx, pending);
+        return;
+    }
+    pending_answered(ctx, pending);
+    if (!pending->command->writes) stream_delete(ctx, &pending->request);
+    answering_add(pending, shape);
+}
+
+/* Hands `bytes` to the client that waits for the request. Returns whether it gets its answer. */
+static bool answer(RedisModuleCtx *ctx, const RequestId *request, RedisModuleString *bytes, const Resp3Shape *shape) {
+    Pending *pending = pending_of_request(request);
+    if (pending == NULL) {
+        request_counters.replies_unknown++;
+        stream_delete_unknown(ctx, request);
+        return false;
+    }
+    if (shape != NULL)
+        give(ctx, pending, bytes, shape);
+    else
+        end_wait(ctx, pending);
+    return shape != NULL;
+}
+
+static bool is_whole(RedisModuleString *bytes, Resp3Shape *shape) {
+    size_t length;
+    const char *start = RedisModule_StringPtrLen(bytes, &length);
+    return resp3_is_answer(start, length, shape);
+}
+
+int reply_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    if (argc < 4 || (argc - 1) % 3 != 0) return RedisModule_WrongArity(ctx);
+    if (!leadership_is_callers(ctx)) return reply_not_leader(ctx);
+    long long answered = 0, malformed = 0;
+    for (int i = 1; i < argc; i += 3) {
+        RequestId request = {.stream = argv[i]};
+        Resp3Shape shape;
+        bool known = RedisModule_StringToStreamID(argv[i + 1], &request.id) == REDISMODULE_OK;
+        bool whole = is_whole(argv[i + 2], &shape);
+        malformed += !known || !whole;
+        answered += known && answer(ctx, &request, argv[i + 2], whole ? &shape : NULL);
+    }
+    answering_run(ctx);
+    request_counters.replies_malformed += malformed;
+    if (malformed == 0) return RedisModule_ReplyWithLongLong(ctx, answered);
+    char error[128];
+    snprintf(error, sizeof(error), "ERR %lld of %d replies were malformed, %lld clients got their answer", malformed,
+             (argc - 1) / 3, answered);
+    return RedisModule_ReplyWithError(ctx, error);
+}

@@ -1,0 +1,62 @@
+/* The attached sidecar of attachment.h. Only attach_command() writes this file's state. */
+#include "sidecar/attachment.h"
+#include "sidecar/leadership.h"
+
+#define US_PER_MS 1000
+
+/* Monotonic microseconds, so that a clock set back does not detach a sidecar. */
+static struct {
+    uint64_t attached_at;
+    uint64_t live_until;
+    int database; /* the one whose streams the sidecar reads */
+} attachment;
+
+bool attachment_is_live(void) {
+    return RedisModule_MonotonicMicroseconds() < attachment.live_until;
+}
+
+int attachment_database(void) {
+    return attachment.database;
+}
+
+long long attachment_age_ms(void) {
+    if (attachment.attached_at == 0) return -1;
+    return (long long)(RedisModule_MonotonicMicroseconds() - attachment.attached_at) / US_PER_MS;
+}
+
+const char *attachment_missing(RedisModuleCtx *ctx, int flags) {
+    if (!attachment_is_live() || flags & REDISMODULE_CTX_FLAGS_SLAVE)
+        return "VSTOREDOWN no vstore sidecar is attached";
+    if (RedisModule_GetSelectedDb(ctx) != attachment.database)
+        return "ERR this connection has selected another database than the one that the vstore sidecar serves";
+    return NULL;
+}
+
+static void attach(RedisModuleCtx *ctx, long long ttl_ms) {
+    if (!attachment_is_live()) RedisModule_Log(ctx, "notice", "sidecar %s is attached", leadership_sidecar());
+    attachment.database = RedisModule_GetSelectedDb(ctx);
+    attachment.attached_at = RedisModule_MonotonicMicroseconds();
+    attachment.live_until = attachment.attached_at + (uint64_t)ttl_ms * US_PER_MS;
+}
+
+/* Also when the lease has run out, so that clients do not wait for a sidecar that is leaving. */
+static void detach(RedisModuleCtx *ctx) {
+    if (!attachment_is_live()) return;
+    attachment.live_until = 0;
+    RedisModule_Log(ctx, "notice", "sidecar %s has detached", leadership_sidecar());
+}
+
+int attach_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    if (argc != 3) return RedisModule_WrongArity(ctx);
+    long long ttl_ms;
+    if (!leadership_parse_ttl(argv[2], &ttl_ms)) return RedisModule_ReplyWithError(ctx, TTL_FAULT);
+    if (RedisModule_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_SLAVE)
+        return RedisModule_ReplyWithError(ctx, "READONLY a sidecar attaches to a primary and this Redis is a replica");
+    /* A sidecar that leaves after another one took over must not detach that one: it knows an earlier lease. */
+    if (!leadership_is_lease(argv[1], ttl_ms > 0)) return reply_not_leader(ctx);
+    if (ttl_ms > 0)
+        attach(ctx, ttl_ms);
+    else
+        detach(ctx);
+    return RedisModule_ReplyWithSimpleString(ctx, "OK");
+}

@@ -1,0 +1,32 @@
+/* The mark of log_replacement.h. */
+#include "streams/log_replacement.h"
+#include <string.h>
+
+#define LOGS_KEY "vstore:logs" /* a hash with a field for each log */
+#define PREFIX "vstore:"
+#define SUFFIX ":log"
+
+bool is_log_name(const RedisModuleString *key) {
+    size_t length, prefix = strlen(PREFIX), suffix = strlen(SUFFIX);
+    const char *name = RedisModule_StringPtrLen(key, &length);
+    if (length <= prefix + suffix || memcmp(name, PREFIX, prefix) != 0) return false;
+    return memcmp(name + length - suffix, SUFFIX, suffix) == 0;
+}
+
+/* A log that the sidecar has dropped is no longer noted. */
+static bool is_noted(RedisModuleCtx *ctx, RedisModuleString *log) {
+    RedisModuleString *name = RedisModule_CreateString(ctx, LOGS_KEY, strlen(LOGS_KEY));
+    RedisModuleKey *key = RedisModule_OpenKey(ctx, name, REDISMODULE_READ | REDISMODULE_OPEN_KEY_NOTOUCH);
+    int exists = 0;
+    if (key != NULL && RedisModule_HashGet(key, REDISMODULE_HASH_EXISTS, log, &exists, NULL) != REDISMODULE_OK)
+        exists = 0; /* something else than a hash is in its place */
+    RedisModule_CloseKey(key);
+    RedisModule_FreeString(ctx, name);
+    return exists;
+}
+
+void log_was_replaced(RedisModuleCtx *ctx, RedisModuleString *log) {
+    if (!is_noted(ctx, log)) return;
+    RedisModuleCallReply *reply = RedisModule_Call(ctx, "HSET", "!csc", LOGS_KEY, log, "replaced");
+    if (reply != NULL) RedisModule_FreeCallReply(reply);
+}

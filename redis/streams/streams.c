@@ -1,0 +1,230 @@
+/* The request streams of streams.h. */
+#include "streams/streams.h"
+#include "streams/stream_memory.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CONTROL_STREAM "vstore:control"
+#define PREFIX "vstore:"
+#define QUERIES_SUFFIX ":queries"
+#define QUERIES_STREAM "vstore:queries" /* of all collections, so that the sidecar need not read one for each */
+#define POSITION_NAMES 16
+#define HEAD_FIELDS 3 /* cmd, client, and at or after */
+
+/* Ids given so far: the sequence numbers of the next ones, so that no two are equal. Only next_id() writes it. */
+static uint64_t ids_given;
+
+/* Whether Redis Cluster finds a hash tag in the name: `{`, then `}` with something in between. */
+static bool has_hash_tag(const char *name, size_t length) {
+    const char *open = memchr(name, '{', length);
+    if (open == NULL) return false;
+    const char *close = memchr(open, '}', (size_t)(name + length - open));
+    return close != NULL && close > open + 1;
+}
+
+static RedisModuleString *collection_stream(RedisModuleCtx *ctx, RedisModuleString *collection, const char *suffix) {
+    size_t length;
+    const char *name = RedisModule_StringPtrLen(collection, &length);
+    bool tagged = has_hash_tag(name, length);
+    size_t size = sizeof(PREFIX) + sizeof("{}") + length + strlen(suffix);
+    char *bytes = RedisModule_Alloc(size), *end = bytes;
+    end += sprintf(end, tagged ? PREFIX : PREFIX "{");
+    memcpy(end, name, length); /* binary-safe: a name may hold a NUL, even though the sidecar will refuse it */
+    end += length;
+    end += sprintf(end, tagged ? "%s" : "}%s", suffix);
+    RedisModuleString *stream = RedisModule_CreateString(ctx, bytes, (size_t)(end - bytes));
+    RedisModule_Free(bytes);
+    return stream;
+}
+
+RedisModuleString *stream_of_log(RedisModuleCtx *ctx, RedisModuleString *collection) {
+    return collection_stream(ctx, collection, ":log");
+}
+
+RedisModuleString *stream_of_request(RedisModuleCtx *ctx, const Request *request) {
+    const VstoreCommand *command = request->command;
+    if (command->route != ROUTE_CONTROL && command->has_collection && request->count > 0) {
+        RedisModuleString *collection = request->arguments[0];
+        RedisModuleString *log = stream_of_log(ctx, collection);
+        bool exists = RedisModule_KeyExists(ctx, log);
+        if (exists && command->route == ROUTE_LOG) return log;
+        RedisModule_FreeString(ctx, log);
+        if (exists) return RedisModule_CreateString(ctx, QUERIES_STREAM, strlen(QUERIES_STREAM));
+    }
+    return RedisModule_CreateString(ctx, CONTROL_STREAM, strlen(CONTROL_STREAM));
+}
+
+static RedisModuleStreamID next_id(void) {
+    return (RedisModuleStreamID){.ms = (uint64_t)RedisModule_Milliseconds(), .seq = ++ids_given};
+}
+
+static RedisModuleString *id_as_string(RedisModuleStreamID id) {
+    return RedisModule_CreateStringPrintf(NULL, "%llu-%llu", (unsigned long long)id.ms, (unsigned long long)id.seq);
+}
+
+/* The names of the first arguments, which every entry has: made once. Only position_name() writes them. */
+static RedisModuleString *position_names[POSITION_NAMES];
+
+static RedisModuleString *position_name(int position) {
+    if (position >= POSITION_NAMES) return RedisModule_CreateStringFromLongLong(NULL, position);
+    RedisModuleString **name = &position_names[position];
+    if (*name == NULL) *name = RedisModule_CreateStringFromLongLong(NULL, position);
+    RedisModule_RetainString(NULL, *name);
+    return *name;
+}
+
+void streams_close(void) {
+    for (int i = 0; i < POSITION_NAMES; i++) {
+        if (position_names[i] != NULL) RedisModule_FreeString(NULL, position_names[i]);
+        position_names[i] = NULL;
+    }
+}
+
+/* The last entry of the log, or NULL where there is none. */
+static RedisModuleString *end_of_log(RedisModuleCtx *ctx, RedisModuleString *collection) {
+    RedisModuleString *log = stream_of_log(ctx, collection), *end = NULL;
+    RedisModuleKey *key = RedisModule_OpenKey(ctx, log, REDISMODULE_READ | REDISMODULE_OPEN_KEY_NOTOUCH);
+    RedisModuleStreamID id;
+    long fields;
+    if (RedisModule_StreamIteratorStart(key, REDISMODULE_STREAM_ITERATOR_REVERSE, NULL, NULL) == REDISMODULE_OK &&
+        RedisModule_StreamIteratorNextID(key, &id, &fields) == REDISMODULE_OK)
+        end = id_as_string(id);
+    RedisModule_CloseKey(key); /* stops the iterator too */
+    RedisModule_FreeString(ctx, log);
+    return end;
+}
+
+static int add_field(RedisModuleString **fields, int n, const char *name, RedisModuleString *value) {
+    fields[n] = RedisModule_CreateString(NULL, name, strlen(name));
+    fields[n + 1] = value;
+    return n + 2;
+}
+
+/* Adds to a write the time by which it is judged (`at`), to a read the last write that it has to see (`after`). */
+static int add_moment(RedisModuleCtx *ctx, RedisModuleString **fields, int n, const Request *request) {
+    const VstoreCommand *command = request->command;
+    if (command->writes)
+        return add_field(fields, n, "at", RedisModule_CreateStringFromLongLong(NULL, RedisModule_Milliseconds()));
+    if (!command->has_collection || request->count == 0) return n;
+    RedisModuleString *end = end_of_log(ctx, request->arguments[0]);
+    return end == NULL ? n : add_field(fields, n, "after", end);
+}
+
+/* The fields of an entry, names and values in turn, each with a reference of its own. Returns how many strings. */
+static int build_fields(RedisModuleCtx *ctx, RedisModuleString **fields, const Request *request) {
+    const char *name = request->command->name;
+    int n = add_field(fields, 0, "cmd", RedisModule_CreateString(NULL, name, strlen(name)));
+    if (request->client != 0)
+        n = add_field(fields, n, "client", RedisModule_CreateStringFromLongLong(NULL, (long long)request->client));
+    n = add_moment(ctx, fields, n, request);
+    for (int i = 0; i < request->count; i++) {
+        fields[n++] = position_name(i);
+        fields[n++] = request->arguments[i];
+        RedisModule_RetainString(NULL, request->arguments[i]);
+    }
+    return n;
+}
+
+static const char *append_error(int code) {
+    switch (code) {
+    case ENOTSUP: return "WRONGTYPE the key of the request stream holds the wrong kind of value";
+    case ERANGE: return "LIMIT the request is larger than a stream entry can be";
+    default: return "ERR the request stream cannot take another entry";
+    }
+}
+
+/*
+ * Adds the entry under an id of our clock. A stream that is ahead of it (a producer chose an id, a clock was set back)
+ * goes on with its own next id: the ids of one stream say nothing about another.
+ */
+static const char *add_entry(RedisModuleKey *key, RedisModuleStreamID *id, RedisModuleString **fields, int n) {
+    *id = next_id();
+    errno = 0;
+    int added = RedisModule_StreamAdd(key, 0, id, fields, n / 2);
+    if (added != REDISMODULE_OK && errno == EDOM)
+        added = RedisModule_StreamAdd(key, REDISMODULE_STREAM_ADD_AUTOID, id, fields, n / 2);
+    return added == REDISMODULE_OK ? NULL : append_error(errno);
+}
+
+static void replicate(RedisModuleCtx *ctx, const RequestId *entry, RedisModuleString **fields, int n) {
+    RedisModuleString *id = id_as_string(entry->id);
+    RedisModule_Replicate(ctx, "XADD", "ssv", entry->stream, id, fields, (size_t)n);
+    RedisModule_FreeString(NULL, id);
+}
+
+/*
+ * While writes are paused an expired key stays in memory, and Redis reports it as missing. Adding another key of that
+ * name would end the Redis process.
+ */
+static bool is_hidden(RedisModuleCtx *ctx, RedisModuleKey *key, RedisModuleString *stream) {
+    return RedisModule_KeyType(key) == REDISMODULE_KEYTYPE_EMPTY && RedisModule_AvoidReplicaTraffic() &&
+           stream_memory(ctx, stream) > 0;
+}
+
+const char *stream_append(RedisModuleCtx *ctx, RequestId *entry, const Request *request) {
+    RedisModuleString **fields = RedisModule_Alloc(sizeof(*fields) * 2 * (size_t)(request->count + HEAD_FIELDS));
+    int n = build_fields(ctx, fields, request);
+    RedisModuleKey *key = RedisModule_OpenKey(ctx, entry->stream, REDISMODULE_READ | REDISMODULE_WRITE);
+    const char *error = is_hidden(ctx, key, entry->stream)
+                            ? "TRYAGAIN the request stream has expired, and writes are paused"
+                            : add_entry(key, &entry->id, fields, n);
+    RedisModule_CloseKey(key);
+    if (error == NULL && request->command->writes) replicate(ctx, entry, fields, n);
+    for (int i = 0; i < n; i++) RedisModule_FreeString(NULL, fields[i]);
+    RedisModule_Free(fields);
+    return error;
+}
+
+void stream_delete(RedisModuleCtx *ctx, const RequestId *request) {
+    RedisModuleStreamID id = request->id;
+    RedisModuleKey *key = RedisModule_OpenKey(ctx, request->stream, REDISMODULE_READ | REDISMODULE_WRITE);
+    RedisModule_StreamDelete(key, &id); /* an error when the entry or the stream is gone already */
+    RedisModule_CloseKey(key);
+}
+
+bool stream_has(RedisModuleCtx *ctx, const RequestId *request) {
+    RedisModuleKey *key = RedisModule_OpenKey(ctx, request->stream, REDISMODULE_READ | REDISMODULE_OPEN_KEY_NOTOUCH);
+    RedisModuleStreamID id = request->id;
+    long fields;
+    bool has = key != NULL && RedisModule_StreamIteratorStart(key, 0, &id, &id) == REDISMODULE_OK &&
+               RedisModule_StreamIteratorNextID(key, &id, &fields) == REDISMODULE_OK;
+    RedisModule_CloseKey(key); /* stops the iterator too */
+    return has;
+}
+
+static bool is_queries_stream(const char *name, size_t length) {
+    size_t suffix = strlen(QUERIES_SUFFIX), prefix = strlen(PREFIX);
+    if (length == strlen(QUERIES_STREAM) && memcmp(name, QUERIES_STREAM, length) == 0) return true;
+    return length > prefix + suffix && memcmp(name, PREFIX, prefix) == 0 &&
+           memcmp(name + length - suffix, QUERIES_SUFFIX, suffix) == 0;
+}
+
+/* Whether the value of an entry's first field, `cmd`, names a command that reads. */
+static bool is_read_entry(RedisModuleKey *key) {
+    RedisModuleString *field, *value;
+    if (RedisModule_StreamIteratorNextField(key, &field, &value) != REDISMODULE_OK) return false;
+    const VstoreCommand *command = command_find(RedisModule_StringPtrLen(value, NULL));
+    RedisModule_FreeString(NULL, field);
+    RedisModule_FreeString(NULL, value);
+    return command != NULL && !command->writes;
+}
+
+/* Whether the entry of the control stream is there and is a read; a write stays, as it was propagated. */
+static bool is_control_read(RedisModuleCtx *ctx, const RequestId *request) {
+    RedisModuleKey *key = RedisModule_OpenKey(ctx, request->stream, REDISMODULE_READ);
+    if (key == NULL) return false;
+    RedisModuleStreamID id = request->id;
+    long fields;
+    bool is_read = RedisModule_StreamIteratorStart(key, 0, &id, &id) == REDISMODULE_OK &&
+                   RedisModule_StreamIteratorNextID(key, &id, &fields) == REDISMODULE_OK && is_read_entry(key);
+    RedisModule_CloseKey(key); /* stops the iterator too */
+    return is_read;
+}
+
+void stream_delete_unknown(RedisModuleCtx *ctx, const RequestId *request) {
+    size_t length;
+    const char *name = RedisModule_StringPtrLen(request->stream, &length);
+    bool is_control = length == strlen(CONTROL_STREAM) && memcmp(name, CONTROL_STREAM, length) == 0;
+    if (is_queries_stream(name, length) || (is_control && is_control_read(ctx, request))) stream_delete(ctx, request);
+}

@@ -1,0 +1,49 @@
+/*
+ * The request streams: their names, the ids of their entries, appending and deleting. See src/bridge/PROTOCOL.md.
+ */
+#ifndef VSTORE_STREAMS_H
+#define VSTORE_STREAMS_H
+
+#include "commands/command_table.h"
+#include "module_api.h"
+
+/* A request in a stream of Redis: together they are its identity. */
+typedef struct {
+    RedisModuleString *stream;
+    RedisModuleStreamID id;
+} RequestId;
+
+/* A request of a client, or of a followed key, to the sidecar. */
+typedef struct {
+    const VstoreCommand *command;
+    RedisModuleString **arguments; /* without the command's name */
+    int count;
+    unsigned long long client; /* the id of the client that waits for the answer; 0: none waits */
+    bool no_wait;              /* the client could wait, and has asked for the entry's id instead */
+} Request;
+
+/* The stream that carries a request. The caller frees it. */
+RedisModuleString *stream_of_request(RedisModuleCtx *ctx, const Request *request);
+
+/* The write-ahead log of the collection, whether it exists or not. The caller frees it. */
+RedisModuleString *stream_of_log(RedisModuleCtx *ctx, RedisModuleString *collection);
+
+/*
+ * Appends a request to `entry->stream` and sets `entry->id`; a write is also propagated. Returns NULL, or the error to
+ * reply when nothing was appended.
+ */
+const char *stream_append(RedisModuleCtx *ctx, RequestId *entry, const Request *request);
+
+/* Whether the stream is there, and the entry in it. */
+bool stream_has(RedisModuleCtx *ctx, const RequestId *request);
+
+/* Deletes the entry of a read, here only: replicas and the AOF never heard of it. */
+void stream_delete(RedisModuleCtx *ctx, const RequestId *request);
+
+/* Deletes the entry of a request without a waiting client, if it is one of ours and a read. */
+void stream_delete_unknown(RedisModuleCtx *ctx, const RequestId *request);
+
+/* Frees the strings that were kept for later entries. */
+void streams_close(void);
+
+#endif
