@@ -1,4 +1,4 @@
-/** redis/commands/commands.h: the commands as the module registers them. The format is described in redis/commands/command_table.h. */
+/** redis/commands/commands.h: the commands as the module registers them. command_table.h describes the format. */
 import type { Command } from "../../src/commands/command.ts";
 import { type ArgumentNode, arity, keyPosition } from "../../src/commands/grammar/syntax.ts";
 import { limits } from "../../src/limits.ts";
