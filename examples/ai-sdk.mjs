@@ -12,10 +12,14 @@ const rows = new Map(
     .split("\n")
     .map((word, row) => [word, row]),
 );
-const components = file("words-10k.f32");
+// Every 20 components are a scale and 20 signed bytes.
+const bytes = file("words-10k.i8");
+const component = (word, i) => {
+  const group = (rows.get(word) * 5 + Math.floor(i / 20)) * 24;
+  return bytes.readFloatLE(group) * bytes.readInt8(group + 4 + (i % 20));
+};
 const vectorOf = (text) => {
   const known = (text.toLowerCase().match(/\w+/g) ?? []).filter((word) => rows.has(word));
-  const component = (word, i) => components.readFloatLE((rows.get(word) * 100 + i) * 4);
   return Array.from(
     { length: 100 },
     (_, i) => known.reduce((sum, word) => sum + component(word, i), 0) / known.length,

@@ -1,15 +1,10 @@
 /** The word vectors of examples/words, and the split that recall is measured on: every 50th word is a query. */
-import * as fs from "node:fs";
+import { readWordVectors, type WordVectors, wordDimensions } from "../src/bridge/client/word-vectors.ts";
 
-const directory = new URL("../examples/words/", import.meta.url);
-
-export const DIMENSIONS = 100;
+export const DIMENSIONS = wordDimensions;
 const QUERY_EVERY = 50;
 
-export interface Words {
-  readonly words: readonly string[];
-  /** Shape (words.length x DIMENSIONS). */
-  readonly vectors: Float32Array;
+export interface Words extends WordVectors {
   vector(row: number): Float32Array;
   /** Rows that are stored, and rows that are only queries. */
   readonly base: readonly number[];
@@ -17,9 +12,7 @@ export interface Words {
 }
 
 export function loadWords(): Words {
-  const bytes = fs.readFileSync(new URL("words-10k.f32", directory));
-  const vectors = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
-  const words = fs.readFileSync(new URL("words-10k.txt", directory), "utf8").trimEnd().split("\n");
+  const { words, vectors } = readWordVectors();
   const rows = words.map((_, row) => row);
   return {
     words,

@@ -68,7 +68,7 @@ test("nearest to king are prince, queen, son, brother and monarch", async () => 
     "prince 0.232",
     "queen 0.249",
     "son 0.298",
-    "brother 0.301",
+    "brother 0.300",
     "monarch 0.302",
   ]);
   await store.close();

@@ -198,7 +198,7 @@ test("the sample is loaded once, and finds the neighbours of king", async () => 
     "son",
     "0.298",
     "brother",
-    "0.301",
+    "0.300",
     "monarch",
     "0.302",
   ]);
