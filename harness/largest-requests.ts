@@ -41,6 +41,12 @@ const wideVectors = Buffer.alloc(
   wideKeys.length * limits.dimensionsMax * 4,
   Buffer.from(new Float32Array([0.1]).buffer),
 );
+/** Nearly all of what a request may have, in one argument. */
+const hugeKeys = Array.from({ length: 1_000 }, (_, i) => `h${i}`);
+const hugeVectors = Buffer.alloc(
+  hugeKeys.length * limits.dimensionsMax * 4,
+  Buffer.from(new Float32Array([0.1, 0.7, 3]).buffer),
+);
 
 /** Takes as many comparisons as a pattern can: each star is tried at each place. */
 const pattern = `*${"k".repeat(limits.patternBytesMax / 2)}*${"k".repeat(limits.patternBytesMax / 2 - 3)}!`;
@@ -54,6 +60,7 @@ export async function prepare(redis: Redis): Promise<void> {
   await redis.call("VSTORE.CREATE", "many", "DIM", dimensions, ...cheap);
   await redis.call("VSTORE.CREATE", "few", "DIM", 1, ...cheap);
   await redis.call("VSTORE.CREATE", "wide", "DIM", limits.dimensionsMax, ...cheap);
+  await redis.call("VSTORE.CREATE", "huge", "DIM", limits.dimensionsMax, ...cheap);
   await redis.call("VSTORE.CREATE", "gone", "DIM", 1, ...cheap);
   await redis.call("VSTORE.CREATE", "tagged", "DIM", 1, ...cheap);
   await redis.call("VSTORE.CREATE", "deep", "DIM", 1, ...cheap);
@@ -104,6 +111,7 @@ export const largestRequests: readonly Largest[] = [
   ),
   request("MINSERT", "attributes that are kept", "few", attributed.length, ...attributed, "FP32", few),
   request("MINSERT", "wide vectors", "wide", wideKeys.length, ...wideKeys, "FP32", wideVectors),
+  request("MINSERT", "the largest argument", "huge", hugeKeys.length, ...hugeKeys, "FP32", hugeVectors),
   request(
     "INSERT",
     "decimals and attributes",

@@ -65,7 +65,7 @@ export class Resync {
     const log = logStream(this.collection.name);
     const end = await lastId(this.#redis, log);
     if (end === undefined) throw new Error(`${log} is missing`);
-    const isThereMore = () => this.#redis.xrange(log, `(${this.collection.position}`, end, "COUNT", 1);
+    const isThereMore = () => this.#redis.xrangeBuffer(log, `(${this.collection.position}`, end, "COUNT", 1);
     while ((await isThereMore()).length > 0) await this.#pause();
   }
 

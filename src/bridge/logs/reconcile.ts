@@ -179,7 +179,7 @@ async function hasSeen(redis: Redis, collection: Collection): Promise<boolean> {
   const { name } = collection;
   const position = collection.position;
   if ((await redis.hget(collectionsKey, name)) === position) return true;
-  return (await redis.xrange(logStream(name), position, position)).length > 0;
+  return (await redis.xrangeBuffer(logStream(name), position, position)).length > 0;
 }
 
 async function alignControl(redis: Redis, catalog: Catalog): Promise<void> {

@@ -148,5 +148,5 @@ function isElsewhere(waiter: Waiter): boolean {
 }
 
 function fieldIs(fields: readonly Buffer[], at: number, name: string): boolean {
-  return fields[at] !== undefined && fields[at].toString("latin1") === name;
+  return fields[at]?.length === name.length && fields[at].toString("latin1") === name;
 }

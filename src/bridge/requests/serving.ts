@@ -72,7 +72,7 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
     outbox,
     busyPollUs: parts.busyPollUs,
     context,
-    isWanted: async ({ stream, id }) => (await writer.xrange(stream, id, id, "COUNT", 1)).length > 0,
+    isWanted: async ({ stream, id }) => (await writer.xrangeBuffer(stream, id, id, "COUNT", 1)).length > 0,
     assertLeader: parts.assertLeader,
     onCatalogChange: () => {
       sources.follow();

@@ -4,6 +4,7 @@
  */
 import type { Redis } from "ioredis";
 import { connect } from "../redis/connection.ts";
+import { joinLargeValues } from "../redis/large-values.ts";
 import { assertRights } from "../redis/rights.ts";
 import { bindScripts } from "../redis/script.ts";
 import { assertServer, checkServer, runIdOf } from "../redis/server.ts";
@@ -47,7 +48,10 @@ export class Session {
       const [writer, reader, logReader] = connections;
       // What is read decides what is trimmed and which client is answered, so all connections must reach one server.
       const runId = await runIdOf(reader);
-      for (const redis of connections) await assertServer(redis, runId);
+      for (const redis of connections) {
+        await assertServer(redis, runId);
+        joinLargeValues(redis);
+      }
       bindScripts(writer, runId);
       const ids = [await reader.client("ID"), await logReader.client("ID")] as const;
       return new Session(connections, ids, runId);
