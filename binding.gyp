@@ -5,6 +5,7 @@
       "sources": [
         "native/addon.cc",
         "native/files.cc",
+        "native/turns.cc",
         "native/native_graph.cc",
         "native/environment.cc",
         "native/search.cc",

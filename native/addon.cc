@@ -1,10 +1,11 @@
 /**
- * What JavaScript sees: locks and mappings of files, the graph's class, and the kernels for the tests that compare
- * them.
+ * What JavaScript sees: locks and mappings of files, the turns of the event loop, the graph's class, and the kernels
+ * for the tests that compare them.
  */
 #include "files.h"
 #include "codes/kernel_results.h"
 #include "native_graph.h"
+#include "turns.h"
 
 namespace vstore {
 namespace {
@@ -30,6 +31,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports["Graph"] = NativeGraph::define(env);
   exports["lockFile"] = Napi::Function::New<lockFile>(env);
   exports["mapFile"] = Napi::Function::New<mapFile>(env);
+  exports["measureTurns"] = Napi::Function::New<measureTurns>(env);
   exports["kernelNames"] = Napi::Function::New<kernelNames>(env);
   exports["runKernels"] = Napi::Function::New<runKernels>(env);
   return exports;
