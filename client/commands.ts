@@ -85,6 +85,16 @@ export interface MinsertOptions<A> extends CallOptions {
   readonly attributes?: readonly (A & object)[] | undefined;
 }
 
+export interface GetOptions extends CallOptions {
+  /** What VSTORE.TOKEN answered: waits until all of it is applied. */
+  readonly asOf?: Text | undefined;
+}
+
+export interface MgetOptions extends CallOptions {
+  /** What VSTORE.TOKEN answered: waits until all of it is applied. */
+  readonly asOf?: Text | undefined;
+}
+
 export interface DelOptions extends CallOptions {
   /** An expression of the attributes, valid UTF-8 of at most 65536 bytes; see filters.md. */
   readonly filter?: Text | undefined;
@@ -92,9 +102,21 @@ export interface DelOptions extends CallOptions {
   readonly count?: number | undefined;
 }
 
+export interface ExistsOptions extends CallOptions {
+  /** What VSTORE.TOKEN answered: waits until all of it is applied. */
+  readonly asOf?: Text | undefined;
+}
+
 export interface CardOptions extends CallOptions {
   /** An expression of the attributes, valid UTF-8 of at most 65536 bytes; see filters.md. */
   readonly filter?: Text | undefined;
+  /** What VSTORE.TOKEN answered: waits until all of it is applied. */
+  readonly asOf?: Text | undefined;
+}
+
+export interface GetattrOptions extends CallOptions {
+  /** What VSTORE.TOKEN answered: waits until all of it is applied. */
+  readonly asOf?: Text | undefined;
 }
 
 export interface ExpireOptions extends CallOptions {
@@ -117,6 +139,16 @@ export interface PexpireatOptions extends CallOptions {
   readonly condition?: "NX" | "XX" | "GT" | "LT" | undefined;
 }
 
+export interface TtlOptions extends CallOptions {
+  /** What VSTORE.TOKEN answered: waits until all of it is applied. */
+  readonly asOf?: Text | undefined;
+}
+
+export interface PttlOptions extends CallOptions {
+  /** What VSTORE.TOKEN answered: waits until all of it is applied. */
+  readonly asOf?: Text | undefined;
+}
+
 export interface ScanPageOptions extends CallOptions {
   /** A glob pattern of at most 1024 bytes. */
   readonly match?: Text | undefined;
@@ -124,6 +156,13 @@ export interface ScanPageOptions extends CallOptions {
   readonly filter?: Text | undefined;
   /** An integer from 1 to 100000; default: 10. */
   readonly count?: number | undefined;
+  /** What VSTORE.TOKEN answered: waits until all of it is applied. */
+  readonly asOf?: Text | undefined;
+}
+
+export interface RandmemberOptions extends CallOptions {
+  /** What VSTORE.TOKEN answered: waits until all of it is applied. */
+  readonly asOf?: Text | undefined;
 }
 
 export interface SearchOptions extends CallOptions {
@@ -148,6 +187,8 @@ export interface SearchOptions extends CallOptions {
   readonly withValues?: boolean | undefined;
   /** Of hashes, only these; comes last. */
   readonly fields?: readonly Text[] | undefined;
+  /** What VSTORE.TOKEN answered: waits until all of it is applied. */
+  readonly asOf?: Text | undefined;
 }
 
 export interface MsearchOptions extends CallOptions {
@@ -166,6 +207,8 @@ export interface MsearchOptions extends CallOptions {
   readonly distinct?: { readonly field: Text; readonly per?: number } | undefined;
   /** With the attributes of each key. */
   readonly withAttrs?: boolean | undefined;
+  /** What VSTORE.TOKEN answered: waits until all of it is applied. */
+  readonly asOf?: Text | undefined;
 }
 
 export interface ExplainOptions extends CallOptions {
@@ -175,6 +218,8 @@ export interface ExplainOptions extends CallOptions {
   readonly count?: number | undefined;
   /** An integer from 1 to 10000; default: that of the collection. */
   readonly ef?: number | undefined;
+  /** What VSTORE.TOKEN answered: waits until all of it is applied. */
+  readonly asOf?: Text | undefined;
 }
 
 export interface BuildOptions extends CallOptions {
@@ -280,23 +325,31 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   /**
    * Returns the vector of a key.
    *
-   * `VSTORE.GET collection key [RAW]`
+   * `VSTORE.GET collection key [RAW] [ASOF token]`
    */
-  get<C extends Name<S>>(collection: C, key: Text, options: CallOptions = {}): Promise<Float32Array | null> {
-    return this.call(["GET", collection, text(key), "RAW"], options, readVector);
+  get<C extends Name<S>>(collection: C, key: Text, options: GetOptions = {}): Promise<Float32Array | null> {
+    return this.call(
+      ["GET", collection, text(key), "RAW", ...after("ASOF", options.asOf)],
+      options,
+      readVector,
+    );
   }
 
   /**
    * Returns the vectors of several keys.
    *
-   * `VSTORE.MGET collection [RAW count] key [key ...]`
+   * `VSTORE.MGET collection [RAW count] key [key ...] [ASOF token]`
    */
   mget<C extends Name<S>>(
     collection: C,
     keys: readonly Text[],
-    options: CallOptions = {},
+    options: MgetOptions = {},
   ): Promise<(Float32Array | null)[]> {
-    return this.call(["MGET", collection, "RAW", ...counted(keys)], options, readVectors);
+    return this.call(
+      ["MGET", collection, "RAW", ...counted(keys), ...after("ASOF", options.asOf)],
+      options,
+      readVectors,
+    );
   }
 
   /**
@@ -321,23 +374,31 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   /**
    * Counts how many of the keys exist.
    *
-   * `VSTORE.EXISTS collection key [key ...]`
+   * `VSTORE.EXISTS collection key [key ...] [ASOF token]`
    */
   exists<C extends Name<S>>(
     collection: C,
     keys: readonly Text[],
-    options: CallOptions = {},
+    options: ExistsOptions = {},
   ): Promise<number> {
-    return this.call(["EXISTS", collection, ...keys.map(text)], options, readNumber);
+    return this.call(
+      ["EXISTS", collection, ...keys.map(text), ...after("ASOF", options.asOf)],
+      options,
+      readNumber,
+    );
   }
 
   /**
    * Returns the number of vectors of a collection, or of those that match a filter.
    *
-   * `VSTORE.CARD collection [FILTER expression]`
+   * `VSTORE.CARD collection [FILTER expression] [ASOF token]`
    */
   card<C extends Name<S>>(collection: C, options: CardOptions = {}): Promise<number> {
-    return this.call(["CARD", collection, ...after("FILTER", options.filter)], options, readNumber);
+    return this.call(
+      ["CARD", collection, ...after("FILTER", options.filter), ...after("ASOF", options.asOf)],
+      options,
+      readNumber,
+    );
   }
 
   /**
@@ -357,10 +418,14 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   /**
    * Returns the JSON attributes of a key.
    *
-   * `VSTORE.GETATTR collection key`
+   * `VSTORE.GETATTR collection key [ASOF token]`
    */
-  getattr<C extends Name<S>>(collection: C, key: Text, options: CallOptions = {}): Promise<S[C] | null> {
-    return this.call(["GETATTR", collection, text(key)], options, readAttributes<S[C]>);
+  getattr<C extends Name<S>>(collection: C, key: Text, options: GetattrOptions = {}): Promise<S[C] | null> {
+    return this.call(
+      ["GETATTR", collection, text(key), ...after("ASOF", options.asOf)],
+      options,
+      readAttributes<S[C]>,
+    );
   }
 
   /**
@@ -438,19 +503,19 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   /**
    * Returns the time to live of a key, in seconds.
    *
-   * `VSTORE.TTL collection key`
+   * `VSTORE.TTL collection key [ASOF token]`
    */
-  ttl<C extends Name<S>>(collection: C, key: Text, options: CallOptions = {}): Promise<number> {
-    return this.call(["TTL", collection, text(key)], options, readNumber);
+  ttl<C extends Name<S>>(collection: C, key: Text, options: TtlOptions = {}): Promise<number> {
+    return this.call(["TTL", collection, text(key), ...after("ASOF", options.asOf)], options, readNumber);
   }
 
   /**
    * Returns the time to live of a key, in milliseconds.
    *
-   * `VSTORE.PTTL collection key`
+   * `VSTORE.PTTL collection key [ASOF token]`
    */
-  pttl<C extends Name<S>>(collection: C, key: Text, options: CallOptions = {}): Promise<number> {
-    return this.call(["PTTL", collection, text(key)], options, readNumber);
+  pttl<C extends Name<S>>(collection: C, key: Text, options: PttlOptions = {}): Promise<number> {
+    return this.call(["PTTL", collection, text(key), ...after("ASOF", options.asOf)], options, readNumber);
   }
 
   /**
@@ -465,7 +530,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   /**
    * Iterates over the keys of a collection.
    *
-   * `VSTORE.SCAN collection cursor [MATCH pattern] [FILTER expression] [COUNT count]`
+   * `VSTORE.SCAN collection cursor [MATCH pattern] [FILTER expression] [COUNT count] [ASOF token]`
    */
   scanPage<C extends Name<S>>(
     collection: C,
@@ -480,6 +545,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
         ...after("MATCH", options.match),
         ...after("FILTER", options.filter),
         ...after("COUNT", options.count),
+        ...after("ASOF", options.asOf),
       ],
       options,
       readPage,
@@ -489,15 +555,20 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   /**
    * Returns random keys of a collection.
    *
-   * `VSTORE.RANDMEMBER collection [count]`
+   * `VSTORE.RANDMEMBER collection [count] [ASOF token]`
    */
   randmember<C extends Name<S>>(
     collection: C,
     count?: number,
-    options: CallOptions = {},
+    options: RandmemberOptions = {},
   ): Promise<string | string[] | null> {
     return this.call(
-      ["RANDMEMBER", collection, ...(count === undefined ? [] : [String(count)])],
+      [
+        "RANDMEMBER",
+        collection,
+        ...(count === undefined ? [] : [String(count)]),
+        ...after("ASOF", options.asOf),
+      ],
       options,
       readTextOrTexts,
     );
@@ -506,7 +577,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   /**
    * Returns the nearest vectors, nearest first.
    *
-   * `VSTORE.SEARCH collection <FP32 blob | VALUES count component [component ...] | KEY key [KEY key ...] [NOT KEY key [NOT KEY key ...]]> [WITHSELF] [COUNT count] [OFFSET offset] [EF ef] [EXACT] [WITHIN distance] [FILTER expression] [DISTINCT field [PER n]] [WITHDISTANCES] [WITHATTRS] [WITHVALUES] [FIELDS field [field ...]]`
+   * `VSTORE.SEARCH collection <FP32 blob | VALUES count component [component ...] | KEY key [KEY key ...] [NOT KEY key [NOT KEY key ...]]> [WITHSELF] [COUNT count] [OFFSET offset] [EF ef] [EXACT] [WITHIN distance] [FILTER expression] [DISTINCT field [PER n]] [WITHDISTANCES] [WITHATTRS] [WITHVALUES] [FIELDS field [field ...]] [ASOF token]`
    */
   search<C extends Name<S>>(collection: C, query: Query, options: SearchOptions = {}): Promise<Hit<S[C]>[]> {
     return this.call(
@@ -529,6 +600,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
         ...flag("WITHATTRS", options.withAttrs),
         ...flag("WITHVALUES", options.withValues),
         ...afterAll("FIELDS", options.fields),
+        ...after("ASOF", options.asOf),
       ],
       options,
       (reply) => readHits<S[C]>(reply, options),
@@ -538,7 +610,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   /**
    * Returns the nearest vectors to each of several.
    *
-   * `VSTORE.MSEARCH collection count FP32 blob [COUNT count] [OFFSET offset] [EF ef] [EXACT] [WITHIN distance] [FILTER expression] [DISTINCT field [PER n]] [WITHDISTANCES] [WITHATTRS]`
+   * `VSTORE.MSEARCH collection count FP32 blob [COUNT count] [OFFSET offset] [EF ef] [EXACT] [WITHIN distance] [FILTER expression] [DISTINCT field [PER n]] [WITHDISTANCES] [WITHATTRS] [ASOF token]`
    */
   msearch<C extends Name<S>>(
     collection: C,
@@ -562,6 +634,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
           ...after("PER", distinct.per),
         ]),
         ...flag("WITHATTRS", options.withAttrs),
+        ...after("ASOF", options.asOf),
       ],
       options,
       (reply) => readHitsOfAll<S[C]>(reply, options),
@@ -571,7 +644,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   /**
    * Returns how a search with a filter would run: how many vectors match, and the plan.
    *
-   * `VSTORE.EXPLAIN collection FILTER expression [COUNT count] [EF ef]`
+   * `VSTORE.EXPLAIN collection FILTER expression [COUNT count] [EF ef] [ASOF token]`
    */
   explain<C extends Name<S>>(
     collection: C,
@@ -584,6 +657,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
         ...after("FILTER", options.filter),
         ...after("COUNT", options.count),
         ...after("EF", options.ef),
+        ...after("ASOF", options.asOf),
       ],
       options,
       readFactsAndLists,
@@ -623,6 +697,15 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
       options,
       readWaited,
     );
+  }
+
+  /**
+   * Returns how far a collection is, for the ASOF of later reads.
+   *
+   * `VSTORE.TOKEN collection`
+   */
+  token<C extends Name<S>>(collection: C, options: CallOptions = {}): Promise<string> {
+    return this.call(["TOKEN", collection], options, readText);
   }
 
   /**

@@ -35,7 +35,7 @@ export class DamagedError extends VstoreError {}
 export class PermissionError extends VstoreError {}
 /** `TIMEOUT`: no answer in time. The message says whether a write is in the log and so will be applied. */
 export class TimeoutError extends VstoreError {}
-/** `VSTOREDOWN`, `BUSY`, `TRYAGAIN` or `LOADING`: nothing was applied, and the same command may succeed later. */
+/** `VSTOREDOWN`, `BUSY`, `TRYAGAIN`, `BEHIND` or `LOADING`: nothing was applied; the same command may succeed later. */
 export class TryAgainError extends VstoreError {}
 /** This version of the client does not know the reply. */
 export class UnreadableReplyError extends VstoreError {
@@ -60,6 +60,7 @@ const classes: Readonly<Record<string, ErrorClass>> = {
   VSTOREDOWN: TryAgainError,
   BUSY: TryAgainError,
   TRYAGAIN: TryAgainError,
+  BEHIND: TryAgainError,
   LOADING: TryAgainError,
 };
 

@@ -177,6 +177,7 @@ export const largestRequests: readonly Largest[] = [
   request("EXPLAIN", "of all attributes", "deep", "FILTER", '.b != ""', "COUNT", limits.countMax),
   request("CARD", "all keys", "many"),
   request("WAIT", "for all writes", "many", "SINCE", "0-1"),
+  request("TOKEN", "of many keys", "many"),
   request("CARD", "a filter of all attributes", "deep", "FILTER", '.b > "w"'),
   request("SCAN", "a filter of all attributes", "few", 0, "FILTER", '.b < "w"', "COUNT", limits.scanCountMax),
   request("SEARCH", "texts in attributes", "deep", "VALUES", 1, 0, "FILTER", notThere),

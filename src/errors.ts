@@ -12,6 +12,7 @@ export const errorCodes = {
   FULL: "the disk has no room for the write",
   DAMAGED: "a file of the data directory is not what was written",
   LOCKED: "another process uses the data directory",
+  BEHIND: "this sidecar has not applied yet what the token of ASOF names",
   TRYAGAIN: "the request was not applied and may be sent again as it is",
 } as const;
 

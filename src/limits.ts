@@ -15,6 +15,8 @@ export const limits = {
   attributesBytesMax: 65_536,
   /** How far the time of a request may be ahead of the sidecar's clock. */
   clockAheadMsMax: 3_600_000,
+  /** How long a read waits until the token of its ASOF is reached; less than the default of vstore.timeout. */
+  asOfWaitMsMax: 2_000,
   /** Time that a key may be given to live: 31,000 years, so that deadlines remain whole numbers. */
   ttlSecondsMax: 1_000_000_000_000,
   ttlMsMax: 1_000_000_000_000_000,

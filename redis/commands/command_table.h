@@ -32,7 +32,8 @@ typedef struct {
     const char *complexity;
     const char *since;                /* vstore's version, not Redis' */
     int arity;                        /* Redis' convention: counts the name itself; negative: at least that many */
-    bool fixed_words;                 /* takes as many as arity says, and NOWAIT */
+    bool fixed_words;                 /* takes as many as arity says, and NOWAIT or ASOF */
+    bool takes_as_of;                 /* ASOF and a token may end it */
     VstoreRoute route;
     bool writes;                      /* every ROUTE_LOG command, and CREATE and DROP */
     bool long_running;                /* waits vstore.wait-timeout instead of vstore.timeout */

@@ -91,12 +91,14 @@ static RedisModuleCommandArg get_arguments[] = {
     {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
     {.name = "key", .type = REDISMODULE_ARG_TYPE_STRING},
     {.name = "raw", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "RAW", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "token", .type = REDISMODULE_ARG_TYPE_STRING, .token = "ASOF", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
 static RedisModuleCommandArg mget_arguments[] = {
     {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
     {.name = "count", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "RAW", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "key", .type = REDISMODULE_ARG_TYPE_STRING, .flags = REDISMODULE_CMD_ARG_MULTIPLE},
+    {.name = "token", .type = REDISMODULE_ARG_TYPE_STRING, .token = "ASOF", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
 static RedisModuleCommandArg del_arguments[] = {
@@ -116,11 +118,13 @@ static RedisModuleCommandArg del_arguments[] = {
 static RedisModuleCommandArg exists_arguments[] = {
     {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
     {.name = "key", .type = REDISMODULE_ARG_TYPE_STRING, .flags = REDISMODULE_CMD_ARG_MULTIPLE},
+    {.name = "token", .type = REDISMODULE_ARG_TYPE_STRING, .token = "ASOF", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
 static RedisModuleCommandArg card_arguments[] = {
     {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
     {.name = "expression", .type = REDISMODULE_ARG_TYPE_STRING, .token = "FILTER", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "token", .type = REDISMODULE_ARG_TYPE_STRING, .token = "ASOF", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
 static RedisModuleCommandArg setattr_arguments[] = {
@@ -133,6 +137,7 @@ static RedisModuleCommandArg setattr_arguments[] = {
 static RedisModuleCommandArg getattr_arguments[] = {
     {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
     {.name = "key", .type = REDISMODULE_ARG_TYPE_STRING},
+    {.name = "token", .type = REDISMODULE_ARG_TYPE_STRING, .token = "ASOF", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
 static RedisModuleCommandArg expire_arguments[] = {
@@ -194,11 +199,13 @@ static RedisModuleCommandArg pexpireat_arguments[] = {
 static RedisModuleCommandArg ttl_arguments[] = {
     {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
     {.name = "key", .type = REDISMODULE_ARG_TYPE_STRING},
+    {.name = "token", .type = REDISMODULE_ARG_TYPE_STRING, .token = "ASOF", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
 static RedisModuleCommandArg pttl_arguments[] = {
     {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
     {.name = "key", .type = REDISMODULE_ARG_TYPE_STRING},
+    {.name = "token", .type = REDISMODULE_ARG_TYPE_STRING, .token = "ASOF", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
 static RedisModuleCommandArg persist_arguments[] = {
@@ -213,11 +220,13 @@ static RedisModuleCommandArg scan_arguments[] = {
     {.name = "pattern", .type = REDISMODULE_ARG_TYPE_PATTERN, .token = "MATCH", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "expression", .type = REDISMODULE_ARG_TYPE_STRING, .token = "FILTER", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "count", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "COUNT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "token", .type = REDISMODULE_ARG_TYPE_STRING, .token = "ASOF", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
 static RedisModuleCommandArg randmember_arguments[] = {
     {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
     {.name = "count", .type = REDISMODULE_ARG_TYPE_INTEGER, .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "token", .type = REDISMODULE_ARG_TYPE_STRING, .token = "ASOF", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
 static RedisModuleCommandArg search_arguments[] = {
@@ -255,6 +264,7 @@ static RedisModuleCommandArg search_arguments[] = {
     {.name = "withattrs", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "WITHATTRS", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "withvalues", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "WITHVALUES", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "field", .type = REDISMODULE_ARG_TYPE_STRING, .token = "FIELDS", .flags = REDISMODULE_CMD_ARG_OPTIONAL | REDISMODULE_CMD_ARG_MULTIPLE},
+    {.name = "token", .type = REDISMODULE_ARG_TYPE_STRING, .token = "ASOF", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
 static RedisModuleCommandArg msearch_arguments[] = {
@@ -274,6 +284,7 @@ static RedisModuleCommandArg msearch_arguments[] = {
         {0}}},
     {.name = "withdistances", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "WITHDISTANCES", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "withattrs", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "WITHATTRS", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "token", .type = REDISMODULE_ARG_TYPE_STRING, .token = "ASOF", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
 static RedisModuleCommandArg explain_arguments[] = {
@@ -281,6 +292,7 @@ static RedisModuleCommandArg explain_arguments[] = {
     {.name = "expression", .type = REDISMODULE_ARG_TYPE_STRING, .token = "FILTER"},
     {.name = "count", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "COUNT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "ef", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "EF", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "token", .type = REDISMODULE_ARG_TYPE_STRING, .token = "ASOF", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
 static RedisModuleCommandArg build_arguments[] = {
@@ -296,6 +308,10 @@ static RedisModuleCommandArg wait_arguments[] = {
     {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
     {.name = "id", .type = REDISMODULE_ARG_TYPE_STRING, .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "id", .type = REDISMODULE_ARG_TYPE_STRING, .token = "SINCE", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {0}};
+
+static RedisModuleCommandArg token_arguments[] = {
+    {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
     {0}};
 
 static RedisModuleCommandArg info_arguments[] = {
@@ -360,21 +376,23 @@ static const char *const minsert_help[] = {
     NULL};
 
 static const char *const get_help[] = {
-    "VSTORE.GET collection key [RAW]",
+    "VSTORE.GET collection key [RAW] [ASOF token]",
     "    Returns the vector of a key.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    key: 1 to 1024 bytes, any bytes",
     "    RAW: the vector as the bytes that FP32 takes",
+    "    ASOF token: what VSTORE.TOKEN answered: waits until all of it is applied",
     "    Reply: array of doubles, or with RAW the little-endian float32 bytes; nil when there is no such key.",
     "    Complexity: O(D), D being the dimensions.",
     NULL};
 
 static const char *const mget_help[] = {
-    "VSTORE.MGET collection [RAW count] key [key ...]",
+    "VSTORE.MGET collection [RAW count] key [key ...] [ASOF token]",
     "    Returns the vectors of several keys.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    RAW count: an integer from 1 to 10000",
     "    key: 1 to 1024 bytes, any bytes",
+    "    ASOF token: what VSTORE.TOKEN answered: waits until all of it is applied",
     "    Reply: array with, for each key, an array of doubles, or with RAW the little-endian float32 bytes; nil when there is no such key.",
     "    Complexity: O(K D), K being the number of keys and D the dimensions.",
     NULL};
@@ -392,19 +410,21 @@ static const char *const del_help[] = {
     NULL};
 
 static const char *const exists_help[] = {
-    "VSTORE.EXISTS collection key [key ...]",
+    "VSTORE.EXISTS collection key [key ...] [ASOF token]",
     "    Counts how many of the keys exist.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    key: 1 to 1024 bytes, any bytes",
+    "    ASOF token: what VSTORE.TOKEN answered: waits until all of it is applied",
     "    Reply: the number of keys that exist.",
     "    Complexity: O(K), K being the number of keys.",
     NULL};
 
 static const char *const card_help[] = {
-    "VSTORE.CARD collection [FILTER expression]",
+    "VSTORE.CARD collection [FILTER expression] [ASOF token]",
     "    Returns the number of vectors of a collection, or of those that match a filter.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    FILTER expression: an expression of the attributes, valid UTF-8 of at most 65536 bytes; see filters.md",
+    "    ASOF token: what VSTORE.TOKEN answered: waits until all of it is applied",
     "    Reply: the number of vectors.",
     "    Complexity: O(1); O(N) for a FILTER that was not used lately.",
     NULL};
@@ -421,10 +441,11 @@ static const char *const setattr_help[] = {
     NULL};
 
 static const char *const getattr_help[] = {
-    "VSTORE.GETATTR collection key",
+    "VSTORE.GETATTR collection key [ASOF token]",
     "    Returns the JSON attributes of a key.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    key: 1 to 1024 bytes, any bytes",
+    "    ASOF token: what VSTORE.TOKEN answered: waits until all of it is applied",
     "    Reply: the JSON text; nil when the key has none or does not exist.",
     "    Complexity: O(1).",
     NULL};
@@ -478,19 +499,21 @@ static const char *const pexpireat_help[] = {
     NULL};
 
 static const char *const ttl_help[] = {
-    "VSTORE.TTL collection key",
+    "VSTORE.TTL collection key [ASOF token]",
     "    Returns the time to live of a key, in seconds.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    key: 1 to 1024 bytes, any bytes",
+    "    ASOF token: what VSTORE.TOKEN answered: waits until all of it is applied",
     "    Reply: seconds; -1 when the key has no expiry, -2 when there is no such key.",
     "    Complexity: O(1).",
     NULL};
 
 static const char *const pttl_help[] = {
-    "VSTORE.PTTL collection key",
+    "VSTORE.PTTL collection key [ASOF token]",
     "    Returns the time to live of a key, in milliseconds.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    key: 1 to 1024 bytes, any bytes",
+    "    ASOF token: what VSTORE.TOKEN answered: waits until all of it is applied",
     "    Reply: milliseconds; -1 when the key has no expiry, -2 when there is no such key.",
     "    Complexity: O(1).",
     NULL};
@@ -506,28 +529,30 @@ static const char *const persist_help[] = {
     NULL};
 
 static const char *const scan_help[] = {
-    "VSTORE.SCAN collection cursor [MATCH pattern] [FILTER expression] [COUNT count]",
+    "VSTORE.SCAN collection cursor [MATCH pattern] [FILTER expression] [COUNT count] [ASOF token]",
     "    Iterates over the keys of a collection.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    cursor: an integer from 0 to 9007199254740991",
     "    MATCH pattern: a glob pattern of at most 1024 bytes",
     "    FILTER expression: an expression of the attributes, valid UTF-8 of at most 65536 bytes; see filters.md",
     "    COUNT count: an integer from 1 to 100000; default: 10",
+    "    ASOF token: what VSTORE.TOKEN answered: waits until all of it is applied",
     "    Reply: array of the next cursor (0 at the end) and an array of keys.",
     "    Complexity: O(1) for every call, O(N) for a complete iteration.",
     NULL};
 
 static const char *const randmember_help[] = {
-    "VSTORE.RANDMEMBER collection [count]",
+    "VSTORE.RANDMEMBER collection [count] [ASOF token]",
     "    Returns random keys of a collection.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    count: an integer from 0 to 10000",
+    "    ASOF token: what VSTORE.TOKEN answered: waits until all of it is applied",
     "    Reply: a key, or nil when there is none; with count an array of at most so many different keys.",
     "    Complexity: O(K), K being the number of keys; O(N) where K is about the number of vectors N.",
     NULL};
 
 static const char *const search_help[] = {
-    "VSTORE.SEARCH collection <FP32 blob | VALUES count component [component ...] | KEY key [KEY key ...] [NOT KEY key [NOT KEY key ...]]> [WITHSELF] [COUNT count] [OFFSET offset] [EF ef] [EXACT] [WITHIN distance] [FILTER expression] [DISTINCT field [PER n]] [WITHDISTANCES] [WITHATTRS] [WITHVALUES] [FIELDS field [field ...]]",
+    "VSTORE.SEARCH collection <FP32 blob | VALUES count component [component ...] | KEY key [KEY key ...] [NOT KEY key [NOT KEY key ...]]> [WITHSELF] [COUNT count] [OFFSET offset] [EF ef] [EXACT] [WITHIN distance] [FILTER expression] [DISTINCT field [PER n]] [WITHDISTANCES] [WITHATTRS] [WITHVALUES] [FIELDS field [field ...]] [ASOF token]",
     "    Returns the nearest vectors, nearest first.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    FP32 blob: little-endian float32, one after the other",
@@ -549,12 +574,13 @@ static const char *const search_help[] = {
     "    WITHATTRS: with the attributes of each key",
     "    WITHVALUES: with the value of the Redis key of that name, if it is a string or a hash",
     "    FIELDS field: of hashes, only these; comes last",
+    "    ASOF token: what VSTORE.TOKEN answered: waits until all of it is applied",
     "    Reply: array of keys; with details an array of pairs, nearest first: a key and its distance (WITHDISTANCES), its JSON or nil (WITHATTRS), its string, map of fields, or nil (WITHVALUES), or an array of several of them in this order. RESP2 clients get the pairs as one flat array.",
     "    Complexity: O(log N) with the index, O(N) with EXACT and for a FILTER that was not used lately, N being the vectors of the collection.",
     NULL};
 
 static const char *const msearch_help[] = {
-    "VSTORE.MSEARCH collection count FP32 blob [COUNT count] [OFFSET offset] [EF ef] [EXACT] [WITHIN distance] [FILTER expression] [DISTINCT field [PER n]] [WITHDISTANCES] [WITHATTRS]",
+    "VSTORE.MSEARCH collection count FP32 blob [COUNT count] [OFFSET offset] [EF ef] [EXACT] [WITHIN distance] [FILTER expression] [DISTINCT field [PER n]] [WITHDISTANCES] [WITHATTRS] [ASOF token]",
     "    Returns the nearest vectors to each of several.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    count: an integer from 1 to 1024",
@@ -570,17 +596,19 @@ static const char *const msearch_help[] = {
     "    PER n: an integer from 1 to 1000; default: 1",
     "    WITHDISTANCES: with the distance of each key",
     "    WITHATTRS: with the attributes of each key",
+    "    ASOF token: what VSTORE.TOKEN answered: waits until all of it is applied",
     "    Reply: array with, for each query in order, what SEARCH would reply.",
     "    Complexity: O(Q log N) with the index, Q being the number of queries and N the vectors of the collection.",
     NULL};
 
 static const char *const explain_help[] = {
-    "VSTORE.EXPLAIN collection FILTER expression [COUNT count] [EF ef]",
+    "VSTORE.EXPLAIN collection FILTER expression [COUNT count] [EF ef] [ASOF token]",
     "    Returns how a search with a filter would run: how many vectors match, and the plan.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    FILTER expression: an expression of the attributes, valid UTF-8 of at most 65536 bytes; see filters.md",
     "    COUNT count: an integer from 1 to 10000; default: 10",
     "    EF ef: an integer from 1 to 10000; default: that of the collection",
+    "    ASOF token: what VSTORE.TOKEN answered: waits until all of it is applied",
     "    Reply: map: vectors; estimated_matches by a sample, and matches; plan (compare each match, hop from match to match, walk through all); count and ef; columns used and fields without_column; slots_evaluated and json_read by the last evaluation, and evaluation_ms of this one.",
     "    Complexity: O(N) for a filter that was not used lately, N being the vectors of the collection.",
     NULL};
@@ -610,6 +638,14 @@ static const char *const wait_help[] = {
     "    SINCE id: the id of a log entry, like 1763829600000-0",
     "    Reply: the id of the last entry that is applied; how many of the writes up to id (without it, all), since that of SINCE, were refused when their client did not wait; the error of the first of them, or nil.",
     "    Complexity: O(E), E being the entries of the errors stream, a thousand at most.",
+    NULL};
+
+static const char *const token_help[] = {
+    "VSTORE.TOKEN collection",
+    "    Returns how far a collection is, for the ASOF of later reads.",
+    "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
+    "    Reply: a text that means nothing to clients; a read with it after ASOF sees all that this one has seen.",
+    "    Complexity: O(1).",
     NULL};
 
 static const char *const info_help[] = {
@@ -672,6 +708,7 @@ static const VstoreCommand vstore_commands[] = {
      .since = "0.1.0",
      .arity = -3,
      .route = ROUTE_QUERIES,
+     .takes_as_of = true,
      .has_collection = true,
      .arguments = get_arguments,
      .help = get_help},
@@ -681,6 +718,7 @@ static const VstoreCommand vstore_commands[] = {
      .since = "0.1.0",
      .arity = -3,
      .route = ROUTE_QUERIES,
+     .takes_as_of = true,
      .has_collection = true,
      .arguments = mget_arguments,
      .help = mget_help},
@@ -700,6 +738,7 @@ static const VstoreCommand vstore_commands[] = {
      .since = "0.1.0",
      .arity = -3,
      .route = ROUTE_QUERIES,
+     .takes_as_of = true,
      .has_collection = true,
      .arguments = exists_arguments,
      .help = exists_help},
@@ -709,6 +748,7 @@ static const VstoreCommand vstore_commands[] = {
      .since = "0.1.0",
      .arity = -2,
      .route = ROUTE_QUERIES,
+     .takes_as_of = true,
      .has_collection = true,
      .arguments = card_arguments,
      .help = card_help},
@@ -727,8 +767,10 @@ static const VstoreCommand vstore_commands[] = {
      .summary = "Returns the JSON attributes of a key.",
      .complexity = "O(1)",
      .since = "0.1.0",
-     .arity = 3,
+     .arity = -3,
      .route = ROUTE_QUERIES,
+     .fixed_words = true,
+     .takes_as_of = true,
      .has_collection = true,
      .arguments = getattr_arguments,
      .help = getattr_help},
@@ -776,8 +818,10 @@ static const VstoreCommand vstore_commands[] = {
      .summary = "Returns the time to live of a key, in seconds.",
      .complexity = "O(1)",
      .since = "0.1.0",
-     .arity = 3,
+     .arity = -3,
      .route = ROUTE_QUERIES,
+     .fixed_words = true,
+     .takes_as_of = true,
      .has_collection = true,
      .arguments = ttl_arguments,
      .help = ttl_help},
@@ -785,8 +829,10 @@ static const VstoreCommand vstore_commands[] = {
      .summary = "Returns the time to live of a key, in milliseconds.",
      .complexity = "O(1)",
      .since = "0.1.0",
-     .arity = 3,
+     .arity = -3,
      .route = ROUTE_QUERIES,
+     .fixed_words = true,
+     .takes_as_of = true,
      .has_collection = true,
      .arguments = pttl_arguments,
      .help = pttl_help},
@@ -807,6 +853,7 @@ static const VstoreCommand vstore_commands[] = {
      .since = "0.1.0",
      .arity = -3,
      .route = ROUTE_QUERIES,
+     .takes_as_of = true,
      .has_collection = true,
      .arguments = scan_arguments,
      .help = scan_help},
@@ -816,6 +863,7 @@ static const VstoreCommand vstore_commands[] = {
      .since = "0.1.0",
      .arity = -2,
      .route = ROUTE_QUERIES,
+     .takes_as_of = true,
      .has_collection = true,
      .arguments = randmember_arguments,
      .help = randmember_help},
@@ -825,6 +873,7 @@ static const VstoreCommand vstore_commands[] = {
      .since = "0.1.0",
      .arity = -4,
      .route = ROUTE_QUERIES,
+     .takes_as_of = true,
      .pairs_depth = 1,
      .has_collection = true,
      .arguments = search_arguments,
@@ -835,6 +884,7 @@ static const VstoreCommand vstore_commands[] = {
      .since = "0.1.0",
      .arity = -5,
      .route = ROUTE_QUERIES,
+     .takes_as_of = true,
      .pairs_depth = 2,
      .has_collection = true,
      .arguments = msearch_arguments,
@@ -845,6 +895,7 @@ static const VstoreCommand vstore_commands[] = {
      .since = "0.1.0",
      .arity = -4,
      .route = ROUTE_QUERIES,
+     .takes_as_of = true,
      .has_collection = true,
      .arguments = explain_arguments,
      .help = explain_help},
@@ -878,6 +929,15 @@ static const VstoreCommand vstore_commands[] = {
      .has_collection = true,
      .arguments = wait_arguments,
      .help = wait_help},
+    {.name = "TOKEN",
+     .summary = "Returns how far a collection is, for the ASOF of later reads.",
+     .complexity = "O(1)",
+     .since = "0.1.0",
+     .arity = 2,
+     .route = ROUTE_QUERIES,
+     .has_collection = true,
+     .arguments = token_arguments,
+     .help = token_help},
     {.name = "INFO",
      .summary = "Returns facts about a collection, or about the whole store.",
      .complexity = "O(1)",

@@ -176,6 +176,11 @@ static bool asks_not_to_wait(const VstoreCommand *command, RedisModuleString **a
     return command->route == ROUTE_LOG && argc > abs(command->arity) && is_word(argv[argc - 1], "NOWAIT");
 }
 
+/* ASOF and its token end a read that has all its arguments without them. The sidecar reads them. */
+static bool asks_as_of(const VstoreCommand *command, RedisModuleString **argv, int argc) {
+    return command->takes_as_of && argc >= abs(command->arity) + 2 && is_word(argv[argc - 2], "ASOF");
+}
+
 /*
  * Whether the caller may read what a CREATE would follow: the collection would give it away. Every FOLLOW PREFIX among
  * the arguments counts, wherever it stands; the sidecar checks the rest of the command.
@@ -258,7 +263,8 @@ int request_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
         .client = can_wait && !asked ? RedisModule_GetClientId(ctx) : 0,
         .no_wait = can_wait && asked,
     };
-    if (command->fixed_words && argc - asked != abs(command->arity)) return RedisModule_WrongArity(ctx);
+    int words = argc - asked - (asks_as_of(command, argv, argc) ? 2 : 0);
+    if (command->fixed_words && words != abs(command->arity)) return RedisModule_WrongArity(ctx);
     const char *refused = refusal(ctx, flags, &request);
     if (refused != NULL) return RedisModule_ReplyWithError(ctx, refused);
     if (!waits(&request) && !request.command->writes) return reply_cannot_wait(ctx, request.command);

@@ -102,6 +102,7 @@ function commandEntry(command: Command): string {
     `.arity = ${arity(command.args.nodes)}`,
     `.route = ROUTE_${command.route.toUpperCase()}`,
     isFixed(command) && ".fixed_words = true",
+    command.args.asOf && ".takes_as_of = true",
     writes(command) && ".writes = true",
     command.long && ".long_running = true",
     command.pairsDepth && `.pairs_depth = ${command.pairsDepth}`,
@@ -112,10 +113,12 @@ function commandEntry(command: Command): string {
   return initializer(fields, `,\n${indent} `);
 }
 
-/** Whether only NOWAIT may come or not. */
+/** Whether only NOWAIT or ASOF may come or not. */
 function isFixed({ args: { nodes } }: Command): boolean {
-  return arity(nodes) < 0 && arity(nodes.filter(({ token }) => token !== "NOWAIT")) > 0;
+  return arity(nodes) < 0 && arity(nodes.filter((node) => !isAtTheEnd(node))) > 0;
 }
+
+const isAtTheEnd = ({ token }: ArgumentNode): boolean => token === "NOWAIT" || token === "ASOF";
 
 function writes(command: Command): boolean {
   return command.route === "log" || (command.route === "control" && command.writes);

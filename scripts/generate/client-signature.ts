@@ -173,7 +173,8 @@ function commentOf({ expects, byDefault }: ArgumentNode): { comment?: string } {
 
 /** The token's: `EF_CONSTRUCTION` is efConstruction, `WITHATTRS` withAttrs. */
 function optionName({ token, type }: ArgumentNode): string {
-  const split = type === "pure-token" ? token!.replace(/^WITH(?=.)/, "WITH_") : token!;
+  const split =
+    type === "pure-token" ? token!.replace(/^WITH(?=.)/, "WITH_") : token!.replace("ASOF", "AS_OF");
   return camelCase(split.toLowerCase());
 }
 

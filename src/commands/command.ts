@@ -4,6 +4,7 @@
  */
 import type { Catalog } from "../engine/catalog.ts";
 import { type Arguments, notWaitedFor } from "./grammar/arguments.ts";
+import { endingAsOf } from "./grammar/as-of.ts";
 import type { Reply } from "./wire/reply.ts";
 
 /** What a command may touch while it runs. */
@@ -75,6 +76,8 @@ export interface LogCommand<Input> extends Declaration<Input> {
 /** A read, or a request about a collection that changes none of its vectors. */
 export interface QueryCommand<Input> extends Declaration<Input> {
   readonly route: "queries";
+  /** Set where the answer is about the sidecar, or about how far it is. All others take ASOF. */
+  readonly aboutSidecar?: true;
   run(context: Context, input: Input): Reply | Promise<Reply>;
 }
 
@@ -87,8 +90,11 @@ export interface ControlCommand<Input> extends Declaration<Input> {
 
 export type Command<Input = unknown> = LogCommand<Input> | QueryCommand<Input> | ControlCommand<Input>;
 
-/** Gives `run` the type of what `args` parses, and NOWAIT to every write of a collection. */
+/** Gives `run` the type of what `args` parses, NOWAIT to every write of a collection, and ASOF to every read of one. */
 export function define<Input>(command: Command<Input>): Command<Input> {
-  if (command.route !== "log" || command.internal) return command;
-  return { ...command, args: notWaitedFor(command.args) };
+  if (command.internal) return command;
+  if (command.route === "log") return { ...command, args: notWaitedFor(command.args) };
+  if (command.route === "queries" && !command.aboutSidecar)
+    return { ...command, args: endingAsOf(command.args) };
+  return command;
 }

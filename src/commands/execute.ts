@@ -8,6 +8,7 @@ import type { Context } from "./command.ts";
 import { parseArguments } from "./grammar/arguments.ts";
 import { echo } from "./grammar/bytes.ts";
 import { commands } from "./registry.ts";
+import { assertReached } from "./token.ts";
 import type { Reply } from "./wire/reply.ts";
 import { encodeError, encodeInSlices, encodeReply, isLong } from "./wire/resp3.ts";
 import { toWireError } from "./wire/wire-error.ts";
@@ -65,6 +66,8 @@ function startOrThrow(
     const run = () => encodeReply(command.run(context, input));
     return command.reserve?.(context, input)?.then(() => run) ?? run;
   }
+  const asOf = command.args.asOf?.(args);
+  if (asOf !== undefined) assertReached(context.catalog, args[0]!, asOf);
   const reply = command.run(context, input);
   return reply instanceof Promise ? reply.then(encode) : encode(reply);
 }

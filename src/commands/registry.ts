@@ -6,6 +6,7 @@ import { create } from "./collections/create.ts";
 import { drop } from "./collections/drop.ts";
 import { info } from "./collections/info.ts";
 import { list } from "./collections/list.ts";
+import { token } from "./collections/token.ts";
 import { wait } from "./collections/wait.ts";
 import type { Command } from "./command.ts";
 import { followed } from "./internal/followed.ts";
@@ -58,6 +59,7 @@ export const commands: ReadonlyMap<string, Command> = new Map(
     build,
     checkpoint,
     wait,
+    token,
     info,
     list,
     drop,

@@ -1,6 +1,6 @@
 /** Places for reads go round: no collection and no caller takes those of the others, and no queue grows for ever. */
 import { expect, test } from "vitest";
-import { ReadQueue } from "../../src/bridge/requests/read-queue.ts";
+import { ReadQueue } from "../../src/bridge/requests/reads/read-queue.ts";
 
 const limits = {
   runningMax: 12,

@@ -28,6 +28,7 @@ const withoutWork = new Set([
   "PX",
   "KEEPTTL",
   "NOWAIT",
+  "ASOF",
   "WITHIN",
   "WITHSELF",
   "WITHVALUES",

@@ -12,13 +12,14 @@ import { TimeSlice } from "../../engine/time-slice.ts";
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import { type Answers, refusal } from "./answers.ts";
-import { Budget } from "./budget.ts";
 import { pollBusily } from "./busy-poll.ts";
 import type { Control } from "./control.ts";
-import { Limiter } from "./limiter.ts";
 import type { Outbox } from "./outbox.ts";
-import { ReadQueue } from "./read-queue.ts";
 import type { Delivery, Reader } from "./reader.ts";
+import type { AsOfWaits } from "./reads/as-of-waits.ts";
+import { Budget } from "./reads/budget.ts";
+import { Limiter } from "./reads/limiter.ts";
+import { ReadQueue } from "./reads/read-queue.ts";
 import type { Request } from "./request.ts";
 import { faultOf, isWrite } from "./routing.ts";
 import type { Source } from "./sources.ts";
@@ -50,6 +51,7 @@ export interface LoopParts {
   readonly control: Control;
   readonly answers: Answers;
   readonly outbox: Outbox;
+  readonly asOfWaits: AsOfWaits;
   /** How long to poll for the next batch after one with an answered client. */
   readonly busyPollUs: number;
   /** Throws when another sidecar may be serving by now. */
@@ -95,11 +97,13 @@ export class Loop {
 
   /** Resolves when no read is under way. */
   async idle(): Promise<void> {
+    await this.#parts.asOfWaits.idle(); // first, as those that have waited become reads
     await Promise.all([this.#reads.idle(), this.#waits.idle()]);
   }
 
   /** Reads that have not begun are left to the next session, whose streams have them still. */
   forgetReads(): void {
+    this.#parts.asOfWaits.forget();
     this.#reads.forget();
   }
 
@@ -146,6 +150,7 @@ export class Loop {
     for (const { source, requests } of batch) {
       if (source.kind === "control") await control.apply(source, requests.filter(isWrite));
     }
+    this.#parts.asOfWaits.recheck();
     for (const { source, request } of inTurn(batch)) {
       if (source.kind === "log" || (source.kind === "control" && isWrite(request))) continue;
       if (source.kind === "control") await control.restoreLog(request.collection);
@@ -155,15 +160,26 @@ export class Loop {
   }
 
   #startRead(source: Source, request: Request): void {
-    const { answers } = this.#parts;
-    const { collection, caller, bytes } = request;
-    const run = (waitedMs = 0) => this.#answerRead(source, request, waitedMs);
+    const { answers, asOfWaits } = this.#parts;
     if (commands.get(request.name)?.long === true) {
+      const run = () => this.#answerRead(source, request, 0);
       if (!this.#waits.tryStart(run)) answers.toPassing(request, refusal(tooManyWaits()));
       return;
     }
+    try {
+      const offer = (waitedMs: number) => this.#offerRead(source, request, waitedMs);
+      if (!asOfWaits.hold(request, offer)) offer(0);
+    } catch (error) {
+      answers.toPassing(request, refusal(error as VstoreError));
+    }
+  }
+
+  /** @param waitedMs before, for the token of its ASOF */
+  #offerRead(source: Source, request: Request, waitedMs: number): void {
+    const { collection, caller, bytes } = request;
+    const run = (ms: number) => this.#answerRead(source, request, waitedMs + ms);
     if (!this.#reads.offer({ collection, caller, bytes, run }))
-      answers.toPassing(request, refusal(tooManyReads(collection)));
+      this.#parts.answers.toPassing(request, refusal(tooManyReads(collection)));
   }
 
   async #answerRead(source: Source, request: Request, waitedMs: number): Promise<void> {

@@ -21,6 +21,7 @@ import { Loop, type LoopParts } from "./loop.ts";
 import { timeOf } from "./moment.ts";
 import type { Outbox } from "./outbox.ts";
 import { Reader } from "./reader.ts";
+import { AsOfWaits } from "./reads/as-of-waits.ts";
 import { refusalsOf } from "./refusals.ts";
 import type { Request } from "./request.ts";
 import { Sources } from "./sources.ts";
@@ -70,6 +71,7 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
     control: new Control(session, catalog, answers, context, losses, follows),
     answers,
     outbox,
+    asOfWaits: new AsOfWaits(catalog),
     busyPollUs: parts.busyPollUs,
     context,
     isWanted: async ({ stream, id }) => (await writer.xrangeBuffer(stream, id, id, "COUNT", 1)).length > 0,

@@ -12,6 +12,7 @@ export const build = define({
   summary: "Puts every vector that is not in the index yet into it.",
   complexity: "O(K log N), K being the vectors not in the index yet and N those of the collection",
   route: "queries",
+  aboutSidecar: true,
   long: true,
   args: sequence({ collection, options: options({ wait: flag("WAIT", "answers when it is done") }) }),
   reply: "OK and what is being indexed; with WAIT, when it is done, what was indexed",

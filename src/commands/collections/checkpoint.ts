@@ -9,6 +9,7 @@ export const checkpoint = define({
   summary: "Makes one collection, or all of them, durable in their files and trims their logs.",
   complexity: "O(N), N being the vectors written since the last checkpoint",
   route: "queries",
+  aboutSidecar: true,
   long: true,
   args: sequence({ collection: optional(collection) }),
   reply: "OK and what is covered now",

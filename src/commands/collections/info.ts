@@ -9,6 +9,7 @@ export const info = define({
   summary: "Returns facts about a collection, or about the whole store.",
   complexity: "O(1)",
   route: "queries",
+  aboutSidecar: true,
   args: sequence({ collection: optional(collection) }),
   reply: "map of name to text or number",
   replyType: "Map<string, Text | number>",

@@ -29,6 +29,7 @@ export const wait = define({
     "Waits until all writes of a collection that are in its log are applied, and counts the refused ones.",
   complexity: "O(E), E being the entries of the errors stream, a thousand at most",
   route: "queries",
+  aboutSidecar: true,
   long: true,
   args: sequence({ collection, id: upTo, options: options({ since: afterToken("SINCE", id) }) }),
   reply:

@@ -26,6 +26,8 @@ const OPTION_BYTES_MAX = 32;
 export interface Arguments<T> {
   readonly nodes: readonly ArgumentNode[];
   parse(cursor: Cursor, label?: string): T;
+  /** Of all arguments of a read: the token of ASOF among those of a request. */
+  readonly asOf?: (args: readonly Uint8Array[]) => Uint8Array | undefined;
 }
 
 /** An argument that begins with a token, so that one look at the cursor tells whether it is there. */

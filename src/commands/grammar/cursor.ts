@@ -5,23 +5,36 @@ import { echo } from "./bytes.ts";
 export class Cursor {
   readonly #args: readonly Uint8Array[];
   #next = 0;
+  #end: number;
 
   constructor(args: readonly Uint8Array[]) {
     this.#args = args;
+    this.#end = args.length;
+  }
+
+  /** Of the whole request. */
+  get all(): readonly Uint8Array[] {
+    return this.#args;
   }
 
   get left(): number {
-    return this.#args.length - this.#next;
+    return this.#end - this.#next;
+  }
+
+  /** Ends before the last ones: another reader has them. */
+  leaveLast(count: number): void {
+    this.#end -= count;
   }
 
   /** The next argument, or one that comes after it, without reading past it. */
   peek(after = 0): Uint8Array | undefined {
-    return this.#args[this.#next + after];
+    const at = this.#next + after;
+    return at < this.#end ? this.#args[at] : undefined;
   }
 
   /** @throws VstoreError ERR that says that `what` is missing. */
   take(what: string): Uint8Array {
-    const bytes = this.#args[this.#next];
+    const bytes = this.peek();
     if (bytes === undefined) throw new VstoreError("ERR", `'${what}' is missing`);
     this.#next++;
     return bytes;
@@ -29,7 +42,7 @@ export class Cursor {
 
   /** Whether the next argument is this token, given in upper case; users may write it in any case. */
   isAt(token: string): boolean {
-    const bytes = this.#args[this.#next];
+    const bytes = this.peek();
     if (bytes === undefined || bytes.length !== token.length) return false;
     for (let i = 0; i < token.length; i++) {
       if (upperCase(bytes[i]!) !== token.charCodeAt(i)) return false;
