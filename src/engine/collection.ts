@@ -19,7 +19,14 @@ import { type HitOptions, Questions, type SearchOptions } from "./generation/que
 import { openFiles } from "./generation/recovery.ts";
 import type { Hit } from "./hits.ts";
 import type { IndexChoice } from "./index/kinds.ts";
-import { assertKey, assertLength, assertVector, encodeAttributes, rowsOf } from "./input.ts";
+import {
+  assertKey,
+  assertLength,
+  assertVector,
+  encodeAttributes,
+  type GivenAttributes,
+  rowsOf,
+} from "./input.ts";
 import { laterId } from "./log-id.ts";
 import type { CollectionOptions } from "./options.ts";
 import { attributesBytes } from "./slots/attributes.ts";
@@ -40,7 +47,7 @@ export interface InsertOptions extends Lifetime {
   /** NX: only new keys. XX: only keys that exist. */
   readonly mode?: "NX" | "XX" | undefined;
   /** JSON text; "" removes what the key has, undefined keeps it. */
-  readonly attributes?: string | undefined;
+  readonly attributes?: GivenAttributes | undefined;
 }
 
 export class Collection {
@@ -137,7 +144,7 @@ export class Collection {
     const generation = this.#generation;
     const previous = generation.slotAt(key, time);
     if (options.mode === (previous === NONE ? "XX" : "NX")) return null;
-    const textBytes = attributes ? attributesBytes(attributes.length) : generation.keptBytes(previous);
+    const textBytes = attributes ? attributesBytes(attributes.text.length) : generation.keptBytes(previous);
     generation.ensure(1, putBytes(key), textBytes);
     generation.removeExpired([key], time);
     generation.put(key, vector, attributes, generation.deadlineOf(key, options));
@@ -157,7 +164,7 @@ export class Collection {
   insertBatch(
     keys: readonly Uint8Array[],
     vectors: Float32Array,
-    attributes?: readonly string[],
+    attributes?: readonly GivenAttributes[],
     time = Date.now(),
     lifetime: Lifetime = {},
   ): number {
@@ -171,7 +178,7 @@ export class Collection {
       const key = keys[i]!;
       assertKey(key);
       putTotal += putBytes(key);
-      const text = texts?.[i];
+      const text = texts?.[i]?.text;
       attributesTotal += text ? attributesBytes(text.length) : generation.keptBytes(generation.slotOf(key));
     }
     generation.ensure(keys.length, putTotal, attributesTotal);
@@ -233,12 +240,12 @@ export class Collection {
   /**
    * Replaces the key's attributes ("" removes them); false when there is no such key. @throws {VstoreError} ERR, FULL
    */
-  setAttributes(key: Uint8Array, json: string, time = Date.now()): boolean {
-    const text = encodeAttributes(json)!;
+  setAttributes(key: Uint8Array, given: GivenAttributes, time = Date.now()): boolean {
+    const attributes = encodeAttributes(given)!;
     const slot = this.#generation.slotAt(key, time);
     if (slot === NONE) return false;
-    this.#generation.ensure(0, 0, attributesBytes(text.length));
-    this.#generation.setAttributes(slot, text);
+    this.#generation.ensure(0, 0, attributesBytes(attributes.text.length));
+    this.#generation.setAttributes(slot, attributes);
     return true;
   }
 

@@ -10,8 +10,6 @@ import type { CollectionOptions } from "./options.ts";
 /** The part of a collection's options that concerns a single vector. */
 export type VectorShape = Pick<CollectionOptions, "dimensions" | "metric">;
 
-const NO_ATTRIBUTES = new Uint8Array(0);
-
 export function assertKey(key: Uint8Array): void {
   const { keyBytesMin, keyBytesMax } = limits;
   if (key.length >= keyBytesMin && key.length <= keyBytesMax) return;
@@ -48,23 +46,47 @@ export function rowsOf(vectors: Float32Array, options: CollectionOptions, count:
   });
 }
 
-/** UTF-8 of the JSON text; empty for "", which removes. */
-export function encodeAttributes(json: string | undefined): Uint8Array | undefined {
-  if (json === undefined) return undefined;
-  const text = json === "" ? NO_ATTRIBUTES : Buffer.from(json);
-  const { attributesBytesMax } = limits;
-  if (text.length <= attributesBytesMax) return text;
-  throw new VstoreError(
-    "ERR",
-    `'attributes' must be at most ${attributesBytesMax} bytes, got ${text.length}`,
-  );
+/** Attributes that were checked: their UTF-8, and what JSON.parse made of it, so that columns need not parse it again. */
+export interface CheckedAttributes {
+  /** Empty for none. */
+  readonly text: Uint8Array;
+  readonly json: object | undefined;
 }
 
-export function isJsonObject(json: string): boolean {
+/** As text, "" for none, or as they were checked. */
+export type GivenAttributes = string | CheckedAttributes;
+
+export const NO_ATTRIBUTES: CheckedAttributes = { text: new Uint8Array(0), json: undefined };
+
+/** What a text is as UTF-8 is what counts: a half of a surrogate pair is something else there. */
+const HALF_PAIR = /\p{Surrogate}/u;
+
+/** @throws {VstoreError} ERR */
+export function encodeAttributes(given: GivenAttributes | undefined): CheckedAttributes | undefined {
+  if (given === undefined) return undefined;
+  const attributes = typeof given === "string" ? encoded(given) : given;
+  const { attributesBytesMax } = limits;
+  const { length } = attributes.text;
+  if (length <= attributesBytesMax) return attributes;
+  throw new VstoreError("ERR", `'attributes' must be at most ${attributesBytesMax} bytes, got ${length}`);
+}
+
+const encoded = (json: string): CheckedAttributes =>
+  json === "" ? NO_ATTRIBUTES : { text: Buffer.from(json), json: undefined };
+
+/** Undefined where the text is neither empty nor that of an object. */
+export function checkJson(json: string): CheckedAttributes | undefined {
+  if (json === "") return NO_ATTRIBUTES;
+  const object = readObject(json);
+  return object && { text: Buffer.from(json), json: HALF_PAIR.test(json) ? undefined : object };
+}
+
+/** The object whose JSON text it is; undefined where it is none. */
+export function readObject(json: string): object | undefined {
   try {
     const value: unknown = JSON.parse(json);
-    return typeof value === "object" && value !== null && !Array.isArray(value);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }

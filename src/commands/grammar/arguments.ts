@@ -3,6 +3,7 @@
  * (grammar.ts), how it is read (cursor.ts) and, for single values, the zod schema that checks it (values.ts).
  * So the syntax line, COMMAND DOCS, the arity and the parser of a command cannot disagree: they are one thing.
  */
+import type { CheckedAttributes } from "../../engine/input.ts";
 import { didYouMean } from "../../engine/similar-name.ts";
 import { VstoreError } from "../../errors.ts";
 import { echo } from "./bytes.ts";
@@ -16,6 +17,7 @@ import {
   integer,
   isKey,
   keyBytes,
+  readAttributes,
   type Value,
 } from "./values.ts";
 
@@ -77,13 +79,14 @@ export const key: Arguments<Uint8Array> = {
     return isKey(bytes) ? bytes : check(keyBytes, bytes, label);
   },
 };
+/** Kept with what was read to check them. */
 export const attributes = value("json", "string", attributesJson);
 /** Checks only their size: checking the contents of many would take too long for one turn of the event loop. */
 export const uncheckedAttributes = value("json", "string", attributesBytes);
 
-/** Checks the bytes of `uncheckedAttributes` and returns them as JSON text. @throws VstoreError ERR */
-export function checkAttributes(bytes: Uint8Array, label: string): string {
-  return check(attributesJson, bytes, label);
+/** Checks the bytes of `uncheckedAttributes`, of which a request has thousands. @throws VstoreError ERR */
+export function checkAttributes(bytes: Uint8Array, label: string): CheckedAttributes {
+  return readAttributes(bytes) ?? check(attributesJson, bytes, label);
 }
 
 export const vectorBlob = value("blob", "string", blob("little-endian float32, one after the other"));

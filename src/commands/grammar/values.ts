@@ -4,7 +4,7 @@
  * documentation. See arguments.ts for the other half.
  */
 import { z } from "zod";
-import { isJsonObject } from "../../engine/input.ts";
+import { type CheckedAttributes, NO_ATTRIBUTES, readObject } from "../../engine/input.ts";
 import { ID_PATTERN } from "../../engine/log-id.ts";
 import { limits } from "../../limits.ts";
 import { latin1 } from "./bytes.ts";
@@ -124,10 +124,26 @@ export const attributesBytes: Value<Uint8Array> = z
   .describe(`${attributesPhrase}, ${attributesSize}`);
 
 /** Kept as the text that came, so that GETATTR returns exactly what was written. */
-export const attributesJson: Value<string> = attributesBytes
-  .transform((json, context) => decodeUtf8(json) ?? refuse(context, "valid UTF-8"))
-  .refine((json) => json === "" || isJsonObject(json), attributesPhrase)
+export const attributesJson: Value<CheckedAttributes> = attributesBytes
+  .transform((text, context) => {
+    const decoded = decodeUtf8(text);
+    if (decoded === undefined) return refuse(context, "valid UTF-8");
+    return checkedAttributes(text, decoded) ?? refuse(context, attributesPhrase);
+  })
   .describe(`${attributesPhrase}, ${attributesSize}`);
+
+/** What `attributesJson` makes of it, without the words of a refusal. */
+export function readAttributes(text: Uint8Array): CheckedAttributes | undefined {
+  if (text.length > limits.attributesBytesMax) return undefined;
+  const decoded = decodeUtf8(text);
+  return decoded === undefined ? undefined : checkedAttributes(text, decoded);
+}
+
+function checkedAttributes(text: Uint8Array, decoded: string): CheckedAttributes | undefined {
+  if (decoded === "") return NO_ATTRIBUTES;
+  const json = readObject(decoded);
+  return json && { text, json };
+}
 
 function refuse(context: z.RefinementCtx, message: string): never {
   context.addIssue({ code: "custom", message });

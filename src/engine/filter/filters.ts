@@ -1,8 +1,8 @@
 /**
  * What filters need of one generation of a collection: columns that follow its attributes, and the slots that match the
- * expressions that were used last. A write only notes that its slot has changed. Columns take over changed slots in the
- * background, or when a filter is used. Then the expression looks at the slots that have changed since it last did. All
- * of it runs in slices, so that no request waits for it.
+ * expressions that were used last. A write notes that its slot has changed; columns take over short attributes with
+ * the write, which has parsed them, and all others in the background or when a filter is used. Then the expression
+ * looks at the slots that have changed since it last did. All of it runs in slices, so that no request waits for it.
  */
 
 import { Columns } from "../slots/columns.ts";
@@ -27,15 +27,24 @@ const TEXT_BYTES_MIN = 1_024;
 /** Slots by which an estimate judges. */
 const SAMPLE_SLOTS = 1_024;
 
+/** How far both logs were at some moment. */
+interface Ends {
+  readonly changes: Position;
+  readonly backlog: Position;
+}
+
 const START: Position = { range: 0, slots: 0 };
 
 export class Filters {
   readonly columns: Columns;
   readonly #source: MatchSource;
+  /** What the expressions have to look at again. */
   readonly #changes = new ChangeLog();
+  /** What the columns have to take over still, or have taken over since. */
+  readonly #backlog = new ChangeLog();
   /** The least recently used comes first. */
   readonly #sets = new Map<string, MatchSet>();
-  /** The columns have taken over everything before it. */
+  /** The columns have taken over all of the backlog before it. */
   #taken: Position = START;
   /** What they are taking over, and where they are when it ends. */
   #takeover: { readonly steps: Iterator<void>; readonly end: Position } | undefined;
@@ -51,10 +60,15 @@ export class Filters {
 
   /** Must be called after the attributes of the slots [from, to) were written. */
   changed(from: number, to = from + 1): void {
-    this.#changes.add(from, to);
-    if (!this.#inBackground && this.#changes.slotsSince(this.#taken) > BEHIND_MAX) {
-      void this.#takeInBackground();
-    }
+    this.#note(from, to);
+    this.#backlog.add(from, to);
+    if (!this.#inBackground && this.behind > BEHIND_MAX) void this.#takeInBackground();
+  }
+
+  /** The same for one slot, whose attributes are parsed already: the columns take them over now. */
+  take(slot: number, json: object): void {
+    this.#note(slot, slot + 1);
+    this.columns.set(slot, json);
   }
 
   /** Must be called after the slot died. */
@@ -77,8 +91,8 @@ export class Filters {
   /** The matches as of now. Without `prepare` before, this blocks the event loop. */
   matches(expression: Expression): MatchSet {
     const set = this.#setOf(expression);
-    const end = this.#changes.seal();
-    while (this.#step(set, end));
+    const ends = this.#seal();
+    while (this.#step(set, ends));
     return set;
   }
 
@@ -103,7 +117,7 @@ export class Filters {
 
   /** Changed slots that the columns have not taken over. */
   get behind(): number {
-    return this.#changes.slotsSince(this.#taken);
+    return this.#backlog.slotsSince(this.#taken);
   }
 
   /** Has the columns take over everything until now, in slices; ends early once it is closed. */
@@ -154,8 +168,8 @@ export class Filters {
   async #bringUpToDate(set: MatchSet): Promise<void> {
     const slice = new TimeSlice();
     while (!this.#isClosed && this.#isBehind(set)) {
-      const end = this.#changes.seal();
-      while (this.#step(set, end)) {
+      const ends = this.#seal();
+      while (this.#step(set, ends)) {
         if (slice.spent) await slice.pause();
         if (this.#isClosed) return;
       }
@@ -164,10 +178,10 @@ export class Filters {
 
   #isBehind({ seen, expression: { weight } }: MatchSet): boolean {
     if (seen === undefined) return true;
-    const from = seen.range < this.#taken.range ? seen : this.#taken;
-    if (this.#changes.slotsSince(from) * weight > AT_ONCE_WORK_MAX) return true;
+    if (this.#changes.slotsSince(seen) * weight > AT_ONCE_WORK_MAX) return true;
     let [slots, bytes] = [0, 0];
-    for (const range of this.#changes.between(from, this.#changes.end)) {
+    // What the columns have not taken over is among it.
+    for (const range of this.#changes.between(seen, this.#changes.end)) {
       // A range may cover more slots than have changed.
       for (let slot = range.from; slot < range.to; slot++) {
         bytes += this.#source.attributes.lengthOf(slot);
@@ -177,34 +191,43 @@ export class Filters {
     return false;
   }
 
-  /** Does a little of what the matches need to be as of `end`; false when they are. */
-  #step(set: MatchSet, end: Position): boolean {
-    if (this.#taken.range < end.range) {
+  /** Each expression looks at everything when it is new. */
+  #note(from: number, to: number): void {
+    if (this.#sets.size > 0) this.#changes.add(from, to);
+  }
+
+  #seal(): Ends {
+    return { changes: this.#changes.seal(), backlog: this.#backlog.seal() };
+  }
+
+  /** Does a little of what the matches need to be as of `ends`; false when they are. */
+  #step(set: MatchSet, { changes, backlog }: Ends): boolean {
+    if (this.#taken.range < backlog.range) {
       this.#take();
       return true;
     }
-    if (set.seen !== undefined && set.seen.range >= end.range) return false;
-    if (set.step(this.#changes, end)) return true;
+    if (set.seen !== undefined && set.seen.range >= changes.range) return false;
+    if (set.step(this.#changes, changes)) return true;
     this.#forget();
     return false;
   }
 
-  /** Has the columns take over a little of what has changed. */
+  /** Has the columns take over a little of the backlog. */
   #take(): void {
     if (this.#takeover === undefined) {
-      const end = this.#changes.seal();
+      const end = this.#backlog.seal();
       this.#takeover = { steps: this.#takeOver(this.#taken, end), end };
     }
     if (!this.#takeover.steps.next().done) return;
     this.#taken = this.#takeover.end;
     this.#takeover = undefined;
-    this.#forget();
+    this.#backlog.forget(this.#taken.range);
   }
 
   *#takeOver(start: Position, end: Position): Generator<void> {
     const { attributes } = this.#source;
     let bytes = 0;
-    for (const { from, to } of this.#changes.between(start, end)) {
+    for (const { from, to } of this.#backlog.between(start, end)) {
       for (let slot = from; slot < to; slot++) {
         const length = Math.max(attributes.lengthOf(slot), TEXT_BYTES_MIN);
         if (bytes > 0 && bytes + length > BYTES_PER_STEP) {
@@ -219,16 +242,16 @@ export class Filters {
 
   async #takeInBackground(): Promise<void> {
     this.#inBackground = true;
-    while (!this.#isClosed && this.#changes.slotsSince(this.#taken) > 0) {
+    while (!this.#isClosed && this.behind > 0) {
       await giveWay();
       const slice = new TimeSlice();
-      while (!slice.spent && !this.#isClosed && this.#taken.range < this.#changes.end.range) this.#take();
+      while (!slice.spent && !this.#isClosed && this.#taken.range < this.#backlog.end.range) this.#take();
     }
     this.#inBackground = false;
   }
 
   #forget(): void {
-    let needed = this.#taken.range;
+    let needed = this.#changes.end.range;
     for (const set of this.#sets.values()) needed = Math.min(needed, set.needed);
     this.#changes.forget(needed);
   }

@@ -139,7 +139,7 @@ export class Compaction {
     const key = keys.table.keyOf(slot);
     const text = attributes.get(slot) ?? NO_TEXT;
     this.#next!.ensure(1, putBytes(key), attributesBytes(text.length));
-    this.#next!.put(key, segments.row(slot), text, this.#old.expiry.deadlineOf(slot));
+    this.#next!.put(key, segments.row(slot), { text, json: undefined }, this.#old.expiry.deadlineOf(slot));
   }
 
   /**
@@ -166,7 +166,7 @@ export class Compaction {
     const copy = next.slotOf(key);
     const [textThere, deadlineThere] = detailsOf(next, copy);
     next.ensure(0, DEADLINE_RECORD_BYTES, attributesBytes(text.length));
-    if (!text.equals(textThere)) next.setAttributes(copy, text);
+    if (!text.equals(textThere)) next.setAttributes(copy, { text, json: undefined });
     if (deadline !== deadlineThere) next.setDeadline(copy, deadline);
   }
 

@@ -7,11 +7,15 @@ import type { Expression } from "../filter/expression.ts";
 import { Filters } from "../filter/filters.ts";
 import { Indexer } from "../index/indexer.ts";
 import { Searcher } from "../index/searcher.ts";
+import type { CheckedAttributes } from "../input.ts";
 import { attributesBytes } from "../slots/attributes.ts";
 import type { Bitmap } from "../slots/bitmap.ts";
 import { Expiry, type Lifetime } from "../slots/expiry.ts";
 import { NONE } from "../slots/key-table.ts";
 import type { Parts } from "./parts.ts";
+
+/** Bytes of attributes that columns take over with the write itself; what is longer they do in slices. */
+const TAKEN_AT_ONCE_MAX = 1_024;
 
 export interface GenerationHooks {
   /** Every slot that existed when the index was last asked to grow is in it. */
@@ -101,19 +105,15 @@ export class Generation {
   }
 
   /**
-   * Gives the key a new slot, with a deadline unless that is 0. Without `text` the attributes of its old one go with
-   * it; empty means none.
+   * Gives the key a new slot, with a deadline unless that is 0. Without attributes those of its old one go with it.
    */
-  put(key: Uint8Array, vector: Float32Array, text: Uint8Array | undefined, deadline = 0): void {
-    const { segments, attributes } = this.parts;
+  put(key: Uint8Array, vector: Float32Array, attributes: CheckedAttributes | undefined, deadline = 0): void {
+    const { segments } = this.parts;
     const slot = segments.append(vector);
     const previous = this.parts.keys.put(key, slot);
     this.#bear(slot);
-    const kept = text ?? (previous === NONE ? undefined : attributes.get(previous));
-    if (kept !== undefined && kept.length > 0) {
-      attributes.set(slot, kept);
-      this.filters.changed(slot);
-    }
+    const written = attributes ?? this.#keptOf(previous);
+    if (written !== undefined && written.text.length > 0) this.#write(slot, written);
     if (previous !== NONE) this.#kill(previous);
     if (deadline !== 0) this.setDeadline(slot, deadline);
   }
@@ -157,10 +157,9 @@ export class Generation {
     for (const key of keys) if (this.expiry.isPast(this.slotOf(key), time)) this.remove(key);
   }
 
-  /** Replaces the attributes of a slot; empty removes them. */
-  setAttributes(slot: number, text: Uint8Array): void {
-    this.parts.attributes.set(slot, text);
-    this.filters.changed(slot);
+  /** Replaces the attributes of a slot. */
+  setAttributes(slot: number, attributes: CheckedAttributes): void {
+    this.#write(slot, attributes);
     this.watcher?.(slot);
   }
 
@@ -188,6 +187,17 @@ export class Generation {
     segments.close();
     keys.log.close();
     attributes.log.close();
+  }
+
+  #keptOf(previous: number): CheckedAttributes | undefined {
+    const text = previous === NONE ? undefined : this.parts.attributes.get(previous);
+    return text && { text, json: undefined };
+  }
+
+  #write(slot: number, { text, json }: CheckedAttributes): void {
+    this.parts.attributes.set(slot, text);
+    if (json === undefined || text.length > TAKEN_AT_ONCE_MAX) this.filters.changed(slot);
+    else this.filters.take(slot, json);
   }
 
   #bear(slot: number): void {

@@ -3,7 +3,7 @@
  * one.
  */
 import { VstoreError } from "../../errors.ts";
-import { isJsonObject } from "../input.ts";
+import { type CheckedAttributes, checkJson } from "../input.ts";
 import { didYouMean } from "../similar-name.ts";
 
 /** A key as text (stored as UTF-8) or as bytes. */
@@ -36,9 +36,9 @@ export function assertKeys(name: string, keys: unknown): void {
   if (!Array.isArray(keys)) throw wrong(name, "an array", keys);
 }
 
-export function assertTexts(texts: unknown): void {
+export function checkTexts(texts: unknown): CheckedAttributes[] {
   assertKeys("attributes", texts);
-  for (const text of texts as unknown[]) assertJson(text);
+  return (texts as unknown[]).map(checkText);
 }
 
 /** A count of what a caller wants, or gives. */
@@ -52,9 +52,10 @@ export function assertText(name: string, text: unknown): asserts text is string 
 }
 
 /** "" removes them. */
-export function assertJson(json: unknown): void {
+export function checkText(json: unknown): CheckedAttributes {
   assertText("attributes", json);
-  if (json === "" || isJsonObject(json)) return;
+  const checked = checkJson(json);
+  if (checked !== undefined) return checked;
   throw new VstoreError("ERR", "'attributes' must be the JSON text of an object");
 }
 

@@ -13,17 +13,16 @@ import type { Warn } from "../generation/parts.ts";
 import { assertAvailable, type IndexChoice } from "../index/kinds.ts";
 import { meanDifference } from "../mean.ts";
 import type { CollectionOptions, Metric } from "../options.ts";
-import type { Lifetime } from "../slots/expiry.ts";
 import {
   assertFloats,
-  assertJson,
   assertKeys,
   assertMaximum,
   assertMode,
   assertOptions,
   assertText,
-  assertTexts,
   bytesOf,
+  checkText,
+  checkTexts,
   type Key,
   type Known,
 } from "./arguments.ts";
@@ -31,7 +30,10 @@ import { assertSame, assertUsable, create } from "./store-directory.ts";
 
 export type { Key } from "./arguments.ts";
 
-export type StoreInsertOptions = Omit<InsertOptions, keyof Lifetime>;
+export interface StoreInsertOptions extends Pick<InsertOptions, "mode"> {
+  /** JSON text of an object; "" removes what the key has, undefined keeps it. */
+  readonly attributes?: string | undefined;
+}
 
 export interface ExplainOptions {
   readonly k?: number;
@@ -154,8 +156,8 @@ export class MmapVectorStore {
     assertFloats("vector", vector);
     assertOptions(options, INSERT_OPTIONS);
     assertMode(options.mode);
-    if (options.attributes !== undefined) assertJson(options.attributes);
-    return this.#open().insert(bytesOf(key), vector, options);
+    const attributes = options.attributes === undefined ? undefined : checkText(options.attributes);
+    return this.#open().insert(bytesOf(key), vector, { mode: options.mode, attributes });
   }
 
   /**
@@ -168,8 +170,8 @@ export class MmapVectorStore {
   insertBatch(keys: readonly Key[], vectors: Float32Array, attributes?: readonly string[]): number {
     assertKeys("keys", keys);
     assertFloats("vectors", vectors);
-    if (attributes !== undefined) assertTexts(attributes);
-    return this.#open().insertBatch(keys.map(bytesOf), vectors, attributes);
+    const checked = attributes === undefined ? undefined : checkTexts(attributes);
+    return this.#open().insertBatch(keys.map(bytesOf), vectors, checked);
   }
 
   /** Makes room for `rows` more vectors in the background, which is faster than letting `insert` do it. */
@@ -197,8 +199,7 @@ export class MmapVectorStore {
    * @throws {VstoreError} ERR, FULL; nothing has changed then
    */
   setAttributes(key: Key, json: string): boolean {
-    assertJson(json);
-    return this.#open().setAttributes(bytesOf(key), json);
+    return this.#open().setAttributes(bytesOf(key), checkText(json));
   }
 
   has(key: Key): boolean {

@@ -45,7 +45,7 @@ export class Column {
   /** How often a slot was given a value that is not kept here. */
   opaque = 0;
   readonly #budget: Budget;
-  readonly #codeOf = new Map<number | string, number>();
+  readonly #dictionary = new Dictionary();
   #distinctNumbers = 0;
   #textBytes = 0;
 
@@ -59,9 +59,8 @@ export class Column {
   static restored(budget: Budget, saved: SavedColumn): Column {
     const column = new Column(budget);
     for (const value of saved.values) {
-      const key = keyOf(value);
-      if (key === undefined) throw new RangeError("a value that no column keeps");
-      column.#admit(key, value, typeof value === "number" ? 0 : 2 * String(key).length);
+      if (!isKept(value)) throw new RangeError("a value that no column keeps");
+      column.#admit(value);
     }
     if (budget.textBytes < 0) throw new RangeError("more text than columns keep");
     const isKnown = (code: number) => code < column.values.length;
@@ -118,20 +117,18 @@ export class Column {
 
   /** The value's code, which it may get now; undefined when it is a number that is kept itself. */
   #encode(value: Value): number | undefined {
-    const key = keyOf(value);
-    if (key === undefined) return this.#refuse();
-    const known = this.#codeOf.get(key);
+    if (!isKept(value)) return this.#refuse();
+    const known = this.#dictionary.codeOf(value);
     if (known !== undefined) return known;
-    const isNumber = typeof value === "number";
-    if (isNumber && this.#distinctNumbers >= DISTINCT_NUMBERS_MAX) return undefined;
-    const bytes = isNumber ? 0 : 2 * String(key).length;
-    if (this.distinct >= limits.columnValuesMax || bytes > this.#budget.textBytes) return this.#refuse();
-    return this.#admit(key, value, bytes);
+    if (typeof value === "number" && this.#distinctNumbers >= DISTINCT_NUMBERS_MAX) return undefined;
+    const isFull = this.distinct >= limits.columnValuesMax || textBytesOf(value) > this.#budget.textBytes;
+    return isFull ? this.#refuse() : this.#admit(value);
   }
 
-  #admit(key: number | string, value: Value, bytes: number): number {
+  #admit(value: Value): number {
     const code = this.values.push(value) - 1;
-    this.#codeOf.set(key, code);
+    const bytes = textBytesOf(value);
+    this.#dictionary.add(value, code);
     this.#budget.textBytes -= bytes;
     this.#textBytes += bytes;
     if (typeof value === "number") this.#distinctNumbers++;
@@ -162,15 +159,34 @@ export class Column {
   }
 }
 
-const STRING = "s";
-const OTHER = "j";
+/** The codes of values: of numbers and strings by themselves, which is quick, of all others by their JSON. */
+class Dictionary {
+  readonly #numbers = new Map<number, number>();
+  readonly #strings = new Map<string, number>();
+  readonly #others = new Map<string, number>();
 
-/** The key of a value in the dictionary; undefined when it does not take such a value: a long text, or -0. */
-function keyOf(value: Value): number | string | undefined {
-  if (typeof value === "number") return Object.is(value, -0) ? undefined : value;
-  const text = typeof value === "string" ? STRING + value : OTHER + valueText(value);
-  return text.length <= limits.columnValueLengthMax + 1 ? text : undefined;
+  codeOf(value: Value): number | undefined {
+    if (typeof value === "number") return this.#numbers.get(value);
+    return typeof value === "string" ? this.#strings.get(value) : this.#others.get(valueText(value));
+  }
+
+  add(value: Value, code: number): void {
+    if (typeof value === "number") this.#numbers.set(value, code);
+    else if (typeof value === "string") this.#strings.set(value, code);
+    else this.#others.set(valueText(value), code);
+  }
 }
+
+/** Whether a dictionary takes such a value: no long text, and not -0, which a Map does not tell from 0. */
+function isKept(value: Value): boolean {
+  if (typeof value === "number") return !Object.is(value, -0);
+  return textOf(value).length <= limits.columnValueLengthMax;
+}
+
+const textOf = (value: Value): string => (typeof value === "string" ? value : valueText(value));
+
+/** Bytes that a value takes of the budget of texts. */
+const textBytesOf = (value: Value): number => (typeof value === "number" ? 0 : 2 * textOf(value).length + 2);
 
 /** A value as JSON, which tells infinite numbers apart too. */
 export const valueText = (value: unknown): string =>

@@ -5,17 +5,27 @@
  */
 import { limits } from "../../limits.ts";
 import { nameOf } from "../filter/expression.ts";
-import { toValue, type Value } from "../filter/value.ts";
+import { toValue } from "../filter/value.ts";
 import { Bitmap } from "./bitmap.ts";
 import { type Budget, Column, type SavedColumn } from "./column.ts";
 
 /** Names that a filter can contain. */
 const NAME = /^[A-Za-z0-9_-]+$/;
 
+/** What a member of an object is where it is a value, and where it is an object itself. */
+interface Member {
+  column: Column | undefined;
+  readonly members: Members;
+}
+
+type Members = Map<string, Member>;
+
 export class Columns {
   /** Slots that have attributes. */
   readonly documents: Bitmap;
   readonly #columns = new Map<string, Column>();
+  /** The same columns by the members of a JSON object. */
+  readonly #members: Members = new Map();
   readonly #budget: Budget = { textBytes: limits.columnTextBytesMax };
   #isFull = false;
 
@@ -45,7 +55,7 @@ export class Columns {
       return;
     }
     this.documents.add(slot);
-    this.#setMembers(slot, json, []);
+    this.#setMembers(slot, json, this.#members, "", 1);
   }
 
   /** What has a column, by the name of the field. */
@@ -61,7 +71,7 @@ export class Columns {
   /** The columns that had these, by the name of the field. @throws {RangeError} when they are beyond the limits */
   static restored(documents: Bitmap, saved: ReadonlyMap<string, SavedColumn>, isFull: boolean): Columns {
     const columns = new Columns(documents);
-    for (const [name, each] of saved) columns.#columns.set(name, Column.restored(columns.#budget, each));
+    for (const [name, each] of saved) columns.#add(name, Column.restored(columns.#budget, each));
     columns.#isFull = isFull;
     return columns;
   }
@@ -84,27 +94,38 @@ export class Columns {
     };
   }
 
-  #setMembers(slot: number, json: object, outer: readonly string[]): void {
-    for (const [name, member] of Object.entries(json)) {
-      if (!NAME.test(name)) continue;
-      const path = [...outer, name];
-      const value = toValue(member);
-      if (value !== undefined) this.#setField(slot, nameOf(path), value);
-      else if (isObject(member) && path.length < limits.columnDepthMax) this.#setMembers(slot, member, path);
+  /** @param prefix of the names of its fields */
+  #setMembers(slot: number, json: object, known: Members | undefined, prefix: string, depth: number): void {
+    for (const name of Object.keys(json)) {
+      const member = known?.get(name);
+      if (member === undefined && !NAME.test(name)) continue;
+      const inner = (json as Record<string, unknown>)[name];
+      const value = toValue(inner);
+      if (value !== undefined) (member?.column ?? this.#columnOf(prefix + name))?.set(slot, value);
+      else if (isObject(inner) && depth < limits.columnDepthMax)
+        this.#setMembers(slot, inner, member?.members, `${prefix}${name}.`, depth + 1);
     }
   }
 
-  #setField(slot: number, name: string, value: Value): void {
-    let column = this.#columns.get(name);
-    if (column === undefined) {
-      if (this.#columns.size >= limits.columnFieldsMax) {
-        this.#isFull = true;
-        return;
-      }
-      column = new Column(this.#budget);
-      this.#columns.set(name, column);
+  /** The column of a field that has one, or gets it now; undefined where there are too many. */
+  #columnOf(name: string): Column | undefined {
+    const column = this.#columns.get(name);
+    if (column !== undefined) return column;
+    if (this.#columns.size < limits.columnFieldsMax) return this.#add(name, new Column(this.#budget));
+    this.#isFull = true;
+    return undefined;
+  }
+
+  #add(name: string, column: Column): Column {
+    this.#columns.set(name, column);
+    let member: Member = { column: undefined, members: this.#members };
+    for (const part of name.split(".")) {
+      const inner = member.members.get(part) ?? { column: undefined, members: new Map() };
+      member.members.set(part, inner);
+      member = inner;
     }
-    column.set(slot, value);
+    member.column = column;
+    return column;
   }
 }
 
