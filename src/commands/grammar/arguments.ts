@@ -6,6 +6,7 @@
 import type { CheckedAttributes } from "../../engine/input.ts";
 import { didYouMean } from "../../engine/similar-name.ts";
 import { VstoreError } from "../../errors.ts";
+import { limits } from "../../limits.ts";
 import { echo } from "./bytes.ts";
 import { Cursor } from "./cursor.ts";
 import type { ArgumentNode, NodeType } from "./syntax.ts";
@@ -81,8 +82,16 @@ export const key: Arguments<Uint8Array> = {
 };
 /** Kept with what was read to check them. */
 export const attributes = value("json", "string", attributesJson);
+const attributesValue = value("json", "string", attributesBytes);
+
 /** Checks only their size: checking the contents of many would take too long for one turn of the event loop. */
-export const uncheckedAttributes = value("json", "string", attributesBytes);
+export const uncheckedAttributes: Arguments<Uint8Array> = {
+  nodes: attributesValue.nodes,
+  parse(cursor, label = "json") {
+    const bytes = cursor.take(label);
+    return bytes.length <= limits.attributesBytesMax ? bytes : check(attributesBytes, bytes, label);
+  },
+};
 
 /** Checks the bytes of `uncheckedAttributes`, of which a request has thousands. @throws VstoreError ERR */
 export function checkAttributes(bytes: Uint8Array, label: string): CheckedAttributes {
