@@ -46,7 +46,7 @@ export function rowsOf(vectors: Float32Array, options: CollectionOptions, count:
   });
 }
 
-/** Attributes that were checked: their UTF-8, and what JSON.parse made of it, so that columns need not parse it again. */
+/** Attributes that were checked: their UTF-8, and what JSON.parse made of it, which the columns can take over. */
 export interface CheckedAttributes {
   /** Empty for none. */
   readonly text: Uint8Array;
