@@ -211,7 +211,7 @@ __attribute__((visibility("default"))) int RedisModule_OnLoad(RedisModuleCtx *ct
     pending_open();
     stream_memory_open();
     if (leadership_open(ctx) != REDISMODULE_OK || stranding_open(ctx) != REDISMODULE_OK) return REDISMODULE_ERR;
-    return follow_events_open(ctx);
+    return follow_events_open(ctx, stranding_hear);
 }
 
 /* Redis has made sure that no client waits any more: it refuses to unload a module with blocked clients. */

@@ -5,7 +5,6 @@
 #include "follow/follow_log.h"
 #include "follow/follow_table.h"
 #include "streams/log_replacement.h"
-#include "requests/stranding.h"
 #include <string.h>
 
 #define FOLLOWED_DATABASE 0
@@ -33,6 +32,7 @@ typedef struct {
 static Change *changes;
 static size_t change_count, change_capacity;
 static bool is_flushing;
+static KeyListener listener;
 /* A primary drops expired keys as it loads a snapshot of its own, without an event. */
 static bool loads_snapshot;
 
@@ -163,7 +163,7 @@ static int database_of(RedisModuleCtx *ctx, const char *event, RedisModuleString
 }
 
 static void tell(RedisModuleCtx *ctx, int type, const char *event, RedisModuleString *key) {
-    if (type != REDISMODULE_NOTIFY_HASH) stranding_hear(ctx, key);
+    if (type != REDISMODULE_NOTIFY_HASH) listener(ctx, key);
     int database = database_of(ctx, event, key);
     bool is_follows = database == FOLLOWED_DATABASE && is_key(key, FOLLOWS_KEY);
     bool ended = is_one_of(event, endings);
@@ -222,7 +222,8 @@ static void on_replica_loading(RedisModuleCtx *ctx, RedisModuleEvent event, uint
     if (phase == REDISMODULE_SUBEVENT_REPL_ASYNC_LOAD_COMPLETED) follow_table_load(ctx);
 }
 
-int follow_events_open(RedisModuleCtx *ctx) {
+int follow_events_open(RedisModuleCtx *ctx, KeyListener hears) {
+    listener = hears;
     const RedisModuleEvent loading = {REDISMODULE_EVENT_LOADING, 1};
     const RedisModuleEvent replica_loading = {REDISMODULE_EVENT_REPL_ASYNC_LOAD, 1};
     if (RedisModule_SubscribeToKeyspaceEvents(ctx, EVENT_TYPES, on_event) != REDISMODULE_OK ||

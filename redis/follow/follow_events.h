@@ -14,8 +14,11 @@
 
 #include "module_api.h"
 
+/* Hears of every event that may have ended or overwritten a key, followed or not. */
+typedef void (*KeyListener)(RedisModuleCtx *ctx, const RedisModuleString *key);
+
 /* Returns REDISMODULE_OK once the events come. */
-int follow_events_open(RedisModuleCtx *ctx);
+int follow_events_open(RedisModuleCtx *ctx, KeyListener hears);
 void follow_events_close(void);
 /* Puts what has happened until now into the logs. */
 void follow_events_flush(RedisModuleCtx *ctx);
