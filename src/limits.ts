@@ -30,6 +30,12 @@ export const limits = {
   queriesMax: 1_024,
   queriesResultsMax: 100_000,
   queriesCandidatesMax: 1_000_000,
+  /**
+   * Comparisons of components of one MSEARCH whose queries are compared with rows one by one, a few seconds of a core;
+   * and rows that its queries look at again because of DISTINCT. A single query may take more.
+   */
+  queriesComponentsMax: 20_000_000_000,
+  queriesRowsMax: 5_000_000,
   /** Keys that one SEARCH takes the mean of. */
   meanKeysMax: 256,
   /** Keys that one DEL with FILTER deletes. */

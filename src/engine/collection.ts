@@ -110,6 +110,11 @@ export class Collection {
     return this.#generation.parts.live.count - this.lifetimes.expired;
   }
 
+  /** Rows of the files, dead ones included. */
+  get rows(): number {
+    return this.#generation.parts.segments.length;
+  }
+
   /** Slots that are not in the index yet. */
   get tailLength(): number {
     return this.#generation.indexer.tailLength;
@@ -321,12 +326,12 @@ export class Collection {
 
   /** Slots that a compaction would give back. */
   get deadSlots(): number {
-    return this.#generation.parts.segments.length - this.#generation.parts.live.count;
+    return this.rows - this.#generation.parts.live.count;
   }
 
   /** Those, as a share of all slots. */
   get deadShare(): number {
-    return this.deadSlots === 0 ? 0 : this.deadSlots / this.#generation.parts.segments.length;
+    return this.deadSlots === 0 ? 0 : this.deadSlots / this.rows;
   }
 
   /**

@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { generator, testSeed } from "../../harness/random.ts";
 import { execute } from "../../src/commands/execute.ts";
+import { assertWork, RowsLookedAtAgain } from "../../src/commands/search/msearch-work.ts";
 import { Catalog } from "../../src/engine/catalog.ts";
 import { Expression } from "../../src/engine/filter/expression.ts";
 import { resolveOptions } from "../../src/engine/options.ts";
@@ -205,4 +206,76 @@ test("an MSEARCH keeps so many candidates, a SCAN returns so many bytes", async 
   expect(answer.length).toBeGreaterThan(scanBytesMax);
   expect(answer.length).toBeLessThan(1.1 * scanBytesMax);
   expect(answer).not.toMatch(/^\*2\r\n\$1\r\n0\r\n/);
+});
+
+test("an MSEARCH makes so many comparisons, and one query any number", async () => {
+  const dimensions = limits.dimensionsMax;
+  const queries = 1_000;
+  const rows = Math.floor(limits.queriesComponentsMax / queries / dimensions);
+  const work = { queries, wanted: 10, ef: 100, exact: true, rows, tail: 0, dimensions };
+  expect(() => assertWork(work)).not.toThrow();
+  expect(() => assertWork({ ...work, exact: false, rows: 2 * rows, tail: rows })).not.toThrow();
+  expect(() => assertWork({ ...work, queries: 1, rows: 1e9 })).not.toThrow();
+  const each = `as each query is compared with ${rows + 1} rows of ${dimensions} components, got ${queries}`;
+  expect(() => assertWork({ ...work, rows: rows + 1 })).toThrow(
+    `'count' must be at most ${queries - 1} with EXACT, ${each}`,
+  );
+  expect(() => assertWork({ ...work, exact: false, rows: rows + 1, tail: rows + 1 })).toThrow(
+    `'count' must be at most ${queries - 1} until the index has all vectors, ${each}`,
+  );
+  const collection = await catalog.create("wide", resolveOptions({ dimensions, metric: "L2" }), "4-0");
+  for (let at = 0; at <= rows; at += 100) {
+    const count = Math.min(100, rows + 1 - at);
+    const keys = Array.from({ length: count }, (_, i) => Buffer.from(`${at + i}`));
+    collection.insertBatch(keys, new Float32Array(count * dimensions));
+  }
+  const ask = (count: number) =>
+    run("MSEARCH", "wide", count, "FP32", Buffer.alloc(4 * count * dimensions), "EXACT", "COUNT", 1);
+  expect(await ask(queries)).toBe(`-LIMIT 'count' must be at most ${queries - 1} with EXACT, ${each}\r\n`);
+  expect(await ask(2)).toMatch(/^\*2\r\n/);
+});
+
+test("an MSEARCH with DISTINCT looks at so many rows again, and one query at any number", async () => {
+  const rows = 25_000;
+  const collection = await catalog.create("same", resolveOptions({ dimensions: 1, metric: "L2" }), "6-0");
+  const keys = Array.from({ length: rows }, (_, i) => Buffer.from(`${i}`));
+  collection.insertBatch(
+    keys,
+    Float32Array.from(keys, (_, i) => i),
+    keys.map((_, i) => (i < rows - 2 ? '{"v":"common"}' : `{"v":${i}}`)),
+  );
+  const inside = Math.floor(limits.queriesRowsMax / rows);
+  const ask = (count: number) =>
+    run("MSEARCH", "same", count, "FP32", Buffer.alloc(4 * count), "DISTINCT", "v", "COUNT", 2);
+  expect(await ask(2)).toBe("*2\r\n".concat("*2\r\n$1\r\n0\r\n$5\r\n24998\r\n".repeat(2)));
+  expect(await ask(inside + 1)).toMatch(
+    /^-LIMIT the queries of one MSEARCH with DISTINCT would look at more than 5000000 rows again/,
+  );
+  const many = new RowsLookedAtAgain(2);
+  many.add(limits.queriesRowsMax);
+  expect(() => many.add(1)).toThrow("rows again");
+  new RowsLookedAtAgain(1).add(limits.queriesRowsMax + 1);
+}, 30_000);
+
+test("a followed hash has so many fields, whatever an entry says", async () => {
+  const collection = await catalog.create(
+    "followed",
+    resolveOptions({
+      dimensions: 1,
+      metric: "L2",
+      follow: { prefix: "h:", hash: { field: "v", attributes: ["a"] } },
+    }),
+    "7-0",
+  );
+  const { followAttributesMax } = limits;
+  const pairs = (fields: number) => Array.from({ length: fields }, (_, i) => [`f${i}`, "x"]).flat();
+  const take = (fields: number) => run("FOLLOWED", "followed", "h:1", Buffer.alloc(4), ...pairs(fields));
+  expect(await take(followAttributesMax)).toBe(":1\r\n");
+  expect(Object.keys(JSON.parse(collection.getAttributes(Buffer.from("h:1"))!))).toHaveLength(
+    followAttributesMax,
+  );
+  expect(await take(followAttributesMax + 1)).toBe(
+    `-ERR the hash 'h:1' has no usable attributes: they must be at most ${followAttributesMax} fields\r\n`,
+  );
+  expect(collection.getAttributes(Buffer.from("h:1")) || undefined).toBeUndefined();
 });

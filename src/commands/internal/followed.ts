@@ -64,9 +64,15 @@ function hasVector(target: Collection, key: Uint8Array, fp32: Uint8Array, time: 
   return current !== undefined && Buffer.compare(toBlob(current), fp32) === 0;
 }
 
-/** A hash's values are text, whatever they look like. No attributes at all where they cannot be kept as they are. */
+/**
+ * A hash's values are text, whatever they look like. No attributes at all where they cannot be kept as they are. Fields
+ * and bytes are counted first: a stream client may append any number of them, and what is left is a small part of a turn.
+ */
 function read(pairs: Attributes): { json: string; fault?: string } {
   const tooLarge = { json: "", fault: `they must be at most ${limits.attributesBytesMax} bytes of JSON` };
+  const { followAttributesMax } = limits;
+  if (pairs.length > 2 * followAttributesMax)
+    return { json: "", fault: `they must be at most ${followAttributesMax} fields` };
   const bytes = pairs.reduce((sum, each) => sum + each.length, 0);
   if (bytes > limits.attributesBytesMax) return tooLarge;
   const texts = pairs.map(decodeUtf8);

@@ -2,7 +2,6 @@
 import type { Collection, SearchOptions } from "../../engine/collection.ts";
 import type { Hit } from "../../engine/hits.ts";
 import { TimeSlice } from "../../engine/time-slice.ts";
-import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import { type Context, define } from "../command.ts";
 import { afterToken, collection, integerValue, options, sequence, vectorBlob } from "../grammar/arguments.ts";
@@ -11,6 +10,7 @@ import { toVectors } from "../grammar/vector.ts";
 import { SharedRoom, textsBytes } from "../wire/answer-size.ts";
 import type { Reply } from "../wire/reply.ts";
 import { replyOf, type Wanted } from "./hits.ts";
+import { assertWork, RowsLookedAtAgain } from "./msearch-work.ts";
 
 /** Searches of one request that are under way at the same time. */
 const searchesMax = 64;
@@ -36,14 +36,14 @@ export const msearch = define({
   async run(context, { collection: name, count, blob, options: wanted }) {
     const target = context.catalog.get(name);
     const { dimensions } = target.options;
-    const { k = limits.countDefault, offset = 0 } = wanted;
-    assertWork(count, k + offset, wanted.ef ?? target.options.ef);
+    const { k = limits.countDefault, offset = 0, ef = target.options.ef, exact = false } = wanted;
+    const { rows, tailLength: tail } = target;
+    assertWork({ queries: count, wanted: k + offset, ef, exact, rows, tail, dimensions });
     const queries = toVectors(blob, count, dimensions);
     const batch = new Batch(context, target, { ...wanted, k }, count);
-    const rows = Array.from({ length: count }, (_, i) =>
-      queries.subarray(i * dimensions, (i + 1) * dimensions),
+    const found = await batch.search(
+      Array.from({ length: count }, (_, i) => queries.subarray(i * dimensions, (i + 1) * dimensions)),
     );
-    const found = await batch.search(rows);
     const slice = new TimeSlice();
     const replies: Reply[] = [];
     for (const hits of found) {
@@ -60,16 +60,24 @@ class Batch {
   readonly #asked: Asked;
   readonly #room: SharedRoom;
   readonly #waiting: (() => void)[] = [];
+  readonly #lookedAtAgain: RowsLookedAtAgain;
+  /** Of the first search that failed: no other one begins. */
+  #failure: unknown;
   #free = searchesMax;
 
   constructor(context: Context, target: Collection, asked: Asked, count: number) {
     this.#target = target;
     this.#asked = asked;
     this.#room = new SharedRoom(context, count);
+    this.#lookedAtAgain = new RowsLookedAtAgain(count);
   }
 
-  search(queries: readonly Float32Array[]): Promise<(readonly Hit[])[]> {
-    return Promise.all(queries.map((query) => this.#one(query)));
+  /** Rejects once none is under way. */
+  async search(queries: readonly Float32Array[]): Promise<(readonly Hit[])[]> {
+    const all = queries.map((query) => this.#one(query));
+    await Promise.allSettled(all);
+    if (this.#failure !== undefined) throw this.#failure;
+    return Promise.all(all);
   }
 
   /** Tells the room what it needs in any case, as the others wait for that. Its place is free then. */
@@ -86,6 +94,7 @@ class Batch {
     const { withAttributes, k, ef, exact, within, filter, offset, distinct } = this.#asked;
     const attributes = withAttributes && ((bytes: number) => take(textsBytes(k, bytes)));
     try {
+      if (this.#failure !== undefined) throw this.#failure;
       const hits = await this.#target.search(query, {
         k,
         ef,
@@ -93,11 +102,18 @@ class Batch {
         within,
         filter,
         offset,
-        distinct,
+        distinct: distinct && {
+          field: distinct.field,
+          per: distinct.per,
+          looksAgain: (rows) => this.#lookedAtAgain.add(rows),
+        },
         attributes,
       });
       await take(textsBytes(hits.length, bytesOf(hits)));
       return hits;
+    } catch (error) {
+      this.#failure ??= error;
+      throw error;
     } finally {
       take(0).catch(() => {}); // where it is refused, the search has failed with it
     }
@@ -112,17 +128,3 @@ class Batch {
 }
 
 const bytesOf = (hits: readonly Hit[]) => hits.reduce((sum, { key }) => sum + key.length, 0);
-
-function assertWork(queries: number, wanted: number, ef: number): void {
-  const { queriesResultsMax, queriesCandidatesMax } = limits;
-  if (queries * wanted > queriesResultsMax) {
-    const most = `at most ${queriesResultsMax} results together`;
-    throw new VstoreError(
-      "LIMIT",
-      `the queries of one MSEARCH must ask for ${most}, got ${queries} x ${wanted}`,
-    );
-  }
-  if (queries * ef <= queriesCandidatesMax) return;
-  const most = `at most ${queriesCandidatesMax} candidates together`;
-  throw new VstoreError("LIMIT", `the queries of one MSEARCH must keep ${most}, got ${queries} x EF ${ef}`);
-}

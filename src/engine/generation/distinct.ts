@@ -22,6 +22,8 @@ export interface Distinct {
   readonly field: string;
   /** Results for each value; 1 without it. */
   readonly per?: number | undefined;
+  /** Called before so many rows are looked at for a further search; what it throws ends the search. */
+  readonly looksAgain?: ((rows: number) => void) | undefined;
 }
 
 /** The first search asks for so many results for each wanted one; each later one for so many times as many. */
@@ -29,6 +31,10 @@ const ASKED_PER_RESULT = 4;
 const FIELD = /^\.?([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)$/;
 /** A longer text of a value is known by its digest: the values of all results may be too large to be kept. */
 const VALUE_TEXT_LENGTH_MAX = 256;
+/** Rows looked at between two looks at the clock, where none has to be read from its JSON. */
+const ROWS_PER_CHECK = 16;
+/** Begins the text of a value that is no plain string or number, so that it equals none. */
+const TEXT_MARK = "\0";
 
 export interface DistinctSource {
   readonly matching: Matching;
@@ -46,7 +52,7 @@ export async function searchDistinct(
   source: DistinctSource,
   query: Float32Array,
   options: Options,
-  { field, per = 1 }: Distinct,
+  { field, per = 1, looksAgain }: Distinct,
 ): Promise<Hit[]> {
   const path = pathOf(field);
   assertLimits(options.k, per);
@@ -57,7 +63,11 @@ export async function searchDistinct(
   for (;;) {
     const slots = await source.matching.slots(filter);
     const generation = source.generation();
-    const found = await new DistinctSearch(source, generation, path, per).run(query, options, slots);
+    const found = await new DistinctSearch(source, generation, path, per, looksAgain).run(
+      query,
+      options,
+      slots,
+    );
     // A compaction has moved the slots: once more.
     if (generation === source.generation()) return describeHits(found, generation.parts, source.attributes);
   }
@@ -68,16 +78,26 @@ class DistinctSearch {
   readonly #generation: Generation;
   readonly #path: readonly string[];
   readonly #per: number;
+  readonly #looksAgain: Distinct["looksAgain"];
   /** Results of each value. */
-  readonly #counts = new Map<string, number>();
+  readonly #counts = new Map<string | number, number>();
   readonly #hits: Neighbour[] = [];
   readonly #taken = new Set<number>();
+  /** Values that were read from the JSON: that may take a millisecond each. */
+  #read = 0;
 
-  constructor(source: DistinctSource, generation: Generation, path: readonly string[], per: number) {
+  constructor(
+    source: DistinctSource,
+    generation: Generation,
+    path: readonly string[],
+    per: number,
+    looksAgain: Distinct["looksAgain"],
+  ) {
     this.#source = source;
     this.#generation = generation;
     this.#path = path;
     this.#per = per;
+    this.#looksAgain = looksAgain;
   }
 
   async run(query: Float32Array, { filter: _, ...options }: Options, slots: Bitmap): Promise<Neighbour[]> {
@@ -118,28 +138,36 @@ class DistinctSearch {
 
   /** The slots without the values that have enough results, and without the results so far. */
   async #rest(slots: Bitmap): Promise<Bitmap> {
+    this.#looksAgain?.(slots.count);
     const rest = slots.intersection();
     const slice = new TimeSlice();
+    let looked = 0;
     for (const slot of slots.slots()) {
+      const read = this.#read;
       if (this.#taken.has(slot) || (this.#counts.get(this.#valueOf(slot)) ?? 0) >= this.#per)
         rest.delete(slot);
+      if (++looked % ROWS_PER_CHECK > 0 && read === this.#read) continue;
       if (slice.spent) await slice.pause();
       if (this.#source.generation() !== this.#generation) break;
     }
     return rest;
   }
 
-  /** The value of the field as text, to tell values apart. */
-  #valueOf(slot: number): string {
+  /** The value of the field, or its text, to tell values apart. */
+  #valueOf(slot: number): string | number {
     const found = this.#generation.filters.columns.of(this.#path)?.get(slot);
     const value: Value | undefined = found?.value ?? this.#fromJson(slot, found);
+    if (typeof value === "number") return value;
+    const isPlain = typeof value === "string" && value.length <= VALUE_TEXT_LENGTH_MAX;
+    if (isPlain && !value.startsWith(TEXT_MARK)) return value;
     const text = JSON.stringify(value ?? null);
-    if (text.length <= VALUE_TEXT_LENGTH_MAX) return text;
-    return createHash("sha256").update(text).digest("base64");
+    const isShort = text.length <= VALUE_TEXT_LENGTH_MAX;
+    return TEXT_MARK + (isShort ? text : createHash("sha256").update(text).digest("base64"));
   }
 
   #fromJson(slot: number, found: { readonly value: Value } | null | undefined): Value | undefined {
     if (found !== null && found !== undefined) return found.value;
+    this.#read++;
     const json = this.#generation.parts.attributes.parsed(slot);
     return json && lookUp(json, this.#path);
   }
