@@ -111,7 +111,8 @@ static void wait_for_answer(RedisModuleCtx *ctx, const RequestId *entry, const R
     pending->command = command;
     pending->timeout_ms = command->long_running ? request_wait_timeout_ms : request_timeout_ms;
     pending->expired = on_deadline;
-    pending->user = command->route == ROUTE_QUERIES ? caller_name(ctx) : NULL;
+    pending->user = request->user;
+    if (request->user != NULL) RedisModule_RetainString(ctx, request->user);
     pending->to_resp3 = RedisModule_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_RESP3;
     /* No timeout of Redis' own: see pending.h. */
     pending->client = RedisModule_BlockClient(ctx, on_answered, on_unblocked, pending_free, 0);
@@ -229,8 +230,9 @@ static const char *append(RedisModuleCtx *ctx, RequestId *entry, const Request *
 }
 
 /* Appends first, then blocks: a request that cannot be appended is answered at once. */
-static int submit(RedisModuleCtx *ctx, const Request *request) {
+static int submit(RedisModuleCtx *ctx, Request *request) {
     follow_events_flush(ctx);
+    if (waits(request) && request->command->route == ROUTE_QUERIES) request->user = caller_name(ctx);
     RequestId entry = {.stream = stream_of_request(ctx, request)};
     const char *error = append(ctx, &entry, request);
     if (error != NULL) {
@@ -242,6 +244,7 @@ static int submit(RedisModuleCtx *ctx, const Request *request) {
         else
             reply_logged(ctx, &entry, request->no_wait ? "" : "QUEUED ");
     }
+    if (request->user != NULL) RedisModule_FreeString(ctx, request->user);
     RedisModule_FreeString(ctx, entry.stream);
     return REDISMODULE_OK;
 }
@@ -256,7 +259,7 @@ int request_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     int flags = RedisModule_GetContextFlags(ctx);
     const VstoreCommand *command = command_find(RedisModule_StringPtrLen(argv[0], NULL) + strlen("VSTORE."));
     bool asked = asks_not_to_wait(command, argv, argc), can_wait = !(flags & NO_BLOCKING);
-    const Request request = {
+    Request request = {
         .command = command,
         .arguments = argv + 1,
         .count = argc - 1 - asked,

@@ -10,6 +10,8 @@
 #define QUERIES_SUFFIX ":queries"
 #define QUERIES_STREAM "vstore:queries" /* of all collections, so that the sidecar need not read one for each */
 #define POSITION_NAMES 16
+#define DEFAULT_USER "default"
+#define USER_BYTES_MAX 64 /* of a user's name: the sidecar looks at no more */
 #define HEAD_FIELDS 3 /* cmd, client, and at or after */
 
 /* Ids given so far: the sequence numbers of the next ones, so that no two are equal. Only next_id() writes it. */
@@ -101,6 +103,19 @@ static int add_field(RedisModuleString **fields, int n, const char *name, RedisM
     return n + 2;
 }
 
+/* The client's id, and where the user has another name than "default", a space and that name. */
+static RedisModuleString *waiter_name(const Request *request) {
+    char text[24 + USER_BYTES_MAX];
+    size_t length = 0;
+    const char *user = request->user == NULL ? "" : RedisModule_StringPtrLen(request->user, &length);
+    if (length > USER_BYTES_MAX) length = USER_BYTES_MAX;
+    bool is_default = length == strlen(DEFAULT_USER) && memcmp(user, DEFAULT_USER, length) == 0;
+    int id_length = snprintf(text, sizeof(text), "%llu ", request->client);
+    if (length == 0 || is_default) return RedisModule_CreateString(NULL, text, (size_t)id_length - 1);
+    memcpy(text + id_length, user, length);
+    return RedisModule_CreateString(NULL, text, (size_t)id_length + length);
+}
+
 /* Adds to a write the time by which it is judged (`at`), to a read the last write that it has to see (`after`). */
 static int add_moment(RedisModuleCtx *ctx, RedisModuleString **fields, int n, const Request *request) {
     const VstoreCommand *command = request->command;
@@ -116,7 +131,7 @@ static int build_fields(RedisModuleCtx *ctx, RedisModuleString **fields, const R
     const char *name = request->command->name;
     int n = add_field(fields, 0, "cmd", RedisModule_CreateString(NULL, name, strlen(name)));
     if (request->client != 0)
-        n = add_field(fields, n, "client", RedisModule_CreateStringFromLongLong(NULL, (long long)request->client));
+        n = add_field(fields, n, "client", waiter_name(request));
     n = add_moment(ctx, fields, n, request);
     for (int i = 0; i < request->count; i++) {
         fields[n++] = position_name(i);

@@ -19,6 +19,7 @@ typedef struct {
     RedisModuleString **arguments; /* without the command's name */
     int count;
     unsigned long long client; /* the id of the client that waits for the answer; 0: none waits */
+    RedisModuleString *user;   /* of a read whose client waits: its user; NULL otherwise */
     bool no_wait;              /* the client could wait, and has asked for the entry's id instead */
 } Request;
 

@@ -27,6 +27,15 @@ describe("a request", () => {
     expect(request.args.map(String)).toEqual(["c", "key"]);
   });
 
+  test("of a read has the client's user, which is the default one where the entry names none", () => {
+    const userOf = (...fields: string[]) => decode("cmd", "GET", ...fields, "0", "c", "1", "key").user;
+    expect(userOf("client", "12 alice")).toBe("alice");
+    expect(userOf("client", "12")).toBe("default");
+    const streamClients = userOf("reply", "vstore:reply:a");
+    expect(userOf("reply", "vstore:reply:12 alice")).toBe(streamClients);
+    expect(streamClients).toContain(" ");
+  });
+
   test("of a stream client names the stream that wants the answer", () => {
     const request = decode("cmd", "CARD", "reply", "vstore:reply:a", "0", "c");
     expect(request.waiter).toEqual({ kind: "stream", key: Buffer.from("vstore:reply:a") });

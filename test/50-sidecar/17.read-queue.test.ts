@@ -1,4 +1,4 @@
-/** Places for reads go round: no collection and no caller takes those of the others, and no queue grows for ever. */
+/** Places for reads go round: no collection, user or caller takes those of the others, and no queue grows for ever. */
 import { expect, test } from "vitest";
 import { ReadQueue } from "../../src/bridge/requests/reads/read-queue.ts";
 
@@ -9,20 +9,25 @@ const limits = {
   waitingOfCollectionMax: 50,
   waitingBytesOfCollectionMax: 10_000,
   waitingBytesMax: 15_000,
+  userShare: 1,
 };
 
 /** A queue whose reads end when the test says so. */
 class Stage {
-  readonly queue = new ReadQueue(limits);
+  readonly queue: ReadQueue;
   readonly running: { readonly name: string; readonly end: () => void }[] = [];
 
-  offer(collection: string, caller: string, bytes = 1): boolean {
+  constructor(userShare = limits.userShare) {
+    this.queue = new ReadQueue({ ...limits, userShare });
+  }
+
+  offer(collection: string, caller: string, bytes = 1, user = "default"): boolean {
     const name = `${collection} ${caller}`;
     const run = () =>
       new Promise<void>((end) => {
         this.running.push({ name, end });
       });
-    return this.queue.offer({ collection, caller, bytes, run });
+    return this.queue.offer({ collection, user, caller, bytes, run });
   }
 
   count(start: string): number {
@@ -60,6 +65,28 @@ test("free places go to the callers in turn, however many reads one of them has"
   const begun: string[] = [];
   for (let i = 0; i < 4; i++) begun.push(...(await stage.endOne()));
   expect(begun).toEqual(["big greedy", "big modest", "big shy", "big greedy"]);
+});
+
+test("the connections of a user share what is the user's, however many there are", async () => {
+  const stage = new Stage(0.75);
+  for (let i = 0; i < 30; i++) stage.offer("big", `greedy ${i}`, 1, "greedy");
+  expect(stage.count("big greedy")).toBe(0.75 * limits.runningOfCollectionMax);
+  stage.offer("big", "modest 1", 1, "modest");
+  expect(stage.count("big modest"), "places are left for others").toBe(1);
+  for (let i = 2; i < 8; i++) stage.offer("big", `modest ${i}`, 1, "modest");
+  expect(stage.running).toHaveLength(limits.runningOfCollectionMax);
+  const begun: string[] = [];
+  for (let i = 0; i < 4; i++) begun.push(...(await stage.endOne()));
+  expect(begun.map((name) => name.split(" ")[1])).toEqual(["greedy", "modest", "greedy", "modest"]);
+});
+
+test("a user whose reads fill the share of one does not have those of others refused", () => {
+  const stage = new Stage(0.75);
+  const [running, waiting] = [0.75 * limits.runningOfCollectionMax, 0.75 * limits.waitingOfCollectionMax];
+  const most = running + Math.ceil(waiting);
+  for (let i = 0; i < most; i++) expect(stage.offer("big", `greedy ${i}`, 1, "greedy")).toBe(true);
+  expect(stage.offer("big", "greedy again", 1, "greedy")).toBe(false);
+  for (let i = 0; i < 10; i++) expect(stage.offer("big", `modest ${i}`, 1, "modest")).toBe(true);
 });
 
 test("free places go to the collections in turn", async () => {

@@ -62,6 +62,30 @@ test("a read goes to the queries and is gone once it was answered", async () => 
   expect(await sidecar.redis.xlen("vstore:queries")).toBe(0);
 });
 
+test("a read names the user of its client where that is not the default one, and a write none", async () => {
+  await sidecar.createLog("named");
+  const longest = "u".repeat(64);
+  const names = ["alice", longest, `${longest}u`];
+  for (const name of names) {
+    await sidecar.redis.acl("SETUSER", name, "on", "nopass", "~*", "+@all");
+    const named = await RespClient.connect(redis.port);
+    await named.send("AUTH", name, "any");
+    const id = (await named.send("CLIENT", "ID")).slice(1, -2);
+    named.write("VSTORE.CARD", "named");
+    const read = await sidecar.take("vstore:queries");
+    expect(read.fields).toEqual(["cmd", "CARD", "client", `${id} ${name.slice(0, 64)}`, "0", "named"]);
+    await sidecar.answer(read, ":0\r\n");
+    expect(await named.read()).toBe(":0\r\n");
+    named.write("VSTORE.DEL", "named", "a");
+    const write = await sidecar.take("vstore:{named}:log");
+    expect(write.fields.slice(0, 4)).toEqual(["cmd", "DEL", "client", id]);
+    await sidecar.answer(write, ":0\r\n");
+    expect(await named.read()).toBe(":0\r\n");
+    named.close();
+    await sidecar.redis.acl("DELUSER", name);
+  }
+});
+
 test.each([
   ["a write of an unknown collection", ["VSTORE.DEL", "nobody", "a"]],
   ["a read of an unknown collection", ["VSTORE.CARD", "nobody"]],

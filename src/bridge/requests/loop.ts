@@ -176,9 +176,9 @@ export class Loop {
 
   /** @param waitedMs before, for the token of its ASOF */
   #offerRead(source: Source, request: Request, waitedMs: number): void {
-    const { collection, caller, bytes } = request;
+    const { collection, user, caller, bytes } = request;
     const run = (ms: number) => this.#answerRead(source, request, waitedMs + ms);
-    if (!this.#reads.offer({ collection, caller, bytes, run }))
+    if (!this.#reads.offer({ collection, user, caller, bytes, run }))
       this.#parts.answers.toPassing(request, refusal(tooManyReads(collection)));
   }
 

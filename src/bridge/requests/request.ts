@@ -26,6 +26,8 @@ export interface Request {
   readonly waiter: Waiter;
   /** The connection or the stream that waits for the answer: what one caller has under way is limited. */
   readonly caller: string;
+  /** The user of the connection; one name stands for all stream clients, which tell none. */
+  readonly user: string;
   /** When it was made, in ms since 1970, as the entry says; undefined when it does not. */
   readonly at: number | undefined;
   /** Of a read: the entry of the log that it has to see; undefined when there was none, or the entry does not say. */
@@ -44,6 +46,11 @@ const nameBytesMax = 64;
 /** Bytes of an id of a client, or of a stream, by which callers are told apart. */
 const callerBytesMax = 64;
 
+/** The user of a connection whose entry names none. */
+const defaultUser = "default";
+/** No user has this name: it has a space. */
+const streamClients = "stream clients";
+
 const client: Waiter = { kind: "client" };
 const none: Waiter = { kind: "none" };
 
@@ -51,7 +58,7 @@ const none: Waiter = { kind: "none" };
 export function decodeEntry(stream: string, id: string, fields: readonly Buffer[], readAt = 0): Request {
   const named = fieldIs(fields, 0, "cmd") && fields[1]!.length <= nameBytesMax;
   const name = named ? fields[1]!.toString("latin1") : "";
-  const { end, waiter, caller, at, after } = decodeHead(fields);
+  const { end, waiter, caller, user, at, after } = decodeHead(fields);
   const args = decodeArguments(fields, end);
   const fault = faultOf(name, waiter, args);
   const bytes = fields.reduce((sum, field) => sum + field.length, 0);
@@ -63,6 +70,7 @@ export function decodeEntry(stream: string, id: string, fields: readonly Buffer[
     collection: collectionOf(args),
     waiter: isElsewhere(waiter) ? none : waiter,
     caller,
+    user,
     at,
     after,
     bytes,
@@ -81,17 +89,27 @@ interface Head {
   end: number;
   waiter: Waiter;
   caller: string;
+  user: string;
   at: number | undefined;
   after: string | undefined;
 }
 
 /** Decodes the fields between the command's name and its arguments. */
 function decodeHead(fields: readonly Buffer[]): Head {
-  const head: Head = { end: 2, waiter: none, caller: "", at: undefined, after: undefined };
+  const head: Head = {
+    end: 2,
+    waiter: none,
+    caller: "",
+    user: streamClients,
+    at: undefined,
+    after: undefined,
+  };
   for (; head.end + 1 < fields.length; head.end += 2) {
     const value = fields[head.end + 1]!;
-    if (fieldIs(fields, head.end, "client")) head.waiter = client;
-    else if (fieldIs(fields, head.end, "reply")) head.waiter = { kind: "stream", key: value };
+    if (fieldIs(fields, head.end, "client")) {
+      head.waiter = client;
+      head.user = userOf(value);
+    } else if (fieldIs(fields, head.end, "reply")) head.waiter = { kind: "stream", key: value };
     else if (fieldIs(fields, head.end, "at")) head.at = decodeTime(value);
     else if (fieldIs(fields, head.end, "after")) head.after = decodeId(value);
     else break;
@@ -99,6 +117,12 @@ function decodeHead(fields: readonly Buffer[]): Head {
       head.caller ||= `${head.waiter.kind} ${value.toString("latin1", 0, callerBytesMax)}`;
   }
   return head;
+}
+
+/** What the module writes after the client's id; see PROTOCOL.md. */
+function userOf(client: Buffer): string {
+  const space = client.indexOf(0x20);
+  return space < 0 ? defaultUser : client.toString("latin1", space + 1, space + 1 + callerBytesMax);
 }
 
 /** A malformed time counts as 0: a deadline that is counted from it is past. */
