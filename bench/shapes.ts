@@ -6,7 +6,7 @@
  */
 import { measureShape, type ShapeFigures } from "../harness/shape-recall.ts";
 import { shapes } from "../harness/shapes.ts";
-import { indexChoices } from "../src/engine/index/kinds.ts";
+import { indexChoices } from "../src/engine/index/choices.ts";
 import { type Metric, quantizations } from "../src/engine/options.ts";
 import { type Row, report } from "./harness.ts";
 

@@ -4,12 +4,11 @@
  */
 import { isatty } from "node:tty";
 import { format, styleText } from "node:util";
-import { destination, type Logger, pino } from "pino";
+import { destination, type LevelWithSilent, type Logger, pino } from "pino";
 
 export type { Logger } from "pino";
 
-export const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
-export type LogLevel = (typeof logLevels)[number];
+export type LogLevel = LevelWithSilent;
 
 const stderr = 2;
 /** Different texts of libraries that are logged. */

@@ -1,19 +1,13 @@
 /**
  * The commands of the program and their arguments; the files beside do what they say. Results go to stdout, the log to
  * stderr. Exit codes: 0 done, or stopped in order; 1 failed, damaged, or told to stop twice; 2 bad arguments or
- * settings.
+ * settings. A command's file is loaded when it is run, so that the help comes at once.
  */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
 import { tooFewFiles } from "../open-files.ts";
-import { runBackup } from "./backup.ts";
-import { runDoctor } from "./doctor.ts";
 import { exitCodeOf, exitCodes, tool } from "./exit.ts";
-import { formatNames } from "./formats/formats.ts";
-import { runInspect } from "./inspect.ts";
-import { runModule } from "./module.ts";
-import { runRestore } from "./restore.ts";
-import { runServe } from "./serve.ts";
+import { formatNames } from "./formats/format.ts";
 import {
   describeSetting,
   flagOf,
@@ -25,9 +19,6 @@ import {
   variablesOfKubernetes,
 } from "./settings.ts";
 import { defaultUrl } from "./transfer/address.ts";
-import { runExport } from "./transfer/export.ts";
-import { runImport } from "./transfer/import.ts";
-import { runVerify } from "./verify.ts";
 
 async function main(): Promise<void> {
   const program = new Command("vstore")
@@ -43,14 +34,19 @@ async function main(): Promise<void> {
     .command("module")
     .description("show where the Redis module is and how to load it; builds it first if necessary")
     .option("--print-path", "print the path and nothing else")
-    .action(tool(runModule));
+    .action(lazy(async () => (await import("./module.ts")).runModule));
   program
     .command("doctor")
     .description("check this machine, and a Redis if one is named, and say what to change")
     .addOption(optionOf("redis_url"))
     .addOption(optionOf("data_dir"))
-    .action(tool(runDoctor));
+    .action(lazy(async () => (await import("./doctor.ts")).runDoctor));
   await program.parseAsync();
+}
+
+/** An action whose file is loaded when it is run. */
+function lazy<Args extends unknown[]>(load: () => Promise<(...args: Args) => Promise<number>>) {
+  return tool(async (...args: Args) => (await load())(...args));
 }
 
 function addServe(program: Command): void {
@@ -63,7 +59,10 @@ function addServe(program: Command): void {
   for (const name of settingNames) serving.addOption(optionOf(name));
   serving.option("--sample", "load 10,000 word vectors into the collection 'words' before it is ready");
   serving.addHelpText("after", serveExamples);
-  serving.action((flags) => runServe(serving.getOptionValueSource.bind(serving), flags, ignored));
+  serving.action(async (flags) => {
+    const { runServe } = await import("./serve.ts");
+    await runServe(serving.getOptionValueSource.bind(serving), flags, ignored);
+  });
 }
 
 const serveExamples = `
@@ -89,13 +88,13 @@ function addReaders(program: Command): void {
     .command("verify <data-dir>")
     .description("check everything in the files of a stopped sidecar, or of a backup; changes nothing")
     .option("--json", "report as JSON")
-    .action(tool(runVerify));
+    .action(lazy(async () => (await import("./verify.ts")).runVerify));
   program
     .command("inspect <data-dir>")
     .description("show what is in the files, also while the sidecar serves; changes nothing")
     .option("--keys <count>", "show that many keys of each collection too")
     .option("--json", "report as JSON")
-    .action(tool(runInspect));
+    .action(lazy(async () => (await import("./inspect.ts")).runInspect));
 }
 
 function addCopiers(program: Command): void {
@@ -103,11 +102,11 @@ function addCopiers(program: Command): void {
     .command("backup <data-dir> <target-dir>")
     .description("copy the last checkpoint to a new directory, also while the sidecar serves")
     .option("--redis-url <url>", "ask the sidecar behind that Redis for a checkpoint first")
-    .action(tool(runBackup));
+    .action(lazy(async () => (await import("./backup.ts")).runBackup));
   program
     .command("restore <backup-dir> <data-dir>")
     .description("copy a backup to a new data directory")
-    .action(tool(runRestore));
+    .action(lazy(async () => (await import("./restore.ts")).runRestore));
 }
 
 function addImport(program: Command): void {
@@ -141,7 +140,7 @@ function addImport(program: Command): void {
     .option("--vector-set <key>", "a vector set of Redis 8")
     .option("--dry-run", "read and check everything, and write nothing")
     .addHelpText("after", importExamples)
-    .action((collection, file, flags) => tool(runImport)(collection, file, flags));
+    .action(lazy(async () => (await import("./transfer/import.ts")).runImport));
 }
 
 const importExamples = `
@@ -163,7 +162,7 @@ function addExport(program: Command): void {
     .option("--no-attributes", "leave the attributes out")
     .option("--max-errors <count>", "rows that the format cannot hold before the export stops (default: 0)")
     .option("--force", "replace the file if it exists")
-    .action((collection, file, flags) => tool(runExport)(collection, file, flags));
+    .action(lazy(async () => (await import("./transfer/export.ts")).runExport));
 }
 
 function addTransferOptions(command: Command): void {

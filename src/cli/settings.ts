@@ -5,9 +5,19 @@
  */
 import { z } from "zod";
 import { faultOf, placeOf, withTls } from "../bridge/redis/address.ts";
-import { indexChoices } from "../engine/index/kinds.ts";
+import { indexChoices } from "../engine/index/choices.ts";
 import { didYouMean } from "../engine/similar-name.ts";
-import { logLevels } from "../log.ts";
+import type { LogLevel } from "../log.ts";
+
+const logLevels = [
+  "fatal",
+  "error",
+  "warn",
+  "info",
+  "debug",
+  "trace",
+  "silent",
+] as const satisfies readonly LogLevel[];
 
 export interface Setting {
   /** What stands for its value in the help. */

@@ -1,7 +1,7 @@
 /**
- * The vectors of examples/words, as small as the package wants them: every 20 components of a row are a float32 scale and
- * 20 signed bytes that it multiplies. A scale for each row would be smaller still, but then the index' own codes of 8
- * bits would hold such vectors without any loss, unlike those of real data.
+ * The vectors of examples/words, as small as the package wants them: every 20 components of a row are a float32 scale
+ * and 20 signed bytes that it multiplies. One scale for each row would be smaller still, but then the index' own codes
+ * of 8 bits would hold such vectors without any loss, unlike those of real data.
  */
 import { readFileSync } from "node:fs";
 

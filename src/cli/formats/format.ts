@@ -4,6 +4,19 @@ import type { ByteReader } from "./byte-reader.ts";
 import type { ByteTarget } from "./byte-target.ts";
 import type { KeySupply } from "./key-supply.ts";
 
+export const formatNames = [
+  "npy",
+  "npz",
+  "fvecs",
+  "bvecs",
+  "ivecs",
+  "jsonl",
+  "csv",
+  "parquet",
+  "arrow",
+] as const;
+export type FormatName = (typeof formatNames)[number];
+
 /** Rows that were read together. */
 export type Page = readonly (Row | BadRow)[];
 

@@ -3,14 +3,14 @@ import { didYouMean } from "../../engine/similar-name.ts";
 import { UseError } from "../exit.ts";
 import { arrow } from "./arrow.ts";
 import { csv } from "./csv.ts";
-import type { Format } from "./format.ts";
+import { type Format, type FormatName, formatNames } from "./format.ts";
 import { jsonLines } from "./json-lines.ts";
 import { npy } from "./npy.ts";
 import { npz } from "./npz.ts";
 import { parquet } from "./parquet.ts";
 import { vecs } from "./vecs.ts";
 
-export const formats = {
+const formats: Record<FormatName, Format> = {
   npy,
   npz,
   fvecs: vecs("f"),
@@ -20,10 +20,7 @@ export const formats = {
   csv,
   parquet,
   arrow,
-} as const satisfies Record<string, Format>;
-
-export type FormatName = keyof typeof formats;
-export const formatNames = Object.keys(formats) as FormatName[];
+};
 
 /** @param name as it was given; else the file's ending decides. @throws UseError when it is none of them */
 export function formatOf(file: string, name?: string): Format {

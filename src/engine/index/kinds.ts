@@ -2,15 +2,14 @@
 import { findAddon } from "../addon.ts";
 import { portableMapFile } from "../disk/mapping.ts";
 import type { CollectionOptions } from "../options.ts";
+import type { IndexChoice } from "./choices.ts";
 import { requireHnswlib } from "./hnswlib.ts";
 import { nativeKind } from "./native.ts";
 import { loadAddon } from "./native-addon.ts";
 import { portableKind } from "./portable.ts";
 import type { VectorIndexKind } from "./vector-index.ts";
 
-/** auto: the native one where it was built, else the portable one. */
-export const indexChoices = ["auto", "native", "portable"] as const;
-export type IndexChoice = (typeof indexChoices)[number];
+export type { IndexChoice } from "./choices.ts";
 
 /** @throws {VstoreError} ERR, with what to do, when the chosen implementation is not built */
 export function assertAvailable(choice: IndexChoice): void {
