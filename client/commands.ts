@@ -530,7 +530,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   /**
    * Iterates over the keys of a collection.
    *
-   * `VSTORE.SCAN collection cursor [MATCH pattern] [FILTER expression] [COUNT count] [ASOF token]`
+   * `VSTORE.SCAN collection cursor [MATCH pattern] [FILTER expression] [COUNT count] [WITHATTRS] [WITHEXPIRETIME] [ASOF token]`
    */
   scanPage<C extends Name<S>>(
     collection: C,

@@ -130,6 +130,17 @@ export const largestRequests: readonly Largest[] = [
   request("MGET", "raw", "many", "RAW", keys.length, ...keys),
   request("EXISTS", "as many keys", "many", ...keys),
   request("SCAN", "all keys", "many", 0, "COUNT", limits.scanCountMax),
+  request(
+    "SCAN",
+    "all keys with details",
+    "many",
+    0,
+    "COUNT",
+    limits.scanCountMax,
+    "WITHATTRS",
+    "WITHEXPIRETIME",
+  ),
+  request("SCAN", "attributes", "few", 0, "COUNT", limits.scanCountMax, "WITHATTRS"),
   request("SCAN", "a pattern", "many", 0, "COUNT", limits.scanCountMax, "MATCH", pattern),
   request(
     "SEARCH",

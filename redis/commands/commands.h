@@ -220,6 +220,8 @@ static RedisModuleCommandArg scan_arguments[] = {
     {.name = "pattern", .type = REDISMODULE_ARG_TYPE_PATTERN, .token = "MATCH", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "expression", .type = REDISMODULE_ARG_TYPE_STRING, .token = "FILTER", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "count", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "COUNT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "withattrs", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "WITHATTRS", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "withexpiretime", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "WITHEXPIRETIME", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "token", .type = REDISMODULE_ARG_TYPE_STRING, .token = "ASOF", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
@@ -529,15 +531,17 @@ static const char *const persist_help[] = {
     NULL};
 
 static const char *const scan_help[] = {
-    "VSTORE.SCAN collection cursor [MATCH pattern] [FILTER expression] [COUNT count] [ASOF token]",
+    "VSTORE.SCAN collection cursor [MATCH pattern] [FILTER expression] [COUNT count] [WITHATTRS] [WITHEXPIRETIME] [ASOF token]",
     "    Iterates over the keys of a collection.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    cursor: an integer from 0 to 9007199254740991",
     "    MATCH pattern: a glob pattern of at most 1024 bytes",
     "    FILTER expression: an expression of the attributes, valid UTF-8 of at most 65536 bytes; see filters.md",
     "    COUNT count: an integer from 1 to 100000; default: 10",
+    "    WITHATTRS: with the attributes of each key",
+    "    WITHEXPIRETIME: with the time at which each key expires",
     "    ASOF token: what VSTORE.TOKEN answered: waits until all of it is applied",
-    "    Reply: array of the next cursor (0 at the end) and an array of keys.",
+    "    Reply: array of the next cursor (0 at the end) and an array of keys; with details an array of arrays: a key, its JSON or nil (WITHATTRS), and when it expires in ms since 1970, -1 for never (WITHEXPIRETIME).",
     "    Complexity: O(1) for every call, O(N) for a complete iteration.",
     NULL};
 

@@ -23,7 +23,6 @@ const readings: Readonly<Record<string, Reading>> = {
   '"OK" | null': { type: "string | null", read: "readTextOrNull" },
   "Text | null": { type: "string | null", read: "readTextOrNull" },
   "string[]": { type: "string[]", read: "readTexts" },
-  "[cursor: Text, keys: Text[]]": { type: "{ cursor: string; keys: string[] }", read: "readPage" },
   "[applied: string, refused: number, reason: Text | null]": {
     type: "{ applied: string; refused: number; reason: string | null }",
     read: "readWaited",
@@ -40,6 +39,8 @@ interface Exception extends Partial<Reading> {
   readonly method?: string;
   /** Tokens that the client always gives. */
   readonly always?: readonly string[];
+  /** Tokens that the client never gives. */
+  readonly never?: readonly string[];
 }
 
 /** Commands whose method is not what the tables make of them. An INSERT that was batched knows no reply of its own. */
@@ -48,7 +49,12 @@ const exceptions: Readonly<Record<string, Exception>> = {
   GET: { always: ["RAW"], type: "Float32Array | null", read: "readVector" },
   MGET: { always: ["RAW"], type: "(Float32Array | null)[]", read: "readVectors" },
   GETATTR: { type: "S[C] | null", read: "readAttributes<S[C]>" },
-  SCAN: { method: "scanPage" },
+  SCAN: {
+    method: "scanPage",
+    never: ["WITHATTRS", "WITHEXPIRETIME"],
+    type: "{ cursor: string; keys: string[] }",
+    read: "readPage",
+  },
   SEARCH: {
     always: ["WITHDISTANCES"],
     type: "Hit<S[C]>[]",
@@ -123,8 +129,8 @@ function importLine(file: string, names: readonly string[]): string {
 
 function render(command: Command): { options: string; method: string } {
   const { name, args, replyType, summary } = command;
-  const { always = [], method = name.toLowerCase(), ...reading } = exceptions[name] ?? {};
-  const signature = signatureOf(args.nodes, [...always, ...otherwise]);
+  const { always = [], never = otherwise, method = name.toLowerCase(), ...reading } = exceptions[name] ?? {};
+  const signature = signatureOf(args.nodes, [...always, ...never]);
   const { type, read } = { type: "Reply", read: "readAny", ...readings[replyType], ...reading };
   const hasCollection = signature.parameters.some(({ type }) => type === "C");
   const optionsType = signature.options.length === 0 ? "CallOptions" : `${capitalized(method)}Options`;

@@ -124,6 +124,7 @@ function addImport(program: Command): void {
       "--attributes <columns>",
       "columns that become attributes, or * for all others; without it 'attributes'",
     )
+    .option("--no-expire-times", "leave the column 'expires_at_ms' out: keys do not expire")
     .option("--key-prefix <text>", "text before every key")
     .option("--keys <file>", "keys of rows that have none, one on each line")
     .option("--create", "create the collection if it is not there")
@@ -160,6 +161,7 @@ function addExport(program: Command): void {
     .option("--keys <file>", "write the keys there, one on each line, for a format that has none")
     .option("--filter <expression>", "only keys whose attributes match, like FILTER of SEARCH")
     .option("--no-attributes", "leave the attributes out")
+    .option("--no-expire-times", "leave out when keys expire")
     .option("--max-errors <count>", "rows that the format cannot hold before the export stops (default: 0)")
     .option("--force", "replace the file if it exists")
     .action(lazy(async () => (await import("./transfer/export.ts")).runExport));

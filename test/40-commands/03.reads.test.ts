@@ -64,6 +64,38 @@ describe("SCAN", () => {
     expect(await run("SCAN", "c", 0, "MATCH", "x*")).toMatch(/^\*2 \$\d+ \d+ \*0$/);
   });
 
+  test("gives attributes and expiry of each key beside it, in this order", async () => {
+    await run("DEL", "c", ...keys.slice(2));
+    await run("SETATTR", "c", "key:0", '{"a":1}');
+    await run("PEXPIREAT", "c", "key:1", 4_000_000_000_000);
+    const both = '*2 *3 $5 key:0 $7 {"a":1} :-1 *3 $5 key:1 _ :4000000000000';
+    expect(await run("SCAN", "c", 0, "COUNT", 100, "WITHEXPIRETIME", "WITHATTRS")).toBe(`*2 $1 0 ${both}`);
+    expect(await run("SCAN", "c", 0, "COUNT", 100, "WITHATTRS", "MATCH", "*0")).toBe(
+      '*2 $1 0 *1 *2 $5 key:0 $7 {"a":1}',
+    );
+    expect(await run("SCAN", "c", 0, "COUNT", 100, "WITHEXPIRETIME", "MATCH", "*1")).toBe(
+      "*2 $1 0 *1 *2 $5 key:1 :4000000000000",
+    );
+  });
+
+  test("ends a page of large attributes before COUNT, and all pages together have every key", async () => {
+    const long = `{"a":"${"x".repeat(limits.attributesBytesMax - 8)}"}`;
+    const many = Array.from({ length: 600 }, (_, i) => `long:${i}`);
+    for (const key of many) await run("INSERT", "c", key, "FP32", fp32(1, 1), "SETATTR", long);
+    const sizes: number[] = [];
+    let cursor = "0";
+    do {
+      const words = ["SCAN", "c", cursor, "COUNT", limits.scanCountMax, "WITHATTRS", "MATCH", "long*"];
+      const [, , next, , ...rest] = (await run(...(words as [string, ...Word[]]))).split(" ");
+      cursor = next!;
+      sizes.push(rest.filter((word) => word === long).length);
+    } while (cursor !== "0");
+    expect(sizes.length).toBeGreaterThan(1);
+    const pageMax = limits.scanBytesMax / limits.attributesBytesMax + 64;
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(pageMax);
+    expect(sizes.reduce((sum, size) => sum + size)).toBe(many.length);
+  });
+
   test.each<[Word[], string]>([
     [[-1], "-ERR 'cursor' must be an integer from 0 to 9007199254740991, got -1"],
     [

@@ -84,6 +84,10 @@ const cases: Case[] = [
   { command: ["SCAN", "c", "0"], resp2: /^\*2 \$1 0 \*3( \$[34] (far|near|mid)){3}$/ },
   { command: ["SCAN", "c", "0", "COUNT", "2"], resp2: /^\*2 \$\d+ \d+ \*[23]( \$[34] (far|near|mid))+$/ },
   { command: ["SCAN", "c", "0", "MATCH", "x*"], resp2: "*2 $1 0 *0" },
+  {
+    command: ["SCAN", "c", "0", "MATCH", "near", "COUNT", "9", "WITHATTRS", "WITHEXPIRETIME"],
+    resp2: /^\*2 \$1 0 \*1 \*3 \$4 near (\$\d+ \{.*\}|\$-1|_|nil) :-1$/,
+  },
   { command: ["SEARCH", "c", "FP32", origin], resp2: "*3 $4 near $3 mid $3 far" },
   { command: ["SEARCH", "c", "VALUES", "2", "9", "0", "COUNT", "1"], resp2: "*1 $3 far" },
   { command: ["SEARCH", "c", "KEY", "mid", "EXACT", "COUNT", "2"], resp2: "*2 $3 mid $4 near" },

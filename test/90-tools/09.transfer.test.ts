@@ -116,6 +116,60 @@ describe("what is exported and imported is the same, bit by bit:", () => {
   });
 });
 
+describe("when keys expire", () => {
+  const far = 4_000_000_000_000;
+  const timesOf = async (collection: string) => {
+    const [, found] = (await redis.call("VSTORE.SCAN", collection, 0, "COUNT", 99, "WITHEXPIRETIME")) as [
+      string,
+      [string, number][],
+    ];
+    return Object.fromEntries(found);
+  };
+  let from: string;
+  beforeAll(async () => {
+    from = fresh();
+    await redis.call("VSTORE.CREATE", from, "DIM", 2, "METRIC", "L2");
+    for (const key of ["never", "far", "later"]) await insert(from, key, Float32Array.of(1, 2), '{"a":1}');
+    await redis.call("VSTORE.PEXPIREAT", from, "far", far);
+    await redis.call("VSTORE.PEXPIREAT", from, "later", far + 1);
+  });
+
+  test.each(["jsonl", "csv", "parquet", "arrow"])("%s says it, to the millisecond", async (format) => {
+    const [file, to] = [`${place}/all.${format}`, fresh()];
+    await runExport(from, file, { ...url(), attributes: true });
+    await runImport(to, file, { ...url(), create: true, metric: "L2" });
+    expect(stderr).toContain("expiry: expires_at_ms");
+    expect(await timesOf(to)).toEqual({ never: -1, far, later: far + 1 });
+    expect(await contents(to)).toEqual(await contents(from));
+  });
+
+  test("npz has no place for it, and the export says so", async () => {
+    await runExport(from, `${place}/all.npz`, { ...url(), attributes: true });
+    expect(stderr).toContain("keys will not expire after an import");
+  });
+
+  test("--no-expire-times leaves it out, of an export and of an import", async () => {
+    const [with_, without] = [`${place}/with.csv`, `${place}/without.csv`];
+    await runExport(from, without, { ...url(), attributes: true, expireTimes: false });
+    expect(fs.readFileSync(without, "utf8").split("\n")[0]).toBe("key,vector,attributes");
+    await runExport(from, with_, { ...url(), attributes: true });
+    const to = fresh();
+    await runImport(to, with_, { ...url(), create: true, metric: "L2", expireTimes: false });
+    expect(await timesOf(to)).toEqual({ never: -1, far: -1, later: -1 });
+  });
+
+  test("a time that is past removes the key, and what is no time is a bad row", async () => {
+    const [file, to] = [`${place}/some.csv`, fresh()];
+    fs.writeFileSync(
+      file,
+      `key,vector,expires_at_ms\npast,"[1,2]",1000\nstays,"[1,2]",\nfar,"[1,2]",${far}\nbad,"[1,2]",tomorrow\n`,
+    );
+    await runImport(to, file, { ...url(), create: true, metric: "L2", maxErrors: "1" });
+    expect(await timesOf(to)).toEqual({ stays: -1, far });
+    expect(stderr).toMatch(/^line 5: 'expires_at_ms' is no time in ms since 1970$/m);
+  });
+});
+
 describe("of other programs' files", () => {
   test("CSV gives keys, vectors of many columns, and attributes of the types that their texts have", async () => {
     const [file, to] = [`${place}/films.csv`, fresh()];

@@ -7,6 +7,7 @@ export interface Facts {
   readonly metric: string;
   readonly vectors: number;
   readonly hasAttributes: boolean;
+  readonly hasExpiring: boolean;
 }
 
 /** Undefined when there is no such collection. @throws Error of Redis, such as VSTOREDOWN */
@@ -19,6 +20,7 @@ export async function factsOf(redis: Redis, collection: string): Promise<Facts |
       metric: String(fact("metric")),
       vectors: Number(fact("vectors")),
       hasAttributes: Number(fact("attributes_bytes")) > 0,
+      hasExpiring: Number(fact("expiring")) > 0,
     };
   } catch (error) {
     if (codeOf(error) === "NOCOLLECTION") return undefined;

@@ -85,7 +85,7 @@ export class Lane {
   }
 
   async #send(batch: Batch, start: number, end: number): Promise<void> {
-    const refusal = await this.#insert(batch.words(start, end));
+    const refusal = await this.#insert(batch.words(start, end), batch.rows.slice(start, end));
     if (refusal === undefined) this.#rules.onInserted(end - start);
     else if (end - start === 1) this.#rules.onRefused(batch.rows[start]!, refusal);
     else {
@@ -96,10 +96,11 @@ export class Lane {
   }
 
   /** @returns why the rows are refused; undefined when they are in. @throws Error that does not depend on the rows */
-  async #insert(words: (string | Buffer)[]): Promise<string | undefined> {
+  async #insert(words: (string | Buffer)[], rows: readonly Row[]): Promise<string | undefined> {
     for (const deadline = Date.now() + patienceMsMax; ; await sleep(attemptMs)) {
       try {
         await this.#redis.call("VSTORE.MINSERT", this.#rules.collection, ...words);
+        await this.#setExpireTimes(rows);
         return undefined;
       } catch (error) {
         const code = codeOf(error);
@@ -108,6 +109,23 @@ export class Lane {
         if (code === undefined) await this.#reconnect();
       }
     }
+  }
+
+  /**
+   * MINSERT has one time to live for all of its keys. Many PEXPIREATs go at once and WAIT tells whether one was refused;
+   * then all go again, each with an answer that says why. A time that is past removes the key.
+   */
+  async #setExpireTimes(rows: readonly Row[]): Promise<void> {
+    const { collection } = this.#rules;
+    const redis = this.#redis;
+    const expiring = rows.filter(({ expiresAt }) => expiresAt !== undefined);
+    if (expiring.length === 0) return;
+    const set = ({ key, expiresAt }: Row, ...how: string[]) =>
+      redis.call("VSTORE.PEXPIREAT", collection, key, expiresAt!, ...how) as Promise<string>;
+    const ids = await Promise.all(expiring.map((row) => set(row, "NOWAIT")));
+    const waited = await redis.call("VSTORE.WAIT", collection, ids.at(-1)!, "SINCE", ids[0]!);
+    const [, refused] = waited as [string, number];
+    if (refused > 0) await Promise.all(expiring.map((row) => set(row)));
   }
 
   /** A failure shows again at the next attempt. */

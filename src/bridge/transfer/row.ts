@@ -9,6 +9,8 @@ export interface Row {
   readonly vector: Float32Array;
   /** JSON text; empty for none. Undefined leaves those that the key has. */
   readonly attributes?: string | undefined;
+  /** In ms since 1970; undefined for never. */
+  readonly expiresAt?: number | undefined;
 }
 
 /** A row that cannot be taken, and why. */

@@ -5,28 +5,21 @@
 import * as fs from "node:fs";
 import type { RecordBatch } from "apache-arrow";
 import type { Row } from "../../bridge/transfer/row.ts";
+import { arrowPackage } from "../transfer/packages.ts";
 import type { ByteReader } from "./byte-reader.ts";
 import type { ByteTarget } from "./byte-target.ts";
-import { jsonOf, utf8Key } from "./cells.ts";
-import { type Cells, Columns } from "./columns.ts";
-import {
-  type Choice,
-  type Format,
-  type Input,
-  type Output,
-  type Page,
-  pageOf,
-  type Shape,
-} from "./format.ts";
-import { arrowPackage } from "./packages.ts";
+import { optionalJson, utf8Key } from "./cells.ts";
+import { type Cells, Columns, expiresName } from "./columns.ts";
+import type { Choice, Format, Input, Output, Page, Shape } from "./format.ts";
+import { bigExpiresAt, inGroups } from "./row-groups.ts";
 
-/** Rows and vector bytes of a record batch that we write. */
-const batchRowsMax = 10_000;
-const batchBytesMax = 16 * 1024 * 1024;
+/** Of a record batch that we write. */
+const batchMax = { rowsMax: 10_000, vectorBytesMax: 16 * 1024 * 1024 };
 
 export const arrow: Format = {
   endings: [".arrow", ".arrows", ".feather"],
   hasKeys: true,
+  hasExpireTimes: true,
   read,
   write: open,
 };
@@ -44,13 +37,8 @@ async function read(source: ByteReader, choice: Choice): Promise<Input> {
     let position = 0;
     for await (const batch of reader as AsyncIterable<RecordBatch>) {
       const start = Math.min(Math.max(choice.skip - position, 0), batch.numRows);
-      const begin = position;
-      const spare = columns.hasKey ? [] : await choice.keys.take(begin + start, batch.numRows - start);
-      yield pageOf(
-        Array.from({ length: batch.numRows - start }, (_, i) => start + i),
-        (i) => ({ position: begin + i, place: begin + i + 1 }),
-        (i) => columns.row(new ArrowCells(batch, i), spare[i - start]),
-      );
+      const cellsOf = (i: number) => new ArrowCells(batch, start + i);
+      yield await columns.page(position + start, batch.numRows - start, cellsOf);
       position += batch.numRows;
     }
     await reader.cancel();
@@ -74,8 +62,7 @@ class ArrowCells implements Cells {
   }
 
   json(column: string): string | undefined {
-    const cell: unknown = this.#batch.getChild(column)?.get(this.#row);
-    return cell === undefined || cell === null ? undefined : jsonOf(cell, column);
+    return optionalJson(this.#batch.getChild(column)?.get(this.#row), column);
   }
 }
 
@@ -86,24 +73,24 @@ interface ArrowList {
 const isArrowList = (cell: unknown): cell is ArrowList =>
   typeof cell === "object" && cell !== null && "toArray" in cell && !ArrayBuffer.isView(cell);
 
-async function open(target: ByteTarget, { dimensions, hasAttributes }: Shape): Promise<Output> {
+async function open(target: ByteTarget, shape: Shape): Promise<Output> {
   const arrow = await arrowPackage();
-  const { Field, FixedSizeList, Float32, makeData, RecordBatch, Schema, Struct, Utf8, vectorFromArray } =
-    arrow;
+  const { Field, FixedSizeList, Float32, Int64, makeData, RecordBatch, Schema, Struct, Utf8 } = arrow;
+  const { dimensions, hasAttributes, hasExpireTimes } = shape;
   const type = new FixedSizeList(dimensions, new Field("item", new Float32(), false));
-  const fields = [new Field("key", new Utf8(), false), new Field("vector", type, false)];
   const schema = new Schema([
-    ...fields,
+    new Field("key", new Utf8(), false),
+    new Field("vector", type, false),
     ...(hasAttributes ? [new Field("attributes", new Utf8(), true)] : []),
+    ...(hasExpireTimes ? [new Field(expiresName, new Int64(), true)] : []),
   ]);
-  const texts = (values: (string | null)[]) => vectorFromArray(values, new Utf8()).data[0]!;
-  const batchRows = Math.max(1, Math.min(batchRowsMax, Math.floor(batchBytesMax / (4 * dimensions))));
+  const texts = (values: (string | null)[]) => arrow.vectorFromArray(values, new Utf8()).data[0]!;
+  const times = (values: (bigint | null)[]) => arrow.vectorFromArray(values, new Int64()).data[0]!;
   const writer =
     target.path === undefined ? new arrow.RecordBatchStreamWriter() : new arrow.RecordBatchFileWriter();
   const sink = drain(writer, target);
   writer.reset(undefined, schema);
-  let rows: Row[] = [];
-  const writeBatch = async () => {
+  const writeBatch = async (rows: readonly Row[]) => {
     const length = rows.length;
     const floats = new Float32Array(length * dimensions);
     for (const [i, { vector }] of rows.entries()) floats.set(vector, i * dimensions);
@@ -112,25 +99,17 @@ async function open(target: ByteTarget, { dimensions, hasAttributes }: Shape): P
       texts(rows.map(({ key }) => utf8Key(key))),
       makeData({ type, child, length, nullCount: 0 }),
       ...(hasAttributes ? [texts(rows.map(({ attributes }) => attributes || null))] : []),
+      ...(hasExpireTimes ? [times(rows.map(bigExpiresAt))] : []),
     ];
     writer.write(
       new RecordBatch(schema, makeData({ type: new Struct(schema.fields), children, length, nullCount: 0 })),
     );
-    rows = [];
     await sink.caughtUp();
   };
-  return {
-    write(row) {
-      utf8Key(row.key);
-      rows.push(row);
-      return rows.length < batchRows ? undefined : writeBatch();
-    },
-    async finish() {
-      if (rows.length > 0) await writeBatch();
-      writer.finish();
-      await sink.ended;
-    },
-  };
+  return inGroups(batchMax, shape, writeBatch, async () => {
+    writer.finish();
+    await sink.ended;
+  });
 }
 
 /** Passes on what Arrow's writer makes, which by itself would wait in memory. */

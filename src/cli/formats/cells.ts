@@ -1,5 +1,6 @@
 /** Reads the cells of a row as a key, as a vector, and as JSON. */
 import { isUtf8 } from "node:buffer";
+import { limits } from "../../limits.ts";
 import { RowFault } from "./format.ts";
 
 /** @throws RowFault when it is no key */
@@ -49,8 +50,26 @@ function fromText(text: string, column: string): Float32Array {
   return Float32Array.from(numbers);
 }
 
+/**
+ * A time in ms since 1970, of which there may be none.
+ *
+ * @throws RowFault when it is no such time
+ */
+export function timeOf(cell: unknown, column: string): number | undefined {
+  if (cell === undefined || cell === null || cell === "") return undefined;
+  const isText = typeof cell === "string" && /^\d+$/.test(cell);
+  const time = isText || typeof cell === "number" || typeof cell === "bigint" ? Number(cell) : Number.NaN;
+  if (Number.isSafeInteger(time) && time >= 0 && time <= limits.ttlMsMax) return time;
+  throw new RowFault(`'${column}' is no time in ms since 1970`);
+}
+
+/** JSON of a cell of any type, of which there may be none. @throws RowFault as jsonOf */
+export function optionalJson(cell: unknown, column: string): string | undefined {
+  return cell === undefined || cell === null ? undefined : jsonOf(cell, column);
+}
+
 /** JSON of a cell of any type. Whole numbers keep all their digits. @throws RowFault for bytes that are no text */
-export function jsonOf(cell: unknown, column: string): string {
+function jsonOf(cell: unknown, column: string): string {
   if (typeof cell === "bigint") return String(cell);
   const plain = (_: string, value: unknown) => {
     if (typeof value === "bigint") return safe(value, column);

@@ -2,13 +2,15 @@
 import type { Row } from "../../bridge/transfer/row.ts";
 import { didYouMean } from "../../engine/similar-name.ts";
 import { UseError } from "../exit.ts";
-import { keyOf, vectorOf } from "./cells.ts";
-import { type Choice, RowFault } from "./format.ts";
+import { keyOf, timeOf, vectorOf } from "./cells.ts";
+import { type Choice, type Page, pageOf, RowFault } from "./format.ts";
 
 const keyNames = ["key", "id"];
 const vectorNames = ["vector", "embedding"];
 /** Holds all attributes of a row as one JSON object; so exports are written. */
 const attributesName = "attributes";
+/** Where exports write when a key expires, in ms since 1970. */
+export const expiresName = "expires_at_ms";
 
 /** A row as its format has it. */
 export interface Cells {
@@ -23,6 +25,7 @@ export class Columns {
   readonly #key: string | undefined;
   readonly #vector: readonly string[];
   readonly #attributes: readonly string[] | "whole" | undefined;
+  readonly #expires: string | undefined;
 
   /** @throws UseError when a column is not there, or none is a vector */
   constructor(names: readonly string[], choice: Choice) {
@@ -31,6 +34,7 @@ export class Columns {
     this.#key =
       choice.key === undefined ? keyNames.find((name) => names.includes(name)) : this.#found(choice.key);
     this.#vector = this.#vectorColumns();
+    this.#expires = choice.expireTimes && names.includes(expiresName) ? expiresName : undefined;
     this.#attributes = this.#attributeColumns();
   }
 
@@ -45,24 +49,41 @@ export class Columns {
       `key: ${this.#key ?? this.#choice.keys.says}`,
       `vector: ${this.#vector.length < 4 ? this.#vector.join(", ") : `${this.#vector[0]} to ${this.#vector.at(-1)}`}`,
       `attributes: ${this.#attributeNames.join(", ") || "none"}`,
+      ...(this.#expires === undefined ? [] : [`expiry: ${this.#expires}`]),
       ...(left.length === 0 ? [] : [`left out: ${left.join(", ")}`]),
     ].join("; ");
   }
 
   /** Everything that is read of a row. */
   get used(): ReadonlySet<string> {
-    const key = this.#key === undefined ? [] : [this.#key];
-    return new Set([...key, ...this.#vector, ...this.#attributeNames]);
+    const single = [this.#key, this.#expires].filter((name) => name !== undefined);
+    return new Set([...single, ...this.#vector, ...this.#attributeNames]);
   }
 
   /** @param spare the key of a row without one. @throws RowFault */
-  row(cells: Cells, spare: string | undefined): Pick<Row, "key" | "vector" | "attributes"> {
+  row(cells: Cells, spare: string | undefined): Omit<Row, "position" | "place"> {
     const [first, ...others] = this.#vector as [string, ...string[]];
     const vector =
       others.length === 0
         ? vectorOf(cells.cell(first), first)
         : Float32Array.from(this.#vector, (column) => numberOf(cells.cell(column), column));
-    return { key: spare ?? this.#ownKey(cells), vector, attributes: this.#attributesOf(cells) };
+    const expires = this.#expires;
+    return {
+      key: spare ?? this.#ownKey(cells),
+      vector,
+      attributes: this.#attributesOf(cells),
+      expiresAt: expires === undefined ? undefined : timeOf(cells.cell(expires), expires),
+    };
+  }
+
+  /** Rows that stand one after the other, of which `position` is the first one's. */
+  async page(position: number, count: number, cellsOf: (i: number) => Cells): Promise<Page> {
+    const spare = this.hasKey ? [] : await this.#choice.keys.take(position, count);
+    return pageOf(
+      Array.from({ length: count }, (_, i) => i),
+      (i) => ({ position: position + i, place: position + i + 1 }),
+      (i) => this.row(cellsOf(i), spare[i]),
+    );
   }
 
   get #attributeNames(): readonly string[] {
@@ -107,7 +128,8 @@ export class Columns {
     const { attributes } = this.#choice;
     if (attributes === undefined) return this.#names.includes(attributesName) ? "whole" : undefined;
     if (!attributes.includes("*")) return attributes.map((name) => this.#found(name));
-    return this.#names.filter((name) => name !== this.#key && !this.#vector.includes(name));
+    const taken = [this.#key, this.#expires, ...this.#vector];
+    return this.#names.filter((name) => !taken.includes(name));
   }
 
   #found(name: string): string {

@@ -4,7 +4,7 @@ import type { BadRow, Row } from "../../bridge/transfer/row.ts";
 import type { ByteReader } from "./byte-reader.ts";
 import type { ByteTarget } from "./byte-target.ts";
 import { typedJson, utf8Key, vectorText } from "./cells.ts";
-import { type Cells, Columns } from "./columns.ts";
+import { type Cells, Columns, expiresName } from "./columns.ts";
 import {
   type Choice,
   type Format,
@@ -20,6 +20,7 @@ const recordBytesMax = 16 * 1024 * 1024;
 export const csv: Format = {
   endings: [".csv"],
   hasKeys: true,
+  hasExpireTimes: true,
   read,
   write: (target, shape) => new CsvOutput(target, shape),
 };
@@ -133,20 +134,25 @@ class CsvCells implements Cells {
 
 class CsvOutput implements Output {
   readonly #target: ByteTarget;
-  readonly #hasAttributes: boolean;
+  readonly #shape: Shape;
 
-  constructor(target: ByteTarget, { hasAttributes }: Shape) {
+  constructor(target: ByteTarget, shape: Shape) {
     this.#target = target;
-    this.#hasAttributes = hasAttributes;
-    target.write(`key,vector${hasAttributes ? ",attributes" : ""}\n`);
+    this.#shape = shape;
+    target.write(`${["key", "vector", ...this.#optional("attributes", expiresName)].join(",")}\n`);
   }
 
-  write({ key, vector, attributes = "" }: Row): Promise<void> | undefined {
-    const cells = [utf8Key(key), vectorText(vector), ...(this.#hasAttributes ? [attributes] : [])];
+  write({ key, vector, attributes = "", expiresAt }: Row): Promise<void> | undefined {
+    const cells = [utf8Key(key), vectorText(vector), ...this.#optional(attributes, String(expiresAt ?? ""))];
     return this.#target.write(`${cells.map(quoted).join(",")}\n`);
   }
 
   async finish(): Promise<void> {}
+
+  #optional(attributes: string, expires: string): string[] {
+    const { hasAttributes, hasExpireTimes } = this.#shape;
+    return [...(hasAttributes ? [attributes] : []), ...(hasExpireTimes ? [expires] : [])];
+  }
 }
 
 const quoted = (cell: string): string => (/[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);

@@ -39,6 +39,8 @@ export interface Choice {
   readonly vector?: string | undefined;
   /** Names, or "*" for every other column. */
   readonly attributes?: readonly string[] | undefined;
+  /** Whether keys get the expiry that the input says. */
+  readonly expireTimes: boolean;
   /** Keys of rows that have none of their own. */
   readonly keys: KeySupply;
   /** Rows at the beginning that are passed over. */
@@ -48,6 +50,7 @@ export interface Choice {
 export interface Shape {
   readonly dimensions: number;
   readonly hasAttributes: boolean;
+  readonly hasExpireTimes: boolean;
 }
 
 export interface Output {
@@ -63,6 +66,8 @@ export interface Format {
   readonly endings: readonly string[];
   /** Whether a row has a key of its own in it. */
   readonly hasKeys: boolean;
+  /** Whether it has a place for the time at which a key expires. */
+  readonly hasExpireTimes?: true;
   /** Cannot be read from a pipe. */
   readonly readsFileOnly?: true;
   /** Cannot be written to a pipe. */

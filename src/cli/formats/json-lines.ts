@@ -4,8 +4,17 @@ import type { Row } from "../../bridge/transfer/row.ts";
 import type { ByteReader } from "./byte-reader.ts";
 import type { ByteTarget } from "./byte-target.ts";
 import { vectorText } from "./cells.ts";
-import { type Cells, Columns } from "./columns.ts";
-import { type Choice, type Format, type Input, type Output, type Page, pageOf, RowFault } from "./format.ts";
+import { type Cells, Columns, expiresName } from "./columns.ts";
+import {
+  type Choice,
+  type Format,
+  type Input,
+  type Output,
+  type Page,
+  pageOf,
+  RowFault,
+  type Shape,
+} from "./format.ts";
 import { members } from "./json-members.ts";
 
 /** Of an export, for keys that are no UTF-8. */
@@ -16,8 +25,9 @@ const linesLookedAt = 100;
 export const jsonLines: Format = {
   endings: [".jsonl", ".ndjson"],
   hasKeys: true,
+  hasExpireTimes: true,
   read,
-  write: (target) => new JsonLinesOutput(target),
+  write: (target, shape) => new JsonLinesOutput(target, shape),
 };
 
 interface Line {
@@ -125,19 +135,23 @@ class JsonCells implements Cells {
 
 class JsonLinesOutput implements Output {
   readonly #target: ByteTarget;
+  /** All lines have the member, as the first lines tell an import what there is. */
+  readonly #hasExpireTimes: boolean;
 
-  constructor(target: ByteTarget) {
+  constructor(target: ByteTarget, { hasExpireTimes }: Shape) {
     this.#target = target;
+    this.#hasExpireTimes = hasExpireTimes;
   }
 
-  write({ key, vector, attributes }: Row): Promise<void> | undefined {
+  write({ key, vector, attributes, expiresAt }: Row): Promise<void> | undefined {
     const isText = typeof key === "string" || isUtf8(key);
     const name = isText
       ? `"key":${JSON.stringify(key.toString())}`
       : `"${bytesKey}":"${(key as Buffer).toString("base64")}"`;
     // Outside its texts JSON may have ends of lines, in them it has none.
     const rest = attributes ? `,"attributes":${attributes.replaceAll(/[\r\n]/g, " ")}` : "";
-    return this.#target.write(`{${name},"vector":${vectorText(vector)}${rest}}\n`);
+    const expires = this.#hasExpireTimes ? `,"${expiresName}":${expiresAt ?? null}` : "";
+    return this.#target.write(`{${name},"vector":${vectorText(vector)}${rest}${expires}}\n`);
   }
 
   async finish(): Promise<void> {}

@@ -4,30 +4,23 @@
  */
 import type { SchemaElement } from "hyparquet";
 import type { Row } from "../../bridge/transfer/row.ts";
+import { parquetCompressors, parquetReader, parquetWriter } from "../transfer/packages.ts";
 import type { ByteReader } from "./byte-reader.ts";
 import type { ByteTarget } from "./byte-target.ts";
-import { jsonOf, utf8Key } from "./cells.ts";
-import { type Cells, Columns } from "./columns.ts";
-import {
-  type Choice,
-  type Format,
-  type Input,
-  type Output,
-  type Page,
-  pageOf,
-  type Shape,
-} from "./format.ts";
-import { parquetCompressors, parquetReader, parquetWriter } from "./packages.ts";
+import { optionalJson, utf8Key } from "./cells.ts";
+import { type Cells, Columns, expiresName } from "./columns.ts";
+import type { Choice, Format, Input, Output, Page, Shape } from "./format.ts";
+import { bigExpiresAt, inGroups } from "./row-groups.ts";
 
 /** Bytes of the rows that are decoded at a time, as the file counts them. */
 const pieceBytes = 16 * 1024 * 1024;
-/** Rows and vector bytes of a row group that we write. */
-const groupRowsMax = 10_000;
-const groupBytesMax = 32 * 1024 * 1024;
+/** Of a row group that we write. */
+const groupMax = { rowsMax: 10_000, vectorBytesMax: 32 * 1024 * 1024 };
 
 export const parquet: Format = {
   endings: [".parquet"],
   hasKeys: true,
+  hasExpireTimes: true,
   readsFileOnly: true,
   read,
   write: open,
@@ -50,12 +43,7 @@ async function read(source: ByteReader, choice: Choice): Promise<Input> {
         const data = new Map<string, ArrayLike<unknown>>();
         for (const column of columns.used)
           data.set(column, await scan.readColumn({ column, rowStart: from, rowEnd: to }));
-        const spare = columns.hasKey ? [] : await choice.keys.take(from, to - from);
-        yield pageOf(
-          Array.from({ length: to - from }, (_, i) => i),
-          (i) => ({ position: from + i, place: from + i + 1 }),
-          (i) => columns.row(new ParquetCells(data, i), spare[i]),
-        );
+        yield await columns.page(from, to - from, (i) => new ParquetCells(data, i));
       }
     }
   }
@@ -88,8 +76,7 @@ class ParquetCells implements Cells {
   }
 
   json(column: string): string | undefined {
-    const cell = this.cell(column);
-    return cell === undefined || cell === null ? undefined : jsonOf(cell, column);
+    return optionalJson(this.cell(column), column);
   }
 }
 
@@ -102,49 +89,34 @@ async function open(target: ByteTarget, shape: Shape): Promise<Output> {
     await target.write(bytes);
   };
   const parquet = new ParquetWriter({ writer: Object.assign(writer, { flush }), schema: schemaOf(shape) });
-  const groupRows = Math.max(1, Math.min(groupRowsMax, Math.floor(groupBytesMax / (4 * shape.dimensions))));
-  let group: Row[] = [];
-  const writeGroup = async () => {
+  const writeGroup = async (group: readonly Row[]) => {
     const columnData = [
       { name: "key", data: group.map(({ key }) => utf8Key(key)) },
       { name: "vector", data: group.map(({ vector }) => Array.from(vector)), encoding: "PLAIN" as const },
       ...(shape.hasAttributes
         ? [{ name: "attributes", data: group.map(({ attributes }) => attributes || null) }]
         : []),
+      ...(shape.hasExpireTimes ? [{ name: expiresName, data: group.map(bigExpiresAt) }] : []),
     ];
-    await parquet.write({ columnData, rowGroupSize: groupRows });
-    group = [];
+    await parquet.write({ columnData, rowGroupSize: group.length });
   };
-  return {
-    write(row) {
-      utf8Key(row.key);
-      group.push(row);
-      return group.length < groupRows ? undefined : writeGroup();
-    },
-    async finish() {
-      if (group.length > 0) await writeGroup();
-      parquet.finish();
-      await flush();
-    },
-  };
+  return inGroups(groupMax, shape, writeGroup, async () => {
+    parquet.finish();
+    await flush();
+  });
 }
 
-function schemaOf({ hasAttributes }: Shape): SchemaElement[] {
+function schemaOf({ hasAttributes, hasExpireTimes }: Shape): SchemaElement[] {
+  const optional: SchemaElement[] = [
+    ...(hasAttributes ? [{ name: "attributes", type: "BYTE_ARRAY", converted_type: "UTF8" } as const] : []),
+    ...(hasExpireTimes ? [{ name: expiresName, type: "INT64" } as const] : []),
+  ];
   return [
-    { name: "schema", num_children: hasAttributes ? 3 : 2 },
+    { name: "schema", num_children: 2 + optional.length },
     { name: "key", type: "BYTE_ARRAY", converted_type: "UTF8", repetition_type: "REQUIRED" },
     { name: "vector", converted_type: "LIST", num_children: 1, repetition_type: "REQUIRED" },
     { name: "list", num_children: 1, repetition_type: "REPEATED" },
     { name: "element", type: "FLOAT", repetition_type: "REQUIRED" },
-    ...(hasAttributes
-      ? [
-          {
-            name: "attributes",
-            type: "BYTE_ARRAY",
-            converted_type: "UTF8",
-            repetition_type: "OPTIONAL",
-          } as const,
-        ]
-      : []),
+    ...optional.map((element) => ({ ...element, repetition_type: "OPTIONAL" as const })),
   ];
 }

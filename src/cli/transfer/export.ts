@@ -21,6 +21,8 @@ export interface ExportFlags extends AddressFlags {
   readonly filter?: string;
   /** False with --no-attributes. */
   readonly attributes: boolean;
+  /** False with --no-expire-times. */
+  readonly expireTimes?: boolean;
   readonly force?: true;
   readonly maxErrors?: string;
 }
@@ -38,8 +40,10 @@ export async function runExport(collection: string, file: string, flags: ExportF
   const keys = flags.keys === undefined ? undefined : await ByteTarget.open(flags.keys, flags.force);
   try {
     const withAttributes = flags.attributes && facts.hasAttributes && format.hasKeys;
-    const rows = readCollection({ url, collection, ...facts, withAttributes, filter: flags.filter });
-    const written = await writeAll(rows, { format, target, keys, facts, withAttributes, errorsMax });
+    const withExpireTimes = expireTimesFor(format, facts, flags);
+    const wanted = { withAttributes, withExpireTimes };
+    const rows = readCollection({ url, collection, ...facts, ...wanted, filter: flags.filter });
+    const written = await writeAll(rows, { format, target, keys, facts, ...wanted, errorsMax });
     const seconds = (performance.now() - began) / 1000;
     const rate = `in ${seconds.toFixed(1)} s (${count(Math.round(written / seconds))}/s)`;
     process.stderr.write(`exported ${counted(written, "vector")} of ${collection} ${rate}\n`);
@@ -50,6 +54,18 @@ export async function runExport(collection: string, file: string, flags: ExportF
   }
 }
 
+/** Says so when they have no place. */
+function expireTimesFor(
+  format: Format,
+  { hasExpiring }: Facts,
+  { expireTimes = true }: ExportFlags,
+): boolean {
+  if (!expireTimes || !hasExpiring) return false;
+  if (!format.hasExpireTimes)
+    process.stderr.write("keys will not expire after an import: this format has no place for their times\n");
+  return format.hasExpireTimes ?? false;
+}
+
 interface Writing {
   readonly format: Format;
   readonly target: ByteTarget;
@@ -57,13 +73,15 @@ interface Writing {
   readonly keys: ByteTarget | undefined;
   readonly facts: Facts;
   readonly withAttributes: boolean;
+  readonly withExpireTimes: boolean;
   readonly errorsMax: number;
 }
 
 /** @returns how many rows were written */
 async function writeAll(pages: AsyncIterable<Row[]>, writing: Writing): Promise<number> {
-  const { format, target, keys, facts, withAttributes } = writing;
-  const output = await format.write(target, { dimensions: facts.dimensions, hasAttributes: withAttributes });
+  const { format, target, keys, facts, withAttributes, withExpireTimes } = writing;
+  const shape = { hasAttributes: withAttributes, hasExpireTimes: withExpireTimes };
+  const output = await format.write(target, { dimensions: facts.dimensions, ...shape });
   let written = 0;
   const meter = new Meter("exporting", () => ({
     rows: written,

@@ -14,6 +14,8 @@ export interface ImportFlags extends AddressFlags {
   readonly key?: string;
   readonly vector?: string;
   readonly attributes?: string;
+  /** False with --no-expire-times. */
+  readonly expireTimes?: boolean;
   readonly keyPrefix?: string;
   readonly keys?: string;
   readonly create?: true;
@@ -81,9 +83,10 @@ async function fromRedis(file: string | undefined, text: string, flags: ImportFl
   return { input, skip: 0, resume: undefined, share: () => undefined, close: () => {} };
 }
 
-function choiceOf({ keyPrefix = "", keys, key, vector, attributes }: ImportFlags, skip: number): Choice {
+function choiceOf(flags: ImportFlags, skip: number): Choice {
+  const { keyPrefix = "", keys, key, vector, attributes, expireTimes = true } = flags;
   const names = attributes?.split(",").map((name) => name.trim());
-  return { key, vector, attributes: names, keys: new KeySupply(keyPrefix, keys), skip };
+  return { key, vector, attributes: names, expireTimes, keys: new KeySupply(keyPrefix, keys), skip };
 }
 
 function settingsOf(collection: string, flags: ImportFlags) {

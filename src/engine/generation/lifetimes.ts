@@ -31,14 +31,18 @@ export class Lifetimes {
     return this.#generation().expiry.expired;
   }
 
-  /** Milliseconds that the key has left: infinitely many without a deadline; undefined when there is no such key. */
-  left(key: Uint8Array): number | undefined {
+  /** When the key expires, in ms since 1970: infinity for never; undefined when there is no such key. */
+  deadlineOf(key: Uint8Array): number | undefined {
     const generation = this.#generation();
-    const { expiry } = generation;
     const slot = generation.slotNow(key);
     if (slot === NONE) return undefined;
-    const deadline = expiry.deadlineOf(slot);
-    return deadline === 0 ? Number.POSITIVE_INFINITY : deadline - expiry.now;
+    return generation.expiry.deadlineOf(slot) || Number.POSITIVE_INFINITY;
+  }
+
+  /** Milliseconds that the key has left: infinitely many without a deadline; undefined when there is no such key. */
+  left(key: Uint8Array): number | undefined {
+    const deadline = this.deadlineOf(key);
+    return deadline === undefined ? undefined : deadline - this.#generation().expiry.now;
   }
 
   /**

@@ -1,4 +1,4 @@
-/** Packages that a format needs and most people do not: users install them beside vstore. */
+/** Packages that few transfers need: users install them beside vstore. */
 import { UseError } from "../exit.ts";
 
 type Loaded<T> = () => Promise<T>;
@@ -7,6 +7,7 @@ const readers = "hyparquet hyparquet-compressors";
 
 export const arrowPackage: Loaded<typeof import("apache-arrow")> = () =>
   load(() => import("apache-arrow"), "Arrow", "apache-arrow");
+export const pgPackage: Loaded<typeof import("pg")> = () => load(() => import("pg"), "--from-pgvector", "pg");
 export const parquetReader: Loaded<typeof import("hyparquet")> = () =>
   load(() => import("hyparquet"), "Parquet", readers);
 export const parquetCompressors: Loaded<typeof import("hyparquet-compressors")> = () =>
