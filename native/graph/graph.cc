@@ -100,14 +100,17 @@ void Graph::hang(Slot twin, Slot first) {
 }
 
 void Graph::mend(Slot slot, const Rows& rows) {
-  constexpr size_t ef = 32;
+  // Nearly every vector is found by the first, at a fifth of the cost.
+  constexpr size_t efs[] = {4, 32};
   const Life& life = nodes.node(slot).life;
   if (!life.isLinked() || life.isTwin() || !life.isAlive()) return;
   Scratch& scratch = Scratch::ofThread();
   Probe query = finerProbe(slot, rows);
-  search(query, ef, everything, [](Slot) { return true; }, scratch);
   const auto isIt = [slot](Candidate found) { return slotOf(found) == slot; };
-  if (std::any_of(scratch.found.begin(), scratch.found.end(), isIt)) return;
+  for (const size_t ef : efs) {
+    search(query, ef, everything, [](Slot) { return true; }, scratch);
+    if (std::any_of(scratch.found.begin(), scratch.found.end(), isIt)) return;
+  }
   missed_.fetch_add(1, std::memory_order_relaxed);
   // When all have a bridge already, the node behind one of them gets it.
   constexpr int bridgesMax = 16;
