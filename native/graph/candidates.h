@@ -97,6 +97,8 @@ struct Scratch {
   std::vector<Candidate> found;
   /** Nodes to look at next; before a walk, those at which it begins. */
   std::vector<Slot> unseen;
+  /** Their distances. */
+  std::vector<Candidate> reached;
   /** Everything that was compared where all was, in no order; empty where a walk found what was found. */
   std::vector<Candidate> compared;
 

@@ -152,7 +152,7 @@ void Graph::forTwins(Slot slot, const Visit& visit) const {
 template <class Accept>
 bool Graph::explore(Probe& query, uint32_t level, size_t ef, size_t visitsMax, const Accept& accept,
                     Scratch& scratch) const {
-  auto& [visited, frontier, found, unseen, compared] = scratch;
+  auto& [visited, frontier, found, unseen, reached_, compared] = scratch;
   const auto nearestFirst = std::greater<Candidate>();
   size_t visits = 0;
   frontier.clear();
@@ -160,8 +160,11 @@ bool Graph::explore(Probe& query, uint32_t level, size_t ef, size_t visitsMax, c
   visited.start(nodes.capacity());
   for (const Slot start : unseen) visited.insert(start);
   for (;;) {
-    for (const Slot slot : unseen) {
-      const Candidate reached = query.candidate(slot);
+    // First all distances: what is done with one cannot be predicted, and would hold up the next.
+    reached_.resize(unseen.size());
+    for (size_t i = 0; i < unseen.size(); i++) reached_[i] = query.candidate(unseen[i]);
+    for (const Candidate reached : reached_) {
+      const Slot slot = slotOf(reached);
       if (found.size() >= ef && reached > found.front()) continue;
       // It may be the next to go on from.
       nodes.prefetchLinks(slot, level);
