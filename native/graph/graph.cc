@@ -21,13 +21,8 @@ class NodeLock {
 };
 
 /** A list may be changing: it is never longer than its memory, and its links are whole nodes. */
-uint32_t countOf(const Link* links) { return links[0].load(std::memory_order_acquire); }
+uint32_t countOf(const Link* links) { return ListHead(links[0].load(std::memory_order_acquire)).count; }
 Slot linkAt(const Link* links, uint32_t i) { return links[1 + i].load(std::memory_order_acquire); }
-
-void store(Link* links, const std::vector<Slot>& slots) {
-  for (size_t i = 0; i < slots.size(); i++) links[1 + i].store(slots[i], std::memory_order_release);
-  links[0].store(static_cast<uint32_t>(slots.size()), std::memory_order_release);
-}
 
 }  // namespace
 
@@ -134,7 +129,7 @@ void Graph::link(Slot slot, Slot start, const Rows& rows) {
   // Neighbours are found from the top down, but linked from the bottom up: a walk that reaches the node on one layer
   // can go on from it in those below.
   const uint32_t top = nodes.levelOf(start);
-  std::vector<std::vector<Slot>> neighbours(std::min(top, nodes.levelOf(slot)) + 1);
+  std::vector<Chosen> neighbours(std::min(top, nodes.levelOf(slot)) + 1);
   Probe query = finerProbe(slot, rows);
   Slot near = descend(query, start, top, static_cast<uint32_t>(neighbours.size()) - 1);
   Scratch& scratch = Scratch::ofThread();
@@ -143,11 +138,11 @@ void Graph::link(Slot slot, Slot start, const Rows& rows) {
     scratch.unseen.assign(1, near);
     explore(query, level, options.efConstruction, everything, any, scratch);
     near = slotOf(scratch.found.front());
-    neighbours[level] = select(scratch.found, options.M, rows);
+    neighbours[level] = select(scratch.found, {}, options.M, rows);
   }
   for (uint32_t level = 0; level < neighbours.size(); level++) {
-    for (const Slot neighbour : neighbours[level]) connect(slot, neighbour, level, rows);
-    for (const Slot neighbour : neighbours[level]) connect(neighbour, slot, level, rows);
+    store(nodes.links(slot, level), neighbours[level]);
+    for (const Slot neighbour : neighbours[level].slots) connect(neighbour, slot, level, rows);
   }
   raiseEntry(slot);
 }
@@ -197,26 +192,36 @@ void Graph::gather(Slot from, uint32_t level, Scratch& scratch) const {
  * SELECT-NEIGHBORS-HEURISTIC, algorithm 4; the dead are taken only where the living leave room. Some of those that it
  * passes over are taken where it leaves few: around a vector in the middle of all others it would leave that one alone.
  */
-std::vector<Slot> Graph::select(const std::vector<Candidate>& sorted, uint32_t max, const Rows& rows) const {
-  std::vector<Slot> chosen;
-  chosen.reserve(max);
-  selectAmong(sorted, max, true, rows, chosen);
-  selectAmong(sorted, max, false, rows, chosen);
+Graph::Chosen Graph::select(const std::vector<Candidate>& sorted, const std::vector<Slot>& settled, uint32_t max,
+                            const Rows& rows) const {
+  Chosen chosen;
+  selectAmong(sorted, settled, max, true, rows, chosen);
+  chosen.settled = static_cast<uint32_t>(chosen.slots.size());
+  selectAmong(sorted, settled, max, false, rows, chosen);
   const uint32_t enough = std::min(max, options.M / 2);
-  for (size_t i = 0; i < sorted.size() && chosen.size() < enough; i++) {
+  for (size_t i = 0; i < sorted.size() && chosen.slots.size() < enough; i++) {
     const Slot slot = slotOf(sorted[i]);
-    const bool isChosen = std::find(chosen.begin(), chosen.end(), slot) != chosen.end();
-    if (!isChosen && !isBehind(sorted[i], chosen, true, rows)) chosen.push_back(slot);
+    const bool isChosen = std::find(chosen.slots.begin(), chosen.slots.end(), slot) != chosen.slots.end();
+    if (!isChosen && !isBehind(sorted[i], chosen.slots, true, rows)) chosen.slots.push_back(slot);
   }
   return chosen;
 }
 
-void Graph::selectAmong(const std::vector<Candidate>& sorted, uint32_t max, bool alive, const Rows& rows,
-                        std::vector<Slot>& chosen) const {
+/** Of two settled candidates neither is behind the other, so only pairs with another one are compared. */
+void Graph::selectAmong(const std::vector<Candidate>& sorted, const std::vector<Slot>& settled, uint32_t max,
+                        bool alive, const Rows& rows, Chosen& chosen) const {
+  auto nextSettled = settled.begin();
+  std::vector<Slot> others;
+  if (!alive) others = chosen.slots;
   for (const Candidate next : sorted) {
-    if (chosen.size() >= max) return;
-    if (nodes.node(slotOf(next)).life.isAlive() != alive) continue;
-    if (!isBehind(next, chosen, false, rows)) chosen.push_back(slotOf(next));
+    const Slot slot = slotOf(next);
+    if (chosen.slots.size() >= max) return;
+    const bool isSettled = nextSettled != settled.end() && *nextSettled == slot;
+    nextSettled += isSettled;
+    if (nodes.node(slot).life.isAlive() != alive) continue;
+    if (isBehind(next, isSettled ? others : chosen.slots, false, rows)) continue;
+    chosen.slots.push_back(slot);
+    if (!isSettled) others.push_back(slot);
   }
 }
 
@@ -226,6 +231,7 @@ void Graph::selectAmong(const std::vector<Candidate>& sorted, uint32_t max, bool
  * list.
  */
 bool Graph::isBehind(Candidate candidate, const std::vector<Slot>& chosen, bool samePlaceOnly, const Rows& rows) const {
+  if (chosen.empty()) return false;
   const bool hasPlaces = options.metric != Metric::ip;
   Probe query = probe(slotOf(candidate), rows);
   return std::any_of(chosen.begin(), chosen.end(), [&](Slot other) {
@@ -235,26 +241,36 @@ bool Graph::isBehind(Candidate candidate, const std::vector<Slot>& chosen, bool 
   });
 }
 
+void Graph::store(Link* links, const Chosen& chosen) {
+  const auto count = static_cast<uint32_t>(chosen.slots.size());
+  for (uint32_t i = 0; i < count; i++) links[1 + i].store(chosen.slots[i], std::memory_order_release);
+  links[0].store(ListHead(count, chosen.settled).word(), std::memory_order_release);
+}
+
 /** Links one way. Where there is no room, the list is chosen anew. */
 void Graph::connect(Slot from, Slot to, uint32_t level, const Rows& rows) {
   const NodeLock lock(nodes.lock(from));
   Link* links = nodes.links(from, level);
-  const uint32_t count = countOf(links);
-  for (uint32_t i = 0; i < count; i++) {
+  const ListHead head(links[0].load(std::memory_order_acquire));
+  for (uint32_t i = 0; i < head.count; i++) {
     if (linkAt(links, i) == to) return;
   }
-  if (count == nodes.linksMax(level)) return replace(links, from, to, level, rows);
-  links[1 + count].store(to, std::memory_order_release);
-  links[0].store(count + 1, std::memory_order_release);
+  if (head.count == nodes.linksMax(level)) return replace(links, from, to, level, rows);
+  links[1 + head.count].store(to, std::memory_order_release);
+  links[0].store(ListHead(head.count + 1, head.settled).word(), std::memory_order_release);
 }
 
 void Graph::replace(Link* links, Slot from, Slot to, uint32_t level, const Rows& rows) {
   Probe query = probe(from, rows);
   std::vector<Candidate> candidates = {query.candidate(to)};
-  const uint32_t count = countOf(links);
-  for (uint32_t i = 0; i < count; i++) candidates.push_back(query.candidate(linkAt(links, i)));
+  const ListHead head(links[0].load(std::memory_order_acquire));
+  std::vector<Slot> settled;
+  for (uint32_t i = 0; i < head.count; i++) {
+    candidates.push_back(query.candidate(linkAt(links, i)));
+    if (i < head.settled) settled.push_back(linkAt(links, i));
+  }
   std::sort(candidates.begin(), candidates.end());
-  store(links, select(candidates, nodes.linksMax(level), rows));
+  store(links, select(candidates, settled, nodes.linksMax(level), rows));
 }
 
 }  // namespace vstore

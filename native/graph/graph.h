@@ -96,9 +96,17 @@ class Graph {
   void link(Slot slot, Slot start, const Rows& rows);
   void hang(Slot twin, Slot first);
   bool isBehind(Candidate candidate, const std::vector<Slot>& chosen, bool samePlaceOnly, const Rows& rows) const;
-  std::vector<Slot> select(const std::vector<Candidate>& sorted, uint32_t max, const Rows& rows) const;
-  void selectAmong(const std::vector<Candidate>& sorted, uint32_t max, bool alive, const Rows& rows,
-                   std::vector<Slot>& chosen) const;
+  /** The first `settled` are sorted, and none of them is behind another. */
+  struct Chosen {
+    std::vector<Slot> slots;
+    uint32_t settled = 0;
+  };
+  /** @param settled those of the candidates that were so when they were chosen before */
+  Chosen select(const std::vector<Candidate>& sorted, const std::vector<Slot>& settled, uint32_t max,
+                const Rows& rows) const;
+  void selectAmong(const std::vector<Candidate>& sorted, const std::vector<Slot>& settled, uint32_t max, bool alive,
+                   const Rows& rows, Chosen& chosen) const;
+  static void store(Link* links, const Chosen& chosen);
   void connect(Slot from, Slot to, uint32_t level, const Rows& rows);
   void replace(Link* links, Slot from, Slot to, uint32_t level, const Rows& rows);
   void raiseEntry(Slot slot);

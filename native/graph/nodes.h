@@ -21,8 +21,17 @@ constexpr Slot noSlot = 0xffffffff;
 
 constexpr size_t cacheLine = 64;
 
-/** A list of links: links[0] is how many, they follow. */
+/** A list of links: links[0] is its head, they follow. */
 using Link = std::atomic<uint32_t>;
+
+/** How many links a list has, and how many of the first need not be compared with each other when it is chosen anew. */
+struct ListHead {
+  explicit ListHead(uint32_t word) : count(word & 0xffff), settled(word >> 16) {}
+  ListHead(uint32_t countGiven, uint32_t settledGiven) : count(countGiven), settled(settledGiven) {}
+  uint32_t word() const { return settled << 16 | count; }
+
+  const uint32_t count, settled;
+};
 
 /** Anonymous memory of the system, zeroed. */
 class Pages {
