@@ -50,7 +50,10 @@ inline Candidate withSlot(Candidate candidate, Slot slot) { return candidate >> 
 /** By distance alone. */
 inline bool isNearer(Candidate a, Candidate b) { return a >> 32 < b >> 32; }
 
-/** The set of slots seen, emptied in constant time: a slot is in it when its tag is that of the walk. */
+/**
+ * The set of slots seen: a slot is in it when its tag is that of the walk, so it is emptied by taking the next tag. Tags
+ * of one byte have to be cleared every 255 walks, and stay in the cache longer.
+ */
 class Visited {
  public:
   void start(uint64_t slots) {
@@ -69,9 +72,9 @@ class Visited {
   }
 
  private:
-  std::vector<uint16_t> tags_;
+  std::vector<uint8_t> tags_;
   uint64_t slots_ = 0;
-  uint16_t tag_ = 0;
+  uint8_t tag_ = 0;
 };
 
 /** Puts another in the place of the largest of a heap. */
@@ -97,8 +100,8 @@ struct Scratch {
   std::vector<Candidate> found;
   /** Nodes to look at next; before a walk, those at which it begins. */
   std::vector<Slot> unseen;
-  /** Their distances. */
-  std::vector<Candidate> reached;
+  /** The same with their distances. */
+  std::vector<Candidate> distances;
   /** Everything that was compared where all was, in no order; empty where a walk found what was found. */
   std::vector<Candidate> compared;
 

@@ -66,8 +66,8 @@ double shareAround(const Graph& graph, Probe& query, const Allowed& allowed) {
   if (near == noSlot) return 0;
   const auto forLinks = [&](Slot slot, const auto& visit) {
     const Link* links = graph.nodes.links(slot, 0);
-    const uint32_t count = links[0].load(std::memory_order_acquire);
-    for (uint32_t i = 1; i <= count; i++) visit(links[i].load(std::memory_order_acquire));
+    const uint32_t count = countOf(links);
+    for (uint32_t i = 0; i < count; i++) visit(linkAt(links, i));
   };
   size_t looked = 1, matching = allowed.has(near);
   forLinks(near, [&](Slot next) { graph.nodes.prefetchLinks(next, 0); });
@@ -87,7 +87,7 @@ class Hopping {
 
   bool walk(const Course& course) {
     begin();
-    auto& [visited, frontier, found, unseen, compared] = scratch_;
+    auto& [visited, frontier, found, unseen, distances, compared] = scratch_;
     // Those that are wanted are then on the rim of where matches are, where links lead astray.
     if (course.around < rimShare * shareOf(allowed_.count(), graph_)) {
       ef_ *= rimFactor;
@@ -126,7 +126,7 @@ class Hopping {
 
   /** Puts the gathered nodes where they belong. The first node may be no match; the walk only goes on from it. */
   void look() {
-    auto& [visited, frontier, found, unseen, compared] = scratch_;
+    auto& [visited, frontier, found, unseen, distances, compared] = scratch_;
     for (const Slot slot : unseen) {
       const Candidate reached = query_.candidate(slot);
       if (found.size() >= ef_ && reached > found.front()) continue;
@@ -143,10 +143,10 @@ class Hopping {
     scratch_.unseen.clear();
     bridges_.clear();
     const Link* links = graph_.nodes.links(slot, 0);
-    const uint32_t count = links[0].load(std::memory_order_acquire);
+    const uint32_t count = countOf(links);
     size_t matching = 0;
-    for (uint32_t i = 1; i <= count; i++) {
-      const Slot next = links[i].load(std::memory_order_acquire);
+    for (uint32_t i = 0; i < count; i++) {
+      const Slot next = linkAt(links, i);
       const bool matches = allowed_.has(next);
       matching += matches;
       if (!scratch_.visited.insert(next)) continue;
@@ -169,9 +169,9 @@ class Hopping {
 
   void cross(Slot bridge) {
     const Link* links = graph_.nodes.links(bridge, 0);
-    const uint32_t count = links[0].load(std::memory_order_acquire);
-    for (uint32_t i = 1; i <= count; i++) {
-      const Slot next = links[i].load(std::memory_order_acquire);
+    const uint32_t count = countOf(links);
+    for (uint32_t i = 0; i < count; i++) {
+      const Slot next = linkAt(links, i);
       if (allowed_.has(next) && scratch_.visited.insert(next)) add(next);
     }
   }
@@ -213,7 +213,7 @@ size_t keptOf(const Course& course, size_t ef) {
 
 void compareMatches(const Graph& graph, Probe& query, size_t ef, const Allowed& allowed, Slot end, const Accept& accept,
                     Scratch& scratch) {
-  auto& [visited, frontier, found, unseen, compared] = scratch;
+  auto& [visited, frontier, found, unseen, distances, compared] = scratch;
   found.clear();
   unseen.clear();
   compared.clear();

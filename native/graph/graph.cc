@@ -20,10 +20,6 @@ class NodeLock {
   std::atomic<bool>& flag_;
 };
 
-/** A list may be changing: it is never longer than its memory, and its links are whole nodes. */
-uint32_t countOf(const Link* links) { return ListHead(links[0].load(std::memory_order_acquire)).count; }
-Slot linkAt(const Link* links, uint32_t i) { return links[1 + i].load(std::memory_order_acquire); }
-
 }  // namespace
 
 Graph::Graph(const GraphOptions& given)
@@ -251,7 +247,7 @@ void Graph::store(Link* links, const Chosen& chosen) {
 void Graph::connect(Slot from, Slot to, uint32_t level, const Rows& rows) {
   const NodeLock lock(nodes.lock(from));
   Link* links = nodes.links(from, level);
-  const ListHead head(links[0].load(std::memory_order_acquire));
+  const ListHead head = headOf(links);
   for (uint32_t i = 0; i < head.count; i++) {
     if (linkAt(links, i) == to) return;
   }
@@ -263,7 +259,7 @@ void Graph::connect(Slot from, Slot to, uint32_t level, const Rows& rows) {
 void Graph::replace(Link* links, Slot from, Slot to, uint32_t level, const Rows& rows) {
   Probe query = probe(from, rows);
   std::vector<Candidate> candidates = {query.candidate(to)};
-  const ListHead head(links[0].load(std::memory_order_acquire));
+  const ListHead head = headOf(links);
   std::vector<Slot> settled;
   for (uint32_t i = 0; i < head.count; i++) {
     candidates.push_back(query.candidate(linkAt(links, i)));

@@ -160,7 +160,7 @@ void Graph::forTwins(Slot slot, const Visit& visit) const {
 template <class Accept>
 bool Graph::explore(Probe& query, uint32_t level, size_t ef, size_t visitsMax, const Accept& accept,
                     Scratch& scratch) const {
-  auto& [visited, frontier, found, unseen, reached_, compared] = scratch;
+  auto& [visited, frontier, found, unseen, distances, compared] = scratch;
   const auto nearestFirst = std::greater<Candidate>();
   size_t visits = 0;
   frontier.clear();
@@ -169,9 +169,9 @@ bool Graph::explore(Probe& query, uint32_t level, size_t ef, size_t visitsMax, c
   for (const Slot start : unseen) visited.insert(start);
   for (;;) {
     // First all distances: what is done with one cannot be predicted, and would hold up the next.
-    reached_.resize(unseen.size());
-    for (size_t i = 0; i < unseen.size(); i++) reached_[i] = query.candidate(unseen[i]);
-    for (const Candidate reached : reached_) {
+    distances.resize(unseen.size());
+    for (size_t i = 0; i < unseen.size(); i++) distances[i] = query.candidate(unseen[i]);
+    for (const Candidate reached : distances) {
       const Slot slot = slotOf(reached);
       if (found.size() >= ef && reached > found.front()) continue;
       // It may be the next to go on from.

@@ -16,7 +16,7 @@ namespace {
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files are little-endian");
 
 constexpr char magic[8] = {'V', 'S', 'T', 'O', 'R', 'G', 'R', 'A'};
-constexpr uint32_t formatVersion = 2;
+constexpr uint32_t formatVersion = 3;
 constexpr size_t blockBytes = 4 << 20;
 
 struct Header {
@@ -166,12 +166,12 @@ bool isNode(Slot slot, const std::vector<Kind>& kinds) { return slot < kinds.siz
 /** Whether a list is one that this graph may follow. */
 bool isSound(const Graph& graph, Slot slot, uint32_t level, const std::vector<Kind>& kinds) {
   const Link* links = graph.nodes.links(slot, level);
-  const uint32_t count = links[0].load(std::memory_order_relaxed);
+  const auto [count, settled] = headOf(links);
   const uint32_t bridge = level == 0 ? graph.nodes.bridge(slot).load(std::memory_order_relaxed) : 0;
   if (bridge != 0 && !isNode(bridge - 1, kinds)) return false;
-  if (count > graph.nodes.linksMax(level) || (count > 0 && kinds[slot] == Kind::twin)) return false;
-  for (uint32_t i = 1; i <= count; i++) {
-    const Slot to = links[i].load(std::memory_order_relaxed);
+  if (settled > count || count > graph.nodes.linksMax(level) || (count > 0 && kinds[slot] == Kind::twin)) return false;
+  for (uint32_t i = 0; i < count; i++) {
+    const Slot to = linkAt(links, i);
     if (!isNode(to, kinds) || (level > 0 && graph.nodes.levelOf(to) < level)) return false;
   }
   return true;

@@ -24,7 +24,10 @@ constexpr size_t cacheLine = 64;
 /** A list of links: links[0] is its head, they follow. */
 using Link = std::atomic<uint32_t>;
 
-/** How many links a list has, and how many of the first need not be compared with each other when it is chosen anew. */
+/**
+ * How many links a list has. The first `settled` of them lie in order, and none is behind another (Graph::isBehind), so
+ * they need not be compared with each other when the list is chosen anew.
+ */
 struct ListHead {
   explicit ListHead(uint32_t word) : count(word & 0xffff), settled(word >> 16) {}
   ListHead(uint32_t countGiven, uint32_t settledGiven) : count(countGiven), settled(settledGiven) {}
@@ -32,6 +35,11 @@ struct ListHead {
 
   const uint32_t count, settled;
 };
+
+inline ListHead headOf(const Link* links) { return ListHead(links[0].load(std::memory_order_acquire)); }
+/** A list may be changing: it is never longer than its memory, and its links are whole nodes. */
+inline uint32_t countOf(const Link* links) { return headOf(links).count; }
+inline Slot linkAt(const Link* links, uint32_t i) { return links[1 + i].load(std::memory_order_acquire); }
 
 /** Anonymous memory of the system, zeroed. */
 class Pages {
