@@ -34,12 +34,14 @@ const noBorders = Object.fromEntries(
   ),
 );
 
-/** Lines of columns, each as wide as its widest cell on a terminal. */
+/** Lines of columns, each as wide as its widest cell on a terminal. A row may have fewer cells than others. */
 export function table(rows: readonly (readonly string[])[]): string[] {
   if (rows.length === 0) return [];
   const style = { "padding-left": 0, "padding-right": 0, border: [], head: [] };
   const lines = new Table({ chars: { ...noBorders, middle: "  " }, style, wordWrap: false });
-  lines.push(...rows.map((row) => [...row]));
+  // Where a cell is missing the table would draw a line of its own between the rows.
+  const columns = Math.max(...rows.map((row) => row.length));
+  lines.push(...rows.map((row) => Array.from({ length: columns }, (_, i) => row[i] ?? "")));
   return lines
     .toString()
     .split("\n")

@@ -47,6 +47,7 @@ test("verify: 1 when something is damaged, every damage with file and offset", a
   expect(text.status).toBe(1);
   expect(text.stdout).toMatch(/DAMAGED {2}c-docs\/segment-000001.vec .* at byte 4096: /);
   expect(text.stdout).toMatch(/DAMAGED {2}c-docs\/index-1.hnsw .*the next start builds it again/);
+  expect(text.stdout, "a line for each file").not.toMatch(/^ +$/m);
   expect(text.stdout).toContain("c-small: its manifest cannot be read");
   expect(text.stdout).toContain("is DAMAGED: 3 damages in 2 collections, 2 that cost data");
   const json = run("verify", directory, "--json");
