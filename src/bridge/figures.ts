@@ -50,6 +50,11 @@ export const storeFigures: readonly Figure<{ facts: Facts }>[] = [
     "counter",
     "checkpoint, compaction and sweep jobs that failed, or that Redis refused to make",
   ),
+  fact(
+    "closed_connections",
+    "counter",
+    "how often a Redis that went on closed a connection of this sidecar, as beyond client-output-buffer-limit",
+  ),
   fact("unexpected_errors", "counter", "errors that no code raised on purpose; should be 0"),
   fact("loop_turn_ms_max", "gauge", "longest turn of the loop that serves, in ms"),
 ];

@@ -11,10 +11,11 @@ import type { Catalog } from "../engine/catalog.ts";
 import { VstoreError } from "../errors.ts";
 import { LogLosses } from "./logs/losses.ts";
 import { publicUrl } from "./redis/address.ts";
+import { closedConnections, outputLimitOf } from "./redis/output-limit.ts";
 import { Service, type ServiceOptions } from "./service.ts";
 import { Heartbeat } from "./session/heartbeat.ts";
 import { Lease, sendAttach } from "./session/lease.ts";
-import { Session } from "./session/session.ts";
+import { isConnectionLoss, Session } from "./session/session.ts";
 
 const backOffMsMin = 100;
 const backOffMsMax = 5_000;
@@ -37,6 +38,8 @@ export class Sidecar {
   #lastReport = "";
   /** Of this session or the one before; empty before the first. */
   #lastLease = "";
+  /** Of the server that a session has lost a connection to; empty after any other end. */
+  #lostRunId = "";
   #backOffMs = backOffMsMin;
 
   constructor(options: SidecarOptions, stop: AbortSignal) {
@@ -62,6 +65,7 @@ export class Sidecar {
   async #oneSession(): Promise<void> {
     await this.#options.beforeConnect?.();
     const session = await Session.open(this.#options.url);
+    await this.#countClosed(session);
     const end = () => session.end(new Error("stopped"));
     this.#stop.addEventListener("abort", end);
     this.#options.errors.watch((reason) => session.end(reason));
@@ -78,13 +82,26 @@ export class Sidecar {
     } catch (error) {
       // While an earlier session is still attached, clients would wait for answers that never come.
       await sendAttach(session.answerer, this.#lastLease, false).catch(() => {});
-      throw session.signal.aborted ? session.signal.reason : error;
+      const reason = session.signal.aborted ? session.signal.reason : error;
+      if (isConnectionLoss(reason)) this.#lostRunId = session.runId;
+      throw reason;
     } finally {
       this.#stop.removeEventListener("abort", end);
       this.#options.errors.watch(undefined);
       this.#options.watch.ended("the session is over");
       session.end(new Error("the session is over"));
     }
+  }
+
+  /** The same server is there still: it has closed a connection, which it does where an answer passes its limit. */
+  async #countClosed({ runId, writer }: Session): Promise<void> {
+    const wasClosed = this.#lostRunId === runId;
+    this.#lostRunId = "";
+    if (!wasClosed) return;
+    closedConnections.count++;
+    const limit = await outputLimitOf(writer).catch(() => 0);
+    const cause = limit > 0 ? `; its client-output-buffer-limit of normal clients is ${limit} bytes` : "";
+    this.#options.log.warn(`Redis has closed a connection of this sidecar, and goes on${cause}`);
   }
 
   /** @param serving called before clients are */

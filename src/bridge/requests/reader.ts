@@ -9,6 +9,7 @@ import { compareIds } from "../../engine/log-id.ts";
 import { TimeSlice } from "../../engine/time-slice.ts";
 import type { Obstructions } from "../logs/obstructions.ts";
 import { codeOf } from "../redis/error-code.ts";
+import { areBelow, entriesWithin } from "../redis/output-limit.ts";
 import type { Session } from "../session/session.ts";
 import { decodeEntry, type Request } from "./request.ts";
 import { isWrite } from "./routing.ts";
@@ -52,6 +53,7 @@ export class Reader {
   readonly #readers: Readers;
   readonly #sources: Sources;
   readonly #obstructions: Obstructions;
+  readonly #outputLimit: number;
   #count = countMin;
   /** While the streams are read for the first time, and after a large entry. */
   #expectsLarge = true;
@@ -63,10 +65,12 @@ export class Reader {
   /** Reads of the module's clients whose log is not read as far yet. */
   #held: Delivery[] = [];
 
-  constructor(readers: Readers, sources: Sources, obstructions: Obstructions) {
+  /** @param outputLimit bytes of an answer at which Redis closes the connection; 0 where it does not */
+  constructor(readers: Readers, sources: Sources, obstructions: Obstructions, outputLimit: number) {
     this.#readers = readers;
     this.#sources = sources;
     this.#obstructions = obstructions;
+    this.#outputLimit = outputLimit;
   }
 
   /** What is there now; when `waits`, what comes first within a second. Moves the positions of the sources. */
@@ -76,9 +80,21 @@ export class Reader {
     const replies = waits ? await this.#wait(count) : [await this.#ask(count, this.#sources.all())];
     const deliveries = await this.#take(replies.flat(), count);
     const seen = await this.#withLogs(deliveries, count);
-    this.#count = nextCount(count, seen);
+    this.#count = await this.#withinLimit(nextCount(count, seen), count, seen);
     this.#expectsLarge = waits ? seen.some(hasLarge) : seen.length > 0;
     return seen;
+  }
+
+  /**
+   * Where Redis limits its answers, large entries may follow any number of small ones. So many entries are asked for only
+   * where a stream has more, and all that it holds is below the limit.
+   */
+  async #withinLimit(next: number, count: number, seen: readonly Delivery[]): Promise<number> {
+    const most = entriesWithin(this.#outputLimit);
+    if (next <= most) return next;
+    const full = seen.filter(({ requests }) => requests.length >= count).map(({ source }) => source.stream);
+    if (full.length === 0) return most;
+    return (await areBelow(this.#readers.writer, full, this.#outputLimit)) ? next : most;
   }
 
   /**

@@ -11,6 +11,7 @@ import type { LogLosses } from "../logs/losses.ts";
 import { Obstructions } from "../logs/obstructions.ts";
 import { endsOfDamaged } from "../logs/reconcile.ts";
 import { jobFailures } from "../redis/job-queue.ts";
+import { closedConnections, outputLimitOf } from "../redis/output-limit.ts";
 import type { LoopTurns } from "../session/loop-turns.ts";
 import type { Session } from "../session/session.ts";
 import type { UnexpectedErrors } from "../session/unexpected-errors.ts";
@@ -60,7 +61,7 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
   const contextAt = contextOf(parts, obstructions);
   const context: LoopParts["context"] = (request, answerRoom) =>
     contextAt(request.id, timeOf(request, catalog.clock()), request.waiter.kind === "client", answerRoom);
-  const reader = new Reader(session, sources, obstructions);
+  const reader = new Reader(session, sources, obstructions, await outputLimitOf(writer));
   const onApplied = (collection: Collection, { id, bytes }: Request) => {
     losses.applied.note(collection, id);
     parts.onApplied(collection, bytes);
@@ -92,7 +93,10 @@ function contextOf(parts: ServingParts, obstructions: Obstructions) {
   const logFacts = (name?: string) => ({
     ...losses.facts(name),
     ...obstructions.facts(name),
-    ...(name === undefined && { job_failures: jobFailures.count }),
+    ...(name === undefined && {
+      job_failures: jobFailures.count,
+      closed_connections: closedConnections.count,
+    }),
     ...follows.facts(name),
     ...(name === undefined && { unexpected_errors: errors.count, loop_turn_ms_max: turns.longestMs }),
   });

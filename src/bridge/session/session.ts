@@ -30,8 +30,7 @@ export class Session {
     [this.writer, this.reader, this.logReader, this.answerer] = connections;
     this.#readerIds = readerIds;
     this.runId = runId;
-    for (const redis of connections)
-      redis.once("close", () => this.end(new Error("the connection to Redis was lost")));
+    for (const redis of connections) redis.once("close", () => this.end(new ConnectionLost()));
   }
 
   static async open(url: string): Promise<Session> {
@@ -86,4 +85,18 @@ export class Session {
   async wakeLogReader(): Promise<void> {
     await this.answerer.client("UNBLOCK", this.#readerIds[1]);
   }
+}
+
+class ConnectionLost extends Error {
+  constructor() {
+    super("the connection to Redis was lost");
+  }
+}
+
+/** ioredis rejects what was under way, before it tells that the connection is closed. */
+const closedMessage = "Connection is closed.";
+
+/** Whether it ended a session because one of its connections was closed from outside. */
+export function isConnectionLoss(error: unknown): boolean {
+  return error instanceof ConnectionLost || (error instanceof Error && error.message === closedMessage);
 }
