@@ -139,6 +139,10 @@ function addImport(program: Command): void {
       "prefix of the keys of its hashes, as RediSearch indexes them; --vector names the field",
     )
     .option("--vector-set <key>", "a vector set of Redis 8")
+    .option("--from-pgvector <url>", "instead of a file: read that PostgreSQL, with --table")
+    .option("--table <name>", "a table or view with a column of pgvector's type; --vector names it")
+    .option("--from-qdrant <url>", "instead of a file: read that Qdrant, with --collection")
+    .option("--collection <name>", "a collection of Qdrant; --vector names one of several vectors")
     .option("--dry-run", "read and check everything, and write nothing")
     .addHelpText("after", importExamples)
     .action(lazy(async () => (await import("./transfer/import.ts")).runImport));
@@ -150,7 +154,9 @@ Examples:
   vstore import docs films.parquet --key id --vector embedding --attributes title,year
   zcat films.jsonl.gz | vstore import docs - --format jsonl --max-errors 100
   vstore import docs big.npy --resume big.state
-  vstore import docs --from-redis redis://old:6379 --prefix doc: --vector embedding --attributes title,year`;
+  vstore import docs --from-redis redis://old:6379 --prefix doc: --vector embedding --attributes title,year
+  vstore import docs --from-pgvector postgres://user@old/shop --table docs --attributes title,year --create
+  vstore import docs --from-qdrant http://old:6333 --collection docs --create`;
 
 function addExport(program: Command): void {
   const exporting = program

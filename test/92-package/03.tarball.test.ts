@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core";
 import { Redis } from "ioredis";
 import { publint } from "publint";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -109,6 +110,14 @@ test("publint finds nothing wrong with it", async () => {
   expect(messages.filter(({ type }) => type !== "suggestion")).toEqual([]);
 });
 
+test("are-the-types-wrong finds nothing wrong with it", async () => {
+  const { problems } = await checkPackage(
+    createPackageFromTarballData(new Uint8Array(fs.readFileSync(tarball))),
+  );
+  // The package has ES modules only, which require() takes from Node 22 on.
+  expect(problems.filter(({ kind }) => kind !== "CJSResolvesToESM")).toEqual([]);
+});
+
 test.each(["node16", "bundler", "node10"])(
   "TypeScript finds its types, with moduleResolution %s",
   (resolution) => {
@@ -156,6 +165,15 @@ describe("installed with --ignore-scripts", () => {
         stderr: expect.stringContaining(`npm install ${packages}\n`),
       });
     }
+    const { stderr } = await vstore([
+      "import",
+      "c",
+      "--from-pgvector",
+      "postgres://127.0.0.1/x",
+      "--table",
+      "t",
+    ]);
+    expect(stderr).toContain("npm install pg\n");
   });
 
   test("without a compiler it says what to install", async () => {

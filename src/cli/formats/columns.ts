@@ -54,6 +54,10 @@ export class Columns {
     ].join("; ");
   }
 
+  get vectors(): readonly string[] {
+    return this.#vector;
+  }
+
   /** Everything that is read of a row. */
   get used(): ReadonlySet<string> {
     const single = [this.#key, this.#expires].filter((name) => name !== undefined);

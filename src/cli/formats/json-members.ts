@@ -1,4 +1,7 @@
-/** The members of a JSON object as the texts that they have there: JSON.parse would round numbers of many digits. */
+/**
+ * The members of a JSON object, or the elements of an array, as the texts that they have there: JSON.parse would round
+ * numbers of many digits.
+ */
 
 const quote = 0x22;
 const backslash = 0x5c;
@@ -19,6 +22,18 @@ export function members(text: string): Map<string, string> {
     found.set(JSON.parse(text.slice(start, end)), text.slice(valueStart, valueEnd).trim());
     if (text.charCodeAt(valueEnd) !== comma) return found;
     at = valueEnd + 1;
+  }
+}
+
+/** @param text of a JSON array that has no error */
+export function elements(text: string): string[] {
+  const found: string[] = [];
+  for (let at = text.indexOf("[") + 1; ; ) {
+    const end = endOfValue(text, at);
+    const element = text.slice(at, end).trim();
+    if (element !== "") found.push(element);
+    if (text.charCodeAt(end) !== comma) return found;
+    at = end + 1;
   }
 }
 

@@ -6,6 +6,8 @@ import type { Choice, Format, Input } from "../formats/format.ts";
 import { formatOf } from "../formats/formats.ts";
 import { KeySupply } from "../formats/key-supply.ts";
 import { type AddressFlags, addressOf, checkedUrl } from "./address.ts";
+import { pgvector } from "./from-pgvector.ts";
+import { qdrant } from "./from-qdrant.ts";
 import { hashes, vectorSet } from "./from-redis.ts";
 import { describeInput, Resume } from "./resume.ts";
 
@@ -28,6 +30,10 @@ export interface ImportFlags extends AddressFlags {
   readonly fromRedis?: string;
   readonly prefix?: string;
   readonly vectorSet?: string;
+  readonly fromPgvector?: string;
+  readonly table?: string;
+  readonly fromQdrant?: string;
+  readonly collection?: string;
 }
 
 const connectionsDefault = 8;
@@ -47,14 +53,15 @@ export interface Job {
   readonly resume: Resume | undefined;
   /** How much of the input has been read when so many of its rows have. */
   share(rows: number): number | undefined;
-  close(): void;
+  close(): Promise<void> | void;
 }
 
 /** @throws UseError when the flags do not fit together, or the input is not what they say */
 export async function jobOf(collection: string, file: string | undefined, flags: ImportFlags): Promise<Job> {
   const settings = settingsOf(collection, flags);
-  if (flags.fromRedis !== undefined)
-    return { ...settings, ...(await fromRedis(file, flags.fromRedis, flags)) };
+  const store = await storeOf(file, flags);
+  if (store !== undefined)
+    return { ...settings, skip: 0, resume: undefined, share: () => undefined, ...store };
   if (file === undefined) throw new UseError("the file is missing; - is standard input");
   const resume =
     flags.resume === undefined
@@ -69,18 +76,57 @@ export async function jobOf(collection: string, file: string | undefined, flags:
   return { ...settings, input, skip, resume, share, close: () => source.close() };
 }
 
-/** Its keys come in no order that another run would repeat. */
-async function fromRedis(file: string | undefined, text: string, flags: ImportFlags) {
-  const url = checkedUrl(text, "--from-redis");
+type Store = Pick<Job, "input" | "close">;
+
+const stores = {
+  "--from-redis": fromRedis,
+  "--from-pgvector": fromPgvector,
+  "--from-qdrant": fromQdrant,
+} as const;
+
+/**
+ * Another store, where the flags name one. Its rows come in no order that another run would repeat.
+ *
+ * @throws UseError when the flags do not fit together
+ */
+async function storeOf(file: string | undefined, flags: ImportFlags): Promise<Store | undefined> {
+  const urls = {
+    "--from-redis": flags.fromRedis,
+    "--from-pgvector": flags.fromPgvector,
+    "--from-qdrant": flags.fromQdrant,
+  };
   const excluded = { file, "--format": flags.format, "--resume": flags.resume, "--skip": flags.skip };
-  const other = Object.entries(excluded).find(([, value]) => value !== undefined)?.[0];
-  if (other !== undefined) throw new UseError(`--from-redis and ${other} exclude each other`);
-  const choice = choiceOf(flags, 0);
-  const { prefix, vectorSet: set } = flags;
+  const given = ([, value]: [string, unknown]) => value !== undefined;
+  const [named, ...others] = Object.entries(urls).filter(given) as [keyof typeof urls, string][];
+  if (named === undefined) return undefined;
+  const other = [...others, ...Object.entries(excluded).filter(given)][0]?.[0];
+  if (other !== undefined) throw new UseError(`${named[0]} and ${other} exclude each other`);
+  return stores[named[0]](named[1], flags, choiceOf(flags, 0));
+}
+
+async function fromRedis(
+  text: string,
+  { prefix, vectorSet: set }: ImportFlags,
+  choice: Choice,
+): Promise<Store> {
+  const url = checkedUrl(text, "--from-redis");
   if ((prefix === undefined) === (set === undefined))
     throw new UseError("--from-redis needs --prefix, for hashes, or --vector-set");
   const input = set === undefined ? await hashes(url, prefix!, choice) : vectorSet(url, set, choice);
-  return { input, skip: 0, resume: undefined, share: () => undefined, close: () => {} };
+  return { input, close: () => {} };
+}
+
+async function fromPgvector(url: string, { table }: ImportFlags, choice: Choice): Promise<Store> {
+  if (!/^postgres(ql)?:/.test(url))
+    throw new UseError("--from-pgvector must be a URL like postgres://host/database");
+  if (table === undefined) throw new UseError("--from-pgvector needs --table");
+  return pgvector(url, table, choice);
+}
+
+async function fromQdrant(url: string, { collection }: ImportFlags, choice: Choice): Promise<Store> {
+  if (!/^https?:\/\//.test(url)) throw new UseError("--from-qdrant must be a URL like http://127.0.0.1:6333");
+  if (collection === undefined) throw new UseError("--from-qdrant needs --collection");
+  return { input: await qdrant(url, collection, choice), close: () => {} };
 }
 
 function choiceOf(flags: ImportFlags, skip: number): Choice {

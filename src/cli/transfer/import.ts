@@ -21,7 +21,7 @@ export async function runImport(
   try {
     return await new Import(job).run();
   } finally {
-    job.close();
+    await job.close();
   }
 }
 
