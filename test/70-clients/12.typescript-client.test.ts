@@ -317,7 +317,7 @@ describe.each([
     });
 
     test("HELP answers lines of text", async () => {
-      expect((await batching.help("card"))[0]).toBe("VSTORE.CARD collection [FILTER expression]");
+      expect((await batching.help("card"))[0]).toBe("VSTORE.CARD collection [FILTER expression] [ASOF token]");
     });
 
     test("more than fit into one command go in several", async () => {
