@@ -32,15 +32,31 @@ const PASSES: Partial<Record<FailPoint, number>> = {
 };
 const PASSES_ELSE = 4;
 
-/** Only a new process can be told of a fail point, or die while it starts. */
-export function nextCrash(random: () => number, isRunning: boolean): Crash {
-  const choice = random();
-  const afterMs = Math.floor(random() * MOMENT_MS_MAX);
-  if (choice < 0.15) return { kind: "redis", afterMs };
-  if (choice < 0.25) return { kind: "both", afterMs };
-  if (choice < 0.5 || isRunning) return { kind: "sidecar", afterMs };
-  if (choice < 0.6) return { kind: "start", afterMs: Math.floor(random() * START_MS_MAX) };
-  const name = failPoints[Math.floor(random() * failPoints.length)]!;
-  const pass = 1 + Math.floor(random() * (PASSES[name] ?? PASSES_ELSE));
-  return { kind: "fail point", name, pass, afterMs: FAIL_POINT_MS_MAX };
+/** Every fail point comes once before one comes again: a few dozen crashes meet most of them, whatever the seed. */
+export class CrashPlan {
+  readonly #random: () => number;
+  #left: FailPoint[] = [];
+
+  constructor(random: () => number) {
+    this.#random = random;
+  }
+
+  /** Only a new process can be told of a fail point, or die while it starts. */
+  next(isRunning: boolean): Crash {
+    const random = this.#random;
+    const choice = random();
+    const afterMs = Math.floor(random() * MOMENT_MS_MAX);
+    if (choice < 0.15) return { kind: "redis", afterMs };
+    if (choice < 0.25) return { kind: "both", afterMs };
+    if (choice < 0.5 || isRunning) return { kind: "sidecar", afterMs };
+    if (choice < 0.6) return { kind: "start", afterMs: Math.floor(random() * START_MS_MAX) };
+    const name = this.#nextPoint();
+    const pass = 1 + Math.floor(random() * (PASSES[name] ?? PASSES_ELSE));
+    return { kind: "fail point", name, pass, afterMs: FAIL_POINT_MS_MAX };
+  }
+
+  #nextPoint(): FailPoint {
+    if (this.#left.length === 0) this.#left = [...failPoints];
+    return this.#left.splice(Math.floor(this.#random() * this.#left.length), 1)[0]!;
+  }
 }

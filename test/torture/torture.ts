@@ -12,7 +12,7 @@ import { generator } from "../../harness/random.ts";
 import { type RedisServer, startRedis } from "../../harness/redis-server.ts";
 import { type SidecarProcess, startSidecar } from "../../harness/sidecar.ts";
 import { Client, connectOnce } from "./client.ts";
-import { type Crash, nextCrash } from "./crashes.ts";
+import { type Crash, CrashPlan } from "./crashes.ts";
 import { type Contents, Oracle, type Write } from "./oracle.ts";
 import { readContents, shapeOf } from "./reading.ts";
 import { scratchDirectory } from "./scratch.ts";
@@ -42,7 +42,7 @@ function ignoreDeath(error: unknown): void {
 
 export class Torture {
   /** Of the crashes alone, so that nothing which depends on time shifts them. */
-  readonly #plan: () => number;
+  readonly #plan: CrashPlan;
   readonly #random: () => number;
   readonly #directory: string;
   readonly #oracle = new Oracle();
@@ -60,7 +60,7 @@ export class Torture {
 
   private constructor(seed: number, directory: string, server: RedisServer) {
     this.#directory = directory;
-    this.#plan = generator(seed);
+    this.#plan = new CrashPlan(generator(seed));
     this.#random = generator(~seed);
     this.#server = server;
     this.#admin = connectOnce(server.url);
@@ -94,7 +94,7 @@ export class Torture {
   }
 
   async #cycle(): Promise<void> {
-    const crash = nextCrash(this.#plan, this.#sidecar !== undefined);
+    const crash = this.#plan.next(this.#sidecar !== undefined);
     if (this.#sidecar === undefined) this.#startSidecar(crash);
     if (crash.kind === "start") await sleep(crash.afterMs);
     else await this.#write(crash).catch(ignoreDeath);
