@@ -111,9 +111,8 @@ test("publint finds nothing wrong with it", async () => {
 });
 
 test("are-the-types-wrong finds nothing wrong with it", async () => {
-  const { problems } = await checkPackage(
-    createPackageFromTarballData(new Uint8Array(fs.readFileSync(tarball))),
-  );
+  const result = await checkPackage(createPackageFromTarballData(new Uint8Array(fs.readFileSync(tarball))));
+  const problems = "problems" in result ? result.problems : [{ kind: "no types" }];
   // The package has ES modules only, which require() takes from Node 22 on.
   expect(problems.filter(({ kind }) => kind !== "CJSResolvesToESM")).toEqual([]);
 });
