@@ -102,7 +102,10 @@ struct Scratch {
   std::vector<Slot> unseen;
   /** The same with their distances. */
   std::vector<Candidate> distances;
-  /** Everything that was compared where all was, in no order; empty where a walk found what was found. */
+  /**
+   * Of a comparison of all: whatever may be nearer than estimates say, in no order; empty where a walk found what was
+   * found.
+   */
   std::vector<Candidate> compared;
 
   static Scratch& ofThread() {

@@ -9,17 +9,24 @@ namespace {
 /** Nodes that a walk looks at per candidate that it keeps, about. */
 constexpr double visitsPerCandidate = 16;
 /** How many codes are compared in order in the time in which a walk looks at one node, which is anywhere in memory. */
-constexpr double comparedPerVisit = 2;
+constexpr double comparedPerVisit = 3;
 /** A walk from match to match takes so many times as long as one without a filter. */
 constexpr double hopFactor = 4;
 /** From this share of matches on they cannot be rare around a query and many elsewhere to any purpose. */
 constexpr double nearlyAll = 0.9;
 /** Matches are rare around a query when their share is so much smaller there than elsewhere. */
 constexpr double rareShare = 0.25;
+/**
+ * A little rarer than elsewhere: the matches that are wanted are then on the rim of where matches are, where links lead
+ * astray. A walk takes about so many times as long there, and one from match to match keeps more candidates.
+ */
+constexpr double rimShare = 0.75;
+constexpr double rimDetour = 5;
+constexpr size_t rimFactor = 3;
 /** Matches at which a walk begins besides the node that is nearest of all. */
 constexpr size_t seeds = 64;
 /** Slots whose nodes are prefetched ahead of their comparison. */
-constexpr size_t aheadSlots = 8;
+constexpr size_t aheadSlots = 32;
 /** Links to matches from which on a node's other links are not followed to a second hop, as a share of all. */
 constexpr size_t matchingLinksShare = 2;
 
@@ -33,14 +40,21 @@ void offer(std::vector<Candidate>& found, size_t ef, Candidate candidate) {
   }
 }
 
-/** A walk from match to match keeps so many times as many candidates where matches are rarer around the query. */
-constexpr size_t rimFactor = 3;
-/** Rarer than elsewhere by so much. */
-constexpr double rimShare = 0.75;
-
 /** A twin has no code of its own. */
 Candidate measured(const Graph& graph, Probe& query, Slot slot) {
   return graph.nodes.node(slot).life.isTwin() ? query.candidateByRow(slot) : query.candidate(slot);
+}
+
+/** Beyond any candidate. */
+constexpr Candidate noCandidate = ~Candidate{0};
+
+/**
+ * The farthest candidate that may be among the nearest `ef`, or among the results that they are rescored to, when
+ * `farthest` is the last of those found so far: errors of the one and of the other may add up.
+ */
+Candidate lastWorth(const Probe& query, Candidate farthest) {
+  const double distance = distanceOf(farthest), limit = distance + query.boundMax(distance);
+  return makeCandidate(limit + query.boundMax(limit + query.boundMax(limit)), noSlot);
 }
 
 double shareOf(size_t matches, const Graph& graph) {
@@ -52,10 +66,10 @@ double visitsOf(double share, size_t ef) {
   return visitsPerCandidate * static_cast<double>(ef) / std::sqrt(std::max(share, 1e-9));
 }
 
-/** What takes the least time. */
-Plan planFor(size_t matches, double share, size_t ef) {
+/** What takes the least time. @param detour how many times as long walks are as usual */
+Plan planFor(size_t matches, double share, size_t ef, double detour = 1) {
   const double compare = static_cast<double>(matches) / comparedPerVisit;
-  const double walk = visitsOf(share, ef), hop = hopFactor * visitsOf(1, ef);
+  const double walk = detour * visitsOf(share, ef), hop = detour * hopFactor * visitsOf(1, ef);
   if (compare <= std::min(walk, hop)) return Plan::compare;
   return walk <= hop ? Plan::walk : Plan::hop;
 }
@@ -88,7 +102,6 @@ class Hopping {
   bool walk(const Course& course) {
     begin();
     auto& [visited, frontier, found, unseen, distances, compared] = scratch_;
-    // Those that are wanted are then on the rim of where matches are, where links lead astray.
     if (course.around < rimShare * shareOf(allowed_.count(), graph_)) {
       ef_ *= rimFactor;
       gatheredMax_ *= rimFactor;
@@ -202,8 +215,11 @@ Plan planOf(const Graph& graph, size_t matches, size_t ef) { return planFor(matc
 Course courseOf(const Graph& graph, Probe& query, const Allowed& allowed, size_t matches, size_t ef) {
   const double share = shareOf(matches, graph), compared = static_cast<double>(matches) / comparedPerVisit;
   const double around = share >= nearlyAll ? share : shareAround(graph, query, allowed);
-  const double visits = std::max(compared, 2 * visitsOf(around, ef));
-  const Plan plan = around < rareShare * share ? Plan::compare : planFor(matches, around, ef);
+  const bool isOnRim = around < rimShare * share;
+  const double detour = isOnRim ? rimDetour : 1;
+  // A walk on the rim that is lost by then hardly ever ends sooner than a comparison.
+  const double visits = std::max(isOnRim ? compared / 2 : compared, 2 * visitsOf(around, ef));
+  const Plan plan = around < rareShare * share ? Plan::compare : planFor(matches, around, ef, detour);
   return {plan, around, static_cast<size_t>(visits)};
 }
 
@@ -217,12 +233,16 @@ void compareMatches(const Graph& graph, Probe& query, size_t ef, const Allowed& 
   found.clear();
   unseen.clear();
   compared.clear();
+  Candidate last = noCandidate;
   const auto compare = [&](size_t from, size_t to) {
     for (size_t i = from; i < to; i++) {
       const Slot slot = unseen[i];
       const Candidate candidate = measured(graph, query, slot);
+      if (candidate > last) continue;
       compared.push_back(candidate);
-      if ((found.size() < ef || candidate < found.front()) && accept(slot)) offer(found, ef, candidate);
+      if ((found.size() == ef && candidate >= found.front()) || !accept(slot)) continue;
+      offer(found, ef, candidate);
+      if (found.size() == ef) last = lastWorth(query, found.front());
     }
   };
   allowed.forEach(0, end, [&](Slot slot) {

@@ -43,7 +43,7 @@ using Accept = std::function<bool(Slot)>;
 
 /**
  * The nearest `ef` of the matches below `end`, by their codes, in scratch.found, nearest first: each is compared, and
- * what was found of each is in scratch.compared.
+ * those that may be among the nearest by their rows are in scratch.compared.
  */
 void compareMatches(const Graph& graph, Probe& query, size_t ef, const Allowed& allowed, Slot end,
                     const Accept& accept, Scratch& scratch);
