@@ -25,6 +25,7 @@ const workloads = [
   "filter",
   "filter-writing",
   "filter-start",
+  "filter-evaluating",
   "msearch",
   "checkpoint-stall",
   "start-up",

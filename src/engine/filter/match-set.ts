@@ -2,11 +2,11 @@
  * The slots that an expression is true of. Each use brings them up to date with what was written since the last one.
  */
 import type { Attributes } from "../slots/attributes.ts";
-import { Bitmap } from "../slots/bitmap.ts";
+import { Bitmap, WORD_BITS } from "../slots/bitmap.ts";
 import type { Columns } from "../slots/columns.ts";
 import type { ChangeLog, Position, SlotRange } from "./change-log.ts";
 import type { Expression } from "./expression.ts";
-import { blockSlotsOf, Scanner, UNSURE, YES } from "./scanner.ts";
+import { blockSlotsOf, Scanner, UNSURE } from "./scanner.ts";
 
 /** The attributes on which the expression is evaluated. */
 export interface MatchSource {
@@ -101,14 +101,21 @@ export class MatchSet {
 
   *#settle(from: number, verdicts: Uint8Array): Generator<void> {
     const { live } = this.#source;
-    for (let i = 0; i < verdicts.length; i++) {
-      const slot = from + i;
-      if (verdicts[i] !== UNSURE) {
-        this.bitmap.set(slot, verdicts[i] === YES && live.has(slot));
-        continue;
+    for (let at = 0; at < verdicts.length; ) {
+      const slot = from + at;
+      const count = Math.min(WORD_BITS - (slot % WORD_BITS), verdicts.length - at);
+      let [bits, unsure] = [0, false];
+      for (let i = 0; i < count; i++) {
+        bits |= (verdicts[at + i]! >>> 1) << i;
+        unsure ||= verdicts[at + i] === UNSURE;
       }
-      this.bitmap.set(slot, live.has(slot) && this.#isTrueOfJson(slot));
-      yield;
+      this.bitmap.setBits(slot, count, bits, live);
+      for (let i = 0; unsure && i < count; i++) {
+        if (verdicts[at + i] !== UNSURE) continue;
+        this.bitmap.set(slot + i, live.has(slot + i) && this.#isTrueOfJson(slot + i));
+        yield;
+      }
+      at += count;
     }
     yield;
   }

@@ -6,7 +6,7 @@
 
 import { type Codes, type Column, MISSING, OPAQUE, PAGE_SLOTS } from "../slots/column.ts";
 import type { Columns } from "../slots/columns.ts";
-import { compile, type Evaluator } from "./evaluator.ts";
+import { compile, type Evaluator, numberTest } from "./evaluator.ts";
 import { type Expression, type ExpressionField, fieldsOf, nameOf } from "./expression.ts";
 import type { Node } from "./parser.ts";
 import { isTrue, type Value } from "./value.ts";
@@ -41,14 +41,20 @@ export class Scanner {
 
   constructor(expression: Expression, columns: Columns) {
     const ground = { columns, tables: this.#tables };
+    const parts = conjoined(expression.root.kind === "and" ? expression.root.operands : [expression.root]);
+    // A part that depends on one needed field alone says no itself where the field is missing.
+    const alone = parts.map(fieldsOf).filter(({ length }) => length === 1);
+    const judged = new Set(alone.map(([field]) => nameOf(field!.path)));
     const needed = expression.fields.filter(({ required }) => required);
-    const parts = expression.root.kind === "and" ? expression.root.operands : [expression.root];
-    const masks = needed.map((field) => presence(field, ground));
+    const isNeeded = new Set(needed.map(({ path }) => nameOf(path)));
+    const masks = needed
+      .filter(({ path }) => !judged.has(nameOf(path)))
+      .map((field) => presence(field, ground));
     const documents: Fill = (from, to, out) => {
       for (let slot = from; slot < to; slot++) out[slot - from] = columns.documents.has(slot) ? YES : NO;
     };
-    const conditions = conjoined(parts).map((part) => fillOf(part, ground));
-    this.#fill = every([...(masks.length > 0 ? masks : [documents]), ...conditions]);
+    const conditions = parts.map((part) => fillOf(part, ground, isNeeded));
+    this.#fill = every([...(needed.length > 0 ? masks : [documents]), ...conditions]);
   }
 
   /** Bytes of memory, about. */
@@ -62,14 +68,17 @@ export class Scanner {
   }
 }
 
-function fillOf(node: Node, ground: Ground): Fill {
+/** @param needed fields without which a node of a single field is false */
+function fillOf(node: Node, ground: Ground, needed: ReadonlySet<string> = NONE): Fill {
   const fields = fieldsOf(node);
-  if (fields.length <= 1) return fillOfField(node, fields[0], ground);
+  if (fields.length <= 1) return fillOfField(node, fields[0], ground, needed);
   if (node.kind === "and") return every(conjoined(node.operands).map((operand) => fillOf(operand, ground)));
   if (node.kind === "or") return some(grouped("or", node.operands).map((operand) => fillOf(operand, ground)));
   if (node.kind === "not") return negated(fillOf(node.operands[0]!, ground));
   return fillOfSlots(node, fields, ground.columns);
 }
+
+const NONE: ReadonlySet<string> = new Set();
 
 const conjoined = (operands: readonly Node[]): Node[] => grouped("and", operands);
 
@@ -131,10 +140,24 @@ function presence(field: ExpressionField, ground: Ground): Fill {
 }
 
 /** A node of one field at most. */
-function fillOfField(node: Node, field: ExpressionField | undefined, ground: Ground): Fill {
+function fillOfField(
+  node: Node,
+  field: ExpressionField | undefined,
+  ground: Ground,
+  needed: ReadonlySet<string>,
+): Fill {
   const evaluate = compile(node, () => 0);
-  const judge = (value: Value | undefined) => (isTrue(evaluate(() => value ?? null)) ? YES : NO);
-  if (field !== undefined) return decided(field, ground, judge, UNSURE);
+  const isNeeded = field !== undefined && needed.has(nameOf(field.path));
+  let judged: Value = null;
+  const read = () => judged;
+  const judge = (value: Value | undefined) => {
+    if (value === undefined && isNeeded) return NO;
+    judged = value ?? null;
+    return isTrue(evaluate(read)) ? YES : NO;
+  };
+  const test = numberTest(node);
+  const judgeNumber = test && ((value: number) => (test(value) ? YES : NO));
+  if (field !== undefined) return decided(field, ground, judge, UNSURE, judgeNumber);
   const verdict = judge(undefined);
   return (from, to, out) => {
     out.fill(verdict, 0, to - from);
@@ -147,8 +170,9 @@ function decided(
   { columns, tables }: Ground,
   judge: (value: Value | undefined) => number,
   opaque: number,
+  judgeNumber: (value: number) => number = judge,
 ): Fill {
-  const table = new VerdictTable(judge, opaque);
+  const table = new VerdictTable(judge, opaque, judgeNumber);
   tables.push(table);
   return (from, to, out) => {
     const column = columns.of(path);
@@ -161,12 +185,18 @@ function decided(
 class VerdictTable {
   readonly #judge: (value: Value | undefined) => number;
   readonly #opaque: number;
+  readonly #judgeNumber: (value: number) => number;
   #verdicts = new Uint8Array(0);
   #column: Column | undefined;
 
-  constructor(judge: (value: Value | undefined) => number, opaque: number) {
+  constructor(
+    judge: (value: Value | undefined) => number,
+    opaque: number,
+    judgeNumber: (value: number) => number,
+  ) {
     this.#judge = judge;
     this.#opaque = opaque;
+    this.#judgeNumber = judgeNumber;
   }
 
   get bytes(): number {
@@ -180,9 +210,10 @@ class VerdictTable {
     this.#fillCodes(column, column.codes[page], start, to - from, out);
     const numbers = column.numbers[page];
     if (numbers === undefined) return;
+    const judge = this.#judgeNumber;
     for (let i = 0; i < to - from; i++) {
       const number = numbers[start + i]!;
-      if (!Number.isNaN(number)) out[i] = this.#judge(number);
+      if (!Number.isNaN(number)) out[i] = judge(number);
     }
   }
 

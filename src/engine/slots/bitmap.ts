@@ -1,6 +1,7 @@
 /** A growing set of slots, one bit each. */
 
 const WORDS_MIN = 32;
+export const WORD_BITS = 32;
 
 export class Bitmap {
   /** Bits that are set. */
@@ -65,6 +66,22 @@ export class Bitmap {
   set(slot: number, isIn: boolean): void {
     if (isIn) this.add(slot);
     else this.delete(slot);
+  }
+
+  /**
+   * Puts slots in or takes them out by bits, lowest first: `count` of them, from `slot` on, within one word. Of those
+   * that are not in `mask` none is put in.
+   */
+  setBits(slot: number, count: number, bits: number, mask: Bitmap): void {
+    const at = slot >>> 5;
+    const old = this.#words[at] ?? 0;
+    const all = (count === WORD_BITS ? -1 : 2 ** count - 1) << (slot & 31);
+    const set = (old & ~all) | ((bits << (slot & 31)) & all & (mask.#words[at] ?? 0));
+    if (set === (old | 0)) return;
+    if (at >= this.#words.length) this.#grow(at);
+    this.#words[at] = set;
+    this.count += bitsIn(set) - bitsIn(old);
+    this.version++;
   }
 
   /** A copy, without the slots that `mask` does not have. */
