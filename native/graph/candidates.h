@@ -51,8 +51,8 @@ inline Candidate withSlot(Candidate candidate, Slot slot) { return candidate >> 
 inline bool isNearer(Candidate a, Candidate b) { return a >> 32 < b >> 32; }
 
 /**
- * The set of slots seen: a slot is in it when its tag is that of the walk, so it is emptied by taking the next tag. Tags
- * of one byte have to be cleared every 255 walks, and stay in the cache longer.
+ * The set of slots seen: a slot is in it when its tag is that of the walk, so it is emptied by taking the next tag.
+ * Tags of one byte have to be cleared every 255 walks, and stay in the cache longer.
  */
 class Visited {
  public:

@@ -6,8 +6,8 @@
  *   blocks   of consecutive slots, about 4 MiB each; each ends with the CRC-32 of the rest of it
  *     kinds    one byte per slot: 1 a node with links, 2 a twin of one (twins.h), 0 when all that follows of it is zero
  *     codes    per slot: the head of the code, its components
- *     links    per slot: the head of the list of layer 0 (ListHead), 2 M links; the next twin + 1, or 0; the bridge + 1,
- *              or 0
+ *     links    per slot: the head of the list of layer 0 (ListHead), 2 M links; the next twin + 1, or 0; the bridge
+ *              + 1, or 0
  *     upper    per slot, for each layer that a hash of the slot gives it: the head of the list, M links
  *
  * The rotation of packed codes follows from the dimensions (codes/rotation.h): another one is another format version.

@@ -317,7 +317,9 @@ describe.each([
     });
 
     test("HELP answers lines of text", async () => {
-      expect((await batching.help("card"))[0]).toBe("VSTORE.CARD collection [FILTER expression] [ASOF token]");
+      expect((await batching.help("card"))[0]).toBe(
+        "VSTORE.CARD collection [FILTER expression] [ASOF token]",
+      );
     });
 
     test("more than fit into one command go in several", async () => {

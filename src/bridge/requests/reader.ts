@@ -86,8 +86,8 @@ export class Reader {
   }
 
   /**
-   * Where Redis limits its answers, large entries may follow any number of small ones. So many entries are asked for only
-   * where a stream has more, and all that it holds is below the limit.
+   * Where Redis limits its answers, large entries may follow any number of small ones. So many entries are asked for
+   * only where a stream has more, and all that it holds is below the limit.
    */
   async #withinLimit(next: number, count: number, seen: readonly Delivery[]): Promise<number> {
     const most = entriesWithin(this.#outputLimit);

@@ -112,8 +112,8 @@ export class Lane {
   }
 
   /**
-   * MINSERT has one time to live for all of its keys. Many PEXPIREATs go at once and WAIT tells whether one was refused;
-   * then all go again, each with an answer that says why. A time that is past removes the key.
+   * MINSERT has one time to live for all of its keys. Many PEXPIREATs go at once and WAIT tells whether one was
+   * refused; then all go again, each with an answer that says why. A time that is past removes the key.
    */
   async #setExpireTimes(rows: readonly Row[]): Promise<void> {
     const { collection } = this.#rules;

@@ -1,6 +1,6 @@
 /**
- * The input of `vstore import --from-pgvector`: a table of PostgreSQL, by a cursor within one snapshot. The server turns
- * attributes into JSON and vectors into text, which has every digit that a float32 needs.
+ * The input of `vstore import --from-pgvector`: a table of PostgreSQL, by a cursor within one snapshot. The server
+ * turns attributes into JSON and vectors into text, which has every digit that a float32 needs.
  */
 import type { Client } from "pg";
 import { UseError } from "../exit.ts";

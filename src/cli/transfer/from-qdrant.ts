@@ -1,7 +1,7 @@
 /**
- * The input of `vstore import --from-qdrant`: the points of a collection, by Qdrant's HTTP API. An id is a whole number of
- * 64 bits or a UUID, and becomes the key; the payload becomes the attributes. Both keep the text that they have there,
- * because JSON.parse would round numbers of many digits.
+ * The input of `vstore import --from-qdrant`: the points of a collection, by Qdrant's HTTP API. An id is a whole number
+ * of 64 bits or a UUID, and becomes the key; the payload becomes the attributes. Both keep the text that they have
+ * there, because JSON.parse would round numbers of many digits.
  */
 import { UseError } from "../exit.ts";
 import { vectorOf } from "../formats/cells.ts";

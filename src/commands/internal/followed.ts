@@ -66,7 +66,8 @@ function hasVector(target: Collection, key: Uint8Array, fp32: Uint8Array, time: 
 
 /**
  * A hash's values are text, whatever they look like. No attributes at all where they cannot be kept as they are. Fields
- * and bytes are counted first: a stream client may append any number of them, and what is left is a small part of a turn.
+ * and bytes are counted first: a stream client may append any number of them, and what is left is a small part of a
+ * turn.
  */
 function read(pairs: Attributes): { json: string; fault?: string } {
   const tooLarge = { json: "", fault: `they must be at most ${limits.attributesBytesMax} bytes of JSON` };

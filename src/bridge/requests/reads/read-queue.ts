@@ -1,9 +1,9 @@
 /**
- * Which reads run, and which wait for a place. So that no flood keeps other requests waiting, each collection, each user
- * and each caller has a number of places, and free ones go to the collections in turn, within a collection to its users
- * in turn, and within a user to its callers in turn. So a thousand connections of one user have the share of that user.
- * A caller is a connection to Redis, or the reply stream of a stream client. No read keeps the loop from taking more
- * requests: where too many of one collection wait, further ones are refused.
+ * Which reads run, and which wait for a place. So that no flood keeps other requests waiting, each collection, each
+ * user and each caller has a number of places, and free ones go to the collections in turn, within a collection to its
+ * users in turn, and within a user to its callers in turn. So a thousand connections of one user have the share of that
+ * user. A caller is a connection to Redis, or the reply stream of a stream client. No read keeps the loop from taking
+ * more requests: where too many of one collection wait, further ones are refused.
  */
 import { EventEmitter, once } from "node:events";
 import { availableParallelism } from "node:os";
