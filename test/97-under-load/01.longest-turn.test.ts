@@ -9,6 +9,7 @@ import { largestRequests, prepare, TurnMeter } from "../../harness/largest-reque
 import { startVstore, type Vstore } from "../../harness/sidecar.ts";
 import type { ArgumentNode } from "../../src/commands/grammar/syntax.ts";
 import { commands } from "../../src/commands/registry.ts";
+import { limits } from "../../src/limits.ts";
 import { connectClient } from "../harness/serving.ts";
 
 /** Of work: what the loop's thread waits for a processor, on a busy machine, does not count. */
@@ -84,3 +85,22 @@ test("the thread of the event loop works no longer than 50 ms in one turn", asyn
   );
   expect(Object.entries(told).filter(([, ms]) => ms > turnMsMax)).toEqual([]);
 }, 180_000);
+
+test("large writes of several collections that come at once have a turn each", async () => {
+  const names = Array.from({ length: 16 }, (_, i) => `together${i}`);
+  const keys = Array.from({ length: limits.keysMax }, (_, i) => `${i}:`.padEnd(20, "k"));
+  const vectors = Buffer.alloc(4 * keys.length);
+  for (const name of names) await redis.call("VSTORE.CREATE", name, "DIM", 1, "METRIC", "L2");
+  const together = async (command: string, ...words: (string | number | Buffer)[]) => {
+    await sleep(afterwardsMs);
+    meter.longestMs();
+    const all = redis.multi();
+    for (const name of names) all.call(command, name, ...words);
+    await all.exec();
+    for (const name of names) await redis.call("VSTORE.WAIT", name);
+    await sleep(afterwardsMs);
+    return meter.longestMs();
+  };
+  expect(await together("VSTORE.MINSERT", keys.length, ...keys, "FP32", vectors)).toBeLessThan(turnMsMax);
+  expect(await together("VSTORE.DEL", ...keys)).toBeLessThan(turnMsMax);
+}, 60_000);

@@ -2,6 +2,9 @@
  * Joins the large values of replies as their pieces arrive. ioredis joins a value in one turn once its last piece is
  * there, and to copy the 64 MiB of an argument takes nearly as long as a turn may. So ioredis gets such a value in one
  * piece, which it passes on without a copy.
+ *
+ * Node reads up to 32 pieces of 64 KiB in one turn, and one with thousands of small values takes milliseconds to decode.
+ * So a connection that has decoded for a while reads on in the next turn.
  */
 import type { Redis } from "ioredis";
 
@@ -11,13 +14,28 @@ export const largeValueBytes = 1024 * 1024;
 const [CR, LF, BULK, ZERO, NINE] = [0x0d, 0x0a, 0x24, 0x30, 0x39];
 const CRLF_BYTES = 2;
 
+/** Milliseconds that a connection decodes before others have their turn. Replies of less than a piece do not count. */
+const decodingMsMax = 4;
+const pieceBytes = 64 * 1024;
+
 /** Must be called while no reply is under way, and before one is asked for. */
 export function joinLargeValues(redis: Redis): void {
+  const { stream } = redis;
   // The first one decodes; see ioredis' DataHandler.
-  const [decode] = redis.stream.listeners("data");
-  const joiner = new LargeValueJoiner((bytes) => decode!.call(redis.stream, bytes));
-  redis.stream.removeListener("data", decode as (bytes: Buffer) => void);
-  redis.stream.prependListener("data", (bytes: Buffer) => joiner.write(bytes));
+  const [decode] = stream.listeners("data");
+  const joiner = new LargeValueJoiner((bytes) => decode!.call(stream, bytes));
+  let decodedMs = 0;
+  stream.removeListener("data", decode as (bytes: Buffer) => void);
+  stream.prependListener("data", (bytes: Buffer) => {
+    if (bytes.length < pieceBytes) return joiner.write(bytes);
+    const start = performance.now();
+    joiner.write(bytes);
+    decodedMs += performance.now() - start;
+    if (decodedMs < decodingMsMax) return;
+    decodedMs = 0;
+    stream.pause();
+    setImmediate(() => stream.resume());
+  });
 }
 
 /**

@@ -54,6 +54,8 @@ export class Writes {
     const collection = this.#catalog.find(source.collection);
     for (const request of requests) {
       if (collection !== undefined && compareIds(request.id, collection.position) <= 0) continue;
+      // Also before the first one: those of many logs begin in the same turn.
+      if (slice.spent) await slice.pause();
       failPoint("write-before-apply");
       const ahead = aheadOf(request, this.#catalog.clock(), replays);
       if (ahead !== undefined) {
@@ -67,7 +69,6 @@ export class Writes {
       if (replays && foundNoRoom(outcome)) throw outcome.error;
       this.#answers.toWrite(source, request, outcome);
       if (collection !== undefined) this.#onApplied(collection, request);
-      if (slice.spent) await slice.pause();
     }
   }
 

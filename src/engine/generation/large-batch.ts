@@ -53,6 +53,8 @@ export class LargeBatch {
     try {
       await batch.#writeRows();
       await batch.#writeRecords();
+      // The commit that follows takes a good part of a turn.
+      if (batch.#slice.spent) await batch.#slice.pause();
       return batch;
     } catch (error) {
       batch.#end();
