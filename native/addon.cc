@@ -31,6 +31,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports["Graph"] = NativeGraph::define(env);
   exports["lockFile"] = Napi::Function::New<lockFile>(env);
   exports["mapFile"] = Napi::Function::New<mapFile>(env);
+  exports["residentBytes"] = Napi::Function::New<residentBytes>(env);
   exports["measureTurns"] = Napi::Function::New<measureTurns>(env);
   exports["kernelNames"] = Napi::Function::New<kernelNames>(env);
   exports["runKernels"] = Napi::Function::New<runKernels>(env);

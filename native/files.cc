@@ -3,16 +3,38 @@
 
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cmath>
+#include <cstddef>
 #include <cstring>
 #include <string>
+#include <vector>
 
 namespace vstore {
 namespace {
 
 [[noreturn]] void throwErrno(Napi::Env env, const char* call) {
   throw Napi::Error::New(env, std::string(call) + ": " + std::strerror(errno));
+}
+
+/** One piece: mincore answers a byte for each of its pages. */
+constexpr size_t pieceBytes = 1 << 20;
+
+/** Bytes of [begin, begin + bytes) that are in memory. Begins at a page. */
+size_t residentOf(Napi::Env env, std::byte* begin, size_t bytes) {
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  std::vector<unsigned char> flags((bytes + page - 1) / page);
+#ifdef __APPLE__
+  const int outcome = mincore(begin, bytes, reinterpret_cast<char*>(flags.data()));
+#else
+  const int outcome = mincore(begin, bytes, flags.data());
+#endif
+  if (outcome != 0) throwErrno(env, "mincore");
+  const auto isResident = [](unsigned char flag) { return flag & 1; };
+  return static_cast<size_t>(std::count_if(flags.begin(), flags.end(), isResident)) * page;
 }
 
 }  // namespace
@@ -35,6 +57,21 @@ Napi::Value mapFile(const Napi::CallbackInfo& info) {
   if (memory == MAP_FAILED) throwErrno(info.Env(), "mmap");
   const auto unmap = [bytes](Napi::Env, uint8_t* start) { munmap(start, bytes); };
   return Napi::Buffer<uint8_t>::New(info.Env(), static_cast<uint8_t*>(memory), bytes, unmap);
+}
+
+Napi::Value residentBytes(const Napi::CallbackInfo& info) {
+  const auto mapping = info[0].As<Napi::Buffer<std::byte>>();
+  const size_t all = (mapping.Length() + pieceBytes - 1) / pieceBytes;
+  const size_t pieces = std::min<size_t>(all, std::max(1u, info[1].As<Napi::Number>().Uint32Value()));
+  size_t looked = 0, resident = 0;
+  for (size_t i = 0; i < pieces; i++) {
+    const size_t at = i * all / pieces * pieceBytes;
+    const size_t bytes = std::min(pieceBytes, mapping.Length() - at);
+    looked += bytes;
+    resident += std::min(bytes, residentOf(info.Env(), mapping.Data() + at, bytes));
+  }
+  const double share = looked == 0 ? 0 : static_cast<double>(resident) / static_cast<double>(looked);
+  return Napi::Number::New(info.Env(), std::round(share * static_cast<double>(mapping.Length())));
 }
 
 }  // namespace vstore

@@ -10,4 +10,10 @@ Napi::Value lockFile(const Napi::CallbackInfo& info);
 /** mapFile(descriptor, bytes): a Buffer, shared with the file, that is unmapped when JavaScript drops it. */
 Napi::Value mapFile(const Napi::CallbackInfo& info);
 
+/**
+ * residentBytes(mapping, pieces): how many bytes of a mapped file are in memory. Of a large file only so many pieces are
+ * looked at, spread over it evenly, and the answer is what they make likely.
+ */
+Napi::Value residentBytes(const Napi::CallbackInfo& info);
+
 }  // namespace vstore

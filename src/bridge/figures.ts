@@ -81,6 +81,12 @@ export const collectionFacts: readonly Figure<{ facts: Facts }>[] = [
   fact("index_bytes", "gauge", "memory of the index", "bytes"),
   fact("tail_slots", "gauge", "slots that are searched exactly until the index knows them"),
   fact("segment_bytes", "gauge", "size of the vectors' files", "bytes"),
+  fact(
+    "resident_bytes",
+    "gauge",
+    "what of them is in memory, estimated by samples; the system takes back what is not used",
+    "bytes",
+  ),
   fact("keys_bytes", "gauge", "size of the file of keys", "bytes"),
   fact("attributes_bytes", "gauge", "size of the file of attributes", "bytes"),
   fact("filter_fields", "gauge", "fields of the attributes that have a column"),

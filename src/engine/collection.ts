@@ -370,7 +370,7 @@ export class Collection {
       centred: health.centred ? 1 : 0,
       index_bytes: this.#generation.indexer.index.memoryBytes,
       tail_slots: this.tailLength,
-      segment_bytes: segments.fileBytes,
+      ...segments.stats(),
       keys_bytes: keys.log.bytes,
       attributes_bytes: attributes.log.bytes,
       ...this.#generation.filters.stats(),

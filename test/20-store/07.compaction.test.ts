@@ -203,7 +203,10 @@ test("disk space returns: nothing maps a deleted file any more", async () => {
   for (let i = 0; i < 20_000; i++) store.insert(key(i % 500), new Float32Array(256).fill(i));
   const before = Number(store.stats().segment_bytes);
   await store.compact();
-  expect(Number(store.stats().segment_bytes)).toBeLessThan(before / 10);
+  const { segment_bytes, resident_bytes } = store.stats();
+  expect(Number(segment_bytes)).toBeLessThan(before / 10);
+  expect(Number(resident_bytes)).toBeGreaterThan(0);
+  expect(Number(resident_bytes)).toBeLessThanOrEqual(Number(segment_bytes));
   await vi.waitFor(() => expect(deletedMappings(directory)).toEqual([]), { timeout: 5_000 });
   await store.close();
 });

@@ -3,7 +3,12 @@ import * as fs from "node:fs";
 import { expect, test } from "vitest";
 import { findAddon } from "../../src/engine/addon.ts";
 import { portableLockFile } from "../../src/engine/disk/lock.ts";
-import { mapFile, portableMapFile } from "../../src/engine/disk/mapping.ts";
+import {
+  mapFile,
+  portableMapFile,
+  portableResidentBytes,
+  residentBytes,
+} from "../../src/engine/disk/mapping.ts";
 import { temporaryDirectory } from "../harness/directory.ts";
 
 const addon = findAddon<{ lockFile: typeof portableLockFile }>()!;
@@ -36,6 +41,25 @@ test("both ways map the same bytes, and a mapping outlives its descriptor", () =
   portable[0] = 3;
   expect(native[0]).toBe(3);
   expect(fs.readFileSync(path)).toEqual(Buffer.from(native));
+});
+
+test("both ways tell how much of a mapped file is in memory; so do samples of it, about", () => {
+  const path = `${temporaryDirectory()}/file`;
+  const MiB = 1 << 20;
+  const descriptor = fs.openSync(path, "w+");
+  // Nothing but a hole: its pages come into memory when they are written to.
+  fs.ftruncateSync(descriptor, 16 * MiB);
+  const mapping = mapFile(descriptor, 16 * MiB);
+  fs.closeSync(descriptor);
+  const both = () => [residentBytes(mapping, 16), portableResidentBytes()(mapping, 16)];
+  expect(both()).toEqual([0, 0]);
+  mapping.fill(1, 0, 8 * MiB);
+  // The system may have read ahead.
+  const [native, portable] = both();
+  expect(native).toBe(portable);
+  expect(native).toBeGreaterThanOrEqual(8 * MiB);
+  mapping.fill(1, 8 * MiB);
+  expect([...both(), residentBytes(mapping, 1)]).toEqual([16 * MiB, 16 * MiB, 16 * MiB]);
 });
 
 test("what cannot be mapped or locked is an error that says why", () => {

@@ -18,7 +18,7 @@ import {
   SEGMENT_BYTES,
   SEGMENT_HEADER,
 } from "./layout.ts";
-import { mapFile } from "./mapping.ts";
+import { mapFile, residentBytes } from "./mapping.ts";
 import { segmentFile, TEMPORARY_SUFFIX } from "./names.ts";
 import { PooledFile } from "./pooled-file.ts";
 
@@ -111,6 +111,11 @@ export class Segment {
     const path = `${directory}/${segmentFile(shape.number)}`;
     const bytes = mapFile(file.descriptor, shape.fileBytes);
     return new Segment(shape, path, file.descriptor, bytes, file.path);
+  }
+
+  /** Bytes of the file that are in memory, by so many samples. */
+  residentBytes(pieces: number): number {
+    return residentBytes(this.#bytes, pieces);
   }
 
   /** Gives a created segment its name. Only the one that is appended to may have it. */

@@ -11,6 +11,9 @@ import { COMPONENT_BYTES } from "./layout.ts";
 import { segmentFile } from "./names.ts";
 import { Segment, type SegmentShape, segmentBytes, segmentCapacity } from "./segment.ts";
 
+/** Samples of 1 MiB that tell how much of all files is in memory: some ms. */
+const RESIDENT_PIECES_MAX = 1_024;
+
 /** Consecutive rows of one segment: slots [from, to), the first of them at rows[start]. */
 export interface Block {
   readonly rows: Float32Array;
@@ -70,6 +73,13 @@ export class Segments {
   /** Bytes of all segment files. */
   get fileBytes(): number {
     return this.#open.reduce((sum, segment) => sum + segment.shape.fileBytes, 0);
+  }
+
+  /** What VSTORE.INFO shows: the system keeps in memory what is used of the files. By samples, in some ms. */
+  stats(): Record<string, number> {
+    const pieces = Math.ceil(RESIDENT_PIECES_MAX / Math.max(1, this.#open.length));
+    const resident = this.#open.reduce((sum, segment) => sum + segment.residentBytes(pieces), 0);
+    return { segment_bytes: this.fileBytes, resident_bytes: resident };
   }
 
   /** The segments that hold slots below `length`, each with its number of such rows. */
