@@ -6,6 +6,7 @@ import { once } from "node:events";
 import type { Catalog } from "../engine/catalog.ts";
 import type { LogLevel } from "../log.ts";
 import { Follows } from "./follow/follows.ts";
+import { LeaderProgress } from "./followers/progress.ts";
 import { Ingestion, type IngestSettings } from "./ingest/ingestion.ts";
 import type { LogLosses } from "./logs/losses.ts";
 import { reconcile } from "./logs/reconcile.ts";
@@ -41,6 +42,7 @@ export class Service {
   readonly #outbox: Outbox;
   readonly #follows: Follows;
   readonly #upkeep: Upkeep;
+  readonly #progress: LeaderProgress;
   readonly #turns = new LoopTurns();
   #loop: Loop | undefined;
   #ingestion: Ingestion | undefined;
@@ -61,10 +63,12 @@ export class Service {
     this.#outbox = new Outbox(session.writer, session.answerer, options.log);
     this.#follows = new Follows(session, catalog, options.log);
     this.#upkeep = new Upkeep(session, catalog, options);
+    this.#progress = new LeaderProgress(session.writer, catalog);
   }
 
   /** Resolves when clients are served. */
   async start(): Promise<void> {
+    await this.#upkeep.followers.look(); // before the first trim
     this.#upkeep.beatWith(this.#heartbeat);
     await assertClocksAgree(this.#session.writer, this.#catalog.clock);
     const { loop, context } = await this.#createLoop();
@@ -74,6 +78,8 @@ export class Service {
     const fault = await outputLimitFault(this.#session.writer);
     if (fault !== undefined) this.#options.log.warn(fault);
     await loop.catchUp();
+    await this.#progress.tell();
+    this.#heartbeat.everyBeat(() => this.#progress.tell());
     await this.#heartbeat.attach();
     this.#options.watch.began({ url: this.#options.url, catalog: this.#catalog, context });
   }
@@ -119,6 +125,8 @@ export class Service {
       catalog: this.#catalog,
       losses: this.#losses,
       follows: this.#follows,
+      progress: this.#progress,
+      followers: this.#upkeep.followers,
       outbox: this.#outbox,
       busyPollUs: this.#options.busyPollUs,
       log: this.#options.log,

@@ -9,6 +9,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Catalog } from "../engine/catalog.ts";
 import { VstoreError } from "../errors.ts";
+import { Following } from "./followers/following.ts";
+import type { Role } from "./followers/roles.ts";
+import { checkFiles } from "./logs/belonging.ts";
 import { LogLosses } from "./logs/losses.ts";
 import { publicUrl } from "./redis/address.ts";
 import { closedConnections, outputLimitOf } from "./redis/output-limit.ts";
@@ -22,8 +25,11 @@ const backOffMsMax = 5_000;
 const standbyPollMs = 1_000;
 
 export interface SidecarOptions extends ServiceOptions {
+  readonly role: Role;
+  /** The same for every process on the same files. */
+  readonly followerId: string;
   readonly sidecarId: string;
-  /** Opens the files, or returns the open ones. Called only while this sidecar holds the lease. */
+  /** Opens the files, or returns the open ones. Called while this sidecar holds the lease, or follows. */
   readonly catalog: () => Promise<Catalog>;
   /** Called before each attempt to connect. */
   readonly beforeConnect?: () => Promise<void>;
@@ -119,11 +125,32 @@ export class Sidecar {
     }
   }
 
+  /** For a follower it never resolves while the session lasts; one of role auto follows until it may lead. */
   async #takeLease(session: Session): Promise<Lease | undefined> {
+    if (this.#options.role !== "leader") return this.#follow(session);
     while (!this.#stop.aborted) {
       const lease = await Lease.take(session.writer, this.#options.sidecarId);
       if (lease !== undefined) return lease;
       this.#report("info", "another sidecar serves this Redis; standing by");
+      await this.#pause(standbyPollMs);
+    }
+    return undefined;
+  }
+
+  async #follow(session: Session): Promise<Lease | undefined> {
+    const catalog = await this.#openFiles();
+    const following = await Following.begin(session.logReader, catalog, this.#options);
+    while (!this.#stop.aborted) {
+      const state = await following.step();
+      if (this.#options.role === "auto" && (await areComplete(session, catalog))) {
+        const lease = await Lease.take(session.writer, this.#options.sidecarId);
+        if (lease !== undefined) {
+          await following.step(); // what the old leader has told at last
+          await following.end();
+          return lease;
+        }
+      }
+      this.#report("info", `following ${publicUrl(this.#options.url)}, ${state}`);
       await this.#pause(standbyPollMs);
     }
     return undefined;
@@ -160,6 +187,14 @@ export class Sidecar {
 function reasonOf(error: Error): string {
   if (!(error instanceof VstoreError && error.code === "FULL")) return error.message;
   return `acknowledged writes wait for room: ${error.message}; free some space there, and it goes on by itself`;
+}
+
+/** Whether the files have all that the logs begin after. */
+function areComplete(session: Session, catalog: Catalog): Promise<boolean> {
+  return checkFiles(session.logReader, catalog).then(
+    () => true,
+    () => false,
+  );
 }
 
 class UnusableFiles extends Error {

@@ -4,6 +4,7 @@
  * allowed.
  */
 import { z } from "zod";
+import { roles } from "../bridge/followers/roles.ts";
 import { faultOf, placeOf, withTls } from "../bridge/redis/address.ts";
 import { indexChoices } from "../engine/index/choices.ts";
 import { didYouMean } from "../engine/similar-name.ts";
@@ -62,6 +63,14 @@ export const settings = {
     description: "port of vstore's own Redis on 127.0.0.1",
     schema: integer(1, 65_535),
   },
+  role: {
+    value: "role",
+    default: "leader",
+    choices: roles,
+    description:
+      "leader serves, or stands by while another one does; follower keeps a copy of its files; auto follows, and serves when no other does",
+    schema: z.enum(roles),
+  },
   data_dir: {
     value: "directory",
     default: "./data",
@@ -80,6 +89,13 @@ export const settings = {
     unit: "bytes",
     default: 128 * 1024 * 1024,
     description: "writes since the last checkpoint that bring the next one forward",
+    schema: integer(1024 * 1024, 64 * 1024 * 1024 * 1024),
+  },
+  follower_log_bytes: {
+    value: "bytes",
+    unit: "bytes",
+    default: 256 * 1024 * 1024,
+    description: "bytes of the log of a collection that are kept for followers that are behind",
     schema: integer(1024 * 1024, 64 * 1024 * 1024 * 1024),
   },
   busy_poll_us: {
@@ -188,6 +204,8 @@ export function readSettings(
       faults.push(`${where} ${result.error.issues.map((issue) => issue.message).join(", ")}`);
     }
   }
+  if (values.role !== "leader" && values.redis_url === undefined)
+    faults.push("--role follower and auto need --redis-url: no other sidecar joins vstore's own Redis");
   if (faults.length > 0) throw new SettingsError(faults.join("\n"));
   return withTlsFiles(values as Settings);
 }

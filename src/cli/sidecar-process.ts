@@ -2,7 +2,9 @@
  * `vstore serve`, from its settings to the end of the process: the files, a Redis of its own if none is named, and
  * the sidecar between them.
  */
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import { resolve } from "node:path";
 import { EmbeddedRedis } from "../bridge/redis/embedded-redis.ts";
 import type { UnexpectedErrors } from "../bridge/session/unexpected-errors.ts";
 import { Sidecar } from "../bridge/sidecar.ts";
@@ -72,6 +74,9 @@ async function runSidecar(
       sidecarId,
       checkpointIntervalMs: settings.checkpoint_interval_ms,
       checkpointLogBytes: settings.checkpoint_log_bytes,
+      followerLogBytes: settings.follower_log_bytes,
+      role: settings.role,
+      followerId: followerIdOf(settings.data_dir),
       busyPollUs: settings.busy_poll_us,
       ingest: {
         concurrency: settings.ingest_concurrency,
@@ -90,6 +95,12 @@ async function runSidecar(
     stop,
   );
   await sidecar.run();
+}
+
+/** The same for every process on this directory, so that a restart goes on where it was. */
+function followerIdOf(directory: string): string {
+  const hash = createHash("sha256").update(resolve(directory)).digest("hex");
+  return `${hostname().slice(0, 64)}-${hash.slice(0, 8)}`;
 }
 
 /** The data directory, opened once it is needed: a sidecar that stands by must not lock it. */

@@ -150,6 +150,13 @@ export class Catalog {
    * @throws {VstoreError} COLLECTIONEXISTS, LIMIT, FULL
    */
   async create(name: string, options: CollectionOptions, id: string): Promise<Collection> {
+    const collection = await this.createLike(name, options, id);
+    await this.markControl(id);
+    return collection;
+  }
+
+  /** The same without remembering the entry: for a collection that another data directory has already. */
+  async createLike(name: string, options: CollectionOptions, id: string): Promise<Collection> {
     const existing = this.has(name) ? this.get(name) : undefined;
     if (existing !== undefined && compareIds(existing.createdId, id) >= 0) return existing;
     if (existing !== undefined) {
@@ -173,7 +180,6 @@ export class Catalog {
       this.#creating.delete(name);
     }
     this.#collections.set(name, collection);
-    await this.markControl(id);
     return collection;
   }
 

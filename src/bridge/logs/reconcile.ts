@@ -157,10 +157,11 @@ export async function alignLog(redis: Redis, collection: Collection, losses: Log
   const [look] = await lookAtLogs(redis, [name]);
   const wasChanged = !moved && look?.isIntact === false;
   if (wasChanged) await secure(look?.last);
+  // Before the log is accepted as it is: a follower must not take a log with a gap for a whole one.
+  await noteBegin(redis, collection, moved || wasChanged ? "HSET" : "HSETNX");
   if (look?.isIntact !== true) await acceptLog(redis, name);
   if (!moved && collection.options.follow !== undefined && !(await hasSeen(redis, collection)))
     await redis.hdel(syncedKey, name);
-  await noteBegin(redis, collection, moved || wasChanged ? "HSET" : "HSETNX");
 }
 
 /** Tells Redis of the collection, and where its log begins. */

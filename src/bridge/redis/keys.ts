@@ -16,6 +16,12 @@ export const storeKey = "vstore:store";
 export const followsKey = "vstore:follows";
 /** Hash: collection that follows keys → whether it is in step with them. */
 export const syncedKey = "vstore:synced";
+/** Hash: collection → how far the leader is with it, for followers; see followers/progress.ts. */
+export const progressKey = "vstore:progress";
+/** Hash: id of a follower → how often it has given a sign of life. */
+export const followersKey = "vstore:followers";
+/** Hash: collection → the id that the follower's files have made durable. */
+export const followerKey = (id: string) => `vstore:follower:${id}`;
 /** BullMQ's keys begin with this. */
 export const bullPrefix = "vstore:bull";
 /**

@@ -11,6 +11,7 @@ import { failPoint } from "../../engine/fail-point.ts";
 import { compareIds } from "../../engine/log-id.ts";
 import { VstoreError } from "../../errors.ts";
 import { type Follows, forgetFollow } from "../follow/follows.ts";
+import type { LeaderProgress } from "../followers/progress.ts";
 import type { LogLosses } from "../logs/losses.ts";
 import { alignLog, expectDrop, forgetCollection, restoreLogs } from "../logs/reconcile.ts";
 import { setBack } from "../logs/set-back.ts";
@@ -33,6 +34,7 @@ export class Control {
   readonly #context: (request: Request) => Context;
   readonly #losses: LogLosses;
   readonly #follows: Follows;
+  readonly #progress: LeaderProgress;
   #watchedAt = performance.now();
   #turn = 0;
 
@@ -43,7 +45,9 @@ export class Control {
     context: (request: Request) => Context,
     losses: LogLosses,
     follows: Follows,
+    progress: LeaderProgress,
   ) {
+    this.#progress = progress;
     this.#redis = session.writer;
     this.#reads = session.answerer;
     this.#catalog = catalog;
@@ -126,6 +130,8 @@ export class Control {
   }
 
   async #followUp(request: Request, collection: string): Promise<void> {
+    // Before Redis knows of the collection: a follower that takes over must have it then.
+    if (request.name === "CREATE") await this.#progress.tell();
     await this.restoreLog(collection);
     if (request.name === "CREATE") await this.#follows.restore();
     if (request.name !== "DROP" || this.#exists(collection)) return;

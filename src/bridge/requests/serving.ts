@@ -7,6 +7,8 @@ import type { Collection } from "../../engine/collection.ts";
 import { FIRST_ID } from "../../engine/log-id.ts";
 import type { Logger } from "../../log.ts";
 import type { Follows } from "../follow/follows.ts";
+import type { Followers } from "../followers/followers.ts";
+import type { LeaderProgress } from "../followers/progress.ts";
 import type { LogLosses } from "../logs/losses.ts";
 import { Obstructions } from "../logs/obstructions.ts";
 import { endsOfDamaged } from "../logs/reconcile.ts";
@@ -33,6 +35,8 @@ export interface ServingParts {
   readonly catalog: Catalog;
   readonly losses: LogLosses;
   readonly follows: Follows;
+  readonly progress: LeaderProgress;
+  readonly followers: Followers;
   readonly outbox: Outbox;
   /** How long to poll for the next request before the process sleeps, in microseconds. */
   readonly busyPollUs: number;
@@ -69,7 +73,7 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
   const loop = new Loop({
     reader,
     writes: new Writes(writer, catalog, answers, context, onApplied, () => session.wakeLogReader()),
-    control: new Control(session, catalog, answers, context, losses, follows),
+    control: new Control(session, catalog, answers, context, losses, follows, parts.progress),
     answers,
     outbox,
     asOfWaits: new AsOfWaits(catalog),
@@ -88,7 +92,7 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
 
 /** The context that a command gets beside its arguments. */
 function contextOf(parts: ServingParts, obstructions: Obstructions) {
-  const { session, catalog, losses, follows, outbox, errors, turns } = parts;
+  const { session, catalog, losses, follows, followers, outbox, errors, turns } = parts;
   const database = session.writer.options.db ?? 0;
   const logFacts = (name?: string) => ({
     ...losses.facts(name),
@@ -98,6 +102,7 @@ function contextOf(parts: ServingParts, obstructions: Obstructions) {
       closed_connections: closedConnections.count,
     }),
     ...follows.facts(name),
+    ...(name === undefined && followers.facts()),
     ...(name === undefined && { unexpected_errors: errors.count, loop_turn_ms_max: turns.longestMs }),
   });
   const refusals = (name: string) => refusalsOf(session.answerer, outbox, name);

@@ -22,7 +22,7 @@ import type { Source } from "./sources.ts";
 export class Writes {
   readonly #redis: Redis;
   readonly #catalog: Catalog;
-  readonly #answers: Answers;
+  readonly #answers: Pick<Answers, "toWrite">;
   readonly #context: (request: Request) => Context;
   /** Hears of every entry that was applied. */
   readonly #onApplied: (collection: Collection, request: Request) => void;
@@ -32,7 +32,7 @@ export class Writes {
   constructor(
     redis: Redis,
     catalog: Catalog,
-    answers: Answers,
+    answers: Pick<Answers, "toWrite">,
     context: (request: Request) => Context,
     onApplied: (collection: Collection, request: Request) => void,
     wakeReader: () => Promise<void>,

@@ -28,8 +28,8 @@ export class Compactions {
 
   /** Asks for a compaction if the collection needs one; asking twice is asking once. */
   async offer(collection: Collection): Promise<void> {
-    const { deadShare, deadSlots, name } = collection;
-    if (deadShare <= deadShareMax || deadSlots < deadSlotsMin) return;
+    if (!isWorthCompacting(collection)) return;
+    const { name } = collection;
     const options = { jobId: encodeURIComponent(name), removeOnComplete: true, removeOnFail: true };
     const { queue } = this.#jobs;
     await queue.add("compact", { collection: name }, options).catch((error) => this.#jobs.complain(error));
@@ -50,4 +50,8 @@ export class Compactions {
       this.#log.warn({ collection: name, error: (error as Error).message }, "a compaction failed");
     }
   }
+}
+
+export function isWorthCompacting({ deadShare, deadSlots }: Collection): boolean {
+  return deadShare > deadShareMax && deadSlots >= deadSlotsMin;
 }

@@ -1,12 +1,13 @@
 /**
- * Trims each log up to what a checkpoint has made durable, and never further. It looks at the collections instead of
+ * Trims each log up to what a checkpoint has made durable, here and on followers, and never further. It looks at the collections instead of
  * being called, so that it makes no difference what caused the checkpoint.
  */
 import type { Redis } from "ioredis";
 import type { Catalog } from "../../engine/catalog.ts";
 import type { Collection } from "../../engine/collection.ts";
 import { failPoint } from "../../engine/fail-point.ts";
-import { FIRST_ID, nextId } from "../../engine/log-id.ts";
+import { compareIds, FIRST_ID, nextId } from "../../engine/log-id.ts";
+import type { Followers } from "../followers/followers.ts";
 import { removedFunction } from "../logs/removals.ts";
 import { collectionsKey, logStream, logsKey } from "../redis/keys.ts";
 import { runScript } from "../redis/script.ts";
@@ -24,21 +25,35 @@ return removed(KEYS[3], KEYS[2], redis.call('XTRIM', KEYS[2], 'MINID', ARGV[3]))
 export class Trimmer {
   readonly #redis: Redis;
   readonly #catalog: Catalog;
+  readonly #followers: Followers;
   /** Up to which id. */
   readonly #trimmed = new WeakMap<Collection, string>();
 
-  constructor(redis: Redis, catalog: Catalog) {
+  constructor(redis: Redis, catalog: Catalog, followers: Followers) {
+    this.#followers = followers;
     this.#redis = redis;
     this.#catalog = catalog;
   }
 
   async trim(collections: readonly Collection[] = this.#catalog.collections()): Promise<void> {
-    for (const collection of collections) {
+    const grown = collections.filter((each) => this.#isToTrim(each));
+    if (grown.length > 0) await this.#followers.look(); // one may just have come
+    for (const collection of grown) {
       const { name, checkpointId } = collection;
-      if (checkpointId === FIRST_ID || checkpointId === this.#trimmed.get(collection)) continue;
-      await this.#trimLog(name, checkpointId);
-      this.#trimmed.set(collection, checkpointId);
+      const upTo = this.#followers.limit(collection, checkpointId);
+      if (compareIds(upTo, this.#trimmedOf(collection)) <= 0) continue;
+      await this.#trimLog(name, upTo);
+      this.#trimmed.set(collection, upTo);
     }
+  }
+
+  #isToTrim(collection: Collection): boolean {
+    const { checkpointId } = collection;
+    return checkpointId !== FIRST_ID && compareIds(checkpointId, this.#trimmedOf(collection)) > 0;
+  }
+
+  #trimmedOf(collection: Collection): string {
+    return this.#trimmed.get(collection) ?? collection.createdId;
   }
 
   async #trimLog(name: string, id: string): Promise<void> {

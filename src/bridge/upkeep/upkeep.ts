@@ -6,6 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Catalog } from "../../engine/catalog.ts";
 import type { Collection } from "../../engine/collection.ts";
 import type { Logger } from "../../log.ts";
+import { Followers } from "../followers/followers.ts";
 import { connect } from "../redis/connection.ts";
 import { assertServer } from "../redis/server.ts";
 import type { Heartbeat } from "../session/heartbeat.ts";
@@ -24,6 +25,8 @@ export interface UpkeepOptions {
   readonly checkpointIntervalMs: number;
   /** Bytes of log applied since the last checkpoint that bring the next one forward. */
   readonly checkpointLogBytes: number;
+  /** Bytes of one log that are kept for followers. */
+  readonly followerLogBytes: number;
   readonly log: Logger;
 }
 
@@ -31,6 +34,7 @@ export class Upkeep {
   readonly #session: Session;
   readonly #catalog: Catalog;
   readonly #options: UpkeepOptions;
+  readonly followers: Followers;
   readonly #trimmer: Trimmer;
   readonly #checkpointer: Checkpointer;
   #schedule: Schedule | undefined;
@@ -42,7 +46,9 @@ export class Upkeep {
     this.#session = session;
     this.#catalog = catalog;
     this.#options = options;
-    this.#trimmer = new Trimmer(session.writer, catalog);
+    const { writer, answerer } = session;
+    this.followers = new Followers(writer, answerer, options.followerLogBytes, options.log);
+    this.#trimmer = new Trimmer(writer, catalog, this.followers);
     this.#checkpointer = new Checkpointer(catalog, {
       logBytesMax: options.checkpointLogBytes,
       intervalMs: options.checkpointIntervalMs,
@@ -53,7 +59,10 @@ export class Upkeep {
 
   /** Work that is due by time and not by a job, so that it happens without BullMQ too. */
   beatWith(heartbeat: Heartbeat): void {
-    heartbeat.everyBeat(() => this.#trimmer.trim());
+    heartbeat.everyBeat(async () => {
+      await this.followers.look();
+      await this.#trimmer.trim();
+    });
     heartbeat.everyBeat(() => this.#checkpointer.catchUp());
     heartbeat.everyBeat(async () => this.#sweeps?.follow());
   }
@@ -61,6 +70,7 @@ export class Upkeep {
   /** Counts log bytes that were applied; many of them bring the next checkpoint forward. */
   count(collection: Collection, bytes: number): void {
     this.#checkpointer.count(collection, bytes);
+    this.followers.count(collection, bytes);
   }
 
   /** Starts the jobs in the background: clients are served meanwhile, and without them. */

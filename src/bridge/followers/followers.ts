@@ -1,0 +1,112 @@
+/**
+ * The leader's view of its followers: which of them are alive, and how far a log may be trimmed so that each of them
+ * can go on by it. Whether one is alive is judged by the leader's monotonic clock: its counter has to rise. A log waits
+ * for them only within a number of bytes, so that none of them, dead or slow, fills Redis.
+ */
+import type { Redis } from "ioredis";
+import type { Collection } from "../../engine/collection.ts";
+import { compareIds } from "../../engine/log-id.ts";
+import type { Logger } from "../../log.ts";
+import { collectionsKey, followerKey, followersKey } from "../redis/keys.ts";
+
+/** More are not waited for. */
+const followersMax = 16;
+/** One that gives no sign of life for so long is forgotten: long enough to restore a backup, and start again. */
+const silentMsMax = 600_000;
+/** Ends the sign of life of a follower whose files end before a log begins. */
+export const outOfStep = "out of step";
+
+interface Seen {
+  beat: string;
+  since: number;
+  positions: Readonly<Record<string, string>>;
+}
+
+interface Mark {
+  readonly id: string;
+  /** Bytes that were applied until then. */
+  readonly bytes: number;
+}
+
+export class Followers {
+  readonly #redis: Redis;
+  readonly #reads: Redis;
+  readonly #log: Logger;
+  /** Bytes of one log that are kept for followers. */
+  readonly #keptBytesMax: number;
+  readonly #seen = new Map<string, Seen>();
+  readonly #applied = new WeakMap<Collection, number>();
+  readonly #marks = new WeakMap<Collection, Mark[]>();
+  /** Collections, and followers, that were told to be out of step. */
+  readonly #passed = new Set<string>();
+  /** Where the logs begin, while there are followers. */
+  #begins: Readonly<Record<string, string>> = {};
+
+  constructor(redis: Redis, reads: Redis, keptBytesMax: number, log: Logger) {
+    this.#redis = redis;
+    this.#reads = reads;
+    this.#keptBytesMax = keptBytesMax;
+    this.#log = log;
+  }
+
+  /** Counts log bytes that were applied. */
+  count(collection: Collection, bytes: number): void {
+    this.#applied.set(collection, (this.#applied.get(collection) ?? 0) + bytes);
+  }
+
+  /** Looks which followers there are, and where. */
+  async look(): Promise<void> {
+    const beats = Object.entries(await this.#reads.hgetall(followersKey));
+    const now = performance.now();
+    for (const [id, beat] of beats.slice(0, followersMax)) {
+      const seen = this.#seen.get(id);
+      const since = seen?.beat === beat ? seen.since : now;
+      if (now - since > silentMsMax) await this.#forget(id);
+      else this.#seen.set(id, { beat, since, positions: await this.#reads.hgetall(followerKey(id)) });
+    }
+    this.#begins = beats.length === 0 ? {} : await this.#reads.hgetall(collectionsKey);
+    const named = new Set(beats.map(([id]) => id));
+    for (const id of this.#seen.keys()) if (!named.has(id)) this.#seen.delete(id);
+  }
+
+  /** Up to where the log of the collection may be trimmed, whose checkpoint covers it up to `id`. */
+  limit(collection: Collection, id: string): string {
+    const marks = this.#marks.get(collection) ?? [{ id: collection.createdId, bytes: 0 }];
+    const applied = this.#applied.get(collection) ?? 0;
+    if (marks.at(-1)!.id !== id) marks.push({ id, bytes: applied });
+    let least = id;
+    for (const [follower, { positions }] of this.#seen) {
+      const position = positions[collection.name] ?? collection.createdId;
+      const begin = this.#begins[collection.name];
+      const hasGap = begin === undefined || compareIds(position, begin) < 0;
+      if (hasGap || compareIds(position, least) >= 0) continue;
+      const kept = applied - (marks.findLast((mark) => compareIds(mark.id, position) <= 0)?.bytes ?? 0);
+      if (kept <= this.#keptBytesMax) least = position;
+      else this.#reportPassed(follower, collection.name, kept);
+    }
+    while (marks.length > 1 && compareIds(marks[1]!.id, least) <= 0) marks.shift();
+    this.#marks.set(collection, marks);
+    return least;
+  }
+
+  /** For VSTORE.INFO. */
+  facts(): Record<string, number> {
+    const isOut = ({ beat }: Seen) => beat.endsWith(outOfStep);
+    const all = [...this.#seen.values()];
+    return { followers: all.length, followers_out_of_step: all.filter(isOut).length };
+  }
+
+  async #forget(id: string): Promise<void> {
+    this.#seen.delete(id);
+    await this.#redis.hdel(followersKey, id);
+    await this.#redis.unlink(followerKey(id));
+    this.#log.warn({ follower: id }, "a follower is forgotten: it gave no sign of life for 10 minutes");
+  }
+
+  #reportPassed(follower: string, collection: string, bytes: number): void {
+    const what = `${follower} ${collection}`;
+    if (this.#passed.has(what)) return;
+    this.#passed.add(what);
+    this.#log.warn({ follower, collection, log_bytes: bytes }, "a log is trimmed further than a follower is");
+  }
+}

@@ -1,0 +1,242 @@
+/**
+ * A follower keeps files of its own in step with the leader's: it reads the same logs from where its files end, and
+ * applies them by the same code. It answers no request, trims nothing and holds no lease, so it writes no key but those
+ * that say how far it is. It goes no further than the leader has told to be applied.
+ */
+import type { Redis } from "ioredis";
+import type { Catalog } from "../../engine/catalog.ts";
+import type { Collection } from "../../engine/collection.ts";
+import { compareIds, nextId } from "../../engine/log-id.ts";
+import { TimeSlice } from "../../engine/time-slice.ts";
+import { VstoreError } from "../../errors.ts";
+import type { Logger } from "../../log.ts";
+import { lookAtLogs } from "../logs/removals.ts";
+import { collectionsKey, followerKey, followersKey, logStream, storeKey } from "../redis/keys.ts";
+import { timeOf } from "../requests/moment.ts";
+import { decodeEntry, type Request } from "../requests/request.ts";
+import type { Source } from "../requests/sources.ts";
+import { Writes } from "../requests/writes.ts";
+import { Checkpointer } from "../upkeep/checkpointer.ts";
+import { isWorthCompacting } from "../upkeep/compactions.ts";
+import { outOfStep } from "./followers.ts";
+import { type Progress, readProgress, type Told } from "./progress.ts";
+
+/** Entries of one read: between these, so that it has about as many bytes. */
+const countMin = 1;
+const countMax = 1_024;
+const batchBytesTarget = 16 * 1024 * 1024;
+/** Of one turn of the event loop. */
+const turnMsMax = 10;
+
+export interface FollowingOptions {
+  readonly followerId: string;
+  readonly checkpointIntervalMs: number;
+  readonly checkpointLogBytes: number;
+  readonly log: Logger;
+}
+
+export class Following {
+  readonly #redis: Redis;
+  readonly #catalog: Catalog;
+  readonly #options: FollowingOptions;
+  readonly #writes: Writes;
+  readonly #checkpointer: Checkpointer;
+  readonly #checkpointAt = new WeakMap<Collection, number>();
+  /** What Redis was told of each collection. */
+  readonly #told = new Map<string, string>();
+  /** Collections whose log begins after the files end, and where it began when that was noticed. */
+  readonly #out = new Map<string, string>();
+  #count = countMin;
+  #beats = 0;
+  /** What the leader told the last time. */
+  #heard: Told | undefined;
+
+  /** @throws Error when the files belong to another Redis */
+  static async begin(redis: Redis, catalog: Catalog, options: FollowingOptions): Promise<Following> {
+    const following = new Following(redis, catalog, options);
+    await following.#adopt();
+    // What an earlier process has told: the log waits for it until this one tells other things.
+    const told = await redis.hgetall(followerKey(options.followerId));
+    for (const [name, id] of Object.entries(told)) following.#told.set(name, id);
+    return following;
+  }
+
+  private constructor(redis: Redis, catalog: Catalog, options: FollowingOptions) {
+    this.#redis = redis;
+    this.#catalog = catalog;
+    this.#options = options;
+    const context = (request: Request) => ({
+      catalog,
+      id: request.id,
+      time: timeOf(request, catalog.clock()),
+    });
+    const count = (collection: Collection, { bytes }: Request) => this.#checkpointer.count(collection, bytes);
+    this.#checkpointer = new Checkpointer(catalog, {
+      logBytesMax: options.checkpointLogBytes,
+      intervalMs: options.checkpointIntervalMs,
+      log: options.log,
+      afterwards: () => this.#tell(),
+    });
+    this.#writes = new Writes(redis, catalog, { toWrite: assertDecided }, context, count, async () => {});
+  }
+
+  /** Applies what the leader has told since the last time. Returns how it stands, in words. */
+  async step(): Promise<string> {
+    const { storeId } = this.#catalog;
+    const told = storeId === undefined ? undefined : await this.#hear(storeId);
+    if (told === undefined) await this.#adopt();
+    else await this.#followAll(told);
+    await this.#checkpoint();
+    await this.#tell();
+    const state = this.#out.size > 0 ? outOfStep : told === undefined ? "no leader yet" : "in step";
+    await this.#redis.hset(followersKey, this.#options.followerId, `${++this.#beats} ${state}`);
+    return state;
+  }
+
+  /** Nothing waits for it any more. */
+  async end(): Promise<void> {
+    await this.#redis.hdel(followersKey, this.#options.followerId);
+    await this.#redis.del(followerKey(this.#options.followerId));
+  }
+
+  /** Files that are empty can follow any Redis; others only the one that they know. */
+  async #adopt(): Promise<void> {
+    const store = await this.#redis.get(storeKey);
+    const { storeId } = this.#catalog;
+    if (store === null || store === storeId) return;
+    if (this.#catalog.names().length > 0)
+      throw new Error(
+        "the files of this data directory belong to another Redis, or Redis has lost vstore:store; " +
+          "follow with an empty data directory, or one that a backup of the leader was restored into",
+      );
+    await this.#catalog.adopt(store);
+  }
+
+  async #hear(storeId: string): Promise<Told | undefined> {
+    if ((await this.#redis.get(storeKey)) !== storeId) return undefined;
+    return readProgress(this.#redis, storeId);
+  }
+
+  /**
+   * Drops only on the word of a leader that is alive: an older copy of Redis, which has taken over, may not know of a
+   * collection yet that its files have.
+   */
+  async #followAll(told: Told): Promise<void> {
+    const { collections, session, calls } = told;
+    const isAlive = this.#heard?.session === session && this.#heard.calls < calls;
+    this.#heard = told;
+    if (isAlive) {
+      for (const collection of this.#catalog.collections()) {
+        const progress = collections.get(collection.name);
+        if (progress !== null && progress?.created !== collection.createdId) await this.#drop(collection);
+      }
+    }
+    for (const [name, progress] of collections) if (progress !== null) await this.#followOne(name, progress);
+    for (const name of this.#out.keys()) if (!collections.has(name)) this.#out.delete(name);
+  }
+
+  async #followOne(name: string, { created, applied, options }: Progress): Promise<void> {
+    const begin = await this.#redis.hget(collectionsKey, name);
+    if (this.#catalog.has(name) && this.#catalog.find(name) === undefined) return; // damaged
+    if (this.#catalog.find(name) === undefined) {
+      if (begin !== null && compareIds(begin, created) > 0) return this.#noteOut(name, begin);
+      await this.#catalog.createLike(name, options, created);
+    }
+    const collection = this.#catalog.get(name);
+    if (collection.createdId !== created) return;
+    while (compareIds(collection.position, applied) < 0) {
+      const before = collection.position;
+      if (!(await this.#applySome(collection, applied)) || collection.position === before) break;
+    }
+  }
+
+  /** @returns whether there may be more */
+  async #applySome(collection: Collection, applied: string): Promise<boolean> {
+    const { name, position } = collection;
+    const stream = logStream(name);
+    const count = this.#count;
+    const entries = await this.#redis.xrangeBuffer(stream, nextId(position), applied, "COUNT", count);
+    // After the entries were read: a gap that they have shows now.
+    const [look] = await lookAtLogs(this.#redis, [name]);
+    const { begin, last, isIntact } = look!;
+    if (begin !== undefined && compareIds(begin, position) > 0) {
+      this.#noteOut(name, begin);
+      return false;
+    }
+    // It is being dropped, or Redis has lost some of it, and the leader will see to that.
+    if (begin === undefined || last === undefined || compareIds(last, applied) < 0 || isIntact !== true)
+      return false;
+    this.#out.delete(name);
+    const requests = entries.map(([id, fields]) => decodeEntry(stream, id.toString("latin1"), fields));
+    const source: Source = { stream, kind: "log", collection: name, last: position };
+    await this.#writes.apply({ source, requests }, true, new TimeSlice(turnMsMax));
+    this.#adjustCount(requests);
+    if (requests.length === count) return true;
+    // Entries that were withdrawn are not in the log, and count as applied.
+    if (compareIds(collection.position, applied) < 0) collection.appliedId = applied;
+    return false;
+  }
+
+  #adjustCount(requests: readonly Request[]): void {
+    const bytes = requests.reduce((sum, request) => sum + request.bytes, 0);
+    if (bytes > batchBytesTarget)
+      this.#count = Math.max(countMin, Math.floor((requests.length * batchBytesTarget) / bytes));
+    else if (requests.length === this.#count && bytes < batchBytesTarget / 2)
+      this.#count = Math.min(countMax, 2 * this.#count);
+  }
+
+  async #drop({ name, createdId }: Collection): Promise<void> {
+    await this.#catalog.drop(name, nextId(createdId));
+    this.#options.log.info({ collection: name }, "dropped, as the leader has");
+  }
+
+  #noteOut(name: string, begin: string): void {
+    if (this.#out.has(name)) return;
+    this.#out.set(name, begin);
+    this.#options.log.warn(
+      {
+        collection: name,
+        log_begins_after: begin,
+        files_end_at: this.#catalog.find(name)?.position ?? "nothing",
+      },
+      "out of step: the log begins after the files end; restore a backup of the leader into this data directory",
+    );
+  }
+
+  async #checkpoint(): Promise<void> {
+    const now = performance.now();
+    for (const collection of this.#catalog.collections()) {
+      const last = this.#checkpointAt.get(collection) ?? now;
+      const isDue = !collection.isCovered && now - last >= this.#options.checkpointIntervalMs;
+      if (isDue || collection.isCovered) this.#checkpointAt.set(collection, now);
+      else this.#checkpointAt.set(collection, last);
+      if (!isDue) continue;
+      await this.#checkpointer.checkpoint(collection.name);
+      if (isWorthCompacting(collection)) await collection.compact();
+    }
+  }
+
+  /** How far the files are durable: from there the log is needed. */
+  async #tell(): Promise<void> {
+    const now = new Map(this.#catalog.collections().map((each) => [each.name, durable(each)]));
+    // From there on a backup that is made now can be completed. The leader waits within its limit.
+    for (const [name, begin] of this.#out) now.set(name, begin);
+    const changed = [...now].filter(([name, id]) => this.#told.get(name) !== id);
+    const gone = [...this.#told.keys()].filter((name) => !now.has(name));
+    const key = followerKey(this.#options.followerId);
+    if (changed.length > 0) await this.#redis.hset(key, ...changed.flat());
+    if (gone.length > 0) await this.#redis.hdel(key, ...gone);
+    for (const [name, id] of changed) this.#told.set(name, id);
+    for (const name of gone) this.#told.delete(name);
+  }
+}
+
+function durable({ checkpointId, createdId }: Collection): string {
+  return compareIds(checkpointId, createdId) > 0 ? checkpointId : createdId;
+}
+
+/** What the leader has applied, or refused for good, is so here too. Only the moment may be another one. */
+function assertDecided(_: Source, { id }: Request, { error }: { readonly error?: Error }): void {
+  if (!(error instanceof VstoreError) || !["FULL", "DAMAGED", "TRYAGAIN"].includes(error.code)) return;
+  throw new Error(`the entry ${id} that the leader has applied is refused here: ${error.message}`);
+}
