@@ -138,6 +138,19 @@ describe("a follower", () => {
     expect(await call("CARD", "c")).toBe(0);
   });
 
+  test("drops nothing on the word of a leader that is gone", async () => {
+    const leader = await lead();
+    await insert("a", 1, 2);
+    const follower = follow();
+    await follower.waitLog("in step");
+    await leader.kill();
+    await redis.hdel("vstore:progress", "c");
+    const beat = async () => Number.parseInt(Object.values(await redis.hgetall("vstore:followers"))[0]!, 10);
+    const before = await beat();
+    await until(beat, (count) => count >= before + 3);
+    expect((await filesOf(follower)).get("c").length).toBe(1);
+  });
+
   test("does not follow with the files of another Redis", async () => {
     await lead();
     await insert("a", 1, 2);

@@ -16,6 +16,7 @@ import { timeOf } from "../requests/moment.ts";
 import { decodeEntry, type Request } from "../requests/request.ts";
 import type { Source } from "../requests/sources.ts";
 import { Writes } from "../requests/writes.ts";
+import { assertClocksAgree } from "../session/clocks.ts";
 import { Checkpointer } from "../upkeep/checkpointer.ts";
 import { isWorthCompacting } from "../upkeep/compactions.ts";
 import { outOfStep } from "./followers.ts";
@@ -53,6 +54,7 @@ export class Following {
 
   /** @throws Error when the files belong to another Redis */
   static async begin(redis: Redis, catalog: Catalog, options: FollowingOptions): Promise<Following> {
+    await assertClocksAgree(redis, catalog.clock); // the time of an entry is capped by it
     const following = new Following(redis, catalog, options);
     await following.#adopt();
     // What an earlier process has told: the log waits for it until this one tells other things.
