@@ -43,8 +43,6 @@ export const storeFigures: readonly Figure<{ facts: Facts }>[] = [
   fact("vectors", "gauge", "vectors of all collections that a read finds"),
   fact("tail_slots", "gauge", "slots of all collections that are in no index yet"),
   fact("control_id", "text", "last entry of vstore:control that was applied"),
-  fact("followers", "gauge", "followers that give signs of life, or did so within 10 minutes"),
-  fact("followers_out_of_step", "gauge", "those whose files end before a log begins; should be 0"),
   fact("log_losses", "counter", "how often Redis has lost a log, or a part of one; should be 0"),
   fact("obstructed_streams", "gauge", "request streams whose key holds something else; should be 0"),
   fact(
@@ -57,6 +55,8 @@ export const storeFigures: readonly Figure<{ facts: Facts }>[] = [
     "counter",
     "how often a Redis that went on closed a connection of this sidecar, as beyond client-output-buffer-limit",
   ),
+  fact("followers", "gauge", "followers that give signs of life, or did so within 10 minutes"),
+  fact("followers_out_of_step", "gauge", "those whose files end before a log begins; should be 0"),
   fact("unexpected_errors", "counter", "errors that no code raised on purpose; should be 0"),
   fact("loop_turn_ms_max", "gauge", "longest turn of the loop that serves, in ms"),
 ];

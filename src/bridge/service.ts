@@ -79,7 +79,7 @@ export class Service {
     if (fault !== undefined) this.#options.log.warn(fault);
     await loop.catchUp();
     await this.#progress.tell();
-    this.#heartbeat.everyBeat(() => this.#progress.tell());
+    this.#heartbeat.everyBeat(() => this.#progress.tell(this.#upkeep.followers.any));
     await this.#heartbeat.attach();
     this.#options.watch.began({ url: this.#options.url, catalog: this.#catalog, context });
   }

@@ -91,7 +91,7 @@ describe("a setting", () => {
     const environment = { VSTORE_PROT: "1", VSTORE_LOG_LEVEL: "loud" };
     expect(() => read({}, environment)).toThrow("VSTORE_PROT is not a setting, did you mean 'VSTORE_PORT'?");
     expect(() => read({}, environment)).toThrow(/VSTORE_LOG_LEVEL/);
-    expect(() => read({}, { VSTORE_COLOUR: "red" })).toThrow(/is not a setting; there are .*VSTORE_PORT/);
+    expect(() => read({}, { VSTORE_XYZZY: "red" })).toThrow(/is not a setting; there are .*VSTORE_PORT/);
   });
 
   test("of TLS goes with a rediss:// URL, and its files are read at the start", () => {

@@ -49,6 +49,10 @@ export class Followers {
     this.#log = log;
   }
 
+  get any(): boolean {
+    return this.#seen.size > 0;
+  }
+
   /** Counts log bytes that were applied. */
   count(collection: Collection, bytes: number): void {
     this.#applied.set(collection, (this.#applied.get(collection) ?? 0) + bytes);

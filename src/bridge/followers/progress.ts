@@ -58,14 +58,19 @@ export class LeaderProgress {
     this.#catalog = catalog;
   }
 
-  /** Tells what has changed, and all when Redis does not have it. */
-  async tell(): Promise<void> {
+  /**
+   * Tells what has changed, and all when Redis does not have it.
+   *
+   * @param hasFollowers whether to tell that the leader is alive, too
+   */
+  async tell(hasFollowers = false): Promise<void> {
     const { storeId } = this.#catalog;
     if (storeId === undefined) return;
     const texts = this.#catalog.names().map((name) => encodeProgress(this.#catalog.find(name)));
     const now = new Map(this.#catalog.names().map((name, i) => [name, texts[i]!]));
     const changed = [...now].filter(([name, text]) => this.#told.get(name) !== text);
     const gone = [...this.#told.keys()].filter((name) => !now.has(name));
+    if (changed.length === 0 && gone.length === 0 && !hasFollowers) return;
     const head = [markField, `${storeId} ${this.#session} `, ++this.#calls];
     const words = [...changed.flat(), ...gone.flatMap((name) => [name, ""])];
     const keys = [progressKey, followersKey];

@@ -10,7 +10,16 @@ import type { Redis } from "ioredis";
 import type { Catalog } from "../../engine/catalog.ts";
 import { compareIds } from "../../engine/log-id.ts";
 import { assertType, lastId } from "../redis/key-state.ts";
-import { collectionsKey, followsKey, logStream, logsKey, storeKey, syncedKey } from "../redis/keys.ts";
+import {
+  collectionsKey,
+  followersKey,
+  followsKey,
+  logStream,
+  logsKey,
+  progressKey,
+  storeKey,
+  syncedKey,
+} from "../redis/keys.ts";
 import { runScript } from "../redis/script.ts";
 
 /**
@@ -19,7 +28,7 @@ import { runScript } from "../redis/script.ts";
  * @throws Error when the files are not the ones that the logs belong to
  */
 export async function checkFiles(redis: Redis, catalog: Catalog): Promise<string[]> {
-  await assertType(redis, "hash", collectionsKey, logsKey, followsKey, syncedKey);
+  await assertType(redis, "hash", collectionsKey, logsKey, followsKey, syncedKey, progressKey, followersKey);
   await assertType(redis, "string", storeKey);
   const arePaired = await isPaired(redis, catalog);
   const known = new Set(catalog.names());

@@ -1,6 +1,6 @@
 /**
- * Trims each log up to what a checkpoint has made durable, here and on followers, and never further. It looks at the collections instead of
- * being called, so that it makes no difference what caused the checkpoint.
+ * Trims each log up to what a checkpoint has made durable, here and on followers, and never further. It looks at the
+ * collections instead of being called, so that it makes no difference what caused the checkpoint.
  */
 import type { Redis } from "ioredis";
 import type { Catalog } from "../../engine/catalog.ts";
