@@ -11,8 +11,8 @@ Napi::Value lockFile(const Napi::CallbackInfo& info);
 Napi::Value mapFile(const Napi::CallbackInfo& info);
 
 /**
- * residentBytes(mapping, pieces): how many bytes of a mapped file are in memory. Of a large file only so many pieces are
- * looked at, spread over it evenly, and the answer is what they make likely.
+ * residentBytes(mapping, pieces): how many bytes of a mapped file are in memory. Of a large file only so many pieces
+ * are looked at, spread over it evenly, and the answer is what they make likely.
  */
 Napi::Value residentBytes(const Napi::CallbackInfo& info);
 
