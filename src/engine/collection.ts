@@ -349,7 +349,6 @@ export class Collection {
     const { segments, keys, attributes, indexKind } = this.#generation.parts;
     const { options, generation } = this.#generations.manifest;
     const { expiring, expired } = this.lifetimes;
-    const { health } = this.#generation.indexer.index;
     return {
       dimensions: options.dimensions,
       metric: options.metric,
@@ -364,12 +363,7 @@ export class Collection {
       dead_slots: this.deadSlots,
       compactions: generation,
       index: indexKind.name,
-      indexed_slots: this.#generation.indexer.watermark,
-      missed_slots: health.missed,
-      relinked_slots: health.relinked,
-      centred: health.centred ? 1 : 0,
-      index_bytes: this.#generation.indexer.index.memoryBytes,
-      tail_slots: this.tailLength,
+      ...this.#generation.indexer.stats(),
       ...segments.stats(),
       keys_bytes: keys.log.bytes,
       attributes_bytes: attributes.log.bytes,

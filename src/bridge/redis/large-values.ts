@@ -3,8 +3,8 @@
  * there, and to copy the 64 MiB of an argument takes nearly as long as a turn may. So ioredis gets such a value in one
  * piece, which it passes on without a copy.
  *
- * Node reads up to 32 pieces of 64 KiB in one turn, and one with thousands of small values takes milliseconds to decode.
- * So a connection that has decoded for a while reads on in the next turn.
+ * Node reads up to 32 pieces of 64 KiB in one turn, and one with thousands of small values takes milliseconds to
+ * decode. So a connection that has decoded for a while reads on in the next turn.
  */
 import type { Redis } from "ioredis";
 

@@ -61,6 +61,19 @@ export class Indexer {
     return this.#hooks.slots() - this.#watermark;
   }
 
+  /** For VSTORE.INFO, in display order. */
+  stats() {
+    const { health, memoryBytes } = this.index;
+    return {
+      indexed_slots: this.#watermark,
+      missed_slots: health.missed,
+      relinked_slots: health.relinked,
+      centred: health.centred ? 1 : 0,
+      index_bytes: memoryBytes,
+      tail_slots: this.tailLength,
+    };
+  }
+
   /** Must be called after slots were appended. */
   noticeGrowth(): void {
     if (this.#work !== undefined || !this.#automatic || this.tailLength <= TAIL_SLOTS_MAX) return;
