@@ -4,6 +4,7 @@ import { parseArguments } from "../../src/commands/grammar/arguments.ts";
 import { toVector } from "../../src/commands/grammar/vector.ts";
 import { commands } from "../../src/commands/registry.ts";
 import { toWireError } from "../../src/commands/wire/wire-error.ts";
+import type { CheckedAttributes } from "../../src/engine/input.ts";
 import { limits } from "../../src/limits.ts";
 
 type Words = (string | number | Uint8Array)[];
@@ -116,7 +117,9 @@ describe("attributes", () => {
   const ofSize = (bytes: number) => `{"a":"${"x".repeat(bytes - 8)}"}`;
 
   test.each(["{}", '{"a":[1,{"b":null}]}', ' {"ä" : "\\u0000"} ', ""])("%j are kept as they came", (json) => {
-    expect(parse("SETATTR", "c", "k", json)).toMatchObject({ attributes: json });
+    const { attributes } = parse("SETATTR", "c", "k", json) as { attributes: CheckedAttributes };
+    expect(Buffer.from(attributes.text).toString()).toBe(json);
+    expect(attributes.json).toEqual(json === "" ? undefined : JSON.parse(json));
   });
 
   test.each(["[1,2]", "null", "1", '"text"', "{", "{'a':1}", "{}x"])("%j are refused", (json) => {

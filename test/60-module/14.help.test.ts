@@ -51,6 +51,6 @@ test("every command has a page, and an unknown one is refused", async () => {
 
 test("HELP works inside MULTI, and COMMAND DOCS knows it", async () => {
   const [[, lines]] = (await redis.multi([["call", "VSTORE.HELP", "card"]]).exec()) as [[null, string[]]];
-  expect(lines[0]).toBe("VSTORE.CARD collection [FILTER expression]");
+  expect(lines[0]).toBe("VSTORE.CARD collection [FILTER expression] [ASOF token]");
   expect(JSON.stringify(await redis.call("COMMAND", "DOCS", "VSTORE.HELP"))).toContain("in lines of text");
 });
