@@ -1,11 +1,28 @@
 /** Which candidates are worth their rows. */
 #include "graph/rescoring.h"
 
+#include <cmath>
+
 namespace vstore {
 namespace {
 
 /** Candidates whose exact distance is computed in any case, per result wanted. */
 constexpr size_t rescoredPerResult = 4;
+
+/** Candidates whose errors are looked at. */
+constexpr size_t errorsMax = 16;
+/** Candidates so many errors apart are told apart: a bound is what an error hardly ever comes near. */
+constexpr double errorsApart = 4;
+
+/** The largest error of the distances of some of the candidates. */
+double errorOf(Probe& query, const std::vector<Candidate>& sorted) {
+  double error = 0;
+  for (size_t i = 0; i < sorted.size(); i += 1 + sorted.size() / errorsMax) {
+    const double exact = query.walkingOf(query.shown(slotOf(sorted[i])));
+    error = std::max(error, std::fabs(exact - distanceOf(sorted[i])));
+  }
+  return error;
+}
 
 }  // namespace
 
@@ -50,7 +67,8 @@ void rescoreRest(Probe& query, const std::vector<Candidate>& compared, Candidate
 bool isTooCoarse(Probe& query, const std::vector<Candidate>& sorted, size_t ef, Nearest nearest) {
   if (sorted.size() < ef || sorted.size() < 2) return false;
   const Candidate middle = sorted[sorted.size() / 2], last = sorted.back();
-  if (distanceOf(last) - distanceOf(middle) >= query.bound(last)) return false;
+  const double spread = distanceOf(last) - distanceOf(middle);
+  if (spread >= query.bound(last) || spread >= errorsApart * errorOf(query, sorted)) return false;
   rescore(query, sorted, nearest);
   return distanceOf(last) - query.bound(last) < query.walkingOf(nearest.limit());
 }
