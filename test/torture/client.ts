@@ -10,6 +10,8 @@ import type { Workload } from "./workload.ts";
 const NOT_TAKEN = /^(VSTOREDOWN|LOADING|BUSY)/;
 /** The command was sent, and its fate is unknown. */
 const IN_DOUBT = /^(TIMEOUT|UNBLOCKED)|connection (is|was) closed|ECONNRESET|EPIPE/i;
+/** The sidecar removes their entry when they are done, and may die before it has answered. No log loses entries here. */
+const MAY_BE_LOST = /^VSTORE\.(CREATE|DROP)$/;
 
 export class Client {
   readonly #url: string;
@@ -94,7 +96,8 @@ export class Client {
 
   #failed(write: Write, { message }: Error): "go on" | "pause" {
     if (NOT_TAKEN.test(message)) return "pause";
-    if (IN_DOUBT.test(message)) {
+    const isLost = message.startsWith("LOST ") && MAY_BE_LOST.test(String(write.command[0]));
+    if (isLost || IN_DOUBT.test(message)) {
       this.#oracle.doubt(write);
       return "pause";
     }

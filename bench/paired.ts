@@ -1,0 +1,111 @@
+/**
+ * This checkout beside another one that is built, `OTHER=/path/to/it npx tsx bench/paired.ts`: both run at the same time
+ * and are called in turn, a few hundred calls each, so that what slows the machine down slows both. Of each call it
+ * tells the p50 of both, the ratio, and the CPU time per call of both sidecars and servers.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { Redis } from "ioredis";
+import type { startVstore, Vstore } from "../harness/sidecar.ts";
+import { DIMENSIONS, loadWords } from "../harness/words.ts";
+import { median, type Row, report } from "./harness.ts";
+
+const ROUNDS = Number(process.env.ROUNDS ?? 24);
+const CALLS = 400;
+const AT_ONCE = 16;
+const BATCH = 100;
+const SETTINGS = { appendonly: "everysec" as const, args: ["--auto-aof-rewrite-percentage", "0"] };
+
+interface Side {
+  readonly vstore: Vstore;
+  readonly client: Redis;
+  readonly serverPid: number;
+}
+
+type Call = (client: Redis, i: number) => Promise<unknown>;
+
+const words = loadWords();
+const vector = (i: number) =>
+  Buffer.from(words.vectors.buffer, (i % 10_000) * DIMENSIONS * 4, DIMENSIONS * 4);
+const batch = Buffer.from(words.vectors.buffer, 0, BATCH * DIMENSIONS * 4);
+const search: Call = (client, i) => client.call("VSTORE.SEARCH", "words", "FP32", vector(i), "COUNT", 10);
+
+const calls: Readonly<Record<string, Call>> = {
+  CARD: (client) => client.call("VSTORE.CARD", "words"),
+  SEARCH: search,
+  [`SEARCH, ${AT_ONCE} at once`]: (client, i) =>
+    Promise.all(Array.from({ length: AT_ONCE }, (_, j) => search(client, i * AT_ONCE + j))),
+  INSERT: (client, i) => client.call("VSTORE.INSERT", "single", `k${i}`, "FP32", vector(i)),
+  [`MINSERT by ${BATCH}`]: (client, i) => {
+    const keys = Array.from({ length: BATCH }, (_, j) => `k${i * BATCH + j}`);
+    return client.call("VSTORE.MINSERT", "many", BATCH, ...keys, "FP32", batch);
+  },
+};
+
+async function begin(root: string): Promise<Side> {
+  const { startVstore: start } = (await import(`${root}/harness/sidecar.ts`)) as {
+    startVstore: typeof startVstore;
+  };
+  const vstore = await start(SETTINGS);
+  const client = new Redis(vstore.url, { protocol: 2 });
+  for (const name of ["words", "single", "many"])
+    await client.call("VSTORE.CREATE", name, "DIM", String(DIMENSIONS));
+  for (let i = 0; i < 10_000; i++) await client.call("VSTORE.INSERT", "words", `w${i}`, "FP32", vector(i));
+  await client.call("VSTORE.BUILD", "words", "WAIT");
+  const serverPid = Number(/process_id:(\d+)/.exec(await client.info("server"))![1]);
+  return { vstore, client, serverPid };
+}
+
+/** Microseconds that all threads of a process have run. */
+function cpuUs(pid: number): number {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  const ns = (thread: string) =>
+    Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]);
+  return threads.reduce((sum, thread) => sum + ns(thread) / 1000, 0);
+}
+
+/** The p50 of a round, and the CPU time per call of the sidecar and of the server, in microseconds. */
+async function round({ vstore, client, serverPid }: Side, call: Call, from: number): Promise<number[]> {
+  const pids = [vstore.sidecar.pid, serverPid];
+  const before = pids.map(cpuUs);
+  const times: number[] = [];
+  for (let i = 0; i < CALLS; i++) {
+    const start = performance.now();
+    await call(client, from + i);
+    times.push((performance.now() - start) * 1000);
+  }
+  return [median(times), ...pids.map((pid, i) => (cpuUs(pid) - before[i]!) / CALLS)];
+}
+
+async function compare(sides: readonly [Side, Side], name: string, call: Call): Promise<Row> {
+  const rounds: [number[], number[]][] = [];
+  for (let i = 0; i <= ROUNDS; i++) {
+    const measured: [number[], number[]] = [[], []];
+    for (const side of i % 2 === 0 ? [0, 1] : [1, 0])
+      measured[side] = await round(sides[side]!, call, i * CALLS);
+    if (i > 0) rounds.push(measured); // the first only warms up
+  }
+  const both = (what: number) =>
+    [0, 1].map((side) => median(rounds.map((each) => each[side]![what]!)).toFixed(0)).join(" / ");
+  return {
+    call: name,
+    "p50 us, other / this": both(0),
+    "this of other": median(rounds.map(([other, ours]) => ours[0]! / other[0]!)).toFixed(2),
+    "sidecar CPU us": both(1),
+    "server CPU us": both(2),
+  };
+}
+
+const other = process.env.OTHER;
+if (other === undefined)
+  throw new Error("OTHER must be the directory of another checkout, after `make build`");
+const sides = [await begin(other), await begin(new URL("..", import.meta.url).pathname)] as const;
+try {
+  const rows: Row[] = [];
+  for (const [name, call] of Object.entries(calls)) rows.push(await compare(sides, name, call));
+  report({ workload: "paired", aim: "this checkout beside another one, in turn", rows });
+} finally {
+  for (const { client, vstore } of sides) {
+    client.disconnect();
+    await vstore.stop();
+  }
+}
