@@ -10,7 +10,7 @@ import type { Workload } from "./workload.ts";
 const NOT_TAKEN = /^(VSTOREDOWN|LOADING|BUSY)/;
 /** The command was sent, and its fate is unknown. */
 const IN_DOUBT = /^(TIMEOUT|UNBLOCKED)|connection (is|was) closed|ECONNRESET|EPIPE/i;
-/** The sidecar removes their entry when they are done, and may die before it has answered. No log loses entries here. */
+/** The sidecar removes their entry when they are done, and may die before it has answered. No log loses any here. */
 const MAY_BE_LOST = /^VSTORE\.(CREATE|DROP)$/;
 
 export class Client {
