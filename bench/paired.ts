@@ -1,7 +1,7 @@
 /**
- * This checkout beside another one that is built, `OTHER=/path/to/it npx tsx bench/paired.ts`: both run at the same time
- * and are called in turn, a few hundred calls each, so that what slows the machine down slows both. Of each call it
- * tells the p50 of both, the ratio, and the CPU time per call of both sidecars and servers.
+ * This checkout beside another one that is built: `OTHER=/path/to/it npx tsx bench/paired.ts`. Both run at the same
+ * time and are called in turn, a few hundred calls each, so that what slows the machine down slows both. Of each call
+ * it tells the p50 of both, the ratio, and the CPU time per call of both sidecars and servers.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { Redis } from "ioredis";
