@@ -142,7 +142,7 @@ describe("a follower", () => {
     const leader = await lead();
     await insert("a", 1, 2);
     const follower = follow();
-    await follower.waitLog("in step");
+    await untilDurable();
     await leader.kill();
     await redis.hdel("vstore:progress", "c");
     const beat = async () => Number.parseInt(Object.values(await redis.hgetall("vstore:followers"))[0]!, 10);

@@ -52,10 +52,23 @@ export class LeaderProgress {
   #calls = 0;
   /** Of each collection, what Redis was told. */
   readonly #told = new Map<string, string>();
+  readonly #made = new WeakMap<Collection, { readonly position: string; readonly text: string }>();
 
   constructor(redis: Redis, catalog: Catalog) {
     this.#redis = redis;
     this.#catalog = catalog;
+  }
+
+  /** Made once for each position: most collections have not moved since the last second. */
+  #textOf(collection: Collection | undefined): string {
+    // Of a collection whose files are damaged nothing is known but that it exists.
+    if (collection === undefined) return "null";
+    const made = this.#made.get(collection);
+    if (made?.position === collection.position) return made.text;
+    const { createdId, position, options } = collection;
+    const text = JSON.stringify({ created: createdId, applied: position, options } satisfies Progress);
+    this.#made.set(collection, { position, text });
+    return text;
   }
 
   /**
@@ -66,8 +79,7 @@ export class LeaderProgress {
   async tell(hasFollowers = false): Promise<void> {
     const { storeId } = this.#catalog;
     if (storeId === undefined) return;
-    const texts = this.#catalog.names().map((name) => encodeProgress(this.#catalog.find(name)));
-    const now = new Map(this.#catalog.names().map((name, i) => [name, texts[i]!]));
+    const now = new Map(this.#catalog.names().map((name) => [name, this.#textOf(this.#catalog.find(name))]));
     const changed = [...now].filter(([name, text]) => this.#told.get(name) !== text);
     const gone = [...this.#told.keys()].filter((name) => !now.has(name));
     if (changed.length === 0 && gone.length === 0 && !hasFollowers) return;
@@ -79,13 +91,6 @@ export class LeaderProgress {
     for (const [name, text] of now) this.#told.set(name, text);
     for (const name of gone) this.#told.delete(name);
   }
-}
-
-/** Of a collection whose files are damaged nothing is known but that it exists. */
-function encodeProgress(collection: Collection | undefined): string {
-  if (collection === undefined) return "null";
-  const { createdId, position, options } = collection;
-  return JSON.stringify({ created: createdId, applied: position, options } satisfies Progress);
 }
 
 export interface Told {
