@@ -28,7 +28,7 @@ import { failPoint } from "./fail-point.ts";
 import type { Warn } from "./generation/parts.ts";
 import { createFiles } from "./generation/recovery.ts";
 import { assertAvailable, type IndexChoice } from "./index/kinds.ts";
-import { compareIds } from "./log-id.ts";
+import { compareIds, FIRST_ID } from "./log-id.ts";
 import type { CollectionOptions } from "./options.ts";
 
 /** Collections whose files are flushed at the same time: each has some more files open meanwhile. */
@@ -186,10 +186,12 @@ export class Catalog {
   /**
    * Deletes a collection and its files; durable when it resolves.
    *
-   * @param id of the control log entry; a collection that was created later is left alone
+   * @param id of the control log entry; a collection that was created later is left alone, and one that this entry has
+   * deleted already is no error
    * @throws {VstoreError} NOCOLLECTION
    */
   async drop(name: string, id: string): Promise<void> {
+    if (!this.has(name) && compareIds(this.dropId(name) ?? FIRST_ID, id) >= 0) return;
     const collection = this.has(name) ? this.find(name) : this.get(name);
     if (collection !== undefined && compareIds(collection.createdId, id) >= 0) return;
     // From here on nothing may write to the files: their name is about to belong to another collection.
@@ -264,7 +266,8 @@ export class Catalog {
   /** A DROP that got as far as this was applied: replaying it would find no collection and answer that. */
   async #tidyAway(leftover: string): Promise<void> {
     const dropId = dropOfDirectory(leftover);
-    if (dropId !== undefined) await this.#control.mark(dropId, await nameIn(this.#path(leftover)));
+    const name = dropId && (await nameIn(this.#path(leftover)));
+    if (dropId && name) await this.#control.rememberDrop(name, dropId);
     fs.rmSync(this.#path(leftover), { recursive: true });
   }
 

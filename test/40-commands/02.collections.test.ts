@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { collectionDirectory } from "../../src/engine/disk/names.ts";
 import { limits } from "../../src/limits.ts";
-import { eachTestOnStore } from "../harness/command-store.ts";
+import { eachTestOnStore, type Word } from "../harness/command-store.ts";
 import { fp32 } from "../harness/fp32.ts";
 
 const store = eachTestOnStore();
@@ -108,4 +108,18 @@ describe("BUILD, CHECKPOINT and INFO", () => {
     expect(await run("INFO", "c")).toMatch(/^%\d+ \$10 dimensions :2 \$6 metric \$2 L2 .*\$7 vectors :2 /);
     expect(await run("INFO")).toMatch(/^%\d+ .*\$11 collections :1/);
   });
+});
+
+test("CREATE and DROP that are replayed answer what they answered", async () => {
+  const replay = async (name: string, ...words: Word[]) => {
+    const first = await store.run(name, ...words);
+    store.requests--;
+    expect(await store.run(name, ...words)).toBe(first);
+    return first;
+  };
+  expect(await replay("CREATE", "new", "DIM", 2, "NX")).toBe("+OK");
+  expect(await replay("CREATE", "new", "DIM", 2, "NX")).toBe("_");
+  expect(await replay("DROP", "new")).toBe("+OK");
+  expect(await replay("DROP", "new")).toMatch(/^-NOCOLLECTION/);
+  expect(await replay("CREATE", "new", "DIM", 2)).toBe("+OK");
 });

@@ -42,10 +42,8 @@ export const create = define({
   replyType: '"OK" | null',
   async run({ catalog, id, database }, { collection: name, dimensions, options: { nx, follow, ...given } }) {
     if (follow) assertFollowable(database);
-    if (nx && catalog.has(name)) {
-      catalog.get(name); // a damaged collection is refused, not taken for a usable one
-      return null;
-    }
+    // A damaged collection is refused, not taken for a usable one; a replay finds what this very entry created.
+    if (nx && catalog.has(name) && catalog.get(name).createdId !== id) return null;
     await catalog.create(
       name,
       resolveOptions({ dimensions, ...given, ...(follow && { follow: toFollow(follow) }) }),

@@ -93,6 +93,16 @@ export class ControlFile {
     if (isComplete || dropped !== undefined) await this.#saving.run();
   }
 
+  /**
+   * Remembers a DROP that a crash cut short. How far the log was applied it does not say: an earlier entry of another
+   * collection was applied beside it, and may not have been done.
+   */
+  async rememberDrop(collection: string, id: string): Promise<void> {
+    if (compareIds(id, this.#drops.get(collection) ?? FIRST_ID) <= 0) return;
+    this.#remember(collection, id);
+    await this.#saving.run();
+  }
+
   /** From now on these files belong to another Redis, about which earlier DROPs say nothing. */
   async adopt(storeId: string): Promise<void> {
     this.#storeId = storeId;
