@@ -18,6 +18,7 @@
 #include "requests/pending.h"
 #include "requests/requests.h"
 #include "requests/stranding.h"
+#include "streams/proofs.h"
 #include "streams/stream_memory.h"
 #include "streams/streams.h"
 #include <stdio.h>
@@ -209,6 +210,7 @@ __attribute__((visibility("default"))) int RedisModule_OnLoad(RedisModuleCtx *ct
         RedisModule_RegisterInfoFunc(ctx, add_info) != REDISMODULE_OK)
         return REDISMODULE_ERR;
     pending_open();
+    proofs_open();
     stream_memory_open();
     if (leadership_open(ctx) != REDISMODULE_OK || stranding_open(ctx) != REDISMODULE_OK) return REDISMODULE_ERR;
     return follow_events_open(ctx, stranding_hear);

@@ -1,6 +1,7 @@
 /* The lease of leadership.h. take(), renew_command(), give_up() and on_role() alone change it. */
 #include "sidecar/leadership.h"
 #include "callers.h"
+#include "streams/proofs.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -226,7 +227,7 @@ int join_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
         if (lead.answering != 0) close_connection(ctx, lead.answering);
         lead.answering = client;
     }
-    return RedisModule_ReplyWithSimpleString(ctx, "OK");
+    return RedisModule_ReplyWithStringBuffer(ctx, proofs_key(), strlen(proofs_key()));
 }
 
 /* A replica has no leader, and what it knew is of no use once it is a primary again. */

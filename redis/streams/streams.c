@@ -1,5 +1,6 @@
 /* The request streams of streams.h. */
 #include "streams/streams.h"
+#include "streams/proofs.h"
 #include "streams/stream_memory.h"
 #include <errno.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #define DEFAULT_USER "default"
 #define USER_BYTES_MAX 64 /* of a user's name: the sidecar looks at no more */
 #define HEAD_FIELDS 3 /* cmd, client, and at or after */
+#define WAITER_POSITION 3 /* of the value of client, where there is one */
 
 /* Ids given so far: the sequence numbers of the next ones, so that no two are equal. Only next_id() writes it. */
 static uint64_t ids_given;
@@ -103,17 +105,22 @@ static int add_field(RedisModuleString **fields, int n, const char *name, RedisM
     return n + 2;
 }
 
-/* The client's id, and where the user has another name than "default", a space and that name. */
-static RedisModuleString *waiter_name(const Request *request) {
-    char text[24 + USER_BYTES_MAX];
-    size_t length = 0;
-    const char *user = request->user == NULL ? "" : RedisModule_StringPtrLen(request->user, &length);
-    if (length > USER_BYTES_MAX) length = USER_BYTES_MAX;
-    bool is_default = length == strlen(DEFAULT_USER) && memcmp(user, DEFAULT_USER, length) == 0;
-    int id_length = snprintf(text, sizeof(text), "%llu ", request->client);
-    if (length == 0 || is_default) return RedisModule_CreateString(NULL, text, (size_t)id_length - 1);
-    memcpy(text + id_length, user, length);
-    return RedisModule_CreateString(NULL, text, (size_t)id_length + length);
+/* The client's id; of a read also the proof, and where the user has another name than "default", that name. */
+static RedisModuleString *waiter_name(const Request *request, RedisModuleStreamID id) {
+    char text[24 + PROOF_DIGITS + 1 + USER_BYTES_MAX];
+    size_t user_length = 0;
+    int length = snprintf(text, sizeof(text), "%llu ", request->client);
+    if (request->command->route != ROUTE_QUERIES) return RedisModule_CreateString(NULL, text, (size_t)length - 1);
+    proof_of(id, text + length);
+    length += PROOF_DIGITS;
+    const char *user = request->user == NULL ? "" : RedisModule_StringPtrLen(request->user, &user_length);
+    if (user_length > USER_BYTES_MAX) user_length = USER_BYTES_MAX;
+    bool is_default = user_length == strlen(DEFAULT_USER) && memcmp(user, DEFAULT_USER, user_length) == 0;
+    if (user_length == 0 || is_default)
+        return RedisModule_CreateString(NULL, text, (size_t)length);
+    text[length++] = ' ';
+    memcpy(text + length, user, user_length);
+    return RedisModule_CreateString(NULL, text, (size_t)length + user_length);
 }
 
 /* Adds to a write the time by which it is judged (`at`), to a read the last write that it has to see (`after`). */
@@ -127,11 +134,10 @@ static int add_moment(RedisModuleCtx *ctx, RedisModuleString **fields, int n, co
 }
 
 /* The fields of an entry, names and values in turn, each with a reference of its own. Returns how many strings. */
-static int build_fields(RedisModuleCtx *ctx, RedisModuleString **fields, const Request *request) {
+static int build_fields(RedisModuleCtx *ctx, RedisModuleString **fields, const Request *request, RedisModuleStreamID id) {
     const char *name = request->command->name;
     int n = add_field(fields, 0, "cmd", RedisModule_CreateString(NULL, name, strlen(name)));
-    if (request->client != 0)
-        n = add_field(fields, n, "client", waiter_name(request));
+    if (request->client != 0) n = add_field(fields, n, "client", waiter_name(request, id));
     n = add_moment(ctx, fields, n, request);
     for (int i = 0; i < request->count; i++) {
         fields[n++] = position_name(i);
@@ -150,15 +156,32 @@ static const char *append_error(int code) {
 }
 
 /*
+ * Adds a read under the id after the stream's last one. That is known only once an entry has it, and the proof is of
+ * the entry's own id: so one entry comes and goes first. No replica and no count has heard of it.
+ */
+static int add_read_behind(RedisModuleKey *key, RedisModuleStreamID *id, RedisModuleString **fields, int n,
+                           const Request *request) {
+    if (RedisModule_StreamAdd(key, REDISMODULE_STREAM_ADD_AUTOID, id, fields, n / 2) != REDISMODULE_OK)
+        return REDISMODULE_ERR;
+    RedisModule_StreamDelete(key, id);
+    if (++id->seq == 0) id->ms++;
+    RedisModule_FreeString(NULL, fields[WAITER_POSITION]);
+    fields[WAITER_POSITION] = waiter_name(request, *id);
+    return RedisModule_StreamAdd(key, 0, id, fields, n / 2);
+}
+
+/*
  * Adds the entry under an id of our clock. A stream that is ahead of it (a producer chose an id, a clock was set back)
  * goes on with its own next id: the ids of one stream say nothing about another.
  */
-static const char *add_entry(RedisModuleKey *key, RedisModuleStreamID *id, RedisModuleString **fields, int n) {
-    *id = next_id();
+static const char *add_entry(RedisModuleKey *key, RedisModuleStreamID *id, RedisModuleString **fields, int n,
+                             const Request *request) {
     errno = 0;
     int added = RedisModule_StreamAdd(key, 0, id, fields, n / 2);
     if (added != REDISMODULE_OK && errno == EDOM)
-        added = RedisModule_StreamAdd(key, REDISMODULE_STREAM_ADD_AUTOID, id, fields, n / 2);
+        added = request->client != 0 && request->command->route == ROUTE_QUERIES
+                    ? add_read_behind(key, id, fields, n, request)
+                    : RedisModule_StreamAdd(key, REDISMODULE_STREAM_ADD_AUTOID, id, fields, n / 2);
     return added == REDISMODULE_OK ? NULL : append_error(errno);
 }
 
@@ -179,11 +202,12 @@ static bool is_hidden(RedisModuleCtx *ctx, RedisModuleKey *key, RedisModuleStrin
 
 const char *stream_append(RedisModuleCtx *ctx, RequestId *entry, const Request *request) {
     RedisModuleString **fields = RedisModule_Alloc(sizeof(*fields) * 2 * (size_t)(request->count + HEAD_FIELDS));
-    int n = build_fields(ctx, fields, request);
+    entry->id = next_id();
+    int n = build_fields(ctx, fields, request, entry->id);
     RedisModuleKey *key = RedisModule_OpenKey(ctx, entry->stream, REDISMODULE_READ | REDISMODULE_WRITE);
     const char *error = is_hidden(ctx, key, entry->stream)
                             ? "TRYAGAIN the request stream has expired, and writes are paused"
-                            : add_entry(key, &entry->id, fields, n);
+                            : add_entry(key, &entry->id, fields, n, request);
     RedisModule_CloseKey(key);
     if (error == NULL && request->command->writes) replicate(ctx, entry, fields, n);
     for (int i = 0; i < n; i++) RedisModule_FreeString(NULL, fields[i]);

@@ -8,6 +8,7 @@ import {
   queriesStream,
   tagOf,
 } from "../../src/bridge/redis/keys.ts";
+import { Proofs } from "../../src/bridge/requests/proofs.ts";
 import { decodeEntry } from "../../src/bridge/requests/request.ts";
 import { laterId, nextId } from "../../src/engine/log-id.ts";
 
@@ -29,11 +30,35 @@ describe("a request", () => {
 
   test("of a read has the client's user, which is the default one where the entry names none", () => {
     const userOf = (...fields: string[]) => decode("cmd", "GET", ...fields, "0", "c", "1", "key").user;
-    expect(userOf("client", "12 alice")).toBe("alice");
+    expect(userOf("client", "12 0123456789abcdef alice")).toBe("alice");
+    expect(userOf("client", "12 0123456789abcdef")).toBe("default");
     expect(userOf("client", "12")).toBe("default");
     const streamClients = userOf("reply", "vstore:reply:a");
     expect(userOf("reply", "vstore:reply:12 alice")).toBe(streamClients);
     expect(streamClients).toContain(" ");
+  });
+
+  test("of a read is believed only where it proves that the module wrote it", () => {
+    const proofs = new Proofs("0001020304050607");
+    const fields = (client: string) =>
+      ["cmd", "GET", "client", client, "0", "c", "1", "key"].map(Buffer.from);
+    const decodeRead = (id: string, client: string, by = proofs) =>
+      decodeEntry("vstore:queries", id, fields(client), 0, by);
+    const proven = "12 bfd5555c27d29f89";
+    const read = decodeRead("7-1", `${proven} alice`);
+    expect(read).toMatchObject({ user: "alice", caller: "client 12", fault: undefined });
+    expect(read.waiter.kind).toBe("client");
+    for (const forged of [
+      decodeRead("7-2", `${proven} alice`),
+      decodeRead("7-1", "12 bfd5555c27d29f88 alice"),
+      decodeRead("7-1", "12 alice"),
+      decodeRead("7-1", "12"),
+      decodeRead("7-1", `${proven} alice`, new Proofs("0001020304050608")),
+      decodeRead("7-1", `${proven} alice`, new Proofs("")),
+    ]) {
+      expect(forged.fault).toMatch(/^'client' is for the module/);
+      expect(forged).toMatchObject({ waiter: { kind: "none" }, caller: "", user: "stream clients" });
+    }
   });
 
   test("of a stream client names the stream that wants the answer", () => {

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type RedisServer, startRedis } from "../../harness/redis-server.ts";
+import { Proofs } from "../../src/bridge/requests/proofs.ts";
 import { PlayedSidecar } from "../harness/played-sidecar.ts";
 import { RespClient } from "../harness/resp.ts";
 
@@ -56,7 +57,8 @@ test("a read goes to the queries and is gone once it was answered", async () => 
   client.write("VSTORE.GET", "reads", "a");
   const request = await sidecar.take("vstore:queries");
   expect(request.moment).toEqual(["after", write]);
-  expect(request.fields).toEqual(["cmd", "GET", "client", clientId, "0", "reads", "1", "a"]);
+  const waiter = expect.stringMatching(new RegExp(`^${clientId} [0-9a-f]{16}$`));
+  expect(request.fields).toEqual(["cmd", "GET", "client", waiter, "0", "reads", "1", "a"]);
   await sidecar.answer(request, "_\r\n");
   expect(await client.read()).toBe("$-1\r\n");
   expect(await sidecar.redis.xlen("vstore:queries")).toBe(0);
@@ -73,7 +75,8 @@ test("a read names the user of its client where that is not the default one, and
     const id = (await named.send("CLIENT", "ID")).slice(1, -2);
     named.write("VSTORE.CARD", "named");
     const read = await sidecar.take("vstore:queries");
-    expect(read.fields).toEqual(["cmd", "CARD", "client", `${id} ${name.slice(0, 64)}`, "0", "named"]);
+    const waiter = expect.stringMatching(new RegExp(`^${id} [0-9a-f]{16} ${name.slice(0, 64)}$`));
+    expect(read.fields).toEqual(["cmd", "CARD", "client", waiter, "0", "named"]);
     await sidecar.answer(read, ":0\r\n");
     expect(await named.read()).toBe(":0\r\n");
     named.write("VSTORE.DEL", "named", "a");
@@ -230,4 +233,26 @@ test("a thousand clients at once each get their own answer", async () => {
   expect(await sidecar.redis.call("VSTORE.REPLY", ...triples)).toBe(1000);
   expect(await Promise.all(replies)).toEqual(clients.map((_, i) => `+key${i}\r\n`));
   for (const one of clients) one.close();
+});
+
+test("a read proves that the module wrote it, also where a producer's ids are ahead of the clock", async () => {
+  await sidecar.createLog("proven");
+  const proofs = new Proofs(await sidecar.proofKey());
+  const take = async () => {
+    client.write("VSTORE.CARD", "proven");
+    const { id, fields } = await sidecar.takeAndAnswer("vstore:queries", ":0\r\n");
+    expect(await client.read()).toBe(":0\r\n");
+    return { id, proof: Buffer.from(fields[3]!.split(" ")[1]!) };
+  };
+  const { id, proof } = await take();
+  expect([proofs.proves(id, proof), proofs.proves(`${id}0`, proof)]).toEqual([true, false]);
+  for (const ahead of ["9007199254740993-7", "9007199254740998-18446744073709551615"]) {
+    await sidecar.redis.xadd("vstore:queries", ahead, "x", "x");
+    await sidecar.take("vstore:queries");
+    for (let i = 0; i < 2; i++) {
+      const later = await take();
+      expect(isAfter(later.id, ahead) && proofs.proves(later.id, later.proof), later.id).toBe(true);
+    }
+  }
+  expect(await sidecar.redis.xlen("vstore:queries"), "of the producer").toBe(2);
 });

@@ -38,6 +38,11 @@ export class PlayedSidecar {
     await this.redis.call("VSTORE.ATTACH", this.#lease, "3600000");
   }
 
+  /** What the module tells the connection that leads. */
+  async proofKey(): Promise<string> {
+    return String(await this.redis.call("VSTORE.JOIN", this.#lease));
+  }
+
   async detach(): Promise<void> {
     await this.redis.call("VSTORE.ATTACH", this.#lease, "0");
   }

@@ -11,6 +11,7 @@ import type { Obstructions } from "../logs/obstructions.ts";
 import { codeOf } from "../redis/error-code.ts";
 import { areBelow, entriesWithin } from "../redis/output-limit.ts";
 import type { Session } from "../session/session.ts";
+import { Proofs } from "./proofs.ts";
 import { decodeEntry, type Request } from "./request.ts";
 import { isWrite } from "./routing.ts";
 import type { Source, Sources } from "./sources.ts";
@@ -30,6 +31,8 @@ const blockMs = 1_000;
 /** The same over the streams of all collections: to ask for thousands of them costs milliseconds. */
 const ownBlockMs = 10_000;
 
+const noProofs = new Proofs("");
+
 /** The new requests of one stream, oldest first. */
 export interface Delivery {
   readonly source: Source;
@@ -47,13 +50,14 @@ interface Waiting {
 }
 
 /** The part of a session that the reader uses. */
-export type Readers = Pick<Session, "reader" | "logReader" | "writer">;
+export type Readers = Pick<Session, "reader" | "logReader" | "writer" | "proofKey">;
 
 export class Reader {
   readonly #readers: Readers;
   readonly #sources: Sources;
   readonly #obstructions: Obstructions;
   readonly #outputLimit: number;
+  readonly #proofs: Proofs;
   #count = countMin;
   /** While the streams are read for the first time, and after a large entry. */
   #expectsLarge = true;
@@ -71,6 +75,7 @@ export class Reader {
     this.#sources = sources;
     this.#obstructions = obstructions;
     this.#outputLimit = outputLimit;
+    this.#proofs = new Proofs(readers.proofKey);
   }
 
   /** What is there now; when `waits`, what comes first within a second. Moves the positions of the sources. */
@@ -177,8 +182,10 @@ export class Reader {
       const source = this.#sources.find(stream.toString());
       if (source === undefined) continue;
       const requests: Request[] = [];
+      // Logs outlive the key, and what they name is not believed for anything. Control is for administrators.
+      const proofs = source.kind === "queries" ? this.#proofsOf(source) : undefined;
       for (const [id, fields] of entries) {
-        const request = decodeEntry(source.stream, id.toString("latin1"), fields, readAt);
+        const request = decodeEntry(source.stream, id.toString("latin1"), fields, readAt, proofs);
         if (compareIds(request.id, source.last) > 0) requests.push(request);
         if (slice.spent) await slice.pause();
       }
@@ -187,6 +194,11 @@ export class Reader {
     const kept = withoutEarlyQueries(deliveries, count);
     for (const { source, requests } of kept) source.last = requests.at(-1)!.id;
     return kept;
+  }
+
+  /** The module writes no reads to the streams of single collections. */
+  #proofsOf({ collection }: Source): Proofs {
+    return collection === "" ? this.#proofs : noProofs;
   }
 
   /**

@@ -7,6 +7,7 @@
 import { ID_PATTERN } from "../../engine/log-id.ts";
 import { limits } from "../../limits.ts";
 import { isReplyStream, replyPrefix } from "../redis/keys.ts";
+import { type Proofs, proofDigits } from "./proofs.ts";
 
 /** Where the answer goes: to a client that the module has blocked, to a stream, or nowhere. */
 export type Waiter =
@@ -51,16 +52,30 @@ const defaultUser = "default";
 /** No user has this name: it has a space. */
 const streamClients = "stream clients";
 
+const forged = "'client' is for the module: another producer names a stream with 'reply'";
+const noProof = Buffer.alloc(0);
+
 const client: Waiter = { kind: "client" };
 const none: Waiter = { kind: "none" };
 
-/** `fields` are the names and values of the entry, alternating, as XREAD answers them. */
-export function decodeEntry(stream: string, id: string, fields: readonly Buffer[], readAt = 0): Request {
+/**
+ * `fields` are the names and values of the entry, alternating, as XREAD answers them.
+ *
+ * @param proofs of the stream: there an entry whose `client` is not proven is no request of the module's
+ */
+export function decodeEntry(
+  stream: string,
+  id: string,
+  fields: readonly Buffer[],
+  readAt = 0,
+  proofs?: Proofs,
+): Request {
   const named = fieldIs(fields, 0, "cmd") && fields[1]!.length <= nameBytesMax;
   const name = named ? fields[1]!.toString("latin1") : "";
-  const { end, waiter, caller, user, at, after } = decodeHead(fields);
+  const { end, waiter, proof, caller, user, at, after } = decodeHead(fields);
   const args = decodeArguments(fields, end);
-  const fault = faultOf(name, waiter, args);
+  const isForged = proofs !== undefined && waiter === client && !proofs.proves(id, proof);
+  const fault = isForged ? forged : faultOf(name, waiter, args);
   const bytes = fields.reduce((sum, field) => sum + field.length, 0);
   return {
     stream,
@@ -68,9 +83,9 @@ export function decodeEntry(stream: string, id: string, fields: readonly Buffer[
     name,
     args: args ?? [],
     collection: collectionOf(args),
-    waiter: isElsewhere(waiter) ? none : waiter,
-    caller,
-    user,
+    waiter: isForged || isElsewhere(waiter) ? none : waiter,
+    caller: isForged ? "" : caller,
+    user: isForged ? streamClients : user,
     at,
     after,
     bytes,
@@ -88,6 +103,8 @@ interface Head {
   /** Where the arguments begin. */
   end: number;
   waiter: Waiter;
+  /** What proves that the module wrote it. */
+  proof: Buffer;
   caller: string;
   user: string;
   at: number | undefined;
@@ -99,6 +116,7 @@ function decodeHead(fields: readonly Buffer[]): Head {
   const head: Head = {
     end: 2,
     waiter: none,
+    proof: noProof,
     caller: "",
     user: streamClients,
     at: undefined,
@@ -106,23 +124,27 @@ function decodeHead(fields: readonly Buffer[]): Head {
   };
   for (; head.end + 1 < fields.length; head.end += 2) {
     const value = fields[head.end + 1]!;
-    if (fieldIs(fields, head.end, "client")) {
-      head.waiter = client;
-      head.user = userOf(value);
-    } else if (fieldIs(fields, head.end, "reply")) head.waiter = { kind: "stream", key: value };
-    else if (fieldIs(fields, head.end, "at")) head.at = decodeTime(value);
+    if (fieldIs(fields, head.end, "client")) decodeClient(head, value);
+    else if (fieldIs(fields, head.end, "reply")) {
+      head.waiter = { kind: "stream", key: value };
+      head.caller ||= `stream ${value.toString("latin1", 0, callerBytesMax)}`;
+    } else if (fieldIs(fields, head.end, "at")) head.at = decodeTime(value);
     else if (fieldIs(fields, head.end, "after")) head.after = decodeId(value);
     else break;
-    if (head.waiter !== none)
-      head.caller ||= `${head.waiter.kind} ${value.toString("latin1", 0, callerBytesMax)}`;
   }
   return head;
 }
 
-/** What the module writes after the client's id; see PROTOCOL.md. */
-function userOf(client: Buffer): string {
-  const space = client.indexOf(0x20);
-  return space < 0 ? defaultUser : client.toString("latin1", space + 1, space + 1 + callerBytesMax);
+/** The client's id, of a read the proof too, and of some users the name; see PROTOCOL.md. */
+function decodeClient(head: Head, value: Buffer): void {
+  const space = value.indexOf(0x20);
+  const idEnd = space < 0 ? value.length : space;
+  const proofEnd = idEnd + 1 + proofDigits;
+  head.waiter = client;
+  head.caller ||= `client ${value.toString("latin1", 0, Math.min(idEnd, callerBytesMax))}`;
+  head.proof = value.subarray(idEnd + 1, proofEnd);
+  const isNamed = value[proofEnd] === 0x20;
+  head.user = isNamed ? value.toString("latin1", proofEnd + 1, proofEnd + 1 + callerBytesMax) : defaultUser;
 }
 
 /** A malformed time counts as 0: a deadline that is counted from it is past. */

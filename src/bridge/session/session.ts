@@ -25,6 +25,7 @@ export class Session {
   readonly runId: string;
   readonly #ended = new AbortController();
   readonly #readerIds: readonly [number, number];
+  #proofKey = "";
 
   private constructor(connections: Connections, readerIds: readonly [number, number], runId: string) {
     [this.writer, this.reader, this.logReader, this.answerer] = connections;
@@ -62,7 +63,12 @@ export class Session {
 
   /** Lets the answering connection answer, as the second one of the holder of this lease. */
   async join(lease: string): Promise<void> {
-    await this.answerer.call("VSTORE.JOIN", lease);
+    this.#proofKey = String(await this.answerer.call("VSTORE.JOIN", lease));
+  }
+
+  /** Of the proofs that the module's entries carry; empty before this session leads. */
+  get proofKey(): string {
+    return this.#proofKey;
   }
 
   /** Aborted once the session has ended; its reason is the error that ended it. */
