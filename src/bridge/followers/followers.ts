@@ -37,8 +37,8 @@ export class Followers {
   readonly #seen = new Map<string, Seen>();
   readonly #applied = new WeakMap<Collection, number>();
   readonly #marks = new WeakMap<Collection, Mark[]>();
-  /** Collections, and followers, that were told to be out of step. */
-  readonly #passed = new Set<string>();
+  /** Of each follower and collection that a log was trimmed past: the log tells of each once. */
+  readonly #passed = new Map<string, WeakSet<Collection>>();
   /** Where the logs begin, while there are followers. */
   #begins: Readonly<Record<string, string>> = {};
 
@@ -71,6 +71,7 @@ export class Followers {
     this.#begins = beats.length === 0 ? {} : await this.#reads.hgetall(collectionsKey);
     const named = new Set(beats.map(([id]) => id));
     for (const id of this.#seen.keys()) if (!named.has(id)) this.#seen.delete(id);
+    for (const id of this.#passed.keys()) if (!this.#seen.has(id)) this.#passed.delete(id);
   }
 
   /** Up to where the log of the collection may be trimmed, whose checkpoint covers it up to `id`. */
@@ -86,7 +87,7 @@ export class Followers {
       if (hasGap || compareIds(position, least) >= 0) continue;
       const kept = applied - (marks.findLast((mark) => compareIds(mark.id, position) <= 0)?.bytes ?? 0);
       if (kept <= this.#keptBytesMax) least = position;
-      else this.#reportPassed(follower, collection.name, kept);
+      else this.#reportPassed(follower, collection, kept);
     }
     while (marks.length > 1 && compareIds(marks[1]!.id, least) <= 0) marks.shift();
     this.#marks.set(collection, marks);
@@ -107,10 +108,12 @@ export class Followers {
     this.#log.warn({ follower: id }, "a follower is forgotten: it gave no sign of life for 10 minutes");
   }
 
-  #reportPassed(follower: string, collection: string, bytes: number): void {
-    const what = `${follower} ${collection}`;
-    if (this.#passed.has(what)) return;
-    this.#passed.add(what);
-    this.#log.warn({ follower, collection, log_bytes: bytes }, "a log is trimmed further than a follower is");
+  #reportPassed(follower: string, collection: Collection, bytes: number): void {
+    const passed = this.#passed.get(follower) ?? new WeakSet();
+    this.#passed.set(follower, passed);
+    if (passed.has(collection)) return;
+    passed.add(collection);
+    const facts = { follower, collection: collection.name, log_bytes: bytes };
+    this.#log.warn(facts, "a log is trimmed further than a follower is");
   }
 }
