@@ -1,4 +1,4 @@
-/** A log is trimmed past a follower: that is told once of each collection, and nothing is kept of those that are gone. */
+/** A log is trimmed past a follower: that is told once of each collection, and forgotten with it. */
 import { pino } from "pino";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type RedisServer, startRedis } from "../../harness/redis-server.ts";
