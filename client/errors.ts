@@ -35,7 +35,10 @@ export class DamagedError extends VstoreError {}
 export class PermissionError extends VstoreError {}
 /** `TIMEOUT`: no answer in time. The message says whether a write is in the log and so will be applied. */
 export class TimeoutError extends VstoreError {}
-/** `VSTOREDOWN`, `BUSY`, `TRYAGAIN`, `BEHIND` or `LOADING`: nothing was applied; the same command may succeed later. */
+/**
+ * `VSTOREDOWN`, `BUSY`, `TRYAGAIN`, `BEHIND`, `NOREPLICAS` or `LOADING`: nothing was applied; the same command may
+ * succeed later.
+ */
 export class TryAgainError extends VstoreError {}
 /** This version of the client does not know the reply. */
 export class UnreadableReplyError extends VstoreError {
@@ -61,6 +64,7 @@ const classes: Readonly<Record<string, ErrorClass>> = {
   BUSY: TryAgainError,
   TRYAGAIN: TryAgainError,
   BEHIND: TryAgainError,
+  NOREPLICAS: TryAgainError,
   LOADING: TryAgainError,
 };
 

@@ -13,8 +13,10 @@
 #include "follow/follow_log.h"
 #include "follow/follow_events.h"
 #include "commands/help.h"
+#include "sidecar/followers.h"
 #include "sidecar/leadership.h"
 #include "module_api.h"
+#include "requests/acknowledgement.h"
 #include "requests/pending.h"
 #include "requests/requests.h"
 #include "requests/stranding.h"
@@ -134,6 +136,8 @@ static int register_commands(RedisModuleCtx *ctx) {
         register_admin_command(ctx, "VSTORE.RENEW", "admin deny-script", renew_command) != REDISMODULE_OK ||
         register_admin_command(ctx, "VSTORE.JOIN", "admin deny-script", join_command) != REDISMODULE_OK ||
         register_admin_command(ctx, "VSTORE.ATTACH", "admin deny-script", attach_command) != REDISMODULE_OK ||
+        register_admin_command(ctx, "VSTORE.TELL", "admin deny-script", tell_command) != REDISMODULE_OK ||
+        register_admin_command(ctx, "VSTORE.FOLLOW", "admin deny-script blocking", follow_command) != REDISMODULE_OK ||
         register_admin_command(ctx, "VSTORE.RESYNC", "write admin deny-script", resync_command) != REDISMODULE_OK)
         return REDISMODULE_ERR;
     return register_admin_command(ctx, "VSTORE.REPLY", "admin deny-script", reply_command);
@@ -190,6 +194,9 @@ static void add_info(RedisModuleInfoCtx *info, int for_crash_report) {
     RedisModule_InfoAddFieldLongLong(info, "disconnects", counters->disconnects);
     RedisModule_InfoAddFieldLongLong(info, "refused_down", counters->refused_down);
     RedisModule_InfoAddFieldLongLong(info, "refused_busy", counters->refused_busy);
+    RedisModule_InfoAddFieldLongLong(info, "refused_replicas", counters->refused_replicas);
+    RedisModule_InfoAddFieldLongLong(info, "followers_in_step", __builtin_popcount(followers_in_step()));
+    RedisModule_InfoAddFieldLongLong(info, "followers_needed", followers_needed());
     RedisModule_InfoAddFieldLongLong(info, "follows", (long long)follow_table_count());
     RedisModule_InfoAddFieldLongLong(info, "followed", follow_log_counters.entries);
     RedisModule_InfoAddFieldLongLong(info, "followed_lost", follow_log_counters.losses);
@@ -211,6 +218,8 @@ __attribute__((visibility("default"))) int RedisModule_OnLoad(RedisModuleCtx *ct
         return REDISMODULE_ERR;
     pending_open();
     proofs_open();
+    acknowledgement_open();
+    followers_open();
     stream_memory_open();
     if (leadership_open(ctx) != REDISMODULE_OK || stranding_open(ctx) != REDISMODULE_OK) return REDISMODULE_ERR;
     return follow_events_open(ctx, stranding_hear);
@@ -220,6 +229,8 @@ __attribute__((visibility("default"))) int RedisModule_OnLoad(RedisModuleCtx *ct
 __attribute__((visibility("default"))) int RedisModule_OnUnload(RedisModuleCtx *ctx) {
     (void)ctx;
     pending_close();
+    acknowledgement_close();
+    followers_close();
     stream_memory_close();
     follow_events_close();
     leadership_close();

@@ -21,6 +21,7 @@ export const moduleErrorCodes = {
   VSTOREDOWN: "no sidecar is attached; nothing was sent",
   TIMEOUT: "no answer in time; the message says whether the write is in the log",
   BUSY: "too many requests wait, or a stream has reached vstore.log-max-bytes",
+  NOREPLICAS: "fewer followers are in step than a write needs (--sync-followers); nothing was changed",
   LOST: "the log went while the write waited; it may have been applied or not",
   NOPERM: "the ACL does not let the user do or see this",
   WRONGTYPE: "the key of a request stream holds something else",

@@ -36,6 +36,9 @@ struct Pending {
     RedisModuleString *collection; /* NULL where the request is about none */
     bool is_stranded; /* see stranding.h */
     bool is_answering; /* the answer is given in pieces: see answering.h */
+    bool awaits_followers; /* see acknowledgement.h, which alone writes this and the next */
+    uint32_t acknowledged; /* the followers that have applied it, a bit for each */
+    bool is_held; /* the answer has come, and waits for followers */
     RedisModuleString *answer; /* RESP3, checked; NULL: the bytes were malformed, or no client is left to read them */
 };
 

@@ -7,8 +7,10 @@
 #include "sidecar/attachment.h"
 #include "callers.h"
 #include "commands/command_table.h"
+#include "requests/acknowledgement.h"
 #include "requests/existence.h"
 #include "follow/follow_events.h"
+#include "sidecar/followers.h"
 #include "sidecar/leadership.h"
 #include "requests/pending.h"
 #include "answers/reply.h"
@@ -34,7 +36,16 @@ RequestCounters request_counters;
 long long request_timeout_ms;
 long long request_wait_timeout_ms;
 
+/* The leader has applied it, and followers have not said so in time. */
+static int reply_with_few_followers(RedisModuleCtx *ctx, const Pending *pending) {
+    char error[128];
+    snprintf(error, sizeof(error), "TIMEOUT no acknowledgement within %lld ms; the write is applied, by %d of %d followers too",
+             pending->timeout_ms, acknowledgement_count(pending), followers_needed());
+    return RedisModule_ReplyWithError(ctx, error);
+}
+
 static int reply_with_timeout(RedisModuleCtx *ctx, const Pending *pending) {
+    if (pending->is_held) return reply_with_few_followers(ctx, pending);
     char error[128];
     const char *fate = pending->command->writes ? "the write is in the log and will be applied" : "nothing was changed";
     snprintf(error, sizeof(error), "TIMEOUT no answer within %lld ms; %s", pending->timeout_ms, fate);
@@ -54,6 +65,7 @@ static int reply_with_loss(RedisModuleCtx *ctx, const Pending *pending) {
 /* However a wait ends, the entry of a read has served its purpose. */
 static void end_wait(RedisModuleCtx *ctx, Pending *pending) {
     if (pending->is_answering) answering_cancel(pending);
+    acknowledgement_forget(pending);
     pending_take(ctx, pending);
     if (!pending->command->writes) stream_delete(ctx, &pending->request);
     RedisModule_UnblockClient(pending->client, pending);
@@ -62,6 +74,11 @@ static void end_wait(RedisModuleCtx *ctx, Pending *pending) {
 static void on_deadline(RedisModuleCtx *ctx, Pending *pending) {
     request_counters.timeouts++;
     pending->end = PENDING_TIMED_OUT;
+    end_wait(ctx, pending);
+}
+
+void request_release(RedisModuleCtx *ctx, Pending *pending) {
+    pending->is_held = false;
     end_wait(ctx, pending);
 }
 
@@ -119,6 +136,7 @@ static void wait_for_answer(RedisModuleCtx *ctx, const RequestId *entry, const R
     RedisModule_SetDisconnectCallback(pending->client, on_disconnected);
     RedisModule_RetainString(ctx, entry->stream);
     pending_add(ctx, pending);
+    if (command->writes && followers_needed() > 0) acknowledgement_expect(pending);
 }
 
 static int reply_logged(RedisModuleCtx *ctx, const RequestId *entry, const char *prefix) {
@@ -198,6 +216,18 @@ static bool may_follow(RedisModuleCtx *ctx, const Request *request) {
     return may;
 }
 
+/* NULL, or the error that says how many followers are missing. */
+static const char *replicas_missing(void) {
+    static char error[128];
+    if (followers_needed() == 0) return NULL;
+    int in_step = __builtin_popcount(followers_in_step());
+    if (in_step >= followers_needed()) return NULL;
+    request_counters.refused_replicas++;
+    snprintf(error, sizeof(error), "NOREPLICAS a write needs %d followers in step, and there are %d; nothing was changed",
+             followers_needed(), in_step);
+    return error;
+}
+
 /* NULL, or the error that refuses the request before anything is appended. */
 static const char *refusal(RedisModuleCtx *ctx, int flags, const Request *request) {
     const char *missing = attachment_missing(ctx, flags);
@@ -215,7 +245,7 @@ static const char *refusal(RedisModuleCtx *ctx, int flags, const Request *reques
         request_counters.refused_busy++;
         return "BUSY " NUMBER_AS_TEXT(PENDING_MAX) " requests are waiting for the vstore sidecar already";
     }
-    return NULL;
+    return expects_service && request->command->writes ? replicas_missing() : NULL;
 }
 
 /* NULL, or the error that says why the request was not appended. */
@@ -277,11 +307,18 @@ int request_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     return submit(ctx, &request);
 }
 
-/* Gives the client its whole answer: now, or in pieces. */
+static bool is_refusal(const RedisModuleString *bytes) {
+    return RedisModule_StringPtrLen(bytes, NULL)[0] == '-';
+}
+
+/* Gives the client its whole answer: now, in pieces, or when enough followers have applied its write. */
 static void give(RedisModuleCtx *ctx, Pending *pending, RedisModuleString *bytes, const Resp3Shape *shape) {
     RedisModule_RetainString(ctx, bytes);
+    if (pending->answer != NULL) RedisModule_FreeString(ctx, pending->answer); /* held: another leader has answered again */
     pending->answer = bytes;
     request_counters.replies++;
+    pending->is_held = !is_refusal(bytes) && acknowledgement_is_awaited(pending);
+    if (pending->is_held) return;
     if (!answering_is_long(shape)) {
         end_wait(ctx, pending);
         return;

@@ -16,6 +16,7 @@ typedef struct {
     long long disconnects;
     long long refused_down;
     long long refused_busy;
+    long long refused_replicas;
 } RequestCounters;
 
 extern RequestCounters request_counters;
@@ -26,6 +27,9 @@ extern long long request_wait_timeout_ms;
 
 /* Ends a wait whose entry is in no stream any more. */
 void request_strand(RedisModuleCtx *ctx, Pending *pending, PendingEnd end);
+
+/* Gives an answer that was held: enough followers have applied the write. */
+void request_release(RedisModuleCtx *ctx, Pending *pending);
 
 /* Every command of the table. */
 int request_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);

@@ -38,6 +38,8 @@ static bool look(RedisModuleCtx *ctx) {
         if (pending->is_answering || stream_has(ctx, &pending->request)) continue;
         if (was_dropped(ctx, pending))
             request_strand(ctx, pending, PENDING_DROPPED);
+        else if (pending->is_held)
+            continue; /* applied, and trimmed since */
         else if (pending->is_stranded)
             request_strand(ctx, pending, PENDING_STRANDED);
         else

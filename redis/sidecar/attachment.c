@@ -1,5 +1,7 @@
 /* The attached sidecar of attachment.h. Only attach_command() writes this file's state. */
 #include "sidecar/attachment.h"
+#include "requests/acknowledgement.h"
+#include "sidecar/followers.h"
 #include "sidecar/leadership.h"
 
 #define US_PER_MS 1000
@@ -32,11 +34,18 @@ const char *attachment_missing(RedisModuleCtx *ctx, int flags) {
     return NULL;
 }
 
-static void attach(RedisModuleCtx *ctx, long long ttl_ms) {
+static bool parse_needed(const RedisModuleString *text, long long *needed) {
+    return RedisModule_StringToLongLong(text, needed) == REDISMODULE_OK && *needed >= 0 && *needed <= FOLLOWERS_MAX;
+}
+
+static void attach(RedisModuleCtx *ctx, long long ttl_ms, long long needed) {
     if (!attachment_is_live()) RedisModule_Log(ctx, "notice", "sidecar %s is attached", leadership_sidecar());
     attachment.database = RedisModule_GetSelectedDb(ctx);
     attachment.attached_at = RedisModule_MonotonicMicroseconds();
     attachment.live_until = attachment.attached_at + (uint64_t)ttl_ms * US_PER_MS;
+    if (needed == followers_needed()) return;
+    followers_set_needed(needed);
+    acknowledgement_review(ctx);
 }
 
 /* Also when the lease has run out, so that clients do not wait for a sidecar that is leaving. */
@@ -47,15 +56,17 @@ static void detach(RedisModuleCtx *ctx) {
 }
 
 int attach_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
-    if (argc != 3) return RedisModule_WrongArity(ctx);
-    long long ttl_ms;
+    if (argc != 3 && argc != 4) return RedisModule_WrongArity(ctx);
+    long long ttl_ms, needed = 0;
     if (!leadership_parse_ttl(argv[2], &ttl_ms)) return RedisModule_ReplyWithError(ctx, TTL_FAULT);
+    if (argc == 4 && !parse_needed(argv[3], &needed))
+        return RedisModule_ReplyWithError(ctx, "ERR 'followers' must be 0 to 16");
     if (RedisModule_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_SLAVE)
         return RedisModule_ReplyWithError(ctx, "READONLY a sidecar attaches to a primary and this Redis is a replica");
     /* A sidecar that leaves after another one took over must not detach that one: it knows an earlier lease. */
     if (!leadership_is_lease(argv[1], ttl_ms > 0)) return reply_not_leader(ctx);
     if (ttl_ms > 0)
-        attach(ctx, ttl_ms);
+        attach(ctx, ttl_ms, needed);
     else
         detach(ctx);
     return RedisModule_ReplyWithSimpleString(ctx, "OK");

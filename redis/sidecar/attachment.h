@@ -5,7 +5,10 @@
 #include "module_api.h"
 #include <stdbool.h>
 
-/* VSTORE.ATTACH <lease> <ttl ms>; 0 detaches. */
+/*
+ * VSTORE.ATTACH <lease> <ttl ms> [<followers>]; 0 detaches. So many followers have to apply a write before it is
+ * answered.
+ */
 int attach_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 
 /* NULL when requests can be served on this connection (of these context flags), else the error that says why not. */

@@ -1,6 +1,7 @@
 /* The lease of leadership.h. take(), renew_command(), give_up() and on_role() alone change it. */
 #include "sidecar/leadership.h"
 #include "callers.h"
+#include "sidecar/followers.h"
 #include "streams/proofs.h"
 #include <stdio.h>
 #include <string.h>
@@ -34,6 +35,10 @@ static uint64_t now_us(void) {
 
 static bool is_held(void) {
     return now_us() < lead.held_until;
+}
+
+bool leadership_was_given_up(void) {
+    return lead.lease[0] != '\0' && lead.held_until == 0;
 }
 
 const char *leadership_sidecar(void) {
@@ -71,7 +76,7 @@ static bool is_sidecar_id(const char *id, size_t length) {
 /*
  * A user that may change LEADER_KEY could take the lead by hand: other users must not, whatever commands they may send.
  */
-static bool may_lead(RedisModuleCtx *ctx) {
+bool leadership_is_for(RedisModuleCtx *ctx) {
     RedisModuleString *user = caller_name(ctx);
     bool may;
     if (RedisModule_StringPtrLen(leading_user, NULL)[0] != '\0') {
@@ -163,6 +168,7 @@ static int take(RedisModuleCtx *ctx, const char *id, uint64_t ttl_us) {
     snprintf(lead.record, sizeof(lead.record), "%s:%lld", id, epoch);
     snprintf(lead.lease, sizeof(lead.lease), "%s:%s", lead.record, secret);
     lead.held_until = now_us() + ttl_us;
+    followers_forget_told();
     write_record(ctx);
     return RedisModule_ReplyWithStringBuffer(ctx, lead.lease, strlen(lead.lease));
 }
@@ -176,6 +182,7 @@ static int give_up(RedisModuleCtx *ctx) {
         RedisModuleCallReply *reply = RedisModule_Call(ctx, "DEL", "!c", LEADER_KEY);
         if (reply != NULL) RedisModule_FreeCallReply(reply);
     }
+    followers_wake(ctx);
     return RedisModule_ReplyWithSimpleString(ctx, "OK");
 }
 
@@ -200,7 +207,7 @@ int lead_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
         return RedisModule_ReplyWithError(ctx, "ERR 'sidecar id' must be 1 to 64 printable characters without spaces");
     if (!leadership_parse_ttl(argv[3], &ttl_ms)) return RedisModule_ReplyWithError(ctx, TTL_FAULT);
     if (ttl_ms == 0) return leadership_is_callers(ctx) ? give_up(ctx) : reply_not_leader(ctx);
-    if (!may_lead(ctx))
+    if (!leadership_is_for(ctx))
         return RedisModule_ReplyWithError(
             ctx, "NOPERM only the user of vstore.user, or without that setting a user that may change " LEADER_KEY ", may lead");
     uint64_t ttl_us = (uint64_t)ttl_ms * US_PER_MS;
@@ -232,8 +239,11 @@ int join_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
 
 /* A replica has no leader, and what it knew is of no use once it is a primary again. */
 static void on_role(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t role, void *data) {
-    (void)ctx, (void)event, (void)data;
-    if (role == REDISMODULE_EVENT_REPLROLECHANGED_NOW_REPLICA) memset(&lead, 0, sizeof(lead));
+    (void)event, (void)data;
+    if (role != REDISMODULE_EVENT_REPLROLECHANGED_NOW_REPLICA) return;
+    memset(&lead, 0, sizeof(lead));
+    followers_forget_told();
+    followers_wake(ctx);
 }
 
 int leadership_open(RedisModuleCtx *ctx) {

@@ -31,6 +31,12 @@ int join_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 bool leadership_is_callers(RedisModuleCtx *ctx);
 int reply_not_leader(RedisModuleCtx *ctx);
 
+/* Whether the caller's user may lead: what a sidecar may do, and no other client. */
+bool leadership_is_for(RedisModuleCtx *ctx);
+
+/* Whether the last leader has given its lease up, and no other one has come yet. */
+bool leadership_was_given_up(void);
+
 /* Whether these bytes are the last lease that was given; `is_live` whether it must hold still. */
 bool leadership_is_lease(const RedisModuleString *lease, bool is_live);
 

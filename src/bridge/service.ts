@@ -28,6 +28,8 @@ const drainMsMax = 10_000;
 export interface ServiceOptions extends UpkeepOptions {
   /** How long to poll for the next request before the process sleeps, in microseconds. */
   readonly busyPollUs: number;
+  /** How many followers have to apply a write before it is answered. */
+  readonly syncFollowers: number;
   readonly ingest: IngestSettings;
   readonly errors: UnexpectedErrors;
   readonly watch: Watch;
@@ -129,6 +131,7 @@ export class Service {
       followers: this.#upkeep.followers,
       outbox: this.#outbox,
       busyPollUs: this.#options.busyPollUs,
+      isAcknowledged: this.#options.syncFollowers > 0,
       log: this.#options.log,
       errors: this.#options.errors,
       watch: this.#options.watch,

@@ -113,7 +113,7 @@ export class Sidecar {
   /** @param serving called before clients are */
   async #serve(session: Session, lease: Lease, serving: () => void): Promise<void> {
     // At once: opening the files may take longer than the lease lasts.
-    const heartbeat = new Heartbeat(session, lease, this.#options.url);
+    const heartbeat = new Heartbeat(session, lease, this.#options.url, this.#options.syncFollowers);
     try {
       const service = new Service(session, heartbeat, await this.#openFiles(), this.#losses, this.#options);
       await service.start();
@@ -139,7 +139,7 @@ export class Sidecar {
 
   async #follow(session: Session): Promise<Lease | undefined> {
     const catalog = await this.#openFiles();
-    const following = await Following.begin(session.logReader, catalog, this.#options);
+    const following = await Following.begin(session.logReader, session.reader, catalog, this.#options);
     while (!this.#stop.aborted) {
       const state = await following.step();
       if (this.#options.role === "auto" && (await areComplete(session, catalog))) {
@@ -151,7 +151,7 @@ export class Sidecar {
         }
       }
       this.#report("info", `following ${publicUrl(this.#options.url)}, ${state}`);
-      await this.#pause(standbyPollMs);
+      await following.attend(standbyPollMs);
     }
     return undefined;
   }

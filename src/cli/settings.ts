@@ -98,6 +98,12 @@ export const settings = {
     description: "bytes of the log of a collection that are kept for followers that are behind",
     schema: integer(1024 * 1024, 64 * 1024 * 1024 * 1024),
   },
+  sync_followers: {
+    value: "count",
+    default: 0,
+    description: "followers that have to apply a write before it is answered",
+    schema: integer(0, 16),
+  },
   busy_poll_us: {
     value: "us",
     unit: "us",

@@ -75,6 +75,7 @@ async function runSidecar(
       checkpointIntervalMs: settings.checkpoint_interval_ms,
       checkpointLogBytes: settings.checkpoint_log_bytes,
       followerLogBytes: settings.follower_log_bytes,
+      syncFollowers: settings.sync_followers,
       role: settings.role,
       followerId: followerIdOf(settings.data_dir),
       busyPollUs: settings.busy_poll_us,

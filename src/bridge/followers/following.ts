@@ -6,12 +6,19 @@
 import type { Redis } from "ioredis";
 import type { Catalog } from "../../engine/catalog.ts";
 import type { Collection } from "../../engine/collection.ts";
-import { compareIds, nextId } from "../../engine/log-id.ts";
+import { compareIds, FIRST_ID, nextId } from "../../engine/log-id.ts";
 import { TimeSlice } from "../../engine/time-slice.ts";
 import { VstoreError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import { lookAtLogs } from "../logs/removals.ts";
-import { collectionsKey, followerKey, followersKey, logStream, storeKey } from "../redis/keys.ts";
+import {
+  collectionsKey,
+  controlStream,
+  followerKey,
+  followersKey,
+  logStream,
+  storeKey,
+} from "../redis/keys.ts";
 import { timeOf } from "../requests/moment.ts";
 import { decodeEntry, type Request } from "../requests/request.ts";
 import type { Source } from "../requests/sources.ts";
@@ -19,8 +26,10 @@ import { Writes } from "../requests/writes.ts";
 import { assertClocksAgree } from "../session/clocks.ts";
 import { Checkpointer } from "../upkeep/checkpointer.ts";
 import { isWorthCompacting } from "../upkeep/compactions.ts";
+import { Attendance, type State } from "./attendance.ts";
 import { outOfStep } from "./followers.ts";
 import { type Progress, readProgress, type Told } from "./progress.ts";
+import type { Role } from "./roles.ts";
 
 /** Entries of one read: between these, so that it has about as many bytes. */
 const countMin = 1;
@@ -28,8 +37,11 @@ const countMax = 1_024;
 const batchBytesTarget = 16 * 1024 * 1024;
 /** Of one turn of the event loop. */
 const turnMsMax = 10;
+/** The state of a follower that has applied all that it was told. */
+const inStep = "in step";
 
 export interface FollowingOptions {
+  readonly role: Role;
   readonly followerId: string;
   readonly checkpointIntervalMs: number;
   readonly checkpointLogBytes: number;
@@ -38,6 +50,7 @@ export interface FollowingOptions {
 
 export class Following {
   readonly #redis: Redis;
+  readonly #attendance: Attendance;
   readonly #catalog: Catalog;
   readonly #options: FollowingOptions;
   readonly #writes: Writes;
@@ -47,15 +60,31 @@ export class Following {
   readonly #told = new Map<string, string>();
   /** Collections whose log begins after the files end, and where it began when that was noticed. */
   readonly #out = new Map<string, string>();
+  #state = "";
+  /** What the leader has told since the last step, and was not applied yet. */
+  readonly #toldLogs = new Map<string, string>();
+  #isCheckpointing = false;
   #count = countMin;
   #beats = 0;
   /** What the leader told the last time. */
   #heard: Told | undefined;
+  /** Of vstore:control, up to where the leader has told that it is applied, and up to where it is so here. */
+  #controlTold = FIRST_ID;
+  #controlApplied = FIRST_ID;
 
-  /** @throws Error when the files belong to another Redis */
-  static async begin(redis: Redis, catalog: Catalog, options: FollowingOptions): Promise<Following> {
+  /**
+   * @param waiting a connection that may wait
+   * @throws Error when the files belong to another Redis
+   */
+  static async begin(
+    redis: Redis,
+    waiting: Redis,
+    catalog: Catalog,
+    options: FollowingOptions,
+  ): Promise<Following> {
     await assertClocksAgree(redis, catalog.clock); // the time of an entry is capped by it
-    const following = new Following(redis, catalog, options);
+    const attendance = new Attendance(waiting, options.followerId);
+    const following = new Following(redis, attendance, catalog, options);
     await following.#adopt();
     // What an earlier process has told: the log waits for it until this one tells other things.
     const told = await redis.hgetall(followerKey(options.followerId));
@@ -63,8 +92,9 @@ export class Following {
     return following;
   }
 
-  private constructor(redis: Redis, catalog: Catalog, options: FollowingOptions) {
+  private constructor(redis: Redis, attendance: Attendance, catalog: Catalog, options: FollowingOptions) {
     this.#redis = redis;
+    this.#attendance = attendance;
     this.#catalog = catalog;
     this.#options = options;
     const context = (request: Request) => ({
@@ -85,14 +115,58 @@ export class Following {
   /** Applies what the leader has told since the last time. Returns how it stands, in words. */
   async step(): Promise<string> {
     const { storeId } = this.#catalog;
+    const control = this.#controlTold;
     const told = storeId === undefined ? undefined : await this.#hear(storeId);
     if (told === undefined) await this.#adopt();
-    else await this.#followAll(told);
-    await this.#checkpoint();
+    else {
+      await this.#followAll(told);
+      if (this.#hasAll(told)) this.#controlApplied = control;
+    }
+    void this.#checkpoint();
     await this.#tell();
-    const state = this.#out.size > 0 ? outOfStep : told === undefined ? "no leader yet" : "in step";
-    await this.#redis.hset(followersKey, this.#options.followerId, `${++this.#beats} ${state}`);
-    return state;
+    this.#state = this.#out.size > 0 ? outOfStep : told === undefined ? "no leader yet" : inStep;
+    await this.#redis.hset(followersKey, this.#options.followerId, `${++this.#beats} ${this.#state}`);
+    return this.#state;
+  }
+
+  /**
+   * Applies logs as soon as the leader tells that it has, for so long, or until something takes a step: collections
+   * that came or went, or a lease that was given up.
+   */
+  async attend(ms: number): Promise<void> {
+    const logs = new Map(this.#catalog.collections().map((each) => [logStream(each.name), each]));
+    await this.#applyTold(logs);
+    const until = performance.now() + ms;
+    let moved = [...logs.keys()];
+    let takesStep = false;
+    for (let left = ms; left > 0 && !takesStep; left = Math.ceil(until - performance.now())) {
+      const positions = moved.map((stream) => [stream, logs.get(stream)!.position] as const);
+      const control = [controlStream, this.#controlApplied] as const;
+      const { isFree, applied } = await this.#attendance.call(this.#attends(), [...positions, control], left);
+      for (const [stream, id] of applied) this.#toldLogs.set(stream, id);
+      moved = [...applied.keys()];
+      takesStep = isFree || !moved.every((stream) => logs.has(stream));
+      if (!takesStep) await this.#applyTold(logs);
+    }
+    const control = this.#toldLogs.get(controlStream);
+    if (control !== undefined) this.#controlTold = control;
+  }
+
+  #attends(): State {
+    if (this.#state !== inStep) return "OUT";
+    return this.#options.role === "auto" ? "READY" : "FOLLOWS";
+  }
+
+  /** Only of collections that are the leader's: another one of that name has another log. */
+  async #applyTold(logs: ReadonlyMap<string, Collection>): Promise<void> {
+    const told = [...this.#toldLogs];
+    this.#toldLogs.clear();
+    for (const [stream, id] of told) {
+      const collection = logs.get(stream);
+      const progress = collection && this.#heard?.collections.get(collection.name);
+      if (collection !== undefined && progress?.created === collection.createdId)
+        await this.#followLog(collection, id);
+    }
   }
 
   /** Nothing waits for it any more. */
@@ -137,6 +211,15 @@ export class Following {
     for (const name of this.#out.keys()) if (!collections.has(name)) this.#out.delete(name);
   }
 
+  /** Whether the collections are those of the leader: a DROP may take another step. */
+  #hasAll({ collections }: Told): boolean {
+    const isTold = ({ name, createdId }: Collection) => {
+      const progress = collections.get(name);
+      return progress === null || progress?.created === createdId;
+    };
+    return this.#catalog.collections().every(isTold);
+  }
+
   async #followOne(name: string, { created, applied, options }: Progress): Promise<void> {
     const begin = await this.#redis.hget(collectionsKey, name);
     if (this.#catalog.has(name) && this.#catalog.find(name) === undefined) return; // damaged
@@ -145,7 +228,10 @@ export class Following {
       await this.#catalog.createLike(name, options, created);
     }
     const collection = this.#catalog.get(name);
-    if (collection.createdId !== created) return;
+    if (collection.createdId === created) await this.#followLog(collection, applied);
+  }
+
+  async #followLog(collection: Collection, applied: string): Promise<void> {
     while (compareIds(collection.position, applied) < 0) {
       const before = collection.position;
       if (!(await this.#applySome(collection, applied)) || collection.position === before) break;
@@ -157,9 +243,11 @@ export class Following {
     const { name, position } = collection;
     const stream = logStream(name);
     const count = this.#count;
-    const entries = await this.#redis.xrangeBuffer(stream, nextId(position), applied, "COUNT", count);
-    // After the entries were read: a gap that they have shows now.
-    const [look] = await lookAtLogs(this.#redis, [name]);
+    const [entries, [look]] = await Promise.all([
+      this.#redis.xrangeBuffer(stream, nextId(position), applied, "COUNT", count),
+      // After the entries are read, as one connection keeps the order: a gap that they have shows now.
+      lookAtLogs(this.#redis, [name]),
+    ]);
     const { begin, last, isIntact } = look!;
     if (begin !== undefined && compareIds(begin, position) > 0) {
       this.#noteOut(name, begin);
@@ -205,7 +293,17 @@ export class Following {
     );
   }
 
+  /** In the background, as on the leader: writes may wait for what is applied here. */
   async #checkpoint(): Promise<void> {
+    if (this.#isCheckpointing) return;
+    this.#isCheckpointing = true;
+    await this.#checkpointAll().catch((error: Error) =>
+      this.#options.log.error({ error: error.message }, "a checkpoint failed"),
+    );
+    this.#isCheckpointing = false;
+  }
+
+  async #checkpointAll(): Promise<void> {
     const now = performance.now();
     for (const collection of this.#catalog.collections()) {
       const last = this.#checkpointAt.get(collection) ?? now;

@@ -18,6 +18,7 @@ import { setBack } from "../logs/set-back.ts";
 import type { Session } from "../session/session.ts";
 import { type Answers, refusal } from "./answers.ts";
 import { aheadOf } from "./moment.ts";
+import type { Outbox } from "./outbox.ts";
 import type { Request } from "./request.ts";
 import type { Source } from "./sources.ts";
 
@@ -35,9 +36,11 @@ export class Control {
   readonly #losses: LogLosses;
   readonly #follows: Follows;
   readonly #progress: LeaderProgress;
+  readonly #told: Outbox | undefined;
   #watchedAt = performance.now();
   #turn = 0;
 
+  /** @param told where followers have to apply a write before it is answered */
   constructor(
     session: Session,
     catalog: Catalog,
@@ -46,7 +49,9 @@ export class Control {
     losses: LogLosses,
     follows: Follows,
     progress: LeaderProgress,
+    told: Outbox | undefined,
   ) {
+    this.#told = told;
     this.#progress = progress;
     this.#redis = session.writer;
     this.#reads = session.answerer;
@@ -77,6 +82,14 @@ export class Control {
         await this.#applyInOrder(next[0], next[1], isNew);
     };
     await Promise.all(Array.from({ length: sideBySideMax }, applyNext));
+    if (credible.length > 0) await this.#tellFollowers(source, credible.at(-1)!);
+  }
+
+  /** The module holds the answers until they have done the same. */
+  async #tellFollowers({ stream }: Source, { id }: Request): Promise<void> {
+    if (this.#told === undefined) return;
+    await this.#progress.tell(true);
+    this.#told.tellApplied(stream, id);
   }
 
   async #applyInOrder(

@@ -40,6 +40,7 @@ const withdrawScript = `${allowedInFullMemory}${removedFunction}
 return removed(KEYS[2], KEYS[1], redis.call('XDEL', KEYS[1], ARGV[1]))`;
 
 const replyCommand = "VSTORE.REPLY";
+const tellCommand = "VSTORE.TELL";
 
 type Argument = string | Buffer | number;
 
@@ -49,6 +50,8 @@ export class Outbox {
   readonly #lines: LimitedLog;
   #answers: { request: Request; bytes: Buffer }[] = [];
   #commands: Argument[][] = [];
+  /** Of each stream, up to where it is applied. */
+  readonly #applied = new Map<string, string>();
   #scheduled = false;
   #unconfirmedBytes = 0;
   #confirmed: Promise<unknown> = Promise.resolve();
@@ -95,6 +98,12 @@ export class Outbox {
     this.#push(["HDEL", syncedKey, collection]);
   }
 
+  /** Tells followers how far a stream is applied, after what was withdrawn from it until now. */
+  tellApplied(stream: string, id: string): void {
+    this.#applied.set(stream, id);
+    this.#schedule();
+  }
+
   /** Resolves once there is room for more answers. */
   async room(): Promise<void> {
     while (this.#unconfirmedBytes > unconfirmedBytesMax) await this.#confirmed;
@@ -121,6 +130,8 @@ export class Outbox {
   #send(): void {
     const changes = this.#commands;
     const replies = replyCommands(this.#takeAnswers());
+    if (this.#applied.size > 0) changes.push([tellCommand, ...[...this.#applied].flat()]);
+    this.#applied.clear();
     this.#commands = [];
     this.#scheduled = this.#answers.length > 0;
     if (this.#scheduled) setImmediate(() => this.#send());

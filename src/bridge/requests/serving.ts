@@ -38,6 +38,8 @@ export interface ServingParts {
   readonly progress: LeaderProgress;
   readonly followers: Followers;
   readonly outbox: Outbox;
+  /** Whether followers have to apply a write before it is answered. */
+  readonly isAcknowledged: boolean;
   /** How long to poll for the next request before the process sleeps, in microseconds. */
   readonly busyPollUs: number;
   readonly log: Logger;
@@ -70,10 +72,16 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
     losses.applied.note(collection, id);
     parts.onApplied(collection, bytes);
   };
+  const onAppliedFirst = (collection: Collection, request: Request) => {
+    onApplied(collection, request);
+    outbox.tellApplied(request.stream, request.id);
+  };
+  const heard = parts.isAcknowledged ? onAppliedFirst : onApplied;
+  const told = parts.isAcknowledged ? outbox : undefined;
   const loop = new Loop({
     reader,
-    writes: new Writes(writer, catalog, answers, context, onApplied, () => session.wakeLogReader()),
-    control: new Control(session, catalog, answers, context, losses, follows, parts.progress),
+    writes: new Writes(writer, catalog, answers, context, heard, () => session.wakeLogReader()),
+    control: new Control(session, catalog, answers, context, losses, follows, parts.progress, told),
     answers,
     outbox,
     asOfWaits: new AsOfWaits(catalog),

@@ -20,6 +20,7 @@ const deadMsMax = 60_000;
 export interface HeartbeatSettings {
   readonly url: string;
   readonly lease: string;
+  readonly syncFollowers: number;
   readonly memory: SharedArrayBuffer;
 }
 
@@ -28,7 +29,7 @@ export type Wish = "attach" | "detach";
 /** The message of the thread once it has renewed the lease for the first time. */
 const beats = "beats";
 
-const { url, lease, memory } = workerData as HeartbeatSettings;
+const { url, lease, syncFollowers, memory } = workerData as HeartbeatSettings;
 // The main thread talks to the same Redis through the same library, and logs its warnings.
 takeOverConsole(createLog("info"), "debug");
 const pulse = new Pulse(memory);
@@ -62,7 +63,7 @@ async function beat(): Promise<void> {
 
 async function follow(): Promise<void> {
   const isToAttach = isWanted && pulse.silenceMs <= silenceMsMax;
-  if (isToAttach || isAttached) await sendAttach(redis, lease, isToAttach);
+  if (isToAttach || isAttached) await sendAttach(redis, lease, isToAttach, syncFollowers);
   isAttached = isToAttach;
 }
 

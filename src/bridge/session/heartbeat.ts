@@ -25,13 +25,17 @@ export class Heartbeat {
   readonly #tasks: (() => Promise<void>)[] = [];
   #threadBeats = false;
 
-  /** Beats from now on until it is stopped. */
-  constructor(session: Session, lease: Lease, url: string) {
+  /**
+   * Beats from now on until it is stopped.
+   *
+   * @param syncFollowers how many followers have to apply a write before it is answered
+   */
+  constructor(session: Session, lease: Lease, url: string, syncFollowers: number) {
     this.#session = session;
     this.#lease = lease;
     lease.pulse.signOfLife();
     this.#signs = setInterval(() => lease.pulse.signOfLife(), signMs);
-    const settings: HeartbeatSettings = { url, lease: lease.text, memory: lease.pulse.memory };
+    const settings: HeartbeatSettings = { url, lease: lease.text, syncFollowers, memory: lease.pulse.memory };
     this.#thread = new Worker(program, { workerData: settings });
     this.#thread.once("message", () => {
       this.#threadBeats = true;

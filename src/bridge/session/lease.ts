@@ -68,7 +68,17 @@ export async function sendRenew(redis: Redis, lease: string, pulse: Pulse): Prom
   pulse.hold(asked, leaseMs);
 }
 
-/** Clients are served, or hear at once that they are not. Refused once another sidecar has taken over. */
-export async function sendAttach(redis: Redis, lease: string, isServing: boolean): Promise<void> {
-  await redis.call("VSTORE.ATTACH", lease, isServing ? attachMs : 0);
+/**
+ * Clients are served, or hear at once that they are not. Refused once another sidecar has taken over.
+ *
+ * @param syncFollowers how many followers have to apply a write before it is answered
+ */
+export async function sendAttach(
+  redis: Redis,
+  lease: string,
+  isServing: boolean,
+  syncFollowers = 0,
+): Promise<void> {
+  const needed = syncFollowers > 0 ? [syncFollowers] : [];
+  await redis.call("VSTORE.ATTACH", lease, isServing ? attachMs : 0, ...needed);
 }
