@@ -9,6 +9,8 @@ export const exitCodes = {
   failed: 1,
   /** Bad arguments or settings, or a directory that cannot be used that way. Nothing was done. */
   badUse: 2,
+  /** The reader of an export has left: what a shell shows of a program that SIGPIPE ended. */
+  closedPipe: 141,
 } as const;
 
 /** The program cannot do what the arguments say. */

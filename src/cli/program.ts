@@ -1,11 +1,13 @@
 /**
  * The commands of the program and their arguments; the files beside do what they say. Results go to stdout, the log to
  * stderr. Exit codes: 0 done, or stopped in order; 1 failed, damaged, or told to stop twice; 2 bad arguments or
- * settings. A command's file is loaded when it is run, so that the help comes at once.
+ * settings; 141 an export whose reader has left. A command's file is loaded when it is run, so that the help comes at
+ * once.
  */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
 import { tooFewFiles } from "../open-files.ts";
+import { dropOutputOfClosedPipes, isClosedPipe } from "./closed-pipe.ts";
 import { exitCodeOf, exitCodes, tool } from "./exit.ts";
 import { formatNames } from "./formats/format.ts";
 import {
@@ -187,11 +189,13 @@ function packageVersion(): string {
 
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.badUse;
+  if (isClosedPipe(error)) return exitCodes.closedPipe;
   const isOutOfFiles = (error as NodeJS.ErrnoException).code === "EMFILE";
   process.stderr.write(`vstore: ${isOutOfFiles ? tooFewFiles() : (error as Error).message}\n`);
   return exitCodeOf(error);
 }
 
+dropOutputOfClosedPipes();
 try {
   await main();
 } catch (error) {

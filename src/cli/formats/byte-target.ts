@@ -2,8 +2,8 @@
  * Where an export goes: a file that appears under its name when it is whole, or standard output. Bytes are gathered
  * into chunks.
  */
-import { once } from "node:events";
 import * as fs from "node:fs";
+import { print } from "../closed-pipe.ts";
 import { UseError } from "../exit.ts";
 
 const chunkBytes = 1024 * 1024;
@@ -62,7 +62,7 @@ export class ByteTarget {
     this.#waiting = [];
     this.#waitingBytes = 0;
     if (this.#file !== undefined) await this.#file.writeFile(bytes);
-    else if (!process.stdout.write(bytes)) await once(process.stdout, "drain");
+    else await print(bytes);
   }
 }
 
