@@ -205,7 +205,6 @@ void NativeGraph::setLive(const Napi::CallbackInfo& info) { graph_->setLive(uint
 
 void NativeGraph::kill(const Napi::CallbackInfo& info) { graph_->kill(uint32At(info, 0)); }
 
-/** Links slots, then looks whether they are found. */
 Napi::Value NativeGraph::add(const Napi::CallbackInfo& info) {
   const Slot from = uint32At(info, 0);
   const size_t count = uint32At(info, 1) - from;
@@ -218,14 +217,8 @@ Napi::Value NativeGraph::add(const Napi::CallbackInfo& info) {
     if (life.isAlive() && !life.isLinked()) graph->insert(slot, *rows);
     graph->nodes.filled(slot);
   };
-  const auto done = finisherOf(work);
-  const auto mend = mender(from, count, done);
-  const auto linked = [mend, done](std::exception_ptr failure) {
-    if (failure) return done(failure);
-    Pool::ofProcess().run(mend);
-  };
   const Napi::Promise promise = environment_->begin(work);
-  Pool::ofProcess().run({Pool::Kind::build, count, link, linked, *stopped_});
+  Pool::ofProcess().run({Pool::Kind::build, count, link, finisherOf(work), *stopped_});
   return promise;
 }
 
@@ -233,17 +226,13 @@ Napi::Value NativeGraph::mend(const Napi::CallbackInfo& info) {
   const Slot from = uint32At(info, 0);
   const size_t count = uint32At(info, 1) - from;
   auto* work = new Addition(info.Env(), *this);
-  const Napi::Promise promise = environment_->begin(work);
-  Pool::ofProcess().run(mender(from, count, finisherOf(work)));
-  return promise;
-}
-
-Pool::Work NativeGraph::mender(Slot from, size_t count, std::function<void(std::exception_ptr)> done) const {
   const auto mend = [graph = graph_, rows = rows_, from](size_t i) {
     const auto slot = static_cast<Slot>(from + i);
     if (slot < graph->nodes.slots()) graph->mend(slot, *rows);
   };
-  return {Pool::Kind::build, count, mend, std::move(done), *stopped_};
+  const Napi::Promise promise = environment_->begin(work);
+  Pool::ofProcess().run({Pool::Kind::build, count, mend, finisherOf(work), *stopped_});
+  return promise;
 }
 
 std::function<void(std::exception_ptr)> NativeGraph::finisherOf(Pending* work) const {

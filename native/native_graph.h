@@ -37,7 +37,6 @@ class NativeGraph : public Napi::ObjectWrap<NativeGraph> {
   void close(const Napi::CallbackInfo& info);
   void release();
   /** The work of looking whether the slots of [from, from + count) are found. */
-  Pool::Work mender(Slot from, size_t count, std::function<void(std::exception_ptr)> done) const;
   /** Settles the promise of some work. */
   std::function<void(std::exception_ptr)> finisherOf(Pending* work) const;
 

@@ -91,33 +91,47 @@ void Graph::hang(Slot twin, Slot first) {
 }
 
 void Graph::mend(Slot slot, const Rows& rows) {
-  // Nearly every vector is found by the first, at a fifth of the cost.
-  constexpr size_t efs[] = {4, 32};
+  constexpr int bridgesMax = 4;
   const Life& life = nodes.node(slot).life;
   if (!life.isLinked() || life.isTwin() || !life.isAlive()) return;
   Scratch& scratch = Scratch::ofThread();
   Probe query = finerProbe(slot, rows);
-  const auto isIt = [slot](Candidate found) { return slotOf(found) == slot; };
-  for (const size_t ef : efs) {
-    search(query, ef, everything, [](Slot) { return true; }, scratch);
-    if (std::any_of(scratch.found.begin(), scratch.found.end(), isIt)) return;
+  int bridges = 0;
+  for (; bridges < bridgesMax && !reaches(query, slot, scratch); bridges++) {
+    if (bridges == 0) missed_.fetch_add(1, std::memory_order_relaxed);
+    if (!addBridge(slot, scratch.found)) break;
   }
-  missed_.fetch_add(1, std::memory_order_relaxed);
-  // When all have a bridge already, the node behind one of them gets it.
-  constexpr int bridgesMax = 16;
+  if (bridges > 0) relinked_.fetch_add(1, std::memory_order_relaxed);
+}
+
+/** Whether a search for the vector of a node finds it; what it finds is in scratch.found. */
+bool Graph::reaches(Probe& query, Slot slot, Scratch& scratch) const {
+  // Nearly every vector is found by the first, at a fifth of the cost.
+  constexpr size_t efs[] = {4, 32};
+  const auto isIt = [slot](Candidate found) { return slotOf(found) == slot; };
+  return std::any_of(std::begin(efs), std::end(efs), [&](size_t ef) {
+    search(query, ef, everything, [](Slot) { return true; }, scratch);
+    return std::any_of(scratch.found.begin(), scratch.found.end(), isIt);
+  });
+}
+
+/**
+ * Links to a node from one of those near it, the nearest that has no bridge yet. When all have one, the nodes behind
+ * them are next. False when there is none, or it is linked so already.
+ */
+bool Graph::addBridge(Slot slot, const std::vector<Candidate>& near) {
+  constexpr int lengthMax = 16;
   std::vector<Slot> ends;
-  for (const Candidate found : scratch.found) ends.push_back(slotOf(found));
-  for (int bridges = 0; bridges < bridgesMax; bridges++) {
+  for (const Candidate found : near) ends.push_back(slotOf(found));
+  for (int length = 0; length < lengthMax; length++) {
     for (Slot& end : ends) {
       uint32_t bridge = 0;
-      if (end == slot) return;
-      if (nodes.bridge(end).compare_exchange_strong(bridge, slot + 1)) {
-        relinked_.fetch_add(1, std::memory_order_relaxed);
-        return;
-      }
+      if (end == slot) return false;
+      if (nodes.bridge(end).compare_exchange_strong(bridge, slot + 1)) return true;
       end = bridge - 1;
     }
   }
+  return false;
 }
 
 /** INSERT, algorithm 1 of the paper. */

@@ -48,7 +48,8 @@ class Graph {
 
   /**
    * Looks for the node of a slot, as a search for its vector would. Where no walk reaches it, a node that one reaches
-   * gets a link to it that is never dropped. Later insertions may drop other links, so it is worth doing again.
+   * gets a link to it that is never dropped, until one does. Later insertions may drop other links, so it is worth
+   * doing again.
    */
   void mend(Slot slot, const Rows& rows);
 
@@ -110,6 +111,8 @@ class Graph {
   void connect(Slot from, Slot to, uint32_t level, const Rows& rows);
   void replace(Link* links, Slot from, Slot to, uint32_t level, const Rows& rows);
   void raiseEntry(Slot slot);
+  bool reaches(Probe& query, Slot slot, Scratch& scratch) const;
+  bool addBridge(Slot slot, const std::vector<Candidate>& near);
   Probe probe(Slot slot, const Rows& rows) const {
     return Probe(space, nodes, rows, rows.row(slot), space.originOf(nodes.node(slot).code));
   }

@@ -110,7 +110,6 @@ export class HnswlibGraph {
       if (this.#slice.spent) await this.#slice.pause();
       if (this.#source.live.has(slot)) this.#link(slot);
     }
-    await this.mend(from, to);
   }
 
   /** Looks for the slots of [from, to); those that no walk reaches are candidates of every search from then on. */

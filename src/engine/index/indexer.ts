@@ -12,8 +12,6 @@ export const TAIL_SLOTS_MAX = 1_000;
 const TAIL_SLOTS_URGENT = 10_000;
 /** After growth by this factor every slot is looked for again. */
 const MENDING_GROWTH = 1.5;
-/** How often that is repeated while it still mends slots. */
-const MENDING_REPEATS = 3;
 
 export interface IndexerHooks {
   /** How many slots the collection has now. */
@@ -41,9 +39,6 @@ export class Indexer {
   /** Slots that the last look at the whole index went through, and how far the present one is. */
   #mended: number;
   #mending = Number.POSITIVE_INFINITY;
-  /** How often it may be begun again, and what was missed before it. */
-  #repeats = 0;
-  #missed = 0;
 
   constructor(kind: VectorIndexKind, index: VectorIndex, watermark: number, hooks: IndexerHooks) {
     this.#kind = kind;
@@ -130,11 +125,7 @@ export class Indexer {
 
   /** Later links replace earlier ones, so once the index has grown by half it is looked through again. */
   #hasToMend(): boolean {
-    const hasGrown = this.#watermark >= this.#mended * MENDING_GROWTH;
-    const isThrough = this.#mending >= this.#mended;
-    if (hasGrown || (isThrough && this.#repeats > 0 && this.index.health.missed > this.#missed)) {
-      this.#repeats = hasGrown ? MENDING_REPEATS : this.#repeats - 1;
-      this.#missed = this.index.health.missed;
+    if (this.#watermark >= this.#mended * MENDING_GROWTH) {
       this.#mended = this.#watermark;
       this.#mending = 0;
     }
@@ -150,6 +141,7 @@ export class Indexer {
   async #addBatch(): Promise<void> {
     const end = Math.min(this.#watermark + this.#kind.batchSlots, this.#hooks.slots());
     await this.index.add(this.#watermark, end);
+    await this.index.mend(this.#watermark, end);
     this.#watermark = end;
   }
 

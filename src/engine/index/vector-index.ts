@@ -65,10 +65,7 @@ export interface VectorIndex {
   died(slot: number): void;
   /** Links the slots of [from, to) that are alive into the graph. */
   add(from: number, to: number): Promise<void>;
-  /**
-   * Looks for the slots of [from, to) as searches would, and makes those reachable that no walk reaches. `add` has done
-   * so once.
-   */
+  /** Looks for the slots of [from, to) as searches would, and makes those reachable that no walk reaches. */
   mend(from: number, to: number): Promise<void>;
   /**
    * The nearest of the vectors that are alive as it begins, nearest first, the lower slot first where distances are
