@@ -7,8 +7,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
 import { tooFewFiles } from "../open-files.ts";
-import { dropOutputOfClosedPipes, isClosedPipe } from "./closed-pipe.ts";
-import { exitCodeOf, exitCodes, tool } from "./exit.ts";
+import { dropOutputOfClosedPipes, exitCodeOf, exitCodes, isClosedPipe, tool } from "./exit.ts";
 import { formatNames } from "./formats/format.ts";
 import {
   describeSetting,

@@ -3,8 +3,7 @@
  * into chunks.
  */
 import * as fs from "node:fs";
-import { print } from "../closed-pipe.ts";
-import { UseError } from "../exit.ts";
+import { print, UseError } from "../exit.ts";
 
 const chunkBytes = 1024 * 1024;
 
