@@ -1,7 +1,8 @@
 /**
- * `make torture`: RESEMBLANCES collections of near-duplicates, CYCLES crashes and MUTATIONS damaged files. Ends with
- * exit code 1 at the first loss, and prints the seed that repeats it: `make torture SEED=<seed>`. In a long run every
- * kind of crash has to happen and every fail point to be met, or it ends with exit code 1 too.
+ * `make torture`: REPLIES replies of Redis in pieces, RESEMBLANCES collections of near-duplicates, CYCLES crashes and
+ * MUTATIONS damaged files. Ends with exit code 1 at the first loss, and prints the seed that repeats it:
+ * `make torture SEED=<seed>`. In a long run every kind of crash has to happen and every fail point to be met, or it ends
+ * with exit code 1 too.
  *
  * FROM is the number of the first mutation, 0 without it. A mutation that was reported is done again, alone, with
  * `make torture CYCLES=0 SEED=<seed> FROM=<its number> MUTATIONS=1`.
@@ -12,11 +13,13 @@ import { damageInParallel } from "./parallel-damage.ts";
 import { describeDamage, describeTorture, neverHappened } from "./report.ts";
 import { compareWithExact } from "./resemblance.ts";
 import { Torture } from "./torture.ts";
+import { compareXread } from "./xread.ts";
 
 /** From here on the seed is no excuse: each fail point is tried a dozen times. */
 const LONG_RUN_CYCLES = 1_000;
 
 const seed = Number(process.env.SEED || randomInt(2 ** 31));
+const replies = Number(process.env.REPLIES || 200_000);
 const resemblances = Number(process.env.RESEMBLANCES || 200);
 const cycles = Number(process.env.CYCLES || 1_000);
 const from = Number(process.env.FROM || 0);
@@ -24,6 +27,7 @@ const count = Number(process.env.MUTATIONS || 1_000_000);
 
 console.log(`seed ${seed} (repeat with SEED=${seed})`);
 try {
+  if (cycles > 0) compareXread(seed, replies, counter("replies", replies));
   if (cycles > 0) await compareWithExact(seed, resemblances, counter("resemblances", resemblances));
   if (cycles > 0) await crash();
   console.log(describeDamage(await damageInParallel({ seed, from, count }, counter("mutations", count))));

@@ -20,16 +20,32 @@ const pieceBytes = 64 * 1024;
 
 /** Must be called while no reply is under way, and before one is asked for. */
 export function joinLargeValues(redis: Redis): void {
+  decodeBefore(redis, (pass) => {
+    const joiner = new LargeValueJoiner(pass);
+    return (bytes) => joiner.write(bytes);
+  });
+}
+
+/**
+ * Has the bytes of replies pass through a decoder before they come to the one that is there already. Must be called
+ * while no reply is under way, and before one is asked for.
+ *
+ * @param decoder from the function that passes bytes on to the one that takes them
+ */
+export function decodeBefore(
+  redis: Redis,
+  decoder: (pass: (bytes: Buffer) => void) => (bytes: Buffer) => void,
+): void {
   const { stream } = redis;
   // The first one decodes; see ioredis' DataHandler.
-  const [decode] = stream.listeners("data");
-  const joiner = new LargeValueJoiner((bytes) => decode!.call(stream, bytes));
+  const [next] = stream.listeners("data") as ((bytes: Buffer) => void)[];
+  const decode = decoder((bytes) => next!.call(stream, bytes));
   let decodedMs = 0;
-  stream.removeListener("data", decode as (bytes: Buffer) => void);
+  stream.removeListener("data", next!);
   stream.prependListener("data", (bytes: Buffer) => {
-    if (bytes.length < pieceBytes) return joiner.write(bytes);
+    if (bytes.length < pieceBytes) return decode(bytes);
     const start = performance.now();
-    joiner.write(bytes);
+    decode(bytes);
     decodedMs += performance.now() - start;
     if (decodedMs < decodingMsMax) return;
     decodedMs = 0;

@@ -4,7 +4,6 @@
  * MiB.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import type { Redis } from "ioredis";
 import { compareIds } from "../../engine/log-id.ts";
 import { TimeSlice } from "../../engine/time-slice.ts";
 import type { Obstructions } from "../logs/obstructions.ts";
@@ -15,6 +14,8 @@ import { Proofs } from "./proofs.ts";
 import { decodeEntry, type Request } from "./request.ts";
 import { isWrite } from "./routing.ts";
 import type { Source, Sources } from "./sources.ts";
+import { XreadConnection } from "./xread/connection.ts";
+import type { ProofsOf, StreamRequests } from "./xread/decoder.ts";
 
 /** One batch should stay near this size. */
 const batchBytesTarget = 16 * 1024 * 1024;
@@ -39,21 +40,29 @@ export interface Delivery {
   readonly requests: readonly Request[];
 }
 
+type Reply = readonly StreamRequests[];
+/** As ioredis decodes it. */
 type RawReply = [Buffer, [Buffer, Buffer[]][]][];
+
+/** Sends an XREAD. */
+type Xread = (args: readonly (string | number)[]) => Promise<Reply>;
 
 /** An XREAD that blocks; it stays under way while the others' entries are served. */
 interface Waiting {
   /** Whether it only passes the time, because there is no stream to read. */
   readonly isIdle: boolean;
   /** What it has brought, or thrown. */
-  outcome: { readonly reply: RawReply } | { readonly error: unknown } | undefined;
+  outcome: { readonly reply: Reply } | { readonly error: unknown } | undefined;
 }
 
 /** The part of a session that the reader uses. */
 export type Readers = Pick<Session, "reader" | "logReader" | "writer" | "proofKey">;
 
 export class Reader {
-  readonly #readers: Readers;
+  readonly #writer: Readers["writer"];
+  /** The connections that wait: on them no other command is sent. */
+  readonly #reader: XreadConnection;
+  readonly #logReader: XreadConnection;
   readonly #sources: Sources;
   readonly #obstructions: Obstructions;
   readonly #outputLimit: number;
@@ -71,7 +80,10 @@ export class Reader {
 
   /** @param outputLimit bytes of an answer at which Redis closes the connection; 0 where it does not */
   constructor(readers: Readers, sources: Sources, obstructions: Obstructions, outputLimit: number) {
-    this.#readers = readers;
+    this.#writer = readers.writer;
+    const proofsOf = (stream: string) => this.#proofsOf(stream);
+    this.#reader = new XreadConnection(readers.reader, proofsOf);
+    this.#logReader = new XreadConnection(readers.logReader, proofsOf);
     this.#sources = sources;
     this.#obstructions = obstructions;
     this.#outputLimit = outputLimit;
@@ -83,7 +95,7 @@ export class Reader {
     const count = this.#count;
     await this.#obstructions.watch();
     const replies = waits ? await this.#wait(count) : [await this.#ask(count, this.#sources.all())];
-    const deliveries = await this.#take(replies.flat(), count);
+    const deliveries = this.#take(replies.flat(), count);
     const seen = await this.#withLogs(deliveries, count);
     this.#count = await this.#withinLimit(nextCount(count, seen), count, seen);
     this.#expectsLarge = waits ? seen.some(hasLarge) : seen.length > 0;
@@ -99,7 +111,7 @@ export class Reader {
     if (next <= most) return next;
     const full = seen.filter(({ requests }) => requests.length >= count).map(({ source }) => source.stream);
     if (full.length === 0) return most;
-    return (await areBelow(this.#readers.writer, full, this.#outputLimit)) ? next : most;
+    return (await areBelow(this.#writer, full, this.#outputLimit)) ? next : most;
   }
 
   /**
@@ -110,12 +122,11 @@ export class Reader {
   }
 
   /** Whatever comes first on one of the two connections. */
-  async #wait(count: number): Promise<RawReply[]> {
-    const { reader, logReader } = this.#readers;
-    this.#common ??= this.#begin(reader, count, this.#sources.common, blockMs);
+  async #wait(count: number): Promise<Reply[]> {
+    this.#common ??= this.#begin(this.#reader, count, this.#sources.common, blockMs);
     // A stream that is obstructed is left out, and is to be read soon once it is free.
     const ownMs = this.#obstructions.any ? blockMs : ownBlockMs;
-    this.#own ??= this.#begin(logReader, count, this.#sources.own, ownMs);
+    this.#own ??= this.#begin(this.#logReader, count, this.#sources.own, ownMs);
     const both = [this.#common, this.#own];
     const isSettled = both.some(({ outcome }) => outcome !== undefined);
     // Not Promise.race: each one would leave its reaction with the read that goes on waiting.
@@ -129,13 +140,13 @@ export class Reader {
     return both.flatMap(repliesOf);
   }
 
-  #begin(redis: Redis, count: number, sources: readonly Source[], waitMs: number): Waiting {
+  #begin(connection: XreadConnection, count: number, sources: readonly Source[], waitMs: number): Waiting {
     const waiting: Waiting = { isIdle: sources.length === 0, outcome: undefined };
     const settle = (outcome: Waiting["outcome"]) => {
       waiting.outcome = outcome;
       this.#arrived();
     };
-    this.#xread(redis, count, sources, waitMs).then(
+    this.#xread((args) => connection.read(args), count, sources, waitMs).then(
       (reply) => settle({ reply }),
       (error: unknown) => settle({ error }),
     );
@@ -146,18 +157,22 @@ export class Reader {
    * What the streams have now. Not on a connection that may be waiting. Redis counts the bytes of an answer: where
    * entries may be large, each stream is asked by itself.
    */
-  async #ask(count: number, sources: readonly Source[]): Promise<RawReply> {
+  async #ask(count: number, sources: readonly Source[]): Promise<Reply> {
     const together = this.#expectsLarge ? 1 : Math.max(1, sources.length);
-    const reply: RawReply = [];
+    const reply: StreamRequests[] = [];
+    const ask: Xread = async (args) => {
+      const raw = (await this.#writer.callBuffer("XREAD", ...args)) as RawReply | null;
+      return decoded(raw, (stream) => this.#proofsOf(stream));
+    };
     for (let at = 0; at < sources.length; at += together) {
       const some = sources.slice(at, at + together);
-      reply.push(...(await this.#xread(this.#readers.writer, count, some, 0)));
+      reply.push(...(await this.#xread(ask, count, some, 0)));
     }
     return reply;
   }
 
   /** @param waitMs for the first entry; 0: not at all */
-  async #xread(redis: Redis, count: number, all: readonly Source[], waitMs: number): Promise<RawReply> {
+  async #xread(xread: Xread, count: number, all: readonly Source[], waitMs: number): Promise<Reply> {
     const sources = all.filter(({ stream }) => !this.#obstructions.has(stream));
     if (sources.length === 0) return waitMs > 0 ? delay(waitMs, []) : [];
     const block = waitMs > 0 ? ["BLOCK", waitMs] : [];
@@ -165,30 +180,22 @@ export class Reader {
     const positions = sources.map((source) => source.last);
     const args = ["COUNT", count, ...block, "STREAMS", ...streams, ...positions];
     try {
-      return ((await redis.callBuffer("XREAD", ...args)) as RawReply | null) ?? [];
+      return await xread(args);
     } catch (error) {
       if (codeOf(error) !== "WRONGTYPE") throw error;
       await this.#obstructions.find(this.#sources.all().map(({ stream }) => stream));
-      return this.#xread(redis, count, all, waitMs);
+      return this.#xread(xread, count, all, waitMs);
     }
   }
 
   /** An entry that another XREAD has brought meanwhile is passed over. */
-  async #take(reply: RawReply, count: number): Promise<Delivery[]> {
-    const slice = new TimeSlice();
+  #take(reply: Reply, count: number): Delivery[] {
     const deliveries: Delivery[] = [];
-    const readAt = performance.now();
-    for (const [stream, entries] of reply) {
-      const source = this.#sources.find(stream.toString());
+    for (const { stream, requests: all } of reply) {
+      const source = this.#sources.find(stream);
       if (source === undefined) continue;
-      const requests: Request[] = [];
-      // Logs outlive the key, and what they name is not believed for anything. Control is for administrators.
-      const proofs = source.kind === "queries" ? this.#proofsOf(source) : undefined;
-      for (const [id, fields] of entries) {
-        const request = decodeEntry(source.stream, id.toString("latin1"), fields, readAt, proofs);
-        if (compareIds(request.id, source.last) > 0) requests.push(request);
-        if (slice.spent) await slice.pause();
-      }
+      const isNew = ({ id }: Request) => compareIds(id, source.last) > 0;
+      const requests = all.every(isNew) ? all : all.filter(isNew);
       if (requests.length > 0) deliveries.push({ source, requests });
     }
     const kept = withoutEarlyQueries(deliveries, count);
@@ -196,9 +203,14 @@ export class Reader {
     return kept;
   }
 
-  /** The module writes no reads to the streams of single collections. */
-  #proofsOf({ collection }: Source): Proofs {
-    return collection === "" ? this.#proofs : noProofs;
+  /**
+   * Logs outlive the key, and what they name is not believed for anything. Control is for administrators. The module
+   * writes no reads to the streams of single collections.
+   */
+  #proofsOf(stream: string): Proofs | undefined {
+    const source = this.#sources.find(stream);
+    if (source?.kind !== "queries") return undefined;
+    return source.collection === "" ? this.#proofs : noProofs;
   }
 
   /**
@@ -209,7 +221,7 @@ export class Reader {
     const all = this.#held.length === 0 ? deliveries : [...this.#held, ...deliveries];
     const behind = this.#logsBefore(all);
     if (behind.size === 0 && this.#held.length === 0) return deliveries;
-    const logs = await this.#take(behind.size === 0 ? [] : await this.#ask(count, [...behind]), count);
+    const logs = this.#take(behind.size === 0 ? [] : await this.#ask(count, [...behind]), count);
     const cut = new Set(logs.filter(({ requests }) => requests.length === count).map(({ source }) => source));
     const [ready, held] = [[] as Delivery[], [] as Delivery[]];
     for (const { source, requests } of all) {
@@ -248,10 +260,28 @@ export class Reader {
 }
 
 /** @throws what the read has thrown */
-function repliesOf({ outcome }: Waiting): RawReply[] {
+function repliesOf({ outcome }: Waiting): Reply[] {
   if (outcome === undefined) return [];
   if ("error" in outcome) throw outcome.error;
   return [outcome.reply];
+}
+
+/** In slices, as it may have many entries. */
+async function decoded(reply: RawReply | null, proofsOf: ProofsOf): Promise<Reply> {
+  const slice = new TimeSlice();
+  const readAt = performance.now();
+  const all: StreamRequests[] = [];
+  for (const [name, entries] of reply ?? []) {
+    const stream = name.toString();
+    const proofs = proofsOf(stream);
+    const requests: Request[] = [];
+    for (const [id, fields] of entries) {
+      requests.push(decodeEntry(stream, id.toString("latin1"), fields, readAt, proofs));
+      if (slice.spent) await slice.pause();
+    }
+    all.push({ stream, requests });
+  }
+  return all;
 }
 
 const hasLarge = ({ requests }: Delivery) => requests.some(({ bytes }) => bytes >= largeEntryBytes);

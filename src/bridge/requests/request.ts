@@ -1,5 +1,6 @@
 /**
- * A request as a stream entry holds it; the field table is in PROTOCOL.md. Pure: bytes in, values out.
+ * A request as a stream entry holds it; the field table is in PROTOCOL.md. Pure: bytes in, values out. The fields are
+ * decoded one after the other where they lie, and nothing is made for a field that the request does not keep.
  *
  * Stream clients write entries too, so an entry may be malformed. It still becomes a request, with its `fault`, because
  * the client that waits for it has to hear of it.
@@ -8,6 +9,7 @@ import { ID_PATTERN } from "../../engine/log-id.ts";
 import { limits } from "../../limits.ts";
 import { isReplyStream, replyPrefix } from "../redis/keys.ts";
 import { type Proofs, proofDigits } from "./proofs.ts";
+import { isText, Texts } from "./xread/texts.ts";
 
 /** Where the answer goes: to a client that the module has blocked, to a stream, or nowhere. */
 export type Waiter =
@@ -53,10 +55,16 @@ const defaultUser = "default";
 const streamClients = "stream clients";
 
 const forged = "'client' is for the module: another producer names a stream with 'reply'";
+const SPACE = 0x20;
 const noProof = Buffer.alloc(0);
 
 const client: Waiter = { kind: "client" };
 const none: Waiter = { kind: "none" };
+
+const plain = new Texts((text) => text);
+const callers = new Texts((client) => `client ${client}`);
+const times = new Texts(decodeTime);
+const ids = new Texts((text) => (ID_PATTERN.test(text) ? text : undefined));
 
 /**
  * `fields` are the names and values of the entry, alternating, as XREAD answers them.
@@ -70,112 +78,152 @@ export function decodeEntry(
   readAt = 0,
   proofs?: Proofs,
 ): Request {
-  const named = fieldIs(fields, 0, "cmd") && fields[1]!.length <= nameBytesMax;
-  const name = named ? fields[1]!.toString("latin1") : "";
-  const { end, waiter, proof, caller, user, at, after } = decodeHead(fields);
-  const args = decodeArguments(fields, end);
-  const isForged = proofs !== undefined && waiter === client && !proofs.proves(id, proof);
-  const fault = isForged ? forged : faultOf(name, waiter, args);
-  const bytes = fields.reduce((sum, field) => sum + field.length, 0);
-  return {
-    stream,
-    id,
-    name,
-    args: args ?? [],
-    collection: collectionOf(args),
-    waiter: isForged || isElsewhere(waiter) ? none : waiter,
-    caller: isForged ? "" : caller,
-    user: isForged ? streamClients : user,
-    at,
-    after,
-    bytes,
-    fault,
-    readAt,
-  };
+  const decoder = new EntryDecoder();
+  decoder.begin();
+  for (let at = 0; at + 1 < fields.length; at += 2) {
+    decoder.name(fields[at]!, 0, fields[at]!.length);
+    decoder.value(fields[at + 1]!, 0, fields[at + 1]!.length);
+  }
+  return decoder.end(stream, id, readAt, proofs);
 }
+
+/** What the value of a field is; `other` where its name is none of ours. */
+type Field = "cmd" | "client" | "reply" | "at" | "after" | "argument" | "other";
+
+/**
+ * One entry after the other, each from its fields in their order:
+ *
+ *   cmd → client, reply, at, after → arguments
+ */
+export class EntryDecoder {
+  #field: Field = "other";
+  /** Fields whose name has come. */
+  #fields = 0;
+  #name = "";
+  #waiter: Waiter = none;
+  /** What proves that the module wrote it. */
+  #proof: Buffer = noProof;
+  #caller = "";
+  #user = streamClients;
+  #at: number | undefined;
+  #after: string | undefined;
+  /** Undefined once they are not the fields "0", "1", … to the end. */
+  #args: Buffer[] | undefined = [];
+  #bytes = 0;
+
+  begin(): void {
+    this.#fields = 0;
+    this.#name = "";
+    this.#waiter = none;
+    this.#proof = noProof;
+    this.#caller = "";
+    this.#user = streamClients;
+    this.#at = undefined;
+    this.#after = undefined;
+    this.#args = [];
+    this.#bytes = 0;
+  }
+
+  /** The name of the next field. The bytes are not kept. */
+  name(bytes: Buffer, start: number, end: number): void {
+    this.#bytes += end - start;
+    this.#field = this.#fieldOf(bytes, start, end);
+    this.#fields++;
+    if (this.#field === "other" && this.#fields > 1) this.#args = undefined;
+  }
+
+  #fieldOf(bytes: Buffer, start: number, end: number): Field {
+    if (this.#fields === 0) return isText("cmd", bytes, start, end) ? "cmd" : "other";
+    if (this.#args === undefined) return "other";
+    const count = this.#args.length;
+    if (isPosition(bytes, start, end, count)) return count < limits.argumentsMax ? "argument" : "other";
+    if (count > 0) return "other";
+    for (const name of headFields) if (isText(name, bytes, start, end)) return name;
+    return "other";
+  }
+
+  /** Its value. Arguments are kept as views of the bytes. */
+  value(bytes: Buffer, start: number, end: number): void {
+    this.#bytes += end - start;
+    switch (this.#field) {
+      case "argument":
+        this.#args!.push(bytes.subarray(start, end));
+        return;
+      case "cmd":
+        this.#name = end - start <= nameBytesMax ? plain.of(bytes, start, end) : "";
+        return;
+      case "client":
+        this.#client(bytes, start, end);
+        return;
+      case "reply":
+        this.#waiter = { kind: "stream", key: bytes.subarray(start, end) };
+        this.#caller ||= `stream ${bytes.toString("latin1", start, Math.min(end, start + callerBytesMax))}`;
+        return;
+      case "at":
+        this.#at = times.of(bytes, start, end);
+        return;
+      case "after":
+        this.#after = ids.of(bytes, start, end);
+    }
+  }
+
+  /** The client's id, of a read the proof too, and of some users the name; see PROTOCOL.md. */
+  #client(bytes: Buffer, start: number, end: number): void {
+    let idEnd = start;
+    while (idEnd < end && bytes[idEnd] !== SPACE) idEnd++;
+    const proofEnd = Math.min(end, idEnd + 1 + proofDigits);
+    this.#waiter = client;
+    this.#caller ||= callers.of(bytes, start, Math.min(idEnd, start + callerBytesMax));
+    this.#proof = idEnd < end ? bytes.subarray(idEnd + 1, proofEnd) : noProof;
+    const isNamed = proofEnd < end && bytes[proofEnd] === SPACE;
+    const nameEnd = Math.min(end, proofEnd + 1 + callerBytesMax);
+    this.#user = isNamed ? plain.of(bytes, proofEnd + 1, nameEnd) : defaultUser;
+  }
+
+  /** @param proofs see decodeEntry */
+  end(stream: string, id: string, readAt: number, proofs: Proofs | undefined): Request {
+    const [args, waiter] = [this.#args, this.#waiter];
+    const isForged = proofs !== undefined && waiter === client && !proofs.proves(id, this.#proof);
+    return {
+      stream,
+      id,
+      name: this.#name,
+      args: args ?? [],
+      collection: collectionOf(args),
+      waiter: isForged || isElsewhere(waiter) ? none : waiter,
+      caller: isForged ? "" : this.#caller,
+      user: isForged ? streamClients : this.#user,
+      at: this.#at,
+      after: this.#after,
+      bytes: this.#bytes,
+      fault: isForged ? forged : faultOf(this.#name, waiter, args),
+      readAt,
+    };
+  }
+}
+
+/** Between the command's name and its arguments. */
+const headFields = ["client", "at", "after", "reply"] as const;
 
 /** No name of a collection is longer; an argument may have 64 MiB. */
 function collectionOf(args: readonly Buffer[] | undefined): string {
-  return args?.[0]?.toString("latin1", 0, limits.collectionNameBytesMax + 1) ?? "";
-}
-
-interface Head {
-  /** Where the arguments begin. */
-  end: number;
-  waiter: Waiter;
-  /** What proves that the module wrote it. */
-  proof: Buffer;
-  caller: string;
-  user: string;
-  at: number | undefined;
-  after: string | undefined;
-}
-
-/** Decodes the fields between the command's name and its arguments. */
-function decodeHead(fields: readonly Buffer[]): Head {
-  const head: Head = {
-    end: 2,
-    waiter: none,
-    proof: noProof,
-    caller: "",
-    user: streamClients,
-    at: undefined,
-    after: undefined,
-  };
-  for (; head.end + 1 < fields.length; head.end += 2) {
-    const value = fields[head.end + 1]!;
-    if (fieldIs(fields, head.end, "client")) decodeClient(head, value);
-    else if (fieldIs(fields, head.end, "reply")) {
-      head.waiter = { kind: "stream", key: value };
-      head.caller ||= `stream ${value.toString("latin1", 0, callerBytesMax)}`;
-    } else if (fieldIs(fields, head.end, "at")) head.at = decodeTime(value);
-    else if (fieldIs(fields, head.end, "after")) head.after = decodeId(value);
-    else break;
-  }
-  return head;
-}
-
-/** The client's id, of a read the proof too, and of some users the name; see PROTOCOL.md. */
-function decodeClient(head: Head, value: Buffer): void {
-  const space = value.indexOf(0x20);
-  const idEnd = space < 0 ? value.length : space;
-  const proofEnd = idEnd + 1 + proofDigits;
-  head.waiter = client;
-  head.caller ||= `client ${value.toString("latin1", 0, Math.min(idEnd, callerBytesMax))}`;
-  head.proof = value.subarray(idEnd + 1, proofEnd);
-  const isNamed = value[proofEnd] === 0x20;
-  head.user = isNamed ? value.toString("latin1", proofEnd + 1, proofEnd + 1 + callerBytesMax) : defaultUser;
+  const first = args?.[0];
+  if (first === undefined) return "";
+  return plain.of(first, 0, Math.min(first.length, limits.collectionNameBytesMax + 1));
 }
 
 /** A malformed time counts as 0: a deadline that is counted from it is past. */
-function decodeTime(value: Buffer): number {
-  const text = value.toString("latin1");
+function decodeTime(text: string): number {
   return /^\d{1,15}$/.test(text) ? Number(text) : 0;
 }
 
-function decodeId(value: Buffer): string | undefined {
-  const text = value.toString("latin1");
-  return ID_PATTERN.test(text) ? text : undefined;
-}
-
-/** The values of the fields "0", "1", … from position `start` to the end; undefined when they are not that. */
-function decodeArguments(fields: readonly Buffer[], start: number): Buffer[] | undefined {
-  const args: Buffer[] = [];
-  if (fields.length - start > 2 * limits.argumentsMax) return undefined;
-  for (let at = start; at < fields.length; at += 2) {
-    if (!isPosition(fields[at]!, args.length)) return undefined;
-    args.push(fields[at + 1]!);
-  }
-  return args;
-}
-
 /** Whether the field's name is the decimal of the position. */
-function isPosition(field: Buffer, position: number): boolean {
+function isPosition(bytes: Buffer, start: number, end: number, position: number): boolean {
   let rest = position;
-  for (let i = field.length - 1; i >= 0; i--) {
-    if (field[i] !== 0x30 + (rest % 10)) return false;
+  for (let at = end - 1; at >= start; at--) {
+    if (bytes[at] !== 0x30 + (rest % 10)) return false;
     rest = Math.floor(rest / 10);
-    if (rest === 0) return i === 0;
+    if (rest === 0) return at === start;
   }
   return false;
 }
@@ -191,8 +239,4 @@ function faultOf(name: string, waiter: Waiter, args: Buffer[] | undefined): stri
 /** An answer must not go to a key of the application, nor to one of vstore's own. */
 function isElsewhere(waiter: Waiter): boolean {
   return waiter.kind === "stream" && !isReplyStream(waiter.key.toString("latin1"));
-}
-
-function fieldIs(fields: readonly Buffer[], at: number, name: string): boolean {
-  return fields[at]?.length === name.length && fields[at].toString("latin1") === name;
 }

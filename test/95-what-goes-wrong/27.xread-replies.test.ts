@@ -1,0 +1,104 @@
+/** Replies of XREAD: decoded as they come in pieces, beside ioredis' decoder, and on a connection of a real server. */
+import { Redis } from "ioredis";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { generator, testSeed } from "../../harness/random.ts";
+import { type RedisServer, startRedis } from "../../harness/redis-server.ts";
+import { connect } from "../../src/bridge/redis/connection.ts";
+import { joinLargeValues } from "../../src/bridge/redis/large-values.ts";
+import { XreadConnection } from "../../src/bridge/requests/xread/connection.ts";
+import { XreadDecoder } from "../../src/bridge/requests/xread/decoder.ts";
+import { limits } from "../../src/limits.ts";
+import { compareXread } from "../torture/xread.ts";
+
+const REPLIES = 1_000;
+
+test("in pieces of any size they give the requests that a plain reading of them gives", () => {
+  let replies = 0;
+  compareXread(testSeed(), REPLIES, () => replies++);
+  expect(replies).toBe(REPLIES);
+});
+
+test.each([
+  "*1\r\n$1\r\nx\r\n",
+  "*1\r\n*2\r\n*2\r\n",
+  "*1\r\n*2\r\n:1\r\n",
+  "*1\r\n*2\r\n$-1\r\n",
+  "*1\n\r",
+  "*1\r\n*2\r\n$600000000\r\n",
+])("what XREAD never answers is an error: %j", (bytes) => {
+  expect(() => new XreadDecoder().write(Buffer.from(bytes))).toThrow("something else");
+});
+
+let server: RedisServer;
+let writer: Redis;
+let redis: Redis;
+let xread: XreadConnection;
+
+beforeEach(async () => {
+  server = await startRedis({ module: false });
+  writer = new Redis(server.url, { protocol: 2 });
+  redis = await connect(server.url, "xread");
+  joinLargeValues(redis);
+  xread = new XreadConnection(redis);
+});
+
+afterEach(async () => {
+  writer.disconnect();
+  redis.disconnect();
+  await server.stop();
+});
+
+const read = (...args: (string | number)[]) => xread.read([...args, "STREAMS", "log", "other", "0", "0"]);
+
+test("the replies of a connection, those to other commands among them", async () => {
+  expect(await read()).toEqual([]);
+  expect(await read("BLOCK", 1)).toEqual([]);
+  await writer.xadd("log", "1-1", "cmd", "GET", "client", "7", "0", "docs", "1", "key");
+  await writer.xadd("other", "1-2", "cmd", "CARD", "0", "docs");
+  const [log, other] = await read();
+  expect(log!.requests).toMatchObject([{ stream: "log", id: "1-1", name: "GET", caller: "client 7" }]);
+  expect(log!.requests[0]!.args.map(String)).toEqual(["docs", "key"]);
+  expect(other).toMatchObject({ stream: "other", requests: [{ id: "1-2", name: "CARD" }] });
+  expect(await redis.xrange("log", "-", "+")).toHaveLength(1);
+  expect(await redis.lrange("none", 0, -1)).toEqual([]);
+  expect(await read("COUNT", 1)).toHaveLength(2);
+});
+
+test("a refused read is an error, and the next one is answered", async () => {
+  await writer.set("log", "no stream");
+  await expect(read()).rejects.toThrow(/^WRONGTYPE/);
+  await writer.del("log");
+  await writer.xadd("log", "1-1", "cmd", "CARD", "0", "docs");
+  expect(await read()).toMatchObject([{ stream: "log", requests: [{ id: "1-1" }] }]);
+});
+
+test("a blocked read that is woken has read nothing", async () => {
+  const id = await redis.client("ID");
+  const woken = read("BLOCK", 60_000);
+  await expect.poll(() => writer.client("UNBLOCK", id)).toBe(1);
+  expect(await woken).toEqual([]);
+});
+
+test("a connection that is lost fails the read that is under way", async () => {
+  const id = await redis.client("ID");
+  const lost = read("BLOCK", 60_000);
+  lost.catch(() => {});
+  await expect.poll(() => writer.client("KILL", "ID", id)).toBe(1);
+  await expect(lost).rejects.toThrow("Connection is closed.");
+});
+
+test("an entry as large as a request may be, between small ones, in hundreds of streams", async () => {
+  const argument = Buffer.alloc(limits.payloadBytesMax, generator(testSeed())().toString());
+  const streams = Array.from({ length: 300 }, (_, i) => `s${i}`);
+  for (const stream of streams) await writer.xadd(stream, "1-1", "cmd", "CARD", "0", stream);
+  await writer.xadd("s150", "1-2", "cmd", "MINSERT", "0", argument, "1", "end");
+  await writer.xadd("s150", "1-3", "cmd", "GET", "0", "docs");
+  const found = await xread.read(["STREAMS", ...streams, ...streams.map(() => "0")]);
+  expect(found.map(({ stream }) => stream)).toEqual(streams);
+  for (const { stream, requests } of found) expect(String(requests[0]!.args[0])).toBe(stream);
+  const [, large, last] = found[150]!.requests;
+  expect(large!.args.map(({ length }) => length)).toEqual([limits.payloadBytesMax, 3]);
+  expect(large!.args[0]!.equals(argument)).toBe(true);
+  expect(last).toMatchObject({ id: "1-3", name: "GET", fault: undefined });
+  expect(await redis.echo("still in step")).toBe("still in step");
+});
