@@ -1,8 +1,8 @@
 /**
  * `make torture`: REPLIES replies of Redis in pieces, RESEMBLANCES collections of near-duplicates, CYCLES crashes and
  * MUTATIONS damaged files. Ends with exit code 1 at the first loss, and prints the seed that repeats it:
- * `make torture SEED=<seed>`. In a long run every kind of crash has to happen and every fail point to be met, or it ends
- * with exit code 1 too.
+ * `make torture SEED=<seed>`. In a long run every kind of crash has to happen and every fail point to be met, or it
+ * ends with exit code 1 too.
  *
  * FROM is the number of the first mutation, 0 without it. A mutation that was reported is done again, alone, with
  * `make torture CYCLES=0 SEED=<seed> FROM=<its number> MUTATIONS=1`.
