@@ -6,8 +6,9 @@ import assert from "node:assert/strict";
 import { Decoder } from "ioredis/built/resp/decoder.js";
 import { generator } from "../../harness/random.ts";
 import { isReplyStream } from "../../src/bridge/redis/keys.ts";
+import { Proofs, proofDigits } from "../../src/bridge/requests/proofs.ts";
 import type { Request } from "../../src/bridge/requests/request.ts";
-import { type StreamRequests, XreadDecoder } from "../../src/bridge/requests/xread/decoder.ts";
+import { type ProofsOf, type StreamRequests, XreadDecoder } from "../../src/bridge/requests/xread/decoder.ts";
 
 type Random = () => number;
 type Entry = [id: string, fields: Buffer[]];
@@ -20,13 +21,24 @@ const NAME_BYTES_MAX = 64;
 const CALLER_BYTES_MAX = 64;
 const COLLECTION_BYTES_MAX = 81;
 
+/** Proofs that this file can make too: the digits of the id. */
+class IdProofs extends Proofs {
+  override proves(id: string, digits: Buffer): boolean {
+    return digits.equals(Buffer.from(proofOf(id)));
+  }
+}
+
+const proofOf = (id: string) => id.padStart(proofDigits, "0").slice(-proofDigits);
+const proofs = new IdProofs("");
+const proofsOf: ProofsOf = (stream) => (stream === "vstore:queries" ? proofs : undefined);
+
 /**
  * One decoder reads all replies, one after the other, as that of a connection does.
  *
  * @throws Error that names the round, where the two do not agree
  */
 export function compareXread(seed: number, rounds: number, counted: () => void): void {
-  const decoder = new XreadDecoder();
+  const decoder = new XreadDecoder(proofsOf);
   for (let round = 0; round < rounds; round++) {
     const random = generator(seed + round);
     const bytes = encode(randomReply(random));
@@ -64,28 +76,32 @@ function randomReply(random: Random): Stream[] {
   const entriesMax = kind < 10 ? 1 : 6;
   return some(streams, (i) => [
     pick(random, ["vstore:queries", "vstore:{docs}:log", `vstore:{ü${i}}:log`]),
-    some(1 + below(random, entriesMax), () => [randomId(random), randomFields(random)]),
+    some(1 + below(random, entriesMax), () => {
+      const id = randomId(random);
+      return [id, randomFields(random, id)];
+    }),
   ]);
 }
 
 const randomId = (random: Random) => `${below(random, 2 ** 31)}-${below(random, 2 ** 31)}`;
 
 /** Mostly as the module writes them, else changed in one place, or of words in any order. */
-function randomFields(random: Random): Buffer[] {
+function randomFields(random: Random, id: string): Buffer[] {
   const kind = below(random, 10);
-  if (kind === 0) return some(2 * below(random, 12), () => Buffer.from(pick(random, words(random))));
+  if (kind === 0) return some(2 * below(random, 12), () => Buffer.from(pick(random, words(random, id))));
   const count = kind === 1 ? 150 : below(random, 14);
   const name = pick(random, ["INSERT", "SEARCH", "CARD", ""]);
   const fields: Buffer[] = [Buffer.from("cmd"), Buffer.from(name)];
   for (const name of ["client", "reply", "at", "after"])
-    if (below(random, 2)) fields.push(Buffer.from(name), Buffer.from(pick(random, words(random))));
+    if (below(random, 2)) fields.push(Buffer.from(name), Buffer.from(pick(random, words(random, id))));
   for (let i = 0; i < count; i++) fields.push(Buffer.from(`${i}`), randomValue(random));
-  if (kind < 4) fields[below(random, fields.length)] = Buffer.from(pick(random, words(random)));
+  if (kind < 4) fields[below(random, fields.length)] = Buffer.from(pick(random, words(random, id)));
   return fields;
 }
 
-function words(random: Random): string[] {
+function words(random: Random, id: string): string[] {
   const number = `${below(random, 2_000)}`;
+  const proof = proofOf(id);
   return [
     ...["cmd", "client", "reply", "at", "after", "0", "1", "2", "01", "10", "", " ", "-", "client ", "\xff"],
     ...[
@@ -97,7 +113,14 @@ function words(random: Random): string[] {
       "1234567890123456",
     ],
     ...["vstore:reply:a", "vstore:reply:a:log", "orders", "x".repeat(60 + below(random, 10)), "é".repeat(50)],
-    ...[`7 ${"u".repeat(70)}`, "c".repeat(75 + below(random, 12))],
+    ...[
+      `7 ${proof}`,
+      `${number} ${proof} alice`,
+      `7 ${proof} ${"u".repeat(70)}`,
+      `8 ${proof}x`,
+      `9 ${proof} `,
+    ],
+    ...[`${"7".repeat(70)} ${proof}`, "c".repeat(75 + below(random, 12))],
   ];
 }
 
@@ -172,9 +195,12 @@ function plainRead(stream: string, id: string, fields: readonly Buffer[]): Read 
   const args = fields.filter((_, at) => at >= start && at % 2 === 1);
   const areInOrder = args.every((_, i) => text(start + 2 * i) === `${i}`);
   const isElsewhere = latest !== undefined && text(latest) === "reply" && !isReplyStream(text(latest + 1));
-  const [client, at, after] = [last("client"), last("at"), last("after")];
-  const kind = latest === undefined || isElsewhere ? "none" : (text(latest) as "client" | "reply");
-  const word = first !== undefined && text(first) === "reply" ? "stream" : "client";
+  const [at, after] = [last("at"), last("after")];
+  const client = clientOf(last("client"));
+  const isModules = latest !== undefined && text(latest) === "client";
+  const isForged = isModules && proofsOf(stream) !== undefined && client.proof !== proofOf(id);
+  const kind =
+    latest === undefined || isElsewhere || isForged ? "none" : (text(latest) as "client" | "reply");
   return {
     stream,
     id,
@@ -182,16 +208,27 @@ function plainRead(stream: string, id: string, fields: readonly Buffer[]): Read 
     args: areInOrder ? args : [],
     collection: areInOrder ? (args[0]?.toString("latin1", 0, COLLECTION_BYTES_MAX) ?? "") : "",
     waiter: kind === "reply" ? { kind: "stream", key: fields[latest! + 1]! } : { kind },
-    caller: first === undefined ? "" : `${word} ${text(first + 1).slice(0, CALLER_BYTES_MAX)}`,
-    user: client === undefined ? "stream clients" : userOf(client),
+    caller: isForged ? "" : callerOf(text(first ?? -1), text((first ?? -1) + 1)),
+    user: isForged ? "stream clients" : client.user,
     at: at === undefined ? undefined : /^\d{1,15}$/.test(at) ? Number(at) : 0,
     after: after !== undefined && /^\d{1,20}-\d{1,20}$/.test(after) ? after : undefined,
     bytes: fields.reduce((sum, { length }) => sum + length, 0),
-    isFaulty: name === "" || !areInOrder || isElsewhere,
+    isFaulty: name === "" || !areInOrder || isElsewhere || isForged,
   };
 }
 
-function userOf(client: string): string {
-  const space = client.indexOf(" ");
-  return space < 0 ? "default" : client.slice(space + 1, space + 1 + CALLER_BYTES_MAX);
+function callerOf(name: string, value: string): string {
+  if (name === "") return "";
+  if (name === "reply") return `stream ${value.slice(0, CALLER_BYTES_MAX)}`;
+  return `client ${value.split(" ")[0]!.slice(0, CALLER_BYTES_MAX)}`;
+}
+
+/** `<id>`, `<id> <proof>` or `<id> <proof> <user>`. */
+function clientOf(value: string | undefined): { proof: string; user: string } {
+  if (value === undefined) return { proof: "", user: "stream clients" };
+  const space = value.indexOf(" ");
+  const rest = space < 0 ? "" : value.slice(space + 1);
+  const isNamed = rest[proofDigits] === " ";
+  const user = isNamed ? rest.slice(proofDigits + 1, proofDigits + 1 + CALLER_BYTES_MAX) : "default";
+  return { proof: rest.slice(0, proofDigits), user };
 }
