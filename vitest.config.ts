@@ -14,6 +14,7 @@ const indexTests = [
 const newerServerTests = [
   "test/60-module/*.{multi-scripts,commands,lifecycle}.test.ts",
   "test/80-keys-and-queues/*.{follow,follow-hash,follow-losses,follow-order,databases}.test.ts",
+  "test/82-caches/*.agreement.test.ts",
   "test/95-what-goes-wrong/*.paused-writes.test.ts",
 ];
 /** There where the installed redis-server has none: scripts/ensure-newer-server.sh. */

@@ -64,6 +64,40 @@ export async function prepare(redis: Redis): Promise<void> {
   await redis.call("VSTORE.CREATE", "gone", "DIM", 1, ...cheap);
   await redis.call("VSTORE.CREATE", "tagged", "DIM", 1, ...cheap);
   await redis.call("VSTORE.CREATE", "deep", "DIM", 1, ...cheap);
+  await fillCache(redis);
+}
+
+/** All of what an entry of a cache may have. */
+const scope = (fields: readonly string[], value: string) => [
+  fields.length,
+  ...fields.flatMap((field) => [field, value]),
+];
+const scopeFields = Array.from({ length: limits.cacheScopeFieldsMax }, (_, i) => `${i}`.padEnd(64, "f"));
+const longest = scope(scopeFields, "s".repeat(limits.cacheScopeValueBytesMax));
+const cacheTags = Array.from({ length: limits.cacheTagsMax }, (_, i) =>
+  `${i}`.padEnd(limits.cacheTagBytesMax, "t"),
+);
+const prompt = "p ".repeat(limits.cachePromptBytesMax / 2);
+
+/** As many entries as one CACHE.DEL may delete, three times. */
+async function fillCache(redis: Redis): Promise<void> {
+  await redis.call("VSTORE.CACHE.CREATE", "cached", "DIM", 1, "SCOPE", 1, "tenant");
+  const entry = ["FP32", Buffer.from(new Float32Array([1]).buffer), "VALUE", "v", "SCOPE", 1, "tenant", "a"];
+  const pipeline = redis.pipeline();
+  for (let i = 0; i < 3 * limits.cacheDeletedMax; i++)
+    pipeline.call(
+      "VSTORE.CACHE.SET",
+      "cached",
+      ...entry,
+      "ID",
+      i,
+      "TAGS",
+      1,
+      i < limits.cacheDeletedMax ? "x" : "y",
+      "NOWAIT",
+    );
+  await pipeline.exec();
+  await redis.call("VSTORE.WAIT", "cached");
 }
 
 /** As many small attributes as one request may name keys. */
@@ -248,6 +282,38 @@ export const largestRequests: readonly Largest[] = [
     small.subarray(0, 4 * 64),
     ...["DISTINCT", "t", "PER", 10, "COUNT", 70],
   ),
+  request(
+    "CACHE.CREATE",
+    "with all options",
+    "answers",
+    ...["DIM", limits.dimensionsMax, "METRIC", "COSINE", "SCOPE", scopeFields.length, ...scopeFields],
+  ),
+  request(
+    "CACHE.SET",
+    "with all options",
+    "answers",
+    ...["VALUES", wide.length, ...wide, "VALUE", "v".repeat(limits.cacheValueBytesMax), "PROMPT", prompt],
+    ...[
+      "ID",
+      "i".repeat(limits.cacheIdBytesMax),
+      "SCOPE",
+      ...longest,
+      "TAGS",
+      cacheTags.length,
+      ...cacheTags,
+      "COST",
+      1,
+    ],
+  ),
+  request(
+    "CACHE.GET",
+    "with all options",
+    "answers",
+    ...["VALUES", wide.length, ...wide, "PROMPT", prompt, "SCOPE", ...longest, "VERIFY", 2],
+  ),
+  request("CACHE.DEL", "as many as have a tag", "cached", "TAG", "x"),
+  request("CACHE.DEL", "as many of a scope", "cached", ...["SCOPE", 1, "tenant", "a"]),
+  request("CACHE.DEL", "as many ids", "cached", "ID", ...Array.from({ length: limits.keysMax }, (_, i) => i)),
   request("DEL", "as many as match", "tagged", "FILTER", ".n >= 0", "COUNT", limits.deleteMatchingMax),
   request("BUILD", "all keys", "many", "WAIT"),
   request("CHECKPOINT", "all collections"),

@@ -8,6 +8,7 @@
  * Keys that are followed: follow_events.h (what happens to them), follow_table.c (which they are), follow_log.c (what
  * the log is told). log_replacement.c marks logs that a client has replaced.
  */
+#include "cache/cache_answers.h"
 #include "sidecar/attachment.h"
 #include "commands/command_table.h"
 #include "follow/follow_log.h"
@@ -138,6 +139,7 @@ static int register_commands(RedisModuleCtx *ctx) {
         register_admin_command(ctx, "VSTORE.ATTACH", "admin deny-script", attach_command) != REDISMODULE_OK ||
         register_admin_command(ctx, "VSTORE.TELL", "admin deny-script", tell_command) != REDISMODULE_OK ||
         register_admin_command(ctx, "VSTORE.FOLLOW", "admin deny-script blocking", follow_command) != REDISMODULE_OK ||
+        register_admin_command(ctx, "VSTORE.RELEASE", "write admin deny-script", release_command) != REDISMODULE_OK ||
         register_admin_command(ctx, "VSTORE.RESYNC", "write admin deny-script", resync_command) != REDISMODULE_OK)
         return REDISMODULE_ERR;
     return register_admin_command(ctx, "VSTORE.REPLY", "admin deny-script", reply_command);
@@ -201,6 +203,7 @@ static void add_info(RedisModuleInfoCtx *info, int for_crash_report) {
     RedisModule_InfoAddFieldLongLong(info, "followed", follow_log_counters.entries);
     RedisModule_InfoAddFieldLongLong(info, "followed_lost", follow_log_counters.losses);
     RedisModule_InfoAddFieldLongLong(info, "followed_untold", follow_log_untold());
+    RedisModule_InfoAddFieldLongLong(info, "cache_values_gone", cache_values_gone);
 }
 
 __attribute__((visibility("default"))) int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {

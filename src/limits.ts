@@ -100,6 +100,18 @@ export const limits = {
   followFieldBytesMax: 256,
   /** Fields of a followed hash that become attributes. */
   followAttributesMax: 64,
+  /**
+   * Of a cache: bytes of one value, of a prompt and of an id that a client gives, fields of a scope and bytes of each
+   * value of it, tags of an entry and bytes of each, and entries that one CACHE.DEL with TAG or SCOPE deletes.
+   */
+  cacheValueBytesMax: 4 * 1024 * 1024,
+  cachePromptBytesMax: 1024 * 1024,
+  cacheIdBytesMax: 512,
+  cacheScopeFieldsMax: 8,
+  cacheScopeValueBytesMax: 256,
+  cacheTagsMax: 16,
+  cacheTagBytesMax: 128,
+  cacheDeletedMax: 5_000,
   /** Slots of one collection (a slot number is an unsigned 32-bit integer; the last one means "none"). */
   slotsMax: 0xffff_fffe,
 } as const;

@@ -53,6 +53,12 @@ extern const long long values_bytes_max;
 /* Fields of a hash that it shows whole. */
 extern const size_t value_hash_fields_max;
 extern const int command_arguments_max;
+/* Bytes of one value of a cache, of its prompt, and of the id that a client gives it. */
+extern const size_t cache_value_bytes_max;
+extern const size_t cache_prompt_bytes_max;
+extern const size_t cache_id_bytes_max;
+/* Time that a client may give a key to live. */
+extern const long long ttl_seconds_max;
 /* Bytes of the longest key that a vector can have. */
 extern const size_t key_bytes_max;
 /* Bytes of the attributes of one key, as JSON. */

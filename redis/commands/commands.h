@@ -10,6 +10,10 @@
 #define VSTORE_ATTRIBUTES_BYTES_MAX 65536
 #define VSTORE_VALUES_BYTES_MAX 67108864
 #define VSTORE_VALUE_HASH_FIELDS_MAX 10000
+#define VSTORE_CACHE_VALUE_BYTES_MAX 4194304
+#define VSTORE_CACHE_PROMPT_BYTES_MAX 1048576
+#define VSTORE_CACHE_ID_BYTES_MAX 512
+#define VSTORE_TTL_SECONDS_MAX 1000000000000
 
 static RedisModuleCommandArg create_arguments[] = {
     {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
@@ -322,6 +326,102 @@ static RedisModuleCommandArg info_arguments[] = {
 
 static RedisModuleCommandArg drop_arguments[] = {
     {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
+    {0}};
+
+static RedisModuleCommandArg cache_create_arguments[] = {
+    {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
+    {.name = "dimensions", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "DIM"},
+    {.name = "metric", .type = REDISMODULE_ARG_TYPE_ONEOF, .token = "METRIC", .flags = REDISMODULE_CMD_ARG_OPTIONAL,
+     .subargs = (RedisModuleCommandArg[]){
+        {.name = "cosine", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "COSINE"},
+        {.name = "l2", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "L2"},
+        {.name = "ip", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "IP"},
+        {0}}},
+    {.name = "scope", .type = REDISMODULE_ARG_TYPE_BLOCK, .token = "SCOPE", .flags = REDISMODULE_CMD_ARG_OPTIONAL,
+     .subargs = (RedisModuleCommandArg[]){
+        {.name = "fields", .type = REDISMODULE_ARG_TYPE_INTEGER},
+        {.name = "field", .type = REDISMODULE_ARG_TYPE_STRING, .flags = REDISMODULE_CMD_ARG_MULTIPLE},
+        {0}}},
+    {.name = "distance", .type = REDISMODULE_ARG_TYPE_DOUBLE, .token = "WITHIN", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "seconds", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "EX", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {0}};
+
+static RedisModuleCommandArg cache_set_arguments[] = {
+    {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
+    {.name = "vector", .type = REDISMODULE_ARG_TYPE_ONEOF,
+     .subargs = (RedisModuleCommandArg[]){
+        {.name = "blob", .type = REDISMODULE_ARG_TYPE_STRING, .token = "FP32"},
+        {.name = "values", .type = REDISMODULE_ARG_TYPE_BLOCK, .token = "VALUES",
+         .subargs = (RedisModuleCommandArg[]){
+            {.name = "count", .type = REDISMODULE_ARG_TYPE_INTEGER},
+            {.name = "component", .type = REDISMODULE_ARG_TYPE_DOUBLE, .flags = REDISMODULE_CMD_ARG_MULTIPLE},
+            {0}}},
+        {0}}},
+    {.name = "bytes", .type = REDISMODULE_ARG_TYPE_STRING, .token = "VALUE"},
+    {.name = "prompt", .type = REDISMODULE_ARG_TYPE_STRING, .token = "PROMPT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "id", .type = REDISMODULE_ARG_TYPE_STRING, .token = "ID", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "scope", .type = REDISMODULE_ARG_TYPE_BLOCK, .token = "SCOPE", .flags = REDISMODULE_CMD_ARG_OPTIONAL,
+     .subargs = (RedisModuleCommandArg[]){
+        {.name = "fields", .type = REDISMODULE_ARG_TYPE_INTEGER},
+        {.name = "part", .type = REDISMODULE_ARG_TYPE_BLOCK, .flags = REDISMODULE_CMD_ARG_MULTIPLE,
+         .subargs = (RedisModuleCommandArg[]){
+            {.name = "field", .type = REDISMODULE_ARG_TYPE_STRING},
+            {.name = "value", .type = REDISMODULE_ARG_TYPE_STRING},
+            {0}}},
+        {0}}},
+    {.name = "tags", .type = REDISMODULE_ARG_TYPE_BLOCK, .token = "TAGS", .flags = REDISMODULE_CMD_ARG_OPTIONAL,
+     .subargs = (RedisModuleCommandArg[]){
+        {.name = "count", .type = REDISMODULE_ARG_TYPE_INTEGER},
+        {.name = "tag", .type = REDISMODULE_ARG_TYPE_STRING, .flags = REDISMODULE_CMD_ARG_MULTIPLE},
+        {0}}},
+    {.name = "seconds", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "EX", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "distance", .type = REDISMODULE_ARG_TYPE_DOUBLE, .token = "WITHIN", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "milliseconds", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "COST", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "nowait", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "NOWAIT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {0}};
+
+static RedisModuleCommandArg cache_get_arguments[] = {
+    {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
+    {.name = "vector", .type = REDISMODULE_ARG_TYPE_ONEOF,
+     .subargs = (RedisModuleCommandArg[]){
+        {.name = "blob", .type = REDISMODULE_ARG_TYPE_STRING, .token = "FP32"},
+        {.name = "values", .type = REDISMODULE_ARG_TYPE_BLOCK, .token = "VALUES",
+         .subargs = (RedisModuleCommandArg[]){
+            {.name = "count", .type = REDISMODULE_ARG_TYPE_INTEGER},
+            {.name = "component", .type = REDISMODULE_ARG_TYPE_DOUBLE, .flags = REDISMODULE_CMD_ARG_MULTIPLE},
+            {0}}},
+        {0}}},
+    {.name = "prompt", .type = REDISMODULE_ARG_TYPE_STRING, .token = "PROMPT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "scope", .type = REDISMODULE_ARG_TYPE_BLOCK, .token = "SCOPE", .flags = REDISMODULE_CMD_ARG_OPTIONAL,
+     .subargs = (RedisModuleCommandArg[]){
+        {.name = "fields", .type = REDISMODULE_ARG_TYPE_INTEGER},
+        {.name = "part", .type = REDISMODULE_ARG_TYPE_BLOCK, .flags = REDISMODULE_CMD_ARG_MULTIPLE,
+         .subargs = (RedisModuleCommandArg[]){
+            {.name = "field", .type = REDISMODULE_ARG_TYPE_STRING},
+            {.name = "value", .type = REDISMODULE_ARG_TYPE_STRING},
+            {0}}},
+        {0}}},
+    {.name = "distance", .type = REDISMODULE_ARG_TYPE_DOUBLE, .token = "WITHIN", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "distance", .type = REDISMODULE_ARG_TYPE_DOUBLE, .token = "VERIFY", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {0}};
+
+static RedisModuleCommandArg cache_del_arguments[] = {
+    {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
+    {.name = "selection", .type = REDISMODULE_ARG_TYPE_ONEOF,
+     .subargs = (RedisModuleCommandArg[]){
+        {.name = "id", .type = REDISMODULE_ARG_TYPE_STRING, .token = "ID", .flags = REDISMODULE_CMD_ARG_MULTIPLE},
+        {.name = "tag", .type = REDISMODULE_ARG_TYPE_STRING, .token = "TAG"},
+        {.name = "scope", .type = REDISMODULE_ARG_TYPE_BLOCK, .token = "SCOPE",
+         .subargs = (RedisModuleCommandArg[]){
+            {.name = "fields", .type = REDISMODULE_ARG_TYPE_INTEGER},
+            {.name = "part", .type = REDISMODULE_ARG_TYPE_BLOCK, .flags = REDISMODULE_CMD_ARG_MULTIPLE,
+             .subargs = (RedisModuleCommandArg[]){
+                {.name = "field", .type = REDISMODULE_ARG_TYPE_STRING},
+                {.name = "value", .type = REDISMODULE_ARG_TYPE_STRING},
+                {0}}},
+            {0}}},
+        {0}}},
+    {.name = "nowait", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "NOWAIT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
 static const char *const create_help[] = {
@@ -675,6 +775,74 @@ static const char *const drop_help[] = {
     "    Complexity: O(1), and O(N) in the background to delete the files.",
     NULL};
 
+static const char *const cache_create_help[] = {
+    "VSTORE.CACHE.CREATE collection DIM dimensions [METRIC <COSINE | L2 | IP>] [SCOPE fields field [field ...]] [WITHIN distance] [EX seconds]",
+    "    Creates a semantic cache.",
+    "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
+    "    DIM dimensions: an integer from 1 to 16384",
+    "    METRIC COSINE | L2 | IP: how distance is measured; default: COSINE",
+    "    fields: an integer from 1 to 8",
+    "    field: 1 to 64 characters of A-Z a-z 0-9 _ -",
+    "    WITHIN distance: a finite number",
+    "    EX seconds: an integer from 1 to 1000000000000",
+    "    Reply: OK.",
+    "    Complexity: O(1).",
+    NULL};
+
+static const char *const cache_set_help[] = {
+    "VSTORE.CACHE.SET collection <FP32 blob | VALUES count component [component ...]> VALUE bytes [PROMPT prompt] [ID id] [SCOPE fields field value [field value ...]] [TAGS count tag [tag ...]] [EX seconds] [WITHIN distance] [COST milliseconds] [NOWAIT]",
+    "    Stores a value in a cache under a question's vector, both or neither.",
+    "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
+    "    FP32 blob: little-endian float32, one after the other",
+    "    count: an integer from 1 to 16384",
+    "    component: finite numbers",
+    "    VALUE bytes: the value, at most 4194304 bytes",
+    "    PROMPT prompt: at most 1048576 bytes; the same question counts as such whatever white space it has between its words and around them",
+    "    ID id: 1 to 512 bytes; default: made of the scope, and of the prompt or the vector",
+    "    fields: an integer from 1 to 8",
+    "    field: 1 to 64 characters of A-Z a-z 0-9 _ -",
+    "    value: at most 256 bytes of UTF-8",
+    "    count: an integer from 1 to 16",
+    "    tag: at most 128 bytes of UTF-8",
+    "    EX seconds: an integer from 1 to 1000000000000",
+    "    WITHIN distance: a finite number",
+    "    COST milliseconds: an integer from 0 to 1000000000000000",
+    "    NOWAIT: answers once the write is in the log, with the id of its entry",
+    "    Reply: the entry's id.",
+    "    Complexity: O(log N) to index it, N being the entries of the cache.",
+    NULL};
+
+static const char *const cache_get_help[] = {
+    "VSTORE.CACHE.GET collection <FP32 blob | VALUES count component [component ...]> [PROMPT prompt] [SCOPE fields field value [field value ...]] [WITHIN distance] [VERIFY distance]",
+    "    Returns the value of the same question, or of the nearest one that is near enough, from a cache.",
+    "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
+    "    FP32 blob: little-endian float32, one after the other",
+    "    count: an integer from 1 to 16384",
+    "    component: finite numbers",
+    "    PROMPT prompt: at most 1048576 bytes; the same question counts as such whatever white space it has between its words and around them",
+    "    fields: an integer from 1 to 8",
+    "    field: 1 to 64 characters of A-Z a-z 0-9 _ -",
+    "    value: at most 256 bytes of UTF-8",
+    "    WITHIN distance: a finite number",
+    "    VERIFY distance: a finite number",
+    "    Reply: nil for a miss, or a map: status (exact: the same PROMPT; hit; verify: farther than the entry answers, and within VERIFY), id, distance, age in milliseconds, value.",
+    "    Complexity: O(log N) with the index, N being the entries of the cache; O(1) for a PROMPT that is there.",
+    NULL};
+
+static const char *const cache_del_help[] = {
+    "VSTORE.CACHE.DEL collection <ID id [id ...] | TAG tag | SCOPE fields field value [field value ...]> [NOWAIT]",
+    "    Deletes entries of a cache: by id, by tag, or by scope.",
+    "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
+    "    ID id: 1 to 512 bytes",
+    "    TAG tag: at most 128 bytes of UTF-8",
+    "    fields: an integer from 1 to 8",
+    "    field: 1 to 64 characters of A-Z a-z 0-9 _ -",
+    "    value: at most 256 bytes of UTF-8",
+    "    NOWAIT: answers once the write is in the log, with the id of its entry",
+    "    Reply: the number of entries deleted, those that were set first before others; with TAG and SCOPE at most 5000: where it is that many, there may be more.",
+    "    Complexity: O(K), K being the number of entries; O(N) for a TAG or SCOPE that was not used lately.",
+    NULL};
+
 static const VstoreCommand vstore_commands[] = {
     {.name = "CREATE",
      .summary = "Creates a collection of vectors of one dimension and metric.",
@@ -968,6 +1136,45 @@ static const VstoreCommand vstore_commands[] = {
      .has_collection = true,
      .arguments = drop_arguments,
      .help = drop_help},
+    {.name = "CACHE.CREATE",
+     .summary = "Creates a semantic cache.",
+     .complexity = "O(1)",
+     .since = "0.1.0",
+     .arity = -4,
+     .route = ROUTE_CONTROL,
+     .writes = true,
+     .has_collection = true,
+     .arguments = cache_create_arguments,
+     .help = cache_create_help},
+    {.name = "CACHE.SET",
+     .summary = "Stores a value in a cache under a question's vector, both or neither.",
+     .complexity = "O(log N) to index it, N being the entries of the cache",
+     .since = "0.1.0",
+     .arity = -6,
+     .route = ROUTE_LOG,
+     .writes = true,
+     .has_collection = true,
+     .arguments = cache_set_arguments,
+     .help = cache_set_help},
+    {.name = "CACHE.GET",
+     .summary = "Returns the value of the same question, or of the nearest one that is near enough, from a cache.",
+     .complexity = "O(log N) with the index, N being the entries of the cache; O(1) for a PROMPT that is there",
+     .since = "0.1.0",
+     .arity = -4,
+     .route = ROUTE_QUERIES,
+     .has_collection = true,
+     .arguments = cache_get_arguments,
+     .help = cache_get_help},
+    {.name = "CACHE.DEL",
+     .summary = "Deletes entries of a cache: by id, by tag, or by scope.",
+     .complexity = "O(K), K being the number of entries; O(N) for a TAG or SCOPE that was not used lately",
+     .since = "0.1.0",
+     .arity = -4,
+     .route = ROUTE_LOG,
+     .writes = true,
+     .has_collection = true,
+     .arguments = cache_del_arguments,
+     .help = cache_del_help},
     {0}};
 
 #endif

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #define LENGTH_DIGITS_MAX 6
+#define TTL_DIGITS_MAX 16
+#define CACHE_MARK "cache "
 
 static Follow *follows; /* sorted by prefix, as memcmp() does */
 static size_t count;
@@ -45,8 +47,22 @@ static void add_field(Follow *follow, RedisModuleString *field) {
     follow->fields[follow->field_count++] = field;
 }
 
+/* Moves `*at` behind `cache <ttl in ms>;`, if that is what the text begins with. Returns false where it is half of it. */
+static bool read_cache(Follow *follow, const char **at, const char *end) {
+    size_t mark = strlen(CACHE_MARK);
+    if ((size_t)(end - *at) < mark || memcmp(*at, CACHE_MARK, mark) != 0) return true;
+    const char *digit = *at + mark, *digits_end = end - digit > TTL_DIGITS_MAX ? digit + TTL_DIGITS_MAX : end;
+    for (; digit < digits_end && *digit >= '0' && *digit <= '9'; digit++)
+        follow->ttl_ms = follow->ttl_ms * 10 + (*digit - '0');
+    if (digit == end || *digit != ';') return false;
+    follow->is_cache = true;
+    *at = digit + 1;
+    return true;
+}
+
 /* Returns whether the text is the prefix and then fields, each a netstring, and nothing else. */
 static bool parse(Follow *follow, const char *at, const char *end) {
+    if (!read_cache(follow, &at, end)) return false;
     follow->prefix = next_netstring(&at, end);
     if (follow->prefix == NULL) return false;
     while (at < end) {

@@ -4,6 +4,8 @@
  */
 #include "requests/requests.h"
 #include "answers/answering.h"
+#include "cache/cache_answers.h"
+#include "cache/cache_requests.h"
 #include "sidecar/attachment.h"
 #include "callers.h"
 #include "commands/command_table.h"
@@ -113,6 +115,7 @@ static int on_answered(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) 
     if (pending->end != PENDING_ANSWERED) return reply_with_loss(ctx, pending);
     if (pending->is_answering) return REDISMODULE_OK; /* it is written already */
     if (pending->answer == NULL) return RedisModule_ReplyWithError(ctx, "ERR the sidecar sent a malformed reply");
+    if (strcmp(pending->command->name, "CACHE.GET") == 0) return cache_answer(ctx, pending->answer, pending->user);
     reply_with_resp3(ctx, pending->answer, pending->command->pairs_depth);
     return REDISMODULE_OK;
 }
@@ -200,11 +203,21 @@ static bool asks_as_of(const VstoreCommand *command, RedisModuleString **argv, i
     return command->takes_as_of && argc >= abs(command->arity) + 2 && is_word(argv[argc - 2], "ASOF");
 }
 
+/* Whether the caller may read every value that the cache will have. */
+static bool may_have_cache(RedisModuleCtx *ctx, const Request *request) {
+    RedisModuleString *user = caller_name(ctx), *prefix = cache_prefix(request->arguments[0]);
+    bool may = caller_may_read_prefix(ctx, user, prefix, false);
+    RedisModule_FreeString(NULL, prefix);
+    if (user != NULL) RedisModule_FreeString(ctx, user);
+    return may;
+}
+
 /*
  * Whether the caller may read what a CREATE would follow: the collection would give it away. Every FOLLOW PREFIX among
  * the arguments counts, wherever it stands; the sidecar checks the rest of the command.
  */
 static bool may_follow(RedisModuleCtx *ctx, const Request *request) {
+    if (strcmp(request->command->name, "CACHE.CREATE") == 0) return may_have_cache(ctx, request);
     if (strcmp(request->command->name, "CREATE") != 0) return true;
     bool may = true, hashes = false;
     RedisModuleString *user = caller_name(ctx);
@@ -237,7 +250,8 @@ static const char *refusal(RedisModuleCtx *ctx, int flags, const Request *reques
         return missing;
     }
     if (!may_follow(ctx, request))
-        return "NOPERM FOLLOW needs the right to read every key of the prefix (a rule like %R~user:*), and HMGET with FROM HASH";
+        return "NOPERM FOLLOW needs the right to read every key of the prefix (a rule like %R~user:*), and HMGET with FROM HASH; a "
+               "cache follows {its name}:";
     if (request->count > command_arguments_max)
         return "LIMIT one command must not have more than 65536 arguments";
     if (!fits_payload(request)) return "LIMIT the arguments of one command must not exceed 64 MiB in total";
@@ -249,22 +263,27 @@ static const char *refusal(RedisModuleCtx *ctx, int flags, const Request *reques
 }
 
 /* NULL, or the error that says why the request was not appended. */
-static const char *append(RedisModuleCtx *ctx, RequestId *entry, const Request *request) {
+static const char *append(RedisModuleCtx *ctx, RequestId *entry, const Request *request, const CacheRequest *cached) {
     if (stream_is_full(ctx, entry->stream)) {
         request_counters.refused_busy++;
         return "BUSY the vstore sidecar is behind: the stream of these requests has reached vstore.log-max-bytes";
     }
+    cache_make_room(ctx, cached);
     const char *error = stream_append(ctx, entry, request);
-    if (error == NULL) stream_has_grown(entry->stream, request->arguments, request->count);
-    return error;
+    if (error != NULL) return error;
+    stream_has_grown(entry->stream, request->arguments, request->count);
+    cache_store(ctx, cached);
+    return NULL;
 }
 
 /* Appends first, then blocks: a request that cannot be appended is answered at once. */
 static int submit(RedisModuleCtx *ctx, Request *request) {
     follow_events_flush(ctx);
     if (waits(request) && request->command->route == ROUTE_QUERIES) request->user = caller_name(ctx);
+    CacheRequest cached;
+    const char *error = cache_prepare(ctx, request, &cached);
     RequestId entry = {.stream = stream_of_request(ctx, request)};
-    const char *error = append(ctx, &entry, request);
+    if (error == NULL) error = append(ctx, &entry, request, &cached);
     if (error != NULL) {
         RedisModule_ReplyWithError(ctx, error);
     } else {
@@ -276,6 +295,7 @@ static int submit(RedisModuleCtx *ctx, Request *request) {
     }
     if (request->user != NULL) RedisModule_FreeString(ctx, request->user);
     RedisModule_FreeString(ctx, entry.stream);
+    cache_free(&cached);
     return REDISMODULE_OK;
 }
 
@@ -302,7 +322,7 @@ int request_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     if (refused != NULL) return RedisModule_ReplyWithError(ctx, refused);
     if (!waits(&request) && !request.command->writes) return reply_cannot_wait(ctx, request.command);
     if (is_about_nothing(ctx, &request)) return reply_no_collection(ctx, request.arguments[0]);
-    if (request.no_wait && !has_log(ctx, &request))
+    if ((request.no_wait || cache_stores(&request)) && !has_log(ctx, &request))
         return RedisModule_ReplyWithError(ctx, "TRYAGAIN the log of the collection was lost and is being restored");
     return submit(ctx, &request);
 }

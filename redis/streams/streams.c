@@ -27,13 +27,14 @@ static bool has_hash_tag(const char *name, size_t length) {
     return close != NULL && close > open + 1;
 }
 
-static RedisModuleString *collection_stream(RedisModuleCtx *ctx, RedisModuleString *collection, const char *suffix) {
+static RedisModuleString *tagged_key(RedisModuleCtx *ctx, const char *prefix, RedisModuleString *collection,
+                                     const char *suffix) {
     size_t length;
     const char *name = RedisModule_StringPtrLen(collection, &length);
     bool tagged = has_hash_tag(name, length);
-    size_t size = sizeof(PREFIX) + sizeof("{}") + length + strlen(suffix);
+    size_t size = strlen(prefix) + sizeof("{}") + length + strlen(suffix);
     char *bytes = RedisModule_Alloc(size), *end = bytes;
-    end += sprintf(end, tagged ? PREFIX : PREFIX "{");
+    end += sprintf(end, "%s%s", prefix, tagged ? "" : "{");
     memcpy(end, name, length); /* binary-safe: a name may hold a NUL, even though the sidecar will refuse it */
     end += length;
     end += sprintf(end, tagged ? "%s" : "}%s", suffix);
@@ -43,7 +44,11 @@ static RedisModuleString *collection_stream(RedisModuleCtx *ctx, RedisModuleStri
 }
 
 RedisModuleString *stream_of_log(RedisModuleCtx *ctx, RedisModuleString *collection) {
-    return collection_stream(ctx, collection, ":log");
+    return tagged_key(ctx, PREFIX, collection, ":log");
+}
+
+RedisModuleString *stream_tag_with(RedisModuleString *collection, const char *ending) {
+    return tagged_key(NULL, "", collection, ending);
 }
 
 RedisModuleString *stream_of_request(RedisModuleCtx *ctx, const Request *request) {

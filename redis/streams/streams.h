@@ -26,6 +26,9 @@ typedef struct {
 /* The stream that carries a request. The caller frees it. */
 RedisModuleString *stream_of_request(RedisModuleCtx *ctx, const Request *request);
 
+/* The tag that all keys of the collection share, and then `ending`. The caller frees it. */
+RedisModuleString *stream_tag_with(RedisModuleString *collection, const char *ending);
+
 /* The write-ahead log of the collection, whether it exists or not. The caller frees it. */
 RedisModuleString *stream_of_log(RedisModuleCtx *ctx, RedisModuleString *collection);
 

@@ -32,6 +32,10 @@ export function renderCTable(commands: readonly Command[]): string {
     `#define VSTORE_ATTRIBUTES_BYTES_MAX ${limits.attributesBytesMax}`,
     `#define VSTORE_VALUES_BYTES_MAX ${limits.valuesBytesMax}`,
     `#define VSTORE_VALUE_HASH_FIELDS_MAX ${limits.valueHashFieldsMax}`,
+    `#define VSTORE_CACHE_VALUE_BYTES_MAX ${limits.cacheValueBytesMax}`,
+    `#define VSTORE_CACHE_PROMPT_BYTES_MAX ${limits.cachePromptBytesMax}`,
+    `#define VSTORE_CACHE_ID_BYTES_MAX ${limits.cacheIdBytesMax}`,
+    `#define VSTORE_TTL_SECONDS_MAX ${limits.ttlSecondsMax}`,
     "",
     ...commands.filter(hasArguments).map(argumentArray),
     ...commands.map(helpArray),
@@ -58,10 +62,13 @@ function helpArray(command: Command): string {
   return `static const char *const ${helpName(command)}[] = {\n${lines.join("")}${indent}NULL};\n`;
 }
 
-const helpName = ({ name }: Command): string => `${name.toLowerCase()}_help`;
+const helpName = ({ name }: Command): string => `${identifier(name)}_help`;
+
+/** CACHE.SET is cache_set. */
+const identifier = (name: string): string => name.toLowerCase().replaceAll(".", "_");
 
 function arrayName(command: Command): string {
-  return `${command.name.toLowerCase()}_arguments`;
+  return `${identifier(command.name)}_arguments`;
 }
 
 function argumentList(nodes: readonly ArgumentNode[], margin: string): string {

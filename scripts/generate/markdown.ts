@@ -40,7 +40,7 @@ export function renderCommandTable(commands: readonly Command[]): string {
 
 /** GitHub drops the dot from the anchor of a heading. */
 function linkOf(name: string): string {
-  return `[\`VSTORE.${name}\`](docs/commands.md#vstore${name.toLowerCase()})`;
+  return `[\`VSTORE.${name}\`](docs/commands.md#vstore${name.toLowerCase().replaceAll(".", "")})`;
 }
 
 function cell(text: string): string {

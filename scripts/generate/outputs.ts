@@ -18,7 +18,10 @@ export function renderAll(root: string): Output[] {
   const outputs = [
     { path: join(root, "redis/commands/commands.h"), content: renderCTable(all) },
     { path: join(root, "docs/commands.md"), content: renderCommandPage(all) },
-    { path: join(root, "client/commands.ts"), content: renderClientTypes(all) },
+    {
+      path: join(root, "client/commands.ts"),
+      content: renderClientTypes(all.filter(({ name }) => !name.startsWith("CACHE."))),
+    },
   ];
   const readme = join(root, "README.md");
   const monitoring = join(root, "docs/monitoring.md");

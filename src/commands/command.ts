@@ -22,6 +22,8 @@ export interface Context {
   readonly canShowValues?: boolean;
   /** The writes of a collection that were refused without a client waiting, the oldest first; for WAIT. */
   readonly refusals?: (collection: string) => Promise<readonly Refusal[]>;
+  /** Has the value of an entry that has ended deleted, while it still has the digest; undefined on a follower. */
+  readonly release?: (cache: string, key: Uint8Array, digest: string) => void;
   /** Resolves when an answer of so many bytes may be built. The bytes count until the answer has left. */
   readonly answerRoom?: ((bytes: number) => Promise<void>) | undefined;
   /** Hears of every error that was not raised on purpose, so that it is logged. */
@@ -68,6 +70,11 @@ interface Declaration<Input> {
  */
 export interface LogCommand<Input> extends Declaration<Input> {
   readonly route: "log";
+  /**
+   * Whether it writes only caches, or also caches. All others are refused there: value and vector of an entry must not
+   * change apart.
+   */
+  readonly caches?: "only" | "also";
   reserve?(context: Context, input: Input): Promise<void> | undefined;
   stage?(context: Context, input: Input): Promise<() => Reply> | undefined;
   run(context: Context, input: Input): Reply;

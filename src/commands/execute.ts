@@ -6,7 +6,7 @@
 import { VstoreError } from "../errors.ts";
 import type { Context } from "./command.ts";
 import { parseArguments } from "./grammar/arguments.ts";
-import { echo } from "./grammar/bytes.ts";
+import { echo, latin1 } from "./grammar/bytes.ts";
 import { commands } from "./registry.ts";
 import { assertReached } from "./token.ts";
 import type { Reply } from "./wire/reply.ts";
@@ -61,6 +61,7 @@ function startOrThrow(
   const command = commands.get(name) ?? raise(unknownCommand(name));
   const input = parseArguments(command.args, args);
   if (command.route === "log") {
+    if (command.caches === undefined) assertNoCache(context, args, name);
     const staged = command.stage?.(context, input);
     if (staged !== undefined) return staged.then((apply) => () => encodeReply(apply()));
     const run = () => encodeReply(command.run(context, input));
@@ -70,6 +71,16 @@ function startOrThrow(
   if (asOf !== undefined) assertReached(context.catalog, args[0]!, asOf);
   const reply = command.run(context, input);
   return reply instanceof Promise ? reply.then(encode) : encode(reply);
+}
+
+/** Parsing has made sure that the first argument is the name of a collection. */
+function assertNoCache({ catalog }: Context, [collection]: readonly Uint8Array[], name: string): void {
+  const target = catalog.find(latin1(collection!));
+  if (target?.options.cache === undefined) return;
+  throw new VstoreError(
+    "ERR",
+    `VSTORE.${name} is not for caches, and '${target.name}' is one; see VSTORE.CACHE.SET`,
+  );
 }
 
 /** A long reply is encoded while other requests have their turn. */

@@ -1,4 +1,8 @@
 /** Every command, in the order in which the documentation shows them; internal ones come last. */
+import { cacheCreate } from "./cache/create.ts";
+import { cacheDel } from "./cache/del.ts";
+import { cacheGet } from "./cache/get.ts";
+import { cacheSet } from "./cache/set.ts";
 import { build } from "./collections/build.ts";
 import { card } from "./collections/card.ts";
 import { checkpoint } from "./collections/checkpoint.ts";
@@ -63,6 +67,10 @@ export const commands: ReadonlyMap<string, Command> = new Map(
     info,
     list,
     drop,
+    cacheCreate,
+    cacheSet,
+    cacheGet,
+    cacheDel,
     followed,
     sweep,
   ].map((command) => [command.name, command as Command]),

@@ -21,6 +21,16 @@ export interface Follow {
   readonly hash?: { readonly field: string; readonly attributes: readonly string[] };
 }
 
+/** What makes a collection a semantic cache: its keys follow the values. */
+export interface CacheOptions {
+  /** Fields that every entry and every question names: an entry is found by questions of the same values only. */
+  readonly scope: readonly string[];
+  /** The greatest distance at which an entry answers that has none of its own. */
+  readonly within: number;
+  /** How long an entry lives that does not say it, in ms; missing: for ever. */
+  readonly ttlMs?: number;
+}
+
 export interface CollectionOptions {
   /** Components of every vector. */
   readonly dimensions: number;
@@ -37,6 +47,7 @@ export interface CollectionOptions {
    */
   readonly quantization: Quantization;
   readonly follow?: Follow;
+  readonly cache?: CacheOptions;
 }
 
 const ranges = {
@@ -62,6 +73,7 @@ export function resolveOptions(
     ef: given.ef ?? limits.efDefault,
     quantization: given.quantization ?? quantizations[0],
     ...(given.follow && { follow: given.follow }),
+    ...(given.cache && { cache: given.cache }),
   };
   for (const [name, [min, max]] of Object.entries(ranges)) {
     const value = options[name as keyof typeof ranges];

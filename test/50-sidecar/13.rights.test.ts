@@ -46,7 +46,7 @@ test("the page lists every command that the sidecar looks for, and no other one"
 test("an application may send every command but those of its administrator, a reader every read of them", () => {
   const allowed = (rule: string) =>
     [...rule.matchAll(/\+vstore\.(\S+)/g)].map(([, name]) => name!.toUpperCase());
-  const administrators = ["CREATE", "DROP", "LIST", "BUILD", "CHECKPOINT"];
+  const administrators = ["CREATE", "DROP", "LIST", "BUILD", "CHECKPOINT", "CACHE.CREATE"];
   const open = [...commands.values()].filter(
     ({ internal, name }) => !internal && !administrators.includes(name),
   );

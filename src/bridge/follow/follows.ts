@@ -9,7 +9,7 @@
 import type { Redis } from "ioredis";
 import type { Catalog } from "../../engine/catalog.ts";
 import type { Collection } from "../../engine/collection.ts";
-import type { Follow } from "../../engine/options.ts";
+import type { CacheOptions, Follow } from "../../engine/options.ts";
 import type { Logger } from "../../log.ts";
 import { followsKey, syncedKey } from "../redis/keys.ts";
 import { runScript } from "../redis/script.ts";
@@ -56,7 +56,7 @@ export class Follows {
     for (const name of Object.keys(told)) if (!this.#isToStay(name)) await forgetFollow(this.#redis, name);
     const following = this.#catalog.collections().filter(({ options }) => options.follow !== undefined);
     for (const { name, options } of following) {
-      const text = encodeFollow(options.follow!);
+      const text = encodeFollow(options.follow!, options.cache);
       if (told[name]?.equals(text) !== true)
         await runScript(this.#redis, announceScript, [followsKey, syncedKey], name, text);
     }
@@ -131,8 +131,12 @@ export async function forgetFollow(redis: Redis, name: string): Promise<void> {
   await redis.hdel(syncedKey, name);
 }
 
-/** The prefix, then the fields, each as a netstring: what redis/follow/follow_table.c reads. */
-function encodeFollow({ prefix, hash }: Follow): Buffer {
+/**
+ * The prefix, then the fields, each as a netstring; of a cache the default life of its values comes first. This is what
+ * redis/follow/follow_table.c reads.
+ */
+function encodeFollow({ prefix, hash }: Follow, cache: CacheOptions | undefined): Buffer {
   const texts = hash === undefined ? [prefix] : [prefix, hash.field, ...hash.attributes];
-  return Buffer.from(texts.map((text) => `${text.length}:${text},`).join(""), "latin1");
+  const mark = cache === undefined ? "" : `cache ${cache.ttlMs ?? 0};`;
+  return Buffer.from(mark + texts.map((text) => `${text.length}:${text},`).join(""), "latin1");
 }

@@ -1,4 +1,5 @@
 /** Sends the outcome of a request to the client that waits for it, and deletes its entry when the module does not. */
+import { addedToSet, cacheSet } from "../../commands/cache/set.ts";
 import type { Outcome } from "../../commands/execute.ts";
 import { encodeError } from "../../commands/wire/resp3.ts";
 import { toWireError } from "../../commands/wire/wire-error.ts";
@@ -26,6 +27,7 @@ export class Answers {
   /** For a write of a log: its entry stays, until a checkpoint covers it. */
   toWrite(source: Source, request: Request, outcome: Outcome): void {
     this.#tally.count(request.name, request.readAt, outcome);
+    if (outcome.error !== undefined && request.name === cacheSet.name) this.#releaseUnused(request);
     if (dependsOnTheMoment(outcome)) this.#withdraw(source.collection, request);
     if (request.waiter.kind === "none") this.#report(source.collection, request, outcome);
     else this.#send(request, outcome);
@@ -54,6 +56,13 @@ export class Answers {
   #withdraw(collection: string, request: Request): void {
     this.#outbox.withdraw(request);
     if (request.waiter.kind === "none" && wordsOfModule.has(request.name)) this.#outbox.outOfStep(collection);
+  }
+
+  /** The value of a SET that was refused has no vector. */
+  #releaseUnused({ collection, args }: Request): void {
+    const [key, digest] = args.slice(-addedToSet);
+    if (key !== undefined && digest !== undefined && key.length > 0)
+      this.#outbox.release(collection, key, digest.toString("latin1"));
   }
 
   /** Reports in the errors stream that a write without a waiting client was refused. */

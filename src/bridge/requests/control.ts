@@ -24,6 +24,8 @@ import type { Source } from "./sources.ts";
 
 /** Collections that are created and dropped at the same time. */
 const sideBySideMax = 16;
+/** Commands that make a collection. */
+const creating: ReadonlySet<string> = new Set(["CREATE", "CACHE.CREATE"]);
 /** How often to check whether the logs are there. */
 const watchMs = 1_000;
 
@@ -144,9 +146,10 @@ export class Control {
 
   async #followUp(request: Request, collection: string): Promise<void> {
     // Before Redis knows of the collection: a follower that takes over must have it then.
-    if (request.name === "CREATE") await this.#progress.tell();
+    const creates = creating.has(request.name);
+    if (creates) await this.#progress.tell();
     await this.restoreLog(collection);
-    if (request.name === "CREATE") await this.#follows.restore();
+    if (creates) await this.#follows.restore();
     if (request.name !== "DROP" || this.#exists(collection)) return;
     await forgetFollow(this.#redis, collection);
     await forgetCollection(this.#redis, collection);

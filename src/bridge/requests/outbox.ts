@@ -21,6 +21,8 @@ const uncopiedBytesMin = 64 * 1024;
 const replyCommandAnswersMax = 4_096;
 /** Answers that Redis has not confirmed yet; above it the loop waits before it takes more requests. */
 const unconfirmedBytesMax = 64 * 1024 * 1024;
+/** Values that one command deletes: about a millisecond of Redis. */
+const releasedMax = 500;
 const replyStreamLengthMax = 1_024;
 const replyStreamMs = 60_000;
 export const errorsStreamLengthMax = 1_000;
@@ -102,6 +104,14 @@ export class Outbox {
   tellApplied(stream: string, id: string): void {
     this.#applied.set(stream, id);
     this.#schedule();
+  }
+
+  /** Deletes the value of an entry that a cache has no more, if it is still that one. */
+  release(cache: string, key: Uint8Array, digest: string): void {
+    const last = this.#commands.at(-1);
+    if (last?.[0] === "VSTORE.RELEASE" && last[1] === cache && last.length < 2 * releasedMax)
+      last.push(Buffer.from(key), digest);
+    else this.#push(["VSTORE.RELEASE", cache, Buffer.from(key), digest]);
   }
 
   /** Resolves once there is room for more answers. */

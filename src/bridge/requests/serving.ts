@@ -114,6 +114,7 @@ function contextOf(parts: ServingParts, obstructions: Obstructions) {
     ...(name === undefined && { unexpected_errors: errors.count, loop_turn_ms_max: turns.longestMs }),
   });
   const refusals = (name: string) => refusalsOf(session.answerer, outbox, name);
+  const release = (cache: string, key: Uint8Array, digest: string) => outbox.release(cache, key, digest);
   const onUnexpectedError = (error: unknown, command: string) => errors.report(error, { command });
   // Written out: to spread an object into a larger one costs microseconds, and every request has one.
   return (id: string, time: number, canShowValues: boolean, answerRoom?: Context["answerRoom"]): Context => ({
@@ -124,6 +125,7 @@ function contextOf(parts: ServingParts, obstructions: Obstructions) {
     logFacts,
     canShowValues,
     refusals,
+    release,
     answerRoom,
     onUnexpectedError,
   });

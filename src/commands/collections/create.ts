@@ -1,10 +1,9 @@
 /** VSTORE.CREATE: a new collection. Its dimension and metric never change. */
 import { quantizations, resolveOptions } from "../../engine/options.ts";
-import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import { define } from "../command.ts";
 import { afterToken, collection, flag, integerValue, options, sequence, word } from "../grammar/arguments.ts";
-import { follow, toFollow } from "../grammar/follow.ts";
+import { assertFollowable, follow, toFollow } from "../grammar/follow.ts";
 import { OK } from "../wire/reply.ts";
 
 export const create = define({
@@ -41,7 +40,7 @@ export const create = define({
   reply: "OK; nil when the collection exists and NX is given",
   replyType: '"OK" | null',
   async run({ catalog, id, database }, { collection: name, dimensions, options: { nx, follow, ...given } }) {
-    if (follow) assertFollowable(database);
+    if (follow) assertFollowable(database, "'FOLLOW'");
     // A damaged collection is refused, not taken for a usable one; a replay finds what this very entry created.
     if (nx && catalog.has(name) && catalog.get(name).createdId !== id) return null;
     await catalog.create(
@@ -52,9 +51,3 @@ export const create = define({
     return OK;
   },
 });
-
-function assertFollowable(database = 0): void {
-  if (database === 0) return;
-  const message = `'FOLLOW' needs a sidecar in database 0, whose keys are followed; it is in database ${database}`;
-  throw new VstoreError("ERR", message);
-}

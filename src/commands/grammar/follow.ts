@@ -3,6 +3,7 @@
  * and whether they also come from there. The bridge and the module do the following.
  */
 import type { Follow } from "../../engine/options.ts";
+import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import { afterToken, flag, many, optionally, sequence, value } from "./arguments.ts";
 import { followPrefix, hashField } from "./values.ts";
@@ -25,6 +26,13 @@ export const follow = afterToken(
     ),
   }),
 );
+
+/** @param what needs it, for the message @throws {VstoreError} ERR */
+export function assertFollowable(database: number | undefined, what: string): void {
+  if (database === undefined || database === 0) return;
+  const message = `${what} needs a sidecar in database 0, whose keys are followed; it is in database ${database}`;
+  throw new VstoreError("ERR", message);
+}
 
 type FollowInput = ReturnType<(typeof follow)["parse"]>;
 

@@ -89,6 +89,40 @@ export const hashField: Value<string> = bytes
   .refine((field) => field.length <= limits.followFieldBytesMax, fieldPhrase)
   .describe(`the name of a field, ${fieldPhrase}`);
 
+const scopeFieldPhrase = "1 to 64 characters of A-Z a-z 0-9 _ -";
+
+/** Of the scope of a cache: a filter can name it. */
+export const scopeField: Value<string> = bytes
+  .transform(latin1)
+  .refine((field) => /^[A-Za-z0-9_-]{1,64}$/.test(field), scopeFieldPhrase)
+  .describe(scopeFieldPhrase);
+
+const idPhrase = `1 to ${limits.cacheIdBytesMax} bytes`;
+
+/** Of an entry of a cache. */
+export const idBytes: Value<Uint8Array> = z
+  .custom<Uint8Array>(
+    (id) => (id as Uint8Array).length >= 1 && (id as Uint8Array).length <= limits.cacheIdBytesMax,
+    idPhrase,
+  )
+  .describe(idPhrase);
+
+export function bytesUpTo(bytesMax: number, meaning: string): Value<Uint8Array> {
+  const phrase = `at most ${bytesMax} bytes`;
+  return z
+    .custom<Uint8Array>((given) => (given as Uint8Array).length <= bytesMax, phrase)
+    .describe(`${phrase}; ${meaning}`);
+}
+
+/** UTF-8 of at most so many bytes. */
+export function utf8Text(bytesMax: number): Value<string> {
+  const phrase = `at most ${bytesMax} bytes of UTF-8`;
+  return z
+    .custom<Uint8Array>((text) => (text as Uint8Array).length <= bytesMax, { error: phrase, abort: true })
+    .transform((text, context) => decodeUtf8(text) ?? refuse(context, phrase))
+    .describe(phrase);
+}
+
 const fieldNamePhrase = "the name of a field such as year or author.country";
 
 /** Of attributes, with or without a dot in front, as a filter names it. */

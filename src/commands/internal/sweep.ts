@@ -15,6 +15,7 @@ export const sweep = define({
   summary: "Removes expired keys.",
   complexity: "O(K log N), K being the number of keys removed and N of those with an expiry",
   route: "log",
+  caches: "also",
   internal: true,
   args: sequence({ collection }),
   reply: "the number of keys removed",

@@ -45,6 +45,7 @@ export const del = define({
   summary: "Deletes keys and their vectors: the named ones, or the first that match a filter.",
   complexity: "O(K), K being the number of keys; O(N) for a FILTER that was not used lately",
   route: "log",
+  caches: "also",
   args: sequence({ collection, selection }),
   reply:
     "the number of keys that existed; with FILTER the number of keys deleted, the oldest vectors first: where that is COUNT, " +

@@ -17,6 +17,11 @@ const slots = z.int().min(0).max(limits.slotsMax);
 const checksum = z.int().min(0).max(0xffff_ffff);
 const logEnd = z.object({ bytes: z.int().min(LOG_HEADER.bytes), checksum });
 const followedHash = z.object({ field: z.string(), attributes: z.array(z.string()) });
+const cache = z.object({
+  scope: z.array(z.string()),
+  within: z.number(),
+  ttlMs: z.int().min(1).optional(),
+});
 
 const schema = z.object({
   name: z.string(),
@@ -30,6 +35,7 @@ const schema = z.object({
     ef: z.int().min(limits.efMin).max(limits.efMax),
     quantization: z.enum(quantizations),
     follow: z.object({ prefix: z.string().min(1), hash: followedHash.optional() }).optional(),
+    cache: cache.optional(),
   }),
   firstSegmentBytes: z.int().min(SEGMENT_BYTES.firstMin).max(SEGMENT_BYTES.first).optional(),
   generation: z.int().min(0),

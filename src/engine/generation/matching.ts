@@ -52,14 +52,27 @@ export class Matching {
    */
   delete(filter: string, max: number, time: number): number {
     const generation = this.#generation();
+    const slots = this.#first(filter, max, time);
+    generation.ensure(0, slots.length * REMOVE_BYTES, 0);
+    for (const slot of slots) generation.remove(generation.parts.keys.table.keyOf(slot));
+    return slots.length;
+  }
+
+  /** The keys that `delete` would remove. @throws {VstoreError} ERR */
+  keys(filter: string, max: number, time: number): Uint8Array[] {
+    const { table } = this.#generation().parts.keys;
+    return this.#first(filter, max, time).map((slot) => table.keyOf(slot));
+  }
+
+  /** Slots that match and have not expired by `time`, at most `max`, those that were written first. */
+  #first(filter: string, max: number, time: number): number[] {
+    const generation = this.#generation();
     const slots: number[] = [];
     for (const slot of generation.filters.matches(expressionOf(filter)).bitmap.slots()) {
       if (slots.length === max) break;
       if (!generation.expiry.isPast(slot, time)) slots.push(slot);
     }
-    generation.ensure(0, slots.length * REMOVE_BYTES, 0);
-    for (const slot of slots) generation.remove(generation.parts.keys.table.keyOf(slot));
-    return slots.length;
+    return slots;
   }
 
   /** How a search with the filter would run. @throws {VstoreError} ERR, LIMIT */

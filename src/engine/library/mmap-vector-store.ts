@@ -71,6 +71,7 @@ const CREATE_OPTIONS: Known<CollectionOptions> = {
   ef: true,
   quantization: true,
   follow: true,
+  cache: true,
 };
 const INSERT_OPTIONS: Known<StoreInsertOptions> = { mode: true, attributes: true };
 const LIKENESS: Known<Likeness> = { like: true, unlike: true, withSelf: true };

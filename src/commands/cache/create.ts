@@ -1,0 +1,78 @@
+/**
+ * VSTORE.CACHE.CREATE: a collection whose vectors follow Redis strings, the values of a cache, under its own prefix. So
+ * a value that expires, is evicted or deleted takes its vector along.
+ */
+import { type CacheOptions, resolveOptions } from "../../engine/options.ts";
+import { VstoreError } from "../../errors.ts";
+import { limits } from "../../limits.ts";
+import { define } from "../command.ts";
+import {
+  afterToken,
+  collection,
+  counted,
+  integerValue,
+  options,
+  sequence,
+  value,
+  word,
+} from "../grammar/arguments.ts";
+import { assertFollowable } from "../grammar/follow.ts";
+import { scopeField } from "../grammar/values.ts";
+import { OK } from "../wire/reply.ts";
+import { distance, seconds } from "./arguments.ts";
+import { valuePrefix } from "./cache.ts";
+
+/** Of COSINE, near enough for a paraphrase with most models; too far for some pairs of questions, so measure. */
+const withinDefault = 0.1;
+
+export const cacheCreate = define({
+  name: "CACHE.CREATE",
+  summary: "Creates a semantic cache.",
+  complexity: "O(1)",
+  route: "control",
+  writes: true,
+  args: sequence({
+    collection,
+    dimensions: afterToken("DIM", integerValue("dimensions", limits.dimensionsMin, limits.dimensionsMax)),
+    options: options({
+      metric: afterToken(
+        "METRIC",
+        word("metric", ["COSINE", "L2", "IP"], "how distance is measured"),
+        "COSINE",
+      ),
+      scope: afterToken(
+        "SCOPE",
+        counted("fields", value("field", "string", scopeField), limits.cacheScopeFieldsMax),
+      ),
+      within: distance("WITHIN"),
+      seconds,
+    }),
+  }),
+  reply: "OK",
+  replyType: '"OK"',
+  async run({ catalog, id, database }, { collection: name, dimensions, options: given }) {
+    assertFollowable(database, "a cache");
+    const prefix = valuePrefix(name);
+    if (prefix.startsWith("vstore:"))
+      throw new VstoreError("ERR", "'collection' must not begin with vstore: where it is a cache");
+    const { metric = "COSINE", within, seconds, scope = [] } = given;
+    if (within === undefined && metric !== "COSINE")
+      throw new VstoreError(
+        "ERR",
+        `'WITHIN' must be given with METRIC ${metric}, which has no usual distance`,
+      );
+    assertDifferent(scope);
+    const cache: CacheOptions = {
+      scope,
+      within: within ?? withinDefault,
+      ...(seconds !== undefined && { ttlMs: seconds * 1_000 }),
+    };
+    await catalog.create(name, resolveOptions({ dimensions, metric, follow: { prefix }, cache }), id);
+    return OK;
+  },
+});
+
+function assertDifferent(fields: readonly string[]): void {
+  const twice = fields.find((field, at) => fields.indexOf(field) !== at);
+  if (twice !== undefined) throw new VstoreError("ERR", `'SCOPE' gives '${twice}' twice`);
+}
