@@ -5,6 +5,7 @@
 #include "files.h"
 #include "codes/kernel_results.h"
 #include "native_graph.h"
+#include "pool.h"
 #include "turns.h"
 
 namespace vstore {
@@ -26,12 +27,26 @@ Napi::Value runKernels(const Napi::CallbackInfo& info) {
   return array;
 }
 
+/** resizePool(searching, building): 0 for one thread per core. Before the first search. */
+void resizePool(const Napi::CallbackInfo& info) {
+  const auto threads = [&](size_t i) -> size_t {
+    const uint32_t given = info[i].As<Napi::Number>().Uint32Value();
+    return given == 0 ? coresOfProcess() : given;
+  };
+  try {
+    Pool::ofProcess().resize(threads(0), threads(1));
+  } catch (const std::logic_error& error) {
+    throw Napi::Error::New(info.Env(), error.what());
+  }
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new std::shared_ptr<Environment>(std::make_shared<Environment>(env)));
   exports["Graph"] = NativeGraph::define(env);
   exports["lockFile"] = Napi::Function::New<lockFile>(env);
   exports["mapFile"] = Napi::Function::New<mapFile>(env);
   exports["residentBytes"] = Napi::Function::New<residentBytes>(env);
+  exports["resizePool"] = Napi::Function::New<resizePool>(env);
   exports["measureTurns"] = Napi::Function::New<measureTurns>(env);
   exports["kernelNames"] = Napi::Function::New<kernelNames>(env);
   exports["runKernels"] = Napi::Function::New<runKernels>(env);

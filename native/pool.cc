@@ -2,6 +2,7 @@
 #include "pool.h"
 
 #include <chrono>
+#include <stdexcept>
 
 #ifdef __linux__
 #include <sched.h>
@@ -22,6 +23,14 @@ constexpr size_t turnsPerThread = 3;
 using Clock = std::chrono::steady_clock;
 /** How long a calling thread takes part, where nothing waits for it. */
 constexpr std::chrono::microseconds patience(1'000);
+
+/** What `top -H` shows. */
+void nameThread([[maybe_unused]] Pool::Kind kind) {
+#ifdef __linux__
+  constexpr const char* names[Pool::kinds] = {"vstore-help", "vstore-search", "vstore-build"};
+  (void)pthread_setname_np(pthread_self(), names[static_cast<size_t>(kind)]);
+#endif
+}
 
 /** On Linux niceness belongs to a thread. Without it builds compete as equals. */
 void yieldToOthers() {
@@ -82,6 +91,13 @@ Pool& Pool::ofProcess() {
   return pool;
 }
 
+void Pool::resize(size_t searching, size_t building) {
+  const std::lock_guard lifecycle(lifecycle_);
+  if (!threads_.empty()) throw std::logic_error("the threads run already");
+  searching_ = std::max<size_t>(1, searching);
+  building_ = std::max<size_t>(1, building);
+}
+
 void Pool::hold() {
   const std::lock_guard lifecycle(lifecycle_);
   holders_++;
@@ -121,7 +137,7 @@ void Pool::runTogether(Work work, const std::function<bool()>& wanted) {
   if (work.turns == 0) return work.done(nullptr);
   const auto end = Clock::now() + patience;
   auto loop = std::make_shared<Loop>(std::move(work));
-  const size_t others = std::min(loop->work().turns / turnsPerThread, size_ - 1);
+  const size_t others = std::min(loop->work().turns / turnsPerThread, searching_ - 1);
   share(Kind::help, loop, others + 1, others);
   Queue& queue = queueOf(Kind::help);
   Lock lock(queue.mutex);
@@ -156,6 +172,7 @@ void Pool::wake(Queue& queue, size_t threads) {
 }
 
 void Pool::serve(Kind kind) {
+  nameThread(kind);
   if (kind == Kind::build) yieldToOthers();
   Queue& queue = queueOf(kind);
   Lock lock(queue.mutex);

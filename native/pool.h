@@ -1,7 +1,7 @@
 /**
- * The threads of the process, shared by all its environments: one per core that searches; one less, but at least one,
- * that helps calling threads with the work that they take part in; and one per core that builds, which the system lets
- * run when no other thread wants the core. So a search waits for no insertion, and neither do the event loop, or a
+ * The threads of the process, shared by all its environments: one per core that searches, unless it is resized; one
+ * less, but at least one, that helps calling threads with the work that they take part in; and one per core that builds,
+ * which the system lets run when no other thread wants the core. So a search waits for no insertion, and neither do the event loop, or a
  * Redis on the same machine. Work comes as loops whose turns any thread of its kind may take; a searching thread also
  * takes the place of a calling one.
  */
@@ -40,6 +40,8 @@ class Pool {
 
   /** The pool lives as long as the process; its threads while it is held. */
   static Pool& ofProcess();
+  /** From when its threads start next on, so many search and build; there is one of each kind at least. */
+  void resize(size_t searching, size_t building);
   void hold();
   /** Waits for the threads to end when the pool is no longer held. No work may be under way then. */
   void release();
@@ -52,7 +54,6 @@ class Pool {
    * small turn. `done` may run before it returns.
    */
   void runTogether(Work work, const std::function<bool()>& wanted);
-  size_t size() const { return size_; }
 
  private:
   class Loop;
@@ -63,7 +64,10 @@ class Pool {
     std::condition_variable wake;
     std::deque<std::shared_ptr<Loop>> loops;
   };
-  size_t threadsOf(Kind kind) const { return kind == Kind::help ? std::max<size_t>(1, size_ - 1) : size_; }
+  size_t threadsOf(Kind kind) const {
+    if (kind == Kind::build) return building_;
+    return kind == Kind::search ? searching_ : std::max<size_t>(1, searching_ - 1);
+  }
   void start();
   void serve(Kind kind);
   void step(Queue& queue, Lock& lock);
@@ -71,7 +75,8 @@ class Pool {
   void wake(Queue& queue, size_t threads);
   Queue& queueOf(Kind kind) { return queues_[static_cast<size_t>(kind)]; }
 
-  const size_t size_ = coresOfProcess();
+  /** Never changed while there are threads. */
+  size_t searching_ = coresOfProcess(), building_ = searching_;
   std::mutex lifecycle_;
   size_t holders_ = 0;
   std::vector<std::thread> threads_;

@@ -74,6 +74,8 @@ export const limits = {
   efConstructionMin: 4,
   efConstructionMax: 4_096,
   efConstructionDefault: 200,
+  /** Threads that search, and threads that build. */
+  threadsMax: 1_024,
   /** Links per node and layer of the HNSW graph. */
   mMin: 4,
   mMax: 128,

@@ -8,6 +8,7 @@ import { roles } from "../bridge/followers/roles.ts";
 import { faultOf, placeOf, withTls } from "../bridge/redis/address.ts";
 import { indexChoices } from "../engine/index/choices.ts";
 import { didYouMean } from "../engine/similar-name.ts";
+import { limits } from "../limits.ts";
 import type { LogLevel } from "../log.ts";
 
 const logLevels = [
@@ -111,6 +112,18 @@ export const settings = {
     description:
       "after an answer, how long to poll for the next request before the process sleeps; 0 saves power",
     schema: integer(0, 10_000),
+  },
+  search_threads: {
+    value: "threads",
+    default: 0,
+    description: "threads of the native index that search; 0 for one per core that the process may run on",
+    schema: integer(0, limits.threadsMax),
+  },
+  build_threads: {
+    value: "threads",
+    default: 0,
+    description: "threads that link vectors into the native index, behind all others; 0 for one per core",
+    schema: integer(0, limits.threadsMax),
   },
   ingest_concurrency: {
     value: "jobs",

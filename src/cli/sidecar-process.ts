@@ -12,7 +12,7 @@ import type { Watch } from "../bridge/watch/watch.ts";
 import { remedy } from "../engine/addon.ts";
 import { Catalog } from "../engine/catalog.ts";
 import { steadyTime } from "../engine/clock.ts";
-import { assertAvailable, type IndexChoice, isNativeBuilt } from "../engine/index/kinds.ts";
+import { assertAvailable, type IndexChoice, isNativeBuilt, setThreads } from "../engine/index/kinds.ts";
 import type { Logger } from "../log.ts";
 import { openFilesMax, openFilesWanted } from "../open-files.ts";
 import type { Settings } from "./settings.ts";
@@ -34,6 +34,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   if (settings.index === "auto" && !isNativeBuilt()) {
     log.warn(`the native index is not built, so the slower portable one is used: ${remedy()}`);
   }
+  setThreads(settings.search_threads, settings.build_threads);
   const files = new Files(settings.data_dir, settings.index, log);
   try {
     if (settings.redis_url === undefined) await serveOwnRedis(options, files);

@@ -21,6 +21,14 @@ export function assertAvailable(choice: IndexChoice): void {
 
 export const isNativeBuilt = (): boolean => findAddon() !== undefined;
 
+/**
+ * Threads of the process that search and that build, for the native index; 0 for one per core that the process may run
+ * on. Before the first search.
+ */
+export function setThreads(searching: number, building: number): void {
+  if (isNativeBuilt()) loadAddon().resizePool(searching, building);
+}
+
 export function indexKind(options: CollectionOptions, choice: IndexChoice): VectorIndexKind {
   assertAvailable(choice);
   return choice !== "portable" && isNativeBuilt() ? nativeKind(options) : portableKind(options);

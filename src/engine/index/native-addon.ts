@@ -90,6 +90,8 @@ interface Addon {
   Graph: new (options: AddonGraphOptions) => AddonGraph;
   /** Those this CPU can run; the first is plain C++, the last is used. */
   kernelNames(): string[];
+  /** Threads of the process that search and that build, 0 for one per core. @throws {Error} once they run */
+  resizePool(searching: number, building: number): void;
   /** All results of the set of kernels of that index, for components from -1 to 1. */
   runKernels(index: number, a: Float32Array, b: Float32Array): Float64Array;
 }
