@@ -303,10 +303,14 @@ export class Collection {
 
   /** Keys by chance: different ones, in random order, as many as there are at most. */
   async randomKeys(count: number): Promise<Uint8Array[]> {
-    const { parts, expiry } = this.#generation;
-    const isThere = (slot: number) => !expiry.isHidden(slot);
-    const slots = await randomMembers(parts.live, parts.segments.length, isThere, count);
-    return slots.map((slot) => parts.keys.table.keyOf(slot));
+    for (;;) {
+      const generation = this.#generation;
+      const { parts, expiry } = generation;
+      const isThere = (slot: number) => !expiry.isHidden(slot);
+      const slots = await randomMembers(parts.live, parts.segments.length, isThere, count);
+      // A compaction has moved the slots: once more.
+      if (generation === this.#generation) return slots.map((slot) => parts.keys.table.keyOf(slot));
+    }
   }
 
   /** Puts every vector that is in the tail now into the index, without waiting for the background to do so. */

@@ -190,7 +190,7 @@ export class Loop {
       return answers.toPassing(request, refusal(notWanted()));
     const room = this.#answerBytes.claim();
     const answerRoom = async (bytes: number) => {
-      if ((await room.take(bytes)) && !(await this.#parts.isWanted(request))) throw notWanted();
+      if ((await room.take(bytes)) && !(await this.#isStillWanted(request))) throw notWanted();
     };
     answers.toPassing(request, await execute(context(request, answerRoom), request.name, request.args));
     if (room.taken === 0) return;

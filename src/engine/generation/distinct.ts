@@ -69,7 +69,8 @@ export async function searchDistinct(
       slots,
     );
     // A compaction has moved the slots: once more.
-    if (generation === source.generation()) return describeHits(found, generation.parts, source.attributes);
+    if (generation === source.generation())
+      return generation.searcher.reading(() => describeHits(found, generation.parts, source.attributes));
   }
 }
 
@@ -102,7 +103,7 @@ class DistinctSearch {
 
   async run(query: Float32Array, { filter: _, ...options }: Options, slots: Bitmap): Promise<Neighbour[]> {
     let asked = options.k * ASKED_PER_RESULT + this.#source.without.size;
-    for (let among = slots; ; asked *= ASKED_PER_RESULT) {
+    for (let among = slots; this.#isCurrent; asked *= ASKED_PER_RESULT) {
       const k = Math.min(asked, limits.countMax);
       const found = await this.#generation.searcher.search(
         query,
@@ -113,7 +114,7 @@ class DistinctSearch {
         },
       );
       const isDone = this.#hits.length >= options.k || found.length < k;
-      if (isDone || this.#source.generation() !== this.#generation) break;
+      if (isDone || !this.#isCurrent) break;
       among = await this.#rest(among);
     }
     return this.#hits.sort((a, b) => a.distance - b.distance).slice(0, options.k);
@@ -148,9 +149,14 @@ class DistinctSearch {
         rest.delete(slot);
       if (++looked % ROWS_PER_CHECK > 0 && read === this.#read) continue;
       if (slice.spent) await slice.pause();
-      if (this.#source.generation() !== this.#generation) break;
+      if (!this.#isCurrent) break;
     }
     return rest;
+  }
+
+  /** Afterwards its files are closed. @throws {VstoreError} once those of the collection are */
+  get #isCurrent(): boolean {
+    return this.#source.generation() === this.#generation;
   }
 
   /** The value of the field, or its text, to tell values apart. */

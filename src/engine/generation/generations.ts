@@ -3,6 +3,7 @@
  * compactions that put another one in its place, and the index that is saved beside.
  */
 
+import { VstoreError } from "../../errors.ts";
 import type { Manifest } from "../disk/manifest.ts";
 import { releaseMappings } from "../disk/mapping.ts";
 import { failPoint } from "../fail-point.ts";
@@ -28,6 +29,8 @@ export class Generations {
   #compacting: Promise<void> = Promise.resolve();
   /** Files of an earlier generation are left, and no longer used. */
   #hasOldFiles = false;
+  /** What reads get once the files are closed. */
+  #ended: VstoreError | undefined;
 
   constructor(parts: Parts, hooks: GenerationsHooks) {
     this.#hooks = hooks;
@@ -35,8 +38,13 @@ export class Generations {
     this.#checkpointer = new Checkpointer(this.#current, hooks.appliedId);
   }
 
-  /** Replaced as a whole by a compaction. */
+  /**
+   * Replaced as a whole by a compaction.
+   *
+   * @throws {VstoreError} once its files are closed: so a read that has waited meanwhile ends, and touches none
+   */
   get current(): Generation {
+    if (this.#ended !== undefined) throw this.#ended;
     return this.#current;
   }
 
@@ -77,12 +85,17 @@ export class Generations {
     await this.#stop();
     await this.#saveDerived(true);
     await this.checkpoint();
-    await this.#current.close();
+    await this.#end(new VstoreError("TRYAGAIN", `collection '${this.manifest.name}' is being closed`));
   }
 
   async abandon(): Promise<void> {
     await this.#stop();
     await this.#checkpointer.idle();
+    await this.#end(new VstoreError("NOCOLLECTION", `collection '${this.manifest.name}' was dropped`));
+  }
+
+  async #end(error: VstoreError): Promise<void> {
+    this.#ended = error;
     await this.#current.close();
   }
 

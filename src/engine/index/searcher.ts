@@ -56,18 +56,23 @@ export class Searcher {
   ): Promise<readonly T[]> {
     assertCount(k);
     const { index, watermark } = this.#indexer;
+    const allowed = among === undefined ? this.#filters.allowed : () => among;
+    const late = () => (among || filter === undefined ? undefined : this.#filters.prepareIfLate(filter));
+    const question = { query, k, ef, exact, within, watermark, filter, allowed, late };
+    return this.reading(async () => describe(await index.search(question)));
+  }
+
+  /** The files stay open while it runs. */
+  async reading<T>(run: () => T | Promise<T>): Promise<T> {
     this.#underWay++;
     try {
-      const allowed = among === undefined ? this.#filters.allowed : () => among;
-      const late = () => (among || filter === undefined ? undefined : this.#filters.prepareIfLate(filter));
-      const question = { query, k, ef, exact, within, watermark, filter, allowed, late };
-      return await describe(await index.search(question));
+      return await run();
     } finally {
       if (--this.#underWay === 0) this.#becameIdle?.();
     }
   }
 
-  /** Resolves once no search is under way. */
+  /** Resolves once no search is under way, and nothing else that reads. */
   idle(): Promise<void> {
     if (this.#underWay === 0) return Promise.resolve();
     return new Promise((resolve) => {
