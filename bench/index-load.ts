@@ -1,11 +1,11 @@
 /**
- * Reading a saved graph of a million vectors, as every start does: its checksum, the graph itself, and which slots are
- * alive. It is built with few candidates, which makes a graph of the same size sooner.
+ * Opening a saved graph of a million vectors, as every start does: mapping it, and which slots are alive; then what
+ * follows in the background, comparing it with its checksums on the way into memory. It is built with few candidates,
+ * which makes a graph of the same size sooner.
  */
 import * as fs from "node:fs";
 import * as os from "node:os";
 import { generator, randomVector } from "../harness/random.ts";
-import { fileChecksum } from "../src/engine/index/index-file.ts";
 import { NativeGraph } from "../src/engine/index/native-addon.ts";
 import { median, type Row, report } from "./harness.ts";
 
@@ -43,14 +43,14 @@ async function milliseconds(work: () => unknown): Promise<number> {
 }
 
 async function loadOnce(path: string): Promise<number[]> {
-  const checksum = await milliseconds(() => fileChecksum(path));
   let graph: NativeGraph | undefined;
   const load = await milliseconds(async () => {
     graph = await NativeGraph.load(path, OPTIONS);
   });
   const alive = await milliseconds(() => setLive(graph!, 0, VECTORS));
+  const proof = await milliseconds(() => graph!.prove(false));
   graph!.close();
-  return [checksum, load, alive, checksum + load + alive];
+  return [load, alive, load + alive, proof];
 }
 
 const directory = fs.mkdtempSync(`${os.tmpdir()}/vstore-bench-`);
@@ -59,7 +59,7 @@ try {
   await saveGraph(path);
   const rounds: number[][] = [];
   for (let round = 0; round < ROUNDS; round++) rounds.push(await loadOnce(path));
-  const rows = ["checksum", "graph", "who is alive", "all"].map((what, at): Row => {
+  const rows = ["graph", "who is alive", "ready", "checksums, in the background"].map((what, at): Row => {
     return { what, ms: Math.round(median(rounds.map((round) => round[at]!))) };
   });
   report({ workload: "index-load", aim: "1 M x 100 in less than 1,000 ms, from the page cache", rows });

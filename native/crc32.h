@@ -31,8 +31,9 @@ inline constexpr Tables tables = makeTables();
 
 }  // namespace crc
 
-inline uint32_t crc32(const std::byte* bytes, size_t n) {
-  uint32_t sum = ~0u;
+/** @param before that of the bytes that come before them */
+inline uint32_t crc32(const std::byte* bytes, size_t n, uint32_t before = 0) {
+  uint32_t sum = ~before;
   for (; n >= 8; bytes += 8, n -= 8) {
     uint64_t word;
     std::memcpy(&word, bytes, sizeof word);

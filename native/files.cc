@@ -11,7 +11,8 @@
 #include <cstddef>
 #include <cstring>
 #include <string>
-#include <vector>
+
+#include "resident.h"
 
 namespace vstore {
 namespace {
@@ -22,20 +23,6 @@ namespace {
 
 /** One piece: mincore answers a byte for each of its pages. */
 constexpr size_t pieceBytes = 1 << 20;
-
-/** Bytes of [begin, begin + bytes) that are in memory. Begins at a page. */
-size_t residentOf(Napi::Env env, std::byte* begin, size_t bytes) {
-  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  std::vector<unsigned char> flags((bytes + page - 1) / page);
-#ifdef __APPLE__
-  const int outcome = mincore(begin, bytes, reinterpret_cast<char*>(flags.data()));
-#else
-  const int outcome = mincore(begin, bytes, flags.data());
-#endif
-  if (outcome != 0) throwErrno(env, "mincore");
-  const auto isResident = [](unsigned char flag) { return flag & 1; };
-  return static_cast<size_t>(std::count_if(flags.begin(), flags.end(), isResident)) * page;
-}
 
 }  // namespace
 
@@ -68,7 +55,7 @@ Napi::Value residentBytes(const Napi::CallbackInfo& info) {
     const size_t at = i * all / pieces * pieceBytes;
     const size_t bytes = std::min(pieceBytes, mapping.Length() - at);
     looked += bytes;
-    resident += std::min(bytes, residentOf(info.Env(), mapping.Data() + at, bytes));
+    resident += std::min(bytes, residentOf(mapping.Data() + at, bytes));
   }
   const double share = looked == 0 ? 0 : static_cast<double>(resident) / static_cast<double>(looked);
   return Napi::Number::New(info.Env(), std::round(share * static_cast<double>(mapping.Length())));

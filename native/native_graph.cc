@@ -174,6 +174,9 @@ Napi::Function NativeGraph::define(Napi::Env env) {
                          InstanceMethod<&NativeGraph::planOf>("planOf"),
                          InstanceMethod<&NativeGraph::save>("save"),
                          InstanceMethod<&NativeGraph::load>("load"),
+                         InstanceMethod<&NativeGraph::unproven>("unproven"),
+                         InstanceMethod<&NativeGraph::prove>("prove"),
+                         InstanceMethod<&NativeGraph::mapped>("mapped"),
                          InstanceMethod<&NativeGraph::close>("close"),
                          InstanceMethod<&NativeGraph::mend>("mend"),
                          InstanceMethod<&NativeGraph::health>("health"),
@@ -213,7 +216,7 @@ Napi::Value NativeGraph::add(const Napi::CallbackInfo& info) {
     graph->learn(*rows);
     const auto slot = static_cast<Slot>(from + i);
     if (slot >= graph->nodes.slots()) return;
-    const Life& life = graph->nodes.node(slot).life;
+    const Life& life = graph->nodes.life(slot);
     if (life.isAlive() && !life.isLinked()) graph->insert(slot, *rows);
     graph->nodes.filled(slot);
   };
@@ -267,7 +270,10 @@ Napi::Value NativeGraph::planOf(const Napi::CallbackInfo& info) {
 
 Napi::Value NativeGraph::save(const Napi::CallbackInfo& info) {
   auto* work = new FileWork(info.Env(), *this);
-  return work->start([graph = graph_, path = info[0].As<Napi::String>().Utf8Value()] { saveGraph(*graph, path); });
+  const bool maps = info[1].As<Napi::Boolean>().Value();
+  return work->start([graph = graph_, path = info[0].As<Napi::String>().Utf8Value(), maps] {
+    saveGraph(*graph, path, maps);
+  });
 }
 
 Napi::Value NativeGraph::load(const Napi::CallbackInfo& info) {
@@ -275,6 +281,31 @@ Napi::Value NativeGraph::load(const Napi::CallbackInfo& info) {
   return work->start([work, options = graph_->options, path = info[0].As<Napi::String>().Utf8Value()] {
     work->loaded = loadGraph(path, options);
   });
+}
+
+Napi::Value NativeGraph::unproven(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(graph_->unproven()));
+}
+
+/** Compares some of what was mapped with its checksums. */
+Napi::Value NativeGraph::prove(const Napi::CallbackInfo& info) {
+  auto* work = new Addition(info.Env(), *this);
+  const size_t from = uint32At(info, 0), count = uint32At(info, 1) - from;
+  const bool keepsMapped = info[2].As<Napi::Boolean>().Value();
+  const auto prove = [graph = graph_, from, keepsMapped](size_t i) { graph->prove(from + i, keepsMapped); };
+  const Napi::Promise promise = environment_->begin(work);
+  Pool::ofProcess().run({Pool::Kind::build, count, prove, finisherOf(work), *stopped_});
+  return promise;
+}
+
+/** Bytes that are mapped from a file, and those of them that are in memory. */
+Napi::Value NativeGraph::mapped(const Napi::CallbackInfo& info) {
+  constexpr size_t regionsMax = 64;
+  const Nodes& nodes = graph_->nodes;
+  auto mapped = Napi::Object::New(info.Env());
+  mapped["bytes"] = Napi::Number::New(info.Env(), static_cast<double>(nodes.mappedBytes()));
+  mapped["resident"] = Napi::Number::New(info.Env(), static_cast<double>(nodes.residentBytes(regionsMax)));
+  return mapped;
 }
 
 Napi::Value NativeGraph::length(const Napi::CallbackInfo& info) {

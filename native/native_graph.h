@@ -31,6 +31,9 @@ class NativeGraph : public Napi::ObjectWrap<NativeGraph> {
   Napi::Value planOf(const Napi::CallbackInfo& info);
   Napi::Value save(const Napi::CallbackInfo& info);
   Napi::Value load(const Napi::CallbackInfo& info);
+  Napi::Value unproven(const Napi::CallbackInfo& info);
+  Napi::Value prove(const Napi::CallbackInfo& info);
+  Napi::Value mapped(const Napi::CallbackInfo& info);
   Napi::Value length(const Napi::CallbackInfo& info);
   Napi::Value live(const Napi::CallbackInfo& info);
   Napi::Value bytes(const Napi::CallbackInfo& info);

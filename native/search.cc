@@ -1,6 +1,8 @@
 /** Runs a batch of searches: walks through the graph, then scans of blocks of rows, then the order. */
 #include "search.h"
 
+#include <unordered_set>
+
 #include "graph/rescoring.h"
 
 namespace vstore {
@@ -22,6 +24,16 @@ constexpr size_t comparedBytes = 7 << 20;
 constexpr size_t comparedKept = 1 << 18;
 /** Nodes that a walk looks at per candidate that it keeps, about. */
 constexpr size_t visitsPerCandidate = 16;
+
+/** In a graph that may be damaged, a slot may be a node and a twin of others at once. */
+std::vector<Candidate> withoutRepeats(const std::vector<Candidate>& candidates) {
+  std::vector<Candidate> once;
+  std::unordered_set<Slot> seen;
+  for (const Candidate candidate : candidates) {
+    if (seen.insert(slotOf(candidate)).second) once.push_back(candidate);
+  }
+  return once;
+}
 
 }  // namespace
 
@@ -82,7 +94,7 @@ bool Search::isSoonDone() const {
 }
 
 bool Search::sees(Slot slot) const {
-  if (!graph_->nodes.node(slot).life.seenAt(epoch_)) return false;
+  if (!graph_->nodes.isPlain(slot) && !graph_->nodes.life(slot).seenAt(epoch_)) return false;
   return !options_.allowed || options_.allowed->has(slot);
 }
 
@@ -115,7 +127,7 @@ bool Search::findAllowed(Probe& probe, size_t ef, const Allowed& allowed, Scratc
   const Course course = courseOf(*graph_, probe, allowed, visible_, ef);
   const size_t kept = std::max(options_.k, keptOf(course, ef));
   // A node that is not wanted may have twins that are.
-  const auto leads = [this](Slot slot) { return isWanted(slot) || graph_->nodes.node(slot).life.hasTwins(); };
+  const auto leads = [this](Slot slot) { return isWanted(slot) || graph_->nodes.life(slot).hasTwins(); };
   if ((course.plan == Plan::walk && walkAll(probe, kept, course.visitsMax, scratch)) ||
       (course.plan == Plan::hop && hopMatches(*graph_, probe, ef, allowed, course, leads, scratch))) {
     scratch.found = withTwins(scratch.found);
@@ -129,7 +141,7 @@ bool Search::findAllowed(Probe& probe, size_t ef, const Allowed& allowed, Scratc
 /** Through all nodes, whatever may be found. */
 bool Search::walkAll(Probe& probe, size_t ef, size_t visitsMax, Scratch& scratch) const {
   // A dead node may have twins that live.
-  const auto accept = [this](Slot slot) { return isWanted(slot) || graph_->nodes.node(slot).life.hasTwins(); };
+  const auto accept = [this](Slot slot) { return isWanted(slot) || graph_->nodes.life(slot).hasTwins(); };
   const bool ended = graph_->search(probe, ef, visitsMax, accept, scratch);
   if (!ended || !isTooCoarse(probe, scratch.found, ef, Nearest(options_.k, options_.within))) return ended;
   probe.measureExactly();
@@ -148,7 +160,7 @@ std::vector<Candidate> Search::withTwins(const std::vector<Candidate>& found) co
       return all.size() < max;
     });
   }
-  return all;
+  return graph_->isProven() ? all : withoutRepeats(all);
 }
 
 void Search::startScan(Pool& pool, const std::atomic<bool>& stopped, Done done) {

@@ -157,14 +157,14 @@ Origin CodeSpace::originOf(const Code& code) const {
   return origin;
 }
 
-void CodeSpace::note(const Code& code) {
+void CodeSpace::noteLargest(float norm, float noise) {
   const auto raise = [](std::atomic<float>& max, float value) {
     float before = max.load(std::memory_order_relaxed);
     while (before < value && !max.compare_exchange_weak(before, value)) {
     }
   };
-  raise(normMax_, code.norm);
-  raise(noiseMax_, code.noise);
+  raise(normMax_, norm);
+  raise(noiseMax_, noise);
 }
 
 CodeSpace::Ready CodeSpace::readyOf(const float* vector) const {

@@ -48,7 +48,7 @@ struct Code {
     return reinterpret_cast<T*>(this + 1);
   }
 };
-static_assert(sizeof(Code) == 20, "a node of 100 bytes of components fills two cache lines");
+static_assert(sizeof(Code) == 20, "a code of 108 components of a byte fills two cache lines");
 
 /** What all others are compared with, and what an estimate needs of it. It moves and is not copied. */
 struct Origin {
@@ -106,7 +106,10 @@ class CodeSpace {
   /** The sum of the products of components. */
   float dot(const Origin& a, const Code& b) const;
   /** Notes a code that others are compared with from now on. */
-  void note(const Code& code);
+  void note(const Code& code) { noteLargest(code.norm, code.noise); }
+  void noteLargest(float norm, float noise);
+  float largestNorm() const { return normMax_.load(std::memory_order_relaxed); }
+  float largestNoise() const { return noiseMax_.load(std::memory_order_relaxed); }
   Estimate estimate(const Origin& a, const Code& b, float dot) const;
   Estimate estimate(const Origin& a, const Code& b) const { return estimate(a, b, dot(a, b)); }
   /** Whether the two lie so close that the error hides their distance. */

@@ -42,7 +42,7 @@ void offer(std::vector<Candidate>& found, size_t ef, Candidate candidate) {
 
 /** A twin has no code of its own. */
 Candidate measured(const Graph& graph, Probe& query, Slot slot) {
-  return graph.nodes.node(slot).life.isTwin() ? query.candidateByRow(slot) : query.candidate(slot);
+  return graph.nodes.life(slot).isTwin() ? query.candidateByRow(slot) : query.candidate(slot);
 }
 
 /** Beyond any candidate. */
@@ -80,8 +80,10 @@ double shareAround(const Graph& graph, Probe& query, const Allowed& allowed) {
   if (near == noSlot) return 0;
   const auto forLinks = [&](Slot slot, const auto& visit) {
     const Link* links = graph.nodes.links(slot, 0);
-    const uint32_t count = countOf(links);
-    for (uint32_t i = 0; i < count; i++) visit(linkAt(links, i));
+    const uint32_t count = countOf(links, graph.nodes.linksMax(0));
+    for (uint32_t i = 0; i < count; i++) {
+      if (linkAt(links, i) < graph.nodes.slots()) visit(linkAt(links, i));
+    }
   };
   size_t looked = 1, matching = allowed.has(near);
   forLinks(near, [&](Slot next) { graph.nodes.prefetchLinks(next, 0); });
@@ -131,7 +133,7 @@ class Hopping {
     const uint64_t slots = graph_.nodes.slots();
     for (size_t i = 0; i < seeds; i++) {
       const Slot seed = allowed_.next(slots * i / seeds);
-      if (seed == noSlot || !accept_(seed) || graph_.nodes.node(seed).life.isTwin()) continue;
+      if (seed == noSlot || !accept_(seed) || graph_.nodes.life(seed).isTwin()) continue;
       if (scratch_.visited.insert(seed)) scratch_.unseen.push_back(seed);
     }
     look();
@@ -156,7 +158,7 @@ class Hopping {
     scratch_.unseen.clear();
     bridges_.clear();
     const Link* links = graph_.nodes.links(slot, 0);
-    const uint32_t count = countOf(links);
+    const uint32_t count = countOf(links, graph_.nodes.linksMax(0));
     size_t matching = 0;
     for (uint32_t i = 0; i < count; i++) {
       const Slot next = linkAt(links, i);
@@ -174,7 +176,7 @@ class Hopping {
     for (const Slot bridge : bridges_) graph_.nodes.prefetchLinks(bridge, 0);
     for (const Slot bridge : bridges_) {
       if (scratch_.unseen.size() >= gatheredMax_) return;
-      if (graph_.nodes.node(bridge).life.hasTwins()) scratch_.unseen.push_back(bridge);
+      if (graph_.nodes.life(bridge).hasTwins()) scratch_.unseen.push_back(bridge);
       cross(bridge);
       looks_++;
     }
@@ -182,7 +184,7 @@ class Hopping {
 
   void cross(Slot bridge) {
     const Link* links = graph_.nodes.links(bridge, 0);
-    const uint32_t count = countOf(links);
+    const uint32_t count = countOf(links, graph_.nodes.linksMax(0));
     for (uint32_t i = 0; i < count; i++) {
       const Slot next = linkAt(links, i);
       if (allowed_.has(next) && scratch_.visited.insert(next)) add(next);

@@ -1,7 +1,10 @@
 /** The life of a graph: nodes are born, linked and die. */
 #include "graph/graph.h"
 
+#include <stdexcept>
 #include <thread>
+
+#include "crc32.h"
 
 namespace vstore {
 namespace {
@@ -29,26 +32,41 @@ Graph::Graph(const GraphOptions& given)
 
 void Graph::setLive(Slot slot) {
   nodes.reserve(slot);
-  if (nodes.node(slot).life.isAlive()) return;
-  if (nodes.node(slot).life.setDeath(Life::alive)) live_.fetch_add(1, std::memory_order_relaxed);
+  if (nodes.life(slot).isAlive()) return;
+  if (nodes.life(slot).setDeath(Life::alive)) live_.fetch_add(1, std::memory_order_relaxed);
+  if (!nodes.life(slot).hasTwins()) nodes.setPlain(slot);
 }
 
 void Graph::kill(Slot slot) {
-  if (slot >= nodes.slots() || !nodes.node(slot).life.isAlive()) return;
-  if (nodes.node(slot).life.setDeath(++epoch_)) live_.fetch_sub(1, std::memory_order_relaxed);
+  if (slot >= nodes.slots() || !nodes.life(slot).isAlive()) return;
+  if (nodes.life(slot).setDeath(++epoch_)) live_.fetch_sub(1, std::memory_order_relaxed);
+  nodes.unsetPlain(slot);
 }
 
-void Graph::adopt(Slot entry, uint32_t length, std::vector<float> centre) {
+void Graph::adopt(Saved saved) {
   // A graph keeps its centre, also where it was too small for one; only an empty one still learns it.
-  if (length > 0) std::call_once(learning_, [&] { space.setCentre(std::move(centre)); });
+  if (saved.length > 0) std::call_once(learning_, [&] { space.setCentre(std::move(saved.centre)); });
+  space.noteLargest(saved.normMax, saved.noiseMax);
+  std::vector<Slot> firsts;
   for (Slot slot = 0; slot < nodes.slots(); slot++) {
-    const Node& node = nodes.node(slot);
-    if (!node.life.isLinked() || node.life.isTwin()) continue;
-    space.note(node.code);
-    twins_.findOrNote(slot, [](Slot) { return false; });
+    const Life& life = nodes.life(slot);
+    if (life.isLinked() && !life.isTwin()) firsts.push_back(slot);
   }
-  entry_.store(entry, std::memory_order_release);
-  length_.store(length, std::memory_order_relaxed);
+  twins_.adopt(firsts, saved.hashes);
+  entry_.store(saved.entry, std::memory_order_release);
+  length_.store(saved.length, std::memory_order_relaxed);
+  unproven_ = std::move(saved.unproven);
+}
+
+void Graph::prove(size_t i, bool keepsMapped) {
+  const auto [chunk, checksum] = unproven_[i];
+  const size_t bytes = nodes.regionBytes();
+  const auto isSound = [&](const std::byte* region) { return crc32(region, bytes) == checksum; };
+  nodes.fetch(chunk);
+  if (!(keepsMapped ? isSound(nodes.region(chunk)) : nodes.own(chunk, isSound))) {
+    throw std::runtime_error("nodes of the saved graph do not match their checksum");
+  }
+  proven_.fetch_add(1, std::memory_order_release);
 }
 
 void Graph::learn(const Rows& rows) {
@@ -57,42 +75,43 @@ void Graph::learn(const Rows& rows) {
     const auto slots = static_cast<Slot>(std::min<uint64_t>(nodes.slots(), rows.end()));
     std::vector<const float*> vectors;
     for (Slot slot = 0; slot < slots; slot += 1 + slots / vectorsMax) {
-      if (nodes.node(slot).life.isAlive()) vectors.push_back(rows.row(slot));
+      if (nodes.life(slot).isAlive()) vectors.push_back(rows.row(slot));
     }
     space.setCentre(space.centreOf(vectors));
   });
 }
 
 void Graph::insert(Slot slot, const Rows& rows) {
-  Node& node = nodes.node(slot);
+  Code& code = nodes.code(slot);
   const float* row = rows.row(slot);
-  node.code.hash = hashOf(row, options.dimensions);
+  code.hash = hashOf(row, options.dimensions);
   const auto isSame = [&](Slot other) { return std::equal(row, row + options.dimensions, rows.row(other)); };
-  nodes.createUpper(slot);
+  nodes.noteUpper(nodes.upperBytesOf(slot));
   const Slot first = twins_.findOrNote(slot, isSame);
   if (first != noSlot) {
     hang(slot, first);
   } else {
-    space.encode(row, node.code);
-    space.note(node.code);
+    space.encode(row, code);
+    space.note(code);
     Slot start = noSlot;
     if (!entry_.compare_exchange_strong(start, slot)) link(slot, start, rows);
   }
   length_.fetch_add(1, std::memory_order_relaxed);
-  if (node.life.setLinked()) live_.fetch_add(1, std::memory_order_relaxed);
+  if (nodes.life(slot).setLinked()) live_.fetch_add(1, std::memory_order_relaxed);
 }
 
 void Graph::hang(Slot twin, Slot first) {
-  nodes.node(twin).life.setTwin();
+  nodes.life(twin).setTwin();
   const NodeLock lock(nodes.lock(first));
   nodes.twin(twin).store(nodes.twin(first).load(std::memory_order_relaxed), std::memory_order_relaxed);
   nodes.twin(first).store(twin + 1, std::memory_order_release);
-  nodes.node(first).life.setHasTwins();
+  nodes.life(first).setHasTwins();
+  nodes.unsetPlain(first);
 }
 
 void Graph::mend(Slot slot, const Rows& rows) {
   constexpr int bridgesMax = 4;
-  const Life& life = nodes.node(slot).life;
+  const Life& life = nodes.life(slot);
   if (!life.isLinked() || life.isTwin() || !life.isAlive()) return;
   Scratch& scratch = Scratch::ofThread();
   Probe query = finerProbe(slot, rows);
@@ -178,10 +197,13 @@ Slot Graph::descend(Probe& query, Slot from, uint32_t level, uint32_t toLevel) c
   return slotOf(nearest);
 }
 
-/** The linked nodes that the walk has not seen, on their way into the cache. */
+/**
+ * The linked nodes that the walk has not seen, on their way into the cache. Links may be any number until the graph is
+ * proven: those to no slot are seen already.
+ */
 void Graph::gather(Slot from, uint32_t level, Scratch& scratch) const {
   const Link* links = nodes.links(from, level);
-  const uint32_t count = countOf(links);
+  const uint32_t count = countOf(links, nodes.linksMax(level));
   scratch.unseen.resize(count + 1);
   // Whether a node was seen cannot be predicted, so nothing branches on it.
   size_t unseen = 0;
@@ -228,7 +250,7 @@ void Graph::selectAmong(const std::vector<Candidate>& sorted, const std::vector<
     if (chosen.slots.size() >= max) return;
     const bool isSettled = nextSettled != settled.end() && *nextSettled == slot;
     nextSettled += isSettled;
-    if (nodes.node(slot).life.isAlive() != alive) continue;
+    if (nodes.life(slot).isAlive() != alive) continue;
     if (isBehind(next, isSettled ? others : chosen.slots, false, rows)) continue;
     chosen.slots.push_back(slot);
     if (!isSettled) others.push_back(slot);

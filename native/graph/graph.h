@@ -83,8 +83,34 @@ class Graph {
   size_t bytes() { return nodes.bytes() + twins_.bytes(); }
 
   Slot entry() const { return entry_.load(std::memory_order_acquire); }
+
+  /** A mapped chunk whose checksum has not been compared yet. */
+  struct Unproven {
+    size_t chunk;
+    uint32_t checksum;
+  };
+  /** What a file says of a graph besides its nodes. */
+  struct Saved {
+    Slot entry;
+    uint32_t length;
+    float normMax, noiseMax;
+    std::vector<float> centre;
+    /** Of the row of each slot. */
+    std::vector<uint32_t> hashes;
+    std::vector<Unproven> unproven;
+  };
   /** Takes over nodes that a file filled, before the graph is shared. */
-  void adopt(Slot entry, uint32_t length, std::vector<float> centre);
+  void adopt(Saved saved);
+  /** Chunks that have to be proven before anything is inserted or saved. Searches may begin: no link leads astray. */
+  size_t unproven() const { return unproven_.size(); }
+  bool isProven() const { return proven_.load(std::memory_order_acquire) == unproven_.size(); }
+  /**
+   * Compares one of them with its checksum, on any thread.
+   *
+   * @param keepsMapped leaves it in the file; else it gets memory of its own
+   * @throws std::runtime_error when it is damaged
+   */
+  void prove(size_t i, bool keepsMapped);
 
  private:
   static constexpr size_t everything = ~size_t{0};
@@ -114,7 +140,7 @@ class Graph {
   bool reaches(Probe& query, Slot slot, Scratch& scratch) const;
   bool addBridge(Slot slot, const std::vector<Candidate>& near);
   Probe probe(Slot slot, const Rows& rows) const {
-    return Probe(space, nodes, rows, rows.row(slot), space.originOf(nodes.node(slot).code));
+    return Probe(space, nodes, rows, rows.row(slot), space.originOf(nodes.code(slot)));
   }
   /** The same, where codes are packed from the row, which tells more. */
   Probe finerProbe(Slot slot, const Rows& rows) const {
@@ -129,6 +155,9 @@ class Graph {
   std::atomic<uint64_t> missed_{0};
   std::atomic<uint64_t> relinked_{0};
   uint64_t epoch_ = 1;
+  std::vector<Unproven> unproven_;
+  /** How many of them are. */
+  std::atomic<size_t> proven_{0};
   std::once_flag learning_;
   Twins twins_{nodes};
 };
@@ -151,10 +180,12 @@ bool Graph::searchOn(Probe& query, size_t ef, size_t visitsMax, const Accept& ac
 
 template <class Visit>
 void Graph::forTwins(Slot slot, const Visit& visit) const {
-  if (!nodes.node(slot).life.hasTwins()) return;
-  for (uint32_t next = nodes.twin(slot).load(std::memory_order_acquire); next != 0;) {
+  if (nodes.isPlain(slot) || !nodes.life(slot).hasTwins()) return;
+  // In a damaged file the list may lead anywhere, and in a circle.
+  uint32_t left = length();
+  for (uint32_t next = nodes.twin(slot).load(std::memory_order_acquire); next != 0 && left > 0; left--) {
     const Slot twin = next - 1;
-    if (!visit(twin)) return;
+    if (twin >= nodes.slots() || !nodes.life(twin).isTwin() || !visit(twin)) return;
     next = nodes.twin(twin).load(std::memory_order_acquire);
   }
 }

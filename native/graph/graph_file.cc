@@ -2,6 +2,7 @@
 #include "graph/graph_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -16,8 +17,9 @@ namespace {
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files are little-endian");
 
 constexpr char magic[8] = {'V', 'S', 'T', 'O', 'R', 'G', 'R', 'A'};
-constexpr uint32_t formatVersion = 3;
-constexpr size_t blockBytes = 4 << 20;
+constexpr uint32_t formatVersion = 4;
+/** Larger than the pages of any system. */
+constexpr uint64_t pageBytes = 64 << 10;
 
 struct Header {
   char magic[8];
@@ -32,12 +34,10 @@ struct Header {
   uint32_t length;
   /** Components of the centre that follows: all or none. */
   uint32_t centre;
+  float normMax, noiseMax;
   uint32_t checksum;
 };
-static_assert(sizeof(Header) == 52, "no padding");
-
-/** What a slot is in a file. */
-enum class Kind : uint8_t { none = 0, node = 1, twin = 2 };
+static_assert(sizeof(Header) == 60, "no padding");
 
 uint32_t checksumOf(const Header& header) {
   return crc32(reinterpret_cast<const std::byte*>(&header), offsetof(Header, checksum));
@@ -53,6 +53,24 @@ class File {
   }
   File(const File&) = delete;
   File& operator=(const File&) = delete;
+
+  int descriptor() const { return descriptor_; }
+
+  uint64_t size() const {
+    struct stat status;
+    if (fstat(descriptor_, &status) != 0) fail();
+    return static_cast<uint64_t>(status.st_size);
+  }
+
+  void seek(uint64_t position) {
+    if (lseek(descriptor_, static_cast<off_t>(position), SEEK_SET) < 0) fail();
+  }
+
+  void sync() {
+#ifdef __linux__
+    if (fdatasync(descriptor_) != 0) fail();
+#endif
+  }
 
   void write(const void* from, size_t n) {
     for (auto bytes = static_cast<const std::byte*>(from); n > 0;) {
@@ -91,108 +109,39 @@ class File {
   int descriptor_;
 };
 
-/** Where the parts of a block of slots [from, to) are. */
-struct Block {
-  Block(const Graph& graph, Slot from, Slot to) : from(from), to(to) {
-    const size_t slots = to - from;
-    codes = slots;
-    links = codes + slots * graph.space.bytes();
-    upper = links + slots * graph.nodes.linksBytes();
-    end = upper;
-    for (Slot slot = from; slot < to; slot++) end += graph.nodes.upperBytes(slot);
-  }
-  Slot from, to;
-  size_t codes, links, upper, end;
+constexpr Slot chunkSlots = Nodes::chunkSlots;
+
+/** Where the parts of a file are that has so many slots. */
+struct Places {
+  Places(const Nodes& nodes, Slot slots)
+      : wholeChunks(slots / chunkSlots), rest(slots % chunkSlots), chunks(wholeChunks + (rest > 0)),
+        first(wholeChunks > 0 ? pageBytes : sizeof(Header)),
+        index(first + wholeChunks * nodes.regionBytes() + nodes.regionBytes(rest)) {}
+  Slot slotsOf(size_t chunk) const { return chunk < wholeChunks ? chunkSlots : rest; }
+  uint64_t region(const Nodes& nodes, size_t chunk) const { return first + chunk * nodes.regionBytes(); }
+
+  const size_t wholeChunks;
+  /** Slots of the last chunk, which is not whole. */
+  const Slot rest;
+  const size_t chunks;
+  const uint64_t first, index;
 };
 
-/** Calls visit(block) for all slots in turn. */
-template <class Visit>
-void forBlocks(const Graph& graph, Slot slots, const Visit& visit) {
-  const auto step = static_cast<Slot>(std::max<size_t>(1, blockBytes / graph.space.bytes()));
-  for (uint64_t from = 0; from < slots; from += step) {
-    visit(Block(graph, static_cast<Slot>(from), static_cast<Slot>(std::min<uint64_t>(from + step, slots))));
-  }
-}
-
-/** Calls visit(list of links, its bytes, its place in the block) for each list of a slot. */
-template <class Visit>
-void forLists(const Graph& graph, const Block& block, Slot slot, size_t& upper, const Visit& visit) {
-  const size_t bytes = graph.nodes.linksBytes();
-  visit(graph.nodes.links(slot, 0), bytes, block.links + (slot - block.from) * bytes);
-  if (graph.nodes.upperBytes(slot) > 0) visit(graph.nodes.links(slot, 1), graph.nodes.upperBytes(slot), upper);
-}
-
-void fill(const Graph& graph, const Block& block, std::byte* bytes) {
-  std::memset(bytes, 0, block.end);
-  size_t upper = block.upper;
-  for (Slot slot = block.from; slot < block.to; upper += graph.nodes.upperBytes(slot++)) {
-    const Node& node = graph.nodes.node(slot);
-    if (!node.life.isLinked()) continue;
-    const size_t i = slot - block.from;
-    bytes[i] = static_cast<std::byte>(node.life.isTwin() ? Kind::twin : Kind::node);
-    std::memcpy(bytes + block.codes + i * graph.space.bytes(), &node.code, graph.space.bytes());
-    forLists(graph, block, slot, upper, [&](const Link* links, size_t n, size_t at) {
-      for (size_t word = 0; word < n / sizeof(Link); word++) {
-        const uint32_t link = links[word].load(std::memory_order_relaxed);
-        std::memcpy(bytes + at + word * sizeof link, &link, sizeof link);
-      }
-    });
-  }
-}
-
-void adopt(Graph& graph, const Block& block, const std::byte* bytes, std::vector<Kind>& kinds) {
-  size_t upper = block.upper;
-  for (Slot slot = block.from; slot < block.to; upper += graph.nodes.upperBytes(slot++)) {
-    const size_t i = slot - block.from;
-    kinds[slot] = static_cast<Kind>(bytes[i]);
-    if (kinds[slot] == Kind::none) continue;
-    Node& node = graph.nodes.node(slot);
-    node.life.setLinked();
-    if (kinds[slot] == Kind::twin) node.life.setTwin();
-    graph.nodes.createUpper(slot);
-    std::memcpy(&node.code, bytes + block.codes + i * graph.space.bytes(), graph.space.bytes());
-    forLists(graph, block, slot, upper, [&](Link* links, size_t n, size_t at) {
-      for (size_t word = 0; word < n / sizeof(Link); word++) {
-        uint32_t link;
-        std::memcpy(&link, bytes + at + word * sizeof link, sizeof link);
-        links[word].store(link, std::memory_order_relaxed);
-      }
-    });
-  }
-}
-
-bool isNode(Slot slot, const std::vector<Kind>& kinds) { return slot < kinds.size() && kinds[slot] == Kind::node; }
-
-/** Whether a list is one that this graph may follow. */
-bool isSound(const Graph& graph, Slot slot, uint32_t level, const std::vector<Kind>& kinds) {
-  const Link* links = graph.nodes.links(slot, level);
-  const auto [count, settled] = headOf(links);
-  const uint32_t bridge = level == 0 ? graph.nodes.bridge(slot).load(std::memory_order_relaxed) : 0;
-  if (bridge != 0 && !isNode(bridge - 1, kinds)) return false;
-  if (settled > count || count > graph.nodes.linksMax(level) || (count > 0 && kinds[slot] == Kind::twin)) return false;
-  for (uint32_t i = 0; i < count; i++) {
-    const Slot to = linkAt(links, i);
-    if (!isNode(to, kinds) || (level > 0 && graph.nodes.levelOf(to) < level)) return false;
-  }
-  return true;
-}
-
-/** Counts the twins behind a node, and notes in the node that it has some. */
-uint32_t adoptTwins(File& file, Graph& graph, Slot slot, const std::vector<Kind>& kinds, uint32_t twinsMax) {
-  uint32_t count = 0;
-  for (uint32_t next = graph.nodes.twin(slot).load(); next != 0; count++) {
-    const Slot twin = next - 1;
-    if (twin >= kinds.size() || kinds[twin] != Kind::twin || count == twinsMax) file.damaged("the twins of a node are wrong");
-    next = graph.nodes.twin(twin).load();
-  }
-  if (count > 0) graph.nodes.node(slot).life.setHasTwins();
-  return count;
-}
-
-Header headerOf(const GraphOptions& options, Slot slots, Slot entry, uint32_t length, uint32_t centre) {
-  Header header{{},        formatVersion,          options.dimensions, options.metric, options.quantization,
-                options.M, options.efConstruction, slots,              entry,          length,
-                centre,    0};
+Header headerOf(const GraphOptions& options, Slot slots, const Graph::Saved& saved) {
+  Header header{{},
+                formatVersion,
+                options.dimensions,
+                options.metric,
+                options.quantization,
+                options.M,
+                options.efConstruction,
+                slots,
+                saved.entry,
+                saved.length,
+                static_cast<uint32_t>(saved.centre.size()),
+                saved.normMax,
+                saved.noiseMax,
+                0};
   std::memcpy(header.magic, magic, sizeof magic);
   header.checksum = checksumOf(header);
   return header;
@@ -206,82 +155,193 @@ Header readHeader(File& file, const GraphOptions& options) {
   if (header.version != formatVersion) file.damaged("format version " + std::to_string(header.version));
   if (bytes < sizeof header) file.damaged("the header is cut off");
   if (header.checksum != checksumOf(header)) file.damaged("the header does not match its checksum");
-  const Header expected = headerOf(options, header.slots, header.entry, header.length, header.centre);
+  const std::vector<float> centre(header.centre == options.dimensions ? header.centre : 0);
+  if (header.centre != centre.size()) file.damaged("a graph of other options");
+  const Graph::Saved said{header.entry, header.length, header.normMax, header.noiseMax, centre, {}, {}};
+  const Header expected = headerOf(options, header.slots, said);
   if (std::memcmp(&header, &expected, sizeof header) != 0) file.damaged("a graph of other options");
-  if (header.centre != 0 && header.centre != options.dimensions) file.damaged("the header is wrong");
   return header;
 }
 
-/** Reads bytes that are followed by their checksum. */
-void readChecked(File& file, void* bytes, size_t n, const char* what) {
-  uint32_t checksum;
-  if (file.read(bytes, n) < n || file.read(&checksum, sizeof checksum) < sizeof checksum) {
-    file.damaged("the file is cut off");
-  }
-  if (checksum != crc32(static_cast<const std::byte*>(bytes), n)) {
-    file.damaged(std::string(what) + " does not match its checksum");
-  }
-}
+/** What the index consists of, one part after the other, to be written or read. */
+struct Index {
+  std::vector<uint32_t> checksums, hashes;
+  std::vector<float> centre;
+  std::vector<uint8_t> kinds;
 
-void writeChecked(File& file, const void* bytes, size_t n) {
-  const uint32_t checksum = crc32(static_cast<const std::byte*>(bytes), n);
-  file.write(bytes, n);
-  file.write(&checksum, sizeof checksum);
-}
-
-void readBlocks(File& file, Graph& graph, Slot slots, std::vector<Kind>& kinds) {
-  std::vector<std::byte> bytes;
-  forBlocks(graph, slots, [&](const Block& block) {
-    bytes.resize(block.end);
-    readChecked(file, bytes.data(), block.end, "a block");
-    kinds.resize(block.to, Kind::none);
-    graph.nodes.reserve(block.to - 1);
-    // Before it is filled, a chunk that will be whole.
-    for (Slot slot = block.from; slot < std::min(block.to, slots - slots % Nodes::chunkSlots); slot++) {
-      if (slot % Nodes::chunkSlots == 0) graph.nodes.filled(slot + Nodes::chunkSlots - 1);
+  /** Calls visit(bytes, n) for each part in turn. */
+  template <class Visit>
+  void forParts(const Nodes& nodes, const Places& places, const Visit& visit) {
+    visit(checksums.data(), checksums.size() * sizeof(uint32_t));
+    visit(hashes.data(), hashes.size() * sizeof(uint32_t));
+    for (size_t chunk = 0; chunk < places.chunks; chunk++) {
+      visit(nodes.upperLinks(chunk), nodes.upperBytes(chunk, places.slotsOf(chunk)));
     }
-    adopt(graph, block, bytes.data(), kinds);
+    visit(centre.data(), centre.size() * sizeof(float));
+    visit(kinds.data(), kinds.size());
+  }
+};
+
+/** A checksum of several parts. */
+class Checksum {
+ public:
+  void add(const void* bytes, size_t n) { value_ = crc32(static_cast<const std::byte*>(bytes), n, value_); }
+  uint32_t value() const { return value_; }
+
+ private:
+  uint32_t value_ = 0;
+};
+
+void pad(File& file, const Places& places) {
+  const std::vector<std::byte> zeros(places.first - sizeof(Header));
+  file.write(zeros.data(), zeros.size());
+}
+
+void writeRegions(File& file, const Nodes& nodes, const Places& places, std::vector<uint32_t>& checksums) {
+  for (size_t chunk = 0; chunk < places.chunks; chunk++) {
+    const Slot slots = places.slotsOf(chunk);
+    Checksum checksum;
+    const auto write = [&](const std::byte* bytes, size_t n) {
+      checksum.add(bytes, n);
+      file.write(bytes, n);
+    };
+    write(nodes.region(chunk), nodes.codesBytes(slots));
+    write(nodes.region(chunk) + nodes.codesBytes(chunkSlots), slots * nodes.linksBytes());
+    checksums.push_back(checksum.value());
+  }
+}
+
+Index indexOf(const Graph& graph, Slot slots) {
+  Index index;
+  index.centre = graph.space.centre();
+  index.hashes.resize(slots);
+  index.kinds.resize(slots);
+  for (Slot slot = 0; slot < slots; slot++) {
+    index.kinds[slot] = graph.nodes.life(slot).kind();
+    if (index.kinds[slot] != 0) index.hashes[slot] = graph.nodes.code(slot).hash;
+  }
+  return index;
+}
+
+void readExactly(File& file, void* bytes, size_t n) {
+  if (file.read(bytes, n) < n) file.damaged("the file is cut off");
+}
+
+/** Zeros up to the first region, then as many bytes as there must be. */
+void checkPlaces(File& file, const Graph& graph, const Places& places, const Header& header) {
+  std::vector<std::byte> zeros(places.first - sizeof(Header));
+  readExactly(file, zeros.data(), zeros.size());
+  const auto isZero = [](std::byte byte) { return byte == std::byte{0}; };
+  if (!std::all_of(zeros.begin(), zeros.end(), isZero)) file.damaged("the header goes on after its end");
+  uint64_t end = places.index + sizeof(uint32_t) + places.chunks * sizeof(uint32_t);
+  end += uint64_t{header.slots} * (sizeof(uint32_t) + sizeof(uint8_t)) + header.centre * sizeof(float);
+  for (size_t chunk = 0; chunk < places.chunks; chunk++) {
+    end += graph.nodes.upperBytes(chunk, places.slotsOf(chunk));
+  }
+  if (file.size() < end) file.damaged("the file is cut off");
+  if (file.size() > end) file.damaged("the file goes on after its end");
+}
+
+Index readIndex(File& file, const Graph& graph, const Places& places, const Header& header) {
+  Index index;
+  index.checksums.resize(places.chunks);
+  index.hashes.resize(header.slots);
+  index.centre.resize(header.centre);
+  index.kinds.resize(header.slots);
+  Checksum checksum;
+  checksum.add(&header, sizeof header);
+  file.seek(places.index);
+  index.forParts(graph.nodes, places, [&](void* bytes, size_t n) {
+    readExactly(file, bytes, n);
+    checksum.add(bytes, n);
   });
-  std::byte beyond;
-  if (file.read(&beyond, 1) != 0) file.damaged("the file goes on after its end");
+  uint32_t expected;
+  readExactly(file, &expected, sizeof expected);
+  if (expected != checksum.value()) file.damaged("the index does not match its checksum");
+  return index;
 }
 
-void checkLinks(File& file, Graph& graph, const Header& header, const std::vector<Kind>& kinds) {
-  uint32_t length = 0, twins = 0, twinsBehind = 0;
+/** Maps the regions of whole chunks, and reads the last one. */
+void takeRegions(File& file, Graph& graph, const Places& places, const std::vector<uint32_t>& checksums) {
+  Nodes& nodes = graph.nodes;
+  for (size_t chunk = 0; chunk < places.wholeChunks; chunk++) {
+    nodes.map(chunk, file.descriptor(), places.region(nodes, chunk));
+  }
+  if (places.rest == 0) return;
+  const size_t last = places.wholeChunks;
+  Checksum checksum;
+  const auto read = [&](std::byte* bytes, size_t n) {
+    readExactly(file, bytes, n);
+    checksum.add(bytes, n);
+  };
+  file.seek(places.region(nodes, last));
+  read(nodes.region(last), nodes.codesBytes(places.rest));
+  read(nodes.region(last) + nodes.codesBytes(chunkSlots), places.rest * nodes.linksBytes());
+  if (checksum.value() != checksums[last]) file.damaged("nodes do not match their checksum");
+}
+
+bool isNode(const Graph& graph, Slot slot) {
+  return slot < graph.nodes.slots() && graph.nodes.life(slot).isLinked() && !graph.nodes.life(slot).isTwin();
+}
+
+/** Whether a list above layer 0 is one that this graph may follow. */
+bool isSound(const Graph& graph, Slot slot, uint32_t level) {
+  const Link* links = graph.nodes.links(slot, level);
+  const auto [count, settled] = headOf(links);
+  if (settled > count || count > graph.nodes.linksMax(level) || (count > 0 && !isNode(graph, slot))) return false;
+  for (uint32_t i = 0; i < count; i++) {
+    const Slot to = linkAt(links, i);
+    if (!isNode(graph, to) || graph.nodes.levelOf(to) < level) return false;
+  }
+  return true;
+}
+
+/** What every walk begins with: kinds, the entry, the lists above layer 0. */
+void checkNodes(File& file, Graph& graph, const Header& header, const std::vector<uint8_t>& kinds) {
+  uint32_t length = 0;
   for (Slot slot = 0; slot < header.slots; slot++) {
-    if (kinds[slot] == Kind::none) continue;
-    if (kinds[slot] > Kind::twin) file.damaged("the kind of a node is wrong");
-    length++;
-    twins += kinds[slot] == Kind::twin;
-    for (uint32_t level = 0; level <= graph.nodes.levelOf(slot); level++) {
-      if (!isSound(graph, slot, level, kinds)) file.damaged("the links of a node are wrong");
+    if (!graph.nodes.life(slot).setKind(kinds[slot])) file.damaged("the kind of a node is wrong");
+    length += kinds[slot] != 0;
+  }
+  for (Slot slot = 0; slot < header.slots; slot++) {
+    for (uint32_t level = graph.nodes.levelOf(slot); level > 0; level--) {
+      if (!isSound(graph, slot, level)) file.damaged("the links of a node are wrong");
     }
+    if (kinds[slot] != 0) graph.nodes.noteUpper(graph.nodes.upperBytesOf(slot));
   }
-  for (Slot slot = 0; slot < header.slots; slot++) {
-    if (kinds[slot] == Kind::node) twinsBehind += adoptTwins(file, graph, slot, kinds, twins - twinsBehind);
-  }
-  const bool entryIsSound = length == 0 ? header.entry == noSlot : isNode(header.entry, kinds);
-  if (length != header.length || twins != twinsBehind || !entryIsSound) {
-    file.damaged("the header does not fit the nodes");
-  }
+  const bool entryIsSound = length == 0 ? header.entry == noSlot : isNode(graph, header.entry);
+  if (length != header.length || !entryIsSound) file.damaged("the header does not fit the nodes");
 }
 
 }  // namespace
 
-void saveGraph(const Graph& graph, const std::string& path) {
-  File file(path, O_WRONLY | O_CREAT | O_TRUNC);
-  const Slot slots = graph.nodes.slots();
-  const std::vector<float>& centre = graph.space.centre();
-  const auto centreLength = static_cast<uint32_t>(centre.size());
-  const Header header = headerOf(graph.options, slots, graph.entry(), graph.length(), centreLength);
+void saveGraph(Graph& graph, const std::string& path, bool maps) {
+  File file(path, O_RDWR | O_CREAT | O_TRUNC);
+  Nodes& nodes = graph.nodes;
+  const Slot slots = nodes.slots();
+  const Places places(nodes, slots);
+  Index index = indexOf(graph, slots);
+  const CodeSpace& space = graph.space;
+  const Graph::Saved saved{graph.entry(), graph.length(), space.largestNorm(), space.largestNoise(), space.centre(), {}, {}};
+  const Header header = headerOf(graph.options, slots, saved);
   file.write(&header, sizeof header);
-  writeChecked(file, centre.data(), centre.size() * sizeof(float));
-  std::vector<std::byte> bytes;
-  forBlocks(graph, slots, [&](const Block& block) {
-    bytes.resize(block.end);
-    fill(graph, block, bytes.data());
-    writeChecked(file, bytes.data(), block.end);
+  pad(file, places);
+  writeRegions(file, nodes, places, index.checksums);
+  Checksum checksum;
+  checksum.add(&header, sizeof header);
+  index.forParts(nodes, places, [&](const void* bytes, size_t n) {
+    file.write(bytes, n);
+    checksum.add(bytes, n);
   });
+  const uint32_t value = checksum.value();
+  file.write(&value, sizeof value);
+  if (maps && places.wholeChunks > 0) {
+    // What is on disk can be taken back at once.
+    file.sync();
+    for (size_t chunk = 0; chunk < places.wholeChunks; chunk++) {
+      nodes.map(chunk, file.descriptor(), places.region(nodes, chunk));
+    }
+  }
   file.close();
 }
 
@@ -289,12 +349,16 @@ std::unique_ptr<Graph> loadGraph(const std::string& path, const GraphOptions& op
   File file(path, O_RDONLY);
   const Header header = readHeader(file, options);
   auto graph = std::make_unique<Graph>(options);
-  std::vector<float> centre(header.centre);
-  readChecked(file, centre.data(), centre.size() * sizeof(float), "the centre");
-  std::vector<Kind> kinds;
-  readBlocks(file, *graph, header.slots, kinds);
-  checkLinks(file, *graph, header, kinds);
-  graph->adopt(header.entry, header.length, std::move(centre));
+  const Places places(graph->nodes, header.slots);
+  checkPlaces(file, *graph, places, header);
+  if (header.slots > 0) graph->nodes.reserve(header.slots - 1);
+  Index index = readIndex(file, *graph, places, header);
+  takeRegions(file, *graph, places, index.checksums);
+  checkNodes(file, *graph, header, index.kinds);
+  Graph::Saved saved{header.entry, header.length, header.normMax, header.noiseMax, std::move(index.centre),
+                     std::move(index.hashes), {}};
+  for (size_t chunk = 0; chunk < places.wholeChunks; chunk++) saved.unproven.push_back({chunk, index.checksums[chunk]});
+  graph->adopt(std::move(saved));
   return graph;
 }
 

@@ -7,6 +7,7 @@
 #include <new>
 
 #include "mix.h"
+#include "resident.h"
 
 namespace vstore {
 namespace {
@@ -19,8 +20,8 @@ constexpr int collapse = 25;
 
 size_t roundUp(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
-/** A short node begins at a cache line, to lie in as few as it can; for a long one that would waste too much. */
-size_t alignment(size_t codeBytes) { return codeBytes < 4 * cacheLine ? cacheLine : alignof(Node) * 2; }
+/** A short code begins at a cache line, to lie in as few as it can; for a long one that would waste too much. */
+size_t alignment(size_t codeBytes) { return codeBytes < 4 * cacheLine ? cacheLine : alignof(Code); }
 
 }  // namespace
 
@@ -45,23 +46,47 @@ void Pages::enlarge() {
 #endif
 }
 
-Pages::~Pages() { munmap(data_, bytes_); }
-
-Nodes::Chunk::Chunk(const Nodes& of) : memory(chunkSlots * of.slotBytes_) {
-  nodes = memory.data();
-  links = reinterpret_cast<Link*>(nodes + chunkSlots * of.nodeStride_);
-  upper = reinterpret_cast<Link**>(reinterpret_cast<std::byte*>(links) + chunkSlots * of.linksBytes());
-  locks = reinterpret_cast<std::atomic<bool>*>(upper + chunkSlots);
+void Pages::enlargeUnused() {
+#ifdef MADV_HUGEPAGE
+  madvise(data_, bytes_, MADV_HUGEPAGE);
+#endif
 }
 
-Nodes::Chunk::~Chunk() {
-  for (Slot i = 0; i < chunkSlots; i++) delete[] upper[i];
+void Pages::map(int file, uint64_t offset, size_t bytes) {
+  const int flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE;
+  void* place = mmap(data_, bytes, PROT_READ | PROT_WRITE, flags, file, static_cast<off_t>(offset));
+  if (place == MAP_FAILED) throw std::bad_alloc();
+}
+
+/** In one step, as readers see it. Only Linux has it. */
+bool Pages::moveTo(std::byte* place, size_t bytes) {
+#ifdef __linux__
+  if (mremap(data_, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, place) == MAP_FAILED) return false;
+  moved_ = bytes;
+  return true;
+#else
+  (void)place, (void)bytes;
+  return false;
+#endif
+}
+
+Pages::~Pages() {
+  if (moved_ < bytes_) munmap(data_ + moved_, bytes_ - moved_);
+}
+
+Nodes::Chunk::Chunk(const Nodes& of, size_t number)
+    : memory(of.slotBytes() * chunkSlots + chunkSlots / 8 + of.upperBytes(number, chunkSlots)), codes(memory.data()) {
+  links = reinterpret_cast<Link*>(codes + of.codesBytes(chunkSlots));
+  lives = reinterpret_cast<Life*>(codes + of.regionBytes());
+  plain = reinterpret_cast<std::atomic<uint64_t>*>(lives + chunkSlots);
+  locks = reinterpret_cast<std::atomic<bool>*>(plain + chunkSlots / bitsOfWord);
+  upperAt = reinterpret_cast<uint16_t*>(locks + chunkSlots);
+  upper = reinterpret_cast<Link*>(upperAt + chunkSlots);
 }
 
 Nodes::Nodes(size_t codeBytes, uint32_t M)
     : M_(M),
-      nodeStride_(roundUp(offsetof(Node, code) + codeBytes, alignment(codeBytes))),
-      slotBytes_(nodeStride_ + linksBytes() + sizeof(Link*) + sizeof(std::atomic<bool>)),
+      codeStride_(roundUp(codeBytes, alignment(codeBytes))),
       directory_(chunksMax * sizeof(std::atomic<Chunk*>)),
       chunks_(reinterpret_cast<std::atomic<Chunk*>*>(directory_.data())) {}
 
@@ -69,31 +94,56 @@ Nodes::~Nodes() {
   for (size_t i = 0; i < capacity() / chunkSlots; i++) delete chunks_[i].load();
 }
 
+size_t Nodes::upperBytes(size_t chunk, Slot slots) const {
+  const auto first = static_cast<Slot>(chunk << chunkBits);
+  size_t lists = 0;
+  for (Slot i = 0; i < slots; i++) lists += levelOf(first + i);
+  return lists * (1 + M_) * sizeof(Link);
+}
+
+size_t Nodes::residentBytes(size_t regionsMax) const {
+  std::vector<size_t> mapped;
+  for (size_t chunk = 0; chunk < capacity() / chunkSlots; chunk++) {
+    if (isMapped(chunk)) mapped.push_back(chunk);
+  }
+  const size_t looked = std::min(mapped.size(), regionsMax);
+  size_t resident = 0;
+  for (size_t i = 0; i < looked; i++) {
+    resident += residentOf(region(mapped[i * mapped.size() / looked]), regionBytes());
+  }
+  return looked == 0 ? 0 : resident / looked * mapped.size();
+}
+
+void Nodes::fetch(size_t chunk) { madvise(region(chunk), regionBytes(), MADV_WILLNEED); }
+
+void Nodes::map(size_t chunk, int file, uint64_t offset) {
+  Chunk& owner = *chunks_[chunk].load(std::memory_order_acquire);
+  owner.memory.map(file, offset, regionBytes());
+  if (!owner.isMapped.exchange(true)) mapped_.fetch_add(1);
+}
+
 void Nodes::reserve(Slot slot) {
   while (slot >= capacity()) {
     const uint64_t next = capacity();
-    chunks_[next >> chunkBits].store(new Chunk(*this), std::memory_order_release);
+    chunks_[next >> chunkBits].store(new Chunk(*this, next >> chunkBits), std::memory_order_release);
     capacity_.store(next + chunkSlots, std::memory_order_release);
+  }
+  for (Slot next = slots(); next <= slot; next++) {
+    if (next % chunkSlots == 0) lists_ = 0;
+    chunkOf(next).upperAt[next % chunkSlots] = lists_;
+    lists_ = static_cast<uint16_t>(lists_ + levelOf(next));
   }
   slots_.store(std::max(slots(), slot + 1), std::memory_order_relaxed);
 }
 
 void Nodes::filled(Slot slot) {
-  if (slot % chunkSlots == chunkSlots - 1) chunkOf(slot).memory.enlarge();
+  if (slot % chunkSlots == chunkSlots - 1 && !isMapped(slot >> chunkBits)) chunkOf(slot).memory.enlarge();
 }
 
 uint32_t Nodes::levelOf(Slot slot) const {
   uint32_t level = 0;
   for (uint64_t hash = mix(slot); hash % M_ == 0 && level < levelMax; hash /= M_) level++;
   return level;
-}
-
-void Nodes::createUpper(Slot slot) {
-  const size_t bytes = upperBytes(slot);
-  Link*& upper = chunkOf(slot).upper[slot % chunkSlots];
-  if (bytes == 0 || upper != nullptr) return;
-  upper = new Link[bytes / sizeof(Link)]();
-  upperBytes_.fetch_add(bytes, std::memory_order_relaxed);
 }
 
 }  // namespace vstore

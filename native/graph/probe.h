@@ -25,7 +25,7 @@ class Probe {
   Candidate candidate(Slot slot) {
     if (__builtin_expect(isQuick_, true)) {
       // Norms are at most about 2 there, so float32 suffices.
-      const Code& code = nodes_.node(slot).code;
+      const Code& code = nodes_.code(slot);
       const float dot = space_.dot(origin_, code);
       const float gap = halfSquare_ + code.norm * code.norm * 0.5f - scale_ * code.scale * dot;
       if (__builtin_expect(gap > unsureMax_, true)) return makeCandidate(gap, slot);
@@ -38,7 +38,7 @@ class Probe {
   /** By codes where they tell enough, else by the row. */
   double distance(Slot slot) {
     if (__builtin_expect(exactly_, false) && slot < rows_.end()) return exactIfThere(slot, 0);
-    const Code& code = nodes_.node(slot).code;
+    const Code& code = nodes_.code(slot);
     return sureDistance(slot, code, space_.dot(origin_, code));
   }
 
@@ -52,7 +52,7 @@ class Probe {
   /** The error that a candidate's distance may have; and that any candidate of that distance may have. */
   double bound(Candidate candidate) const {
     const double kept = droppedOf(distanceOf(candidate));
-    return exactly_ ? kept : kept + space_.bound(origin_, nodes_.node(slotOf(candidate)).code);
+    return exactly_ ? kept : kept + space_.bound(origin_, nodes_.code(slotOf(candidate)));
   }
   double boundMax(double distance) const { return droppedOf(distance) + (exactly_ ? 0 : origin_.boundMax); }
 

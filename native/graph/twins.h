@@ -37,18 +37,39 @@ class Twins {
    */
   template <class IsSame>
   Slot findOrNote(Slot slot, const IsSame& isSame) {
-    const uint32_t hash = nodes_.node(slot).code.hash;
+    const uint32_t hash = nodes_.code(slot).hash;
     Shard& shard = shards_[hash % shards_.size()];
     const std::lock_guard lock(shard.mutex);
     if (shard.count * 8 >= shard.table.size() * 7) grow(shard);
     size_t at = home(shard, hash);
     for (; shard.table[at] != noSlot; at = next(shard, at)) {
       const Slot other = shard.table[at];
-      if (nodes_.node(other).code.hash == hash && isSame(other)) return other;
+      if (nodes_.code(other).hash == hash && isSame(other)) return other;
     }
     shard.table[at] = slot;
     shard.count++;
     return noSlot;
+  }
+  /**
+   * Notes the slots of a graph from a file, whose vectors all differ, without a look at their nodes.
+   *
+   * @param hashes by slot
+   */
+  void adopt(const std::vector<Slot>& slots, const std::vector<uint32_t>& hashes) {
+    std::array<size_t, shardsMax> counts{};
+    for (const Slot slot : slots) counts[hashes[slot] % shardsMax]++;
+    for (size_t i = 0; i < shardsMax; i++) {
+      size_t size = counts[i] == 0 ? 0 : 16;
+      while (counts[i] * 8 >= size * 7 && size > 0) size *= 2;
+      shards_[i].table.assign(size, noSlot);
+      shards_[i].count = counts[i];
+    }
+    for (const Slot slot : slots) {
+      Shard& shard = shards_[hashes[slot] % shardsMax];
+      size_t at = home(shard, hashes[slot]);
+      while (shard.table[at] != noSlot) at = next(shard, at);
+      shard.table[at] = slot;
+    }
   }
   size_t bytes() {
     size_t slots = 0;
@@ -74,7 +95,7 @@ class Twins {
     before.swap(shard.table);
     for (const Slot slot : before) {
       if (slot == noSlot) continue;
-      size_t at = home(shard, nodes_.node(slot).code.hash);
+      size_t at = home(shard, nodes_.code(slot).hash);
       while (shard.table[at] != noSlot) at = next(shard, at);
       shard.table[at] = slot;
     }

@@ -81,6 +81,13 @@ export const collectionFacts: readonly Figure<{ facts: Facts }>[] = [
   fact("relinked_slots", "gauge", "those of them that searches find now"),
   fact("centred", "gauge", "1 where the index has learnt a centre, which it learns anew at a compaction"),
   fact("index_bytes", "gauge", "memory of the index", "bytes"),
+  fact("index_mapped_bytes", "gauge", "what of the index is mapped from its file instead", "bytes"),
+  fact(
+    "index_resident_bytes",
+    "gauge",
+    "what of that is in memory, estimated by samples; the system takes back what is not used",
+    "bytes",
+  ),
   fact("tail_slots", "gauge", "slots that are searched exactly until the index knows them"),
   fact("segment_bytes", "gauge", "size of the vectors' files", "bytes"),
   fact(

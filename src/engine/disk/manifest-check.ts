@@ -51,6 +51,7 @@ const schema = z.object({
       bytes: z.int().min(0),
       checksum,
       watermark: slots,
+      root: checksum.optional(),
     })
     .nullable(),
   columns: z

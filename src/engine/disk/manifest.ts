@@ -23,6 +23,8 @@ export interface SavedIndex {
   readonly bytes: number;
   readonly checksum: number;
   readonly watermark: number;
+  /** The last four bytes of a file that has checksums of its own: a checksum of those. */
+  readonly root?: number;
   /** Slots that no walk through the graph reaches, so that every search has to look at them; none when absent. */
   readonly unreached?: readonly number[];
 }

@@ -90,6 +90,11 @@ export class Checkpointer {
     return saved;
   }
 
+  /** The saved index is damaged: the next checkpoint names none. */
+  forgetIndex(): void {
+    this.#savedIndex = null;
+  }
+
   /** Saves the columns when attributes.log has grown enough (with `always`: by a little) and names them. */
   saveColumns(always = false): Promise<void> {
     const saved = this.#saving.then(() => this.#saveColumns(always));
@@ -110,7 +115,7 @@ export class Checkpointer {
     const enough = growth >= INDEX_GROWTH_MIN.slots && growth >= saved * INDEX_GROWTH_MIN.share;
     if (!enough && !(always && growth > 0)) return;
     // A manifest must cover every slot of the index it names: its point is taken after the index's.
-    this.#savedIndex = await saveIndex(parts.files, parts.indexKind.name, indexer, this.#savedIndex);
+    this.#savedIndex = await saveIndex(parts.files, parts.indexKind, indexer, this.#savedIndex);
     await this.run();
   }
 
@@ -186,6 +191,8 @@ export class Checkpointer {
       last.keys.bytes === keys.log.bytes &&
       last.attributes.bytes === attributes.log.bytes &&
       last.index?.file === this.#savedIndex?.file &&
+      // One that was built again after a damage may have the name of the damaged one.
+      last.index?.checksum === this.#savedIndex?.checksum &&
       last.columns?.file === this.#savedColumns?.file
     );
   }

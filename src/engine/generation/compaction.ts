@@ -68,7 +68,7 @@ export class Compaction {
     const { files, indexKind } = next.parts;
     if (next.indexer.watermark === 0) return { next, index: null };
     // Without room for the index the switch goes on, since it frees room. The index is saved after it, or built again.
-    const index = await saveIndex(files, indexKind.name, next.indexer, null).catch(ignoreFull);
+    const index = await saveIndex(files, indexKind, next.indexer, null).catch(ignoreFull);
     return { next, index: index ?? null };
   }
 

@@ -22,6 +22,8 @@ export interface GenerationHooks {
   indexed(generation: Generation): Promise<void>;
   /** Indexing in the background has stopped. */
   failed(error: unknown): void;
+  /** The saved index was damaged, and is built again. */
+  damaged(generation: Generation): void;
   /** The time by which reads judge what has expired, in ms since 1970. */
   now(): number;
 }
@@ -52,6 +54,7 @@ export class Generation {
       slots: () => segments.length,
       idle: () => hooks.indexed(this),
       failed: hooks.failed,
+      damaged: () => hooks.damaged(this),
     });
     this.expiry = new Expiry(parts.keys.deadlines, hooks.now);
     const source = { attributes: parts.attributes, live: parts.live, slots: () => segments.length };

@@ -142,8 +142,18 @@ export class Generations {
         if (generation === this.#current) await this.#saveDerived();
       },
       failed: (error) => this.#report("indexing stopped", error),
+      damaged: (generation) => this.#rebuild(generation),
       now: this.#hooks.now,
     });
+  }
+
+  #rebuild(generation: Generation): void {
+    const { name, index } = generation.parts.manifest;
+    const details = { collection: name, file: `${generation.parts.files}/${index?.file}` };
+    this.#hooks.warn("the saved index is damaged and is built again", details);
+    if (generation !== this.#current) return;
+    this.#checkpointer.forgetIndex();
+    generation.indexer.noticeGrowth();
   }
 
   /** Saves index and columns. Ignores a full disk: what is not saved the next start builds again. */

@@ -22,7 +22,7 @@ const UNREACHED_MAX = 100_000;
  */
 export async function saveIndex(
   directory: string,
-  kind: string,
+  kind: VectorIndexKind,
   indexer: Indexer,
   previous: SavedIndex | null,
 ): Promise<SavedIndex> {
@@ -41,7 +41,9 @@ export async function saveIndex(
     failPoint("index-half-written", () => fs.truncateSync(temporary, bytes >> 1));
     await fs.promises.rename(temporary, `${directory}/${file}`);
     failPoint("index-before-manifest");
-    return { file, kind, bytes, checksum, watermark, ...(unreached.length > 0 && { unreached }) };
+    const root = kind.provesItself ? { root: await rootOf(`${directory}/${file}`) } : {};
+    const found = unreached.length > 0 ? { unreached } : {};
+    return { file, kind: kind.name, bytes, checksum, watermark, ...root, ...found };
   } catch (error) {
     await fs.promises.rm(temporary, { force: true });
     throw error;
@@ -59,7 +61,7 @@ export async function loadIndex(
   if (saved === null) return undefined;
   const path = `${directory}/${saved.file}`;
   try {
-    await verify(path, saved, kind.name);
+    await verify(path, saved, kind);
     return await kind.load(source, path, saved.unreached ?? []);
   } catch (error) {
     warn("the saved index cannot be used and is built again", { file: path, reason: String(error) });
@@ -67,12 +69,33 @@ export async function loadIndex(
   }
 }
 
-async function verify(path: string, saved: SavedIndex, kind: string): Promise<void> {
-  if (saved.kind !== kind) throw new Error(`made by ${saved.kind}, this is ${kind}`);
+/** An index with checksums of its own is not read as a whole: its root tells whether it is the one that was saved. */
+async function verify(path: string, saved: SavedIndex, kind: VectorIndexKind): Promise<void> {
+  if (saved.kind !== kind.name) throw new Error(`made by ${saved.kind}, this is ${kind.name}`);
+  if (kind.provesItself && saved.root !== undefined) {
+    const { size } = await fs.promises.stat(path);
+    if (size !== saved.bytes) throw new Error(`${size} bytes, expected ${saved.bytes}`);
+    const root = await rootOf(path);
+    if (root === saved.root) return;
+    throw new Error(`root ${checksumText(root)}, expected ${checksumText(saved.root)}`);
+  }
   const { bytes, checksum } = await fileChecksum(path);
   if (bytes !== saved.bytes) throw new Error(`${bytes} bytes, expected ${saved.bytes}`);
   if (checksum !== saved.checksum) {
     throw new Error(`checksum ${checksumText(checksum)}, expected ${checksumText(saved.checksum)}`);
+  }
+}
+
+/** The last four bytes of a file. */
+async function rootOf(path: string): Promise<number> {
+  const file = await fs.promises.open(path, "r");
+  try {
+    const { size } = await file.stat();
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(4), 0, 4, Math.max(0, size - 4));
+    if (bytesRead < 4) throw new Error("the file is cut off");
+    return buffer.readUInt32LE();
+  } finally {
+    await file.close();
   }
 }
 

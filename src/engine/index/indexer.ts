@@ -20,6 +20,8 @@ export interface IndexerHooks {
   idle(): Promise<void>;
   /** Indexing in the background failed; it is not tried again before the next start or BUILD. */
   failed(error: unknown): void;
+  /** The saved index was damaged. It is empty now and is built again. */
+  damaged(): void;
 }
 
 export class Indexer {
@@ -31,7 +33,7 @@ export class Indexer {
   #goal = 0;
   #work: Promise<void> | undefined;
   /** Ends when the index is neither added to nor saved. */
-  #turn: Promise<unknown> = Promise.resolve();
+  #turn: Promise<unknown>;
   #automatic = true;
   /** A caller waits for the goal. */
   #urgent = false;
@@ -46,6 +48,10 @@ export class Indexer {
     this.#watermark = watermark;
     this.#mended = watermark;
     this.#hooks = hooks;
+    this.#turn = this.#prove().catch((error: unknown) => {
+      this.#automatic = false;
+      hooks.failed(error);
+    });
   }
 
   get watermark(): number {
@@ -58,13 +64,15 @@ export class Indexer {
 
   /** For VSTORE.INFO, in display order. */
   stats() {
-    const { health, memoryBytes } = this.index;
+    const { health, memoryBytes, mapped } = this.index;
     return {
       indexed_slots: this.#watermark,
       missed_slots: health.missed,
       relinked_slots: health.relinked,
       centred: health.centred ? 1 : 0,
       index_bytes: memoryBytes,
+      index_mapped_bytes: mapped.bytes,
+      index_resident_bytes: mapped.resident,
       tail_slots: this.tailLength,
     };
   }
@@ -97,6 +105,14 @@ export class Indexer {
     this.#closed = true;
     await this.#work?.catch(() => {});
     await this.#turn;
+  }
+
+  /** The first turn: nothing may be added to an index before all of its file was read. */
+  async #prove(): Promise<void> {
+    if (await this.index.prove(() => this.#closed)) return;
+    this.#watermark = 0;
+    this.#mended = 0;
+    this.#hooks.damaged();
   }
 
   #reachGoal(): Promise<void> {
@@ -133,12 +149,14 @@ export class Indexer {
   }
 
   async #mendBatch(): Promise<void> {
+    if (this.#closed) return;
     const end = Math.min(this.#mending + this.#kind.batchSlots, this.#mended);
     await this.index.mend(this.#mending, end);
     this.#mending = end;
   }
 
   async #addBatch(): Promise<void> {
+    if (this.#closed) return;
     const end = Math.min(this.#watermark + this.#kind.batchSlots, this.#hooks.slots());
     await this.index.add(this.#watermark, end);
     await this.index.mend(this.#watermark, end);

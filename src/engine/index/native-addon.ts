@@ -78,8 +78,11 @@ interface AddonGraph {
   search(queries: Float32Array, options: AddonSearchOptions): Promise<GraphSearchResults>;
   /** The number of a plan, see PLANS. */
   planOf(matches: number, ef: number): number;
-  save(path: string): Promise<void>;
+  save(path: string, maps: boolean): Promise<void>;
   load(path: string): Promise<void>;
+  unproven(): number;
+  prove(from: number, to: number, keepsMapped: boolean): Promise<void>;
+  mapped(): { bytes: number; resident: number };
   length(): number;
   live(): number;
   bytes(): number;
@@ -95,6 +98,9 @@ interface Addon {
   /** All results of the set of kernels of that index, for components from -1 to 1. */
   runKernels(index: number, a: Float32Array, b: Float32Array): Float64Array;
 }
+
+/** Chunks of 16,384 nodes that are read by one call. */
+const PROVEN_AT_ONCE = 4;
 
 /** As native/codes/codes.h numbers them. */
 const METRIC = { COSINE: 1, L2: 2, IP: 3 } as const satisfies Record<Metric, number>;
@@ -121,6 +127,8 @@ export class NativeGraph {
   #saving = 0;
   #adding = false;
   #closed = false;
+  /** Nothing of it is from a file, or all of that was read and is whole. */
+  #isProven = true;
 
   /** @throws {TypeError | RangeError} that name the argument */
   constructor(options: GraphOptions) {
@@ -137,14 +145,16 @@ export class NativeGraph {
   }
 
   /**
-   * The graph that `save` wrote. No slot is alive in it before `setLive`.
+   * The graph that `save` wrote. No slot is alive in it before `setLive`. Most of it is mapped and not read yet: it can
+   * be searched, but nothing added or saved before `prove`.
    *
-   * @throws {Error} when the file cannot be read, is damaged, or is of other options
+   * @throws {Error} when the file cannot be read, is of other options, or what was read is damaged
    */
   static async load(path: string, options: GraphOptions): Promise<NativeGraph> {
     checkPath(path);
     const graph = new NativeGraph(options);
     await graph.#graph.load(path);
+    graph.#isProven = graph.#graph.unproven() === 0;
     return graph;
   }
 
@@ -162,9 +172,31 @@ export class NativeGraph {
     return this.#open.health();
   }
 
-  /** Bytes of memory, that of the rows not included. */
+  /** Bytes of memory, that of the rows and of mapped files not included. */
   get bytes(): number {
     return this.#open.bytes();
+  }
+
+  /** Bytes that are mapped from a saved graph, and about how many of them are in memory. */
+  get mapped(): { readonly bytes: number; readonly resident: number } {
+    return this.#open.mapped();
+  }
+
+  /**
+   * Reads all that `load` has mapped, in the background.
+   *
+   * @param keepsMapped leaves it in the file, whose pages the system may take back; else it gets memory of its own
+   * @returns false where `isStopped` ended it
+   * @throws {Error} when it is damaged: the graph must not be used any more
+   */
+  async prove(keepsMapped: boolean, isStopped: () => boolean = () => false): Promise<boolean> {
+    const count = this.#open.unproven();
+    for (let from = 0; from < count; from += PROVEN_AT_ONCE) {
+      if (isStopped() || this.#closed) return false;
+      await this.#open.prove(from, Math.min(from + PROVEN_AT_ONCE, count), keepsMapped);
+    }
+    this.#isProven = true;
+    return true;
   }
 
   /**
@@ -211,6 +243,7 @@ export class NativeGraph {
     const graph = this.#open;
     checkInteger("to", to, 0, this.#rows);
     checkInteger("from", from, 0, to);
+    if (!this.#isProven) throw new Error("the graph has not been proven");
     if (this.#adding || this.#saving > 0) throw new Error("the graph is being added to or saved");
     this.#adding = true;
     try {
@@ -240,14 +273,17 @@ export class NativeGraph {
 
   /**
    * Writes the graph to a file. Nothing can be added meanwhile; all else goes on. A failure leaves its file behind.
+   *
+   * @param maps has the graph in the file from then on, whose pages the system may take back
    */
-  async save(path: string): Promise<void> {
+  async save(path: string, maps = false): Promise<void> {
     const graph = this.#open;
     checkPath(path);
+    if (!this.#isProven) throw new Error("the graph has not been proven");
     if (this.#adding) throw new Error("the graph is being added to");
     this.#saving++;
     try {
-      await graph.save(path);
+      await graph.save(path, maps);
     } finally {
       this.#saving--;
     }

@@ -2,7 +2,9 @@
  * The preferred index: the native graph, on all cores, off the event loop's thread. Searches of one turn of the event
  * loop go to it together, which costs less than one by one.
  */
+import { memoryBudget } from "../memory-budget.ts";
 import type { CollectionOptions } from "../options.ts";
+import { TimeSlice } from "../time-slice.ts";
 import { type GraphSearchOptions, type GraphSearchResults, NativeGraph } from "./native-addon.ts";
 import type {
   IndexHealth,
@@ -24,6 +26,7 @@ export function nativeKind(options: CollectionOptions): VectorIndexKind {
     quantization: options.quantization,
     batchSlots: BATCH_SLOTS,
     blocks: false,
+    provesItself: true,
     create: (source) => new NativeIndex(new NativeGraph(options), source),
     load: async (source, path) => new NativeIndex(await NativeGraph.load(path, options), source),
   };
@@ -36,10 +39,14 @@ interface Asked {
 }
 
 class NativeIndex implements VectorIndex {
-  readonly #graph: NativeGraph;
+  #graph: NativeGraph;
   readonly #source: VectorSource;
   /** Segments that the graph knows. */
   #segments = 0;
+  /** Takes the place of a damaged graph, once it knows who is alive. */
+  #next: NativeGraph | undefined;
+  /** Slots below it are in the graph as far as this one knows: none, once another graph has taken its place. */
+  #addedMax = Number.POSITIVE_INFINITY;
   /** Asked in this turn of the event loop. */
   #asked: Asked[] = [];
 
@@ -60,20 +67,27 @@ class NativeIndex implements VectorIndex {
   }
 
   get fileBytes(): number {
-    return this.#graph.bytes;
+    return this.#graph.bytes + this.#graph.mapped.bytes;
+  }
+
+  get mapped(): { readonly bytes: number; readonly resident: number } {
+    return this.#graph.mapped;
   }
 
   born(slot: number): void {
     this.#graph.setLive(slot);
+    this.#next?.setLive(slot);
   }
 
   died(slot: number): void {
     this.#graph.kill(slot);
+    this.#next?.kill(slot);
   }
 
-  add(from: number, to: number): Promise<void> {
+  async add(from: number, to: number): Promise<void> {
     this.#followSegments();
-    return this.#graph.add(from, to);
+    await this.#graph.add(from, to);
+    if (Number.isFinite(this.#addedMax)) this.#addedMax = to;
   }
 
   search(question: Question): Promise<readonly Neighbour[]> {
@@ -96,11 +110,46 @@ class NativeIndex implements VectorIndex {
   }
 
   save(path: string): Promise<void> {
-    return this.#graph.save(path);
+    return this.#graph.save(path, !this.#isOwned());
+  }
+
+  async prove(isStopped: () => boolean): Promise<boolean> {
+    try {
+      await this.#graph.prove(!this.#isOwned(), isStopped);
+      return true;
+    } catch (error) {
+      if (isStopped()) return true;
+      await this.#beginAnew();
+      return false;
+    }
   }
 
   close(): void {
+    memoryBudget.release(this);
     this.#graph.close();
+    this.#next?.close();
+  }
+
+  /** Whether the graph may have memory of its own. */
+  #isOwned(): boolean {
+    return memoryBudget.claim(this, this.fileBytes);
+  }
+
+  /** An empty graph takes the place of a damaged one. */
+  async #beginAnew(): Promise<void> {
+    const next = new NativeGraph(this.#graph.options);
+    this.#next = next;
+    const { segments, live } = this.#source;
+    const slice = new TimeSlice();
+    for (let slot = 0; slot < segments.length; slot++) {
+      if (slot % 1_024 === 0 && slice.spent) await slice.pause();
+      if (live.has(slot)) next.setLive(slot);
+    }
+    // Searches under way keep what they need of the damaged one.
+    this.#graph = next;
+    this.#next = undefined;
+    this.#segments = 0;
+    this.#addedMax = 0;
   }
 
   #followSegments(): void {
@@ -144,7 +193,9 @@ class NativeIndex implements VectorIndex {
 
   /** Reads the slots when the search begins, at the same moment as which of them are alive. */
   #optionsOf(question: Question, together: boolean): GraphSearchOptions {
-    const { k, ef, exact, within, watermark } = question;
+    const { k, ef, within } = question;
+    const exact = question.exact || this.#next !== undefined;
+    const watermark = Math.min(question.watermark, this.#addedMax);
     const slots = this.#source.segments.length;
     const allowed = question.allowed(question.filter)?.bytes(slots);
     return { k, ef: Math.max(ef, k), exact, within, watermark, slots, together, allowed };

@@ -28,6 +28,7 @@ export function portableKind(options: CollectionOptions): VectorIndexKind {
     quantization: "F32",
     batchSlots: BATCH_SLOTS,
     blocks: true,
+    provesItself: false,
     create: (source) => new PortableIndex(HnswlibGraph.create(options, source), source, options.metric),
     load: async (source, path, unreached) =>
       new PortableIndex(await HnswlibGraph.load(options, source, path, unreached), source, options.metric),
@@ -76,6 +77,11 @@ class PortableIndex implements VectorIndex {
     return this.#graph.fileBytes;
   }
 
+  /** Nothing is. */
+  get mapped(): { readonly bytes: number; readonly resident: number } {
+    return { bytes: 0, resident: 0 };
+  }
+
   get fileBytes(): number {
     return this.#graph.fileBytes;
   }
@@ -118,6 +124,11 @@ class PortableIndex implements VectorIndex {
 
   save(path: string): Promise<void> {
     return this.#graph.save(path);
+  }
+
+  /** Its file was read as a whole. */
+  async prove(): Promise<boolean> {
+    return true;
   }
 
   close(): void {} // the garbage collector's

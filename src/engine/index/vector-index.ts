@@ -57,6 +57,8 @@ export interface VectorIndex {
   readonly unreached: readonly number[];
   /** Bytes of memory, mapped files not included. */
   readonly memoryBytes: number;
+  /** Bytes that are mapped from the saved index, and about how many of them are in memory. */
+  readonly mapped: { readonly bytes: number; readonly resident: number };
   /** About how many bytes `save` would write. */
   readonly fileBytes: number;
   /** A slot has its vector: searches that begin from now on find it. */
@@ -82,6 +84,14 @@ export interface VectorIndex {
    * on.
    */
   save(path: string): Promise<void>;
+  /**
+   * Reads the rest of the file that it was loaded from, before anything is added or saved; searches go on. Where the
+   * file is damaged the index is empty afterwards, and until then searches look at all vectors.
+   *
+   * @param isStopped ends it early
+   * @returns whether the file was whole, as far as it was read
+   */
+  prove(isStopped: () => boolean): Promise<boolean>;
   /** Gives the memory back. Nothing is under way then. */
   close(): void;
 }
@@ -96,6 +106,8 @@ export interface VectorIndexKind {
   readonly batchSlots: number;
   /** Whether it works on the event loop's thread, so that background work should give way to requests. */
   readonly blocks: boolean;
+  /** Whether its file has checksums of its own, so that `load` and `prove` find what is damaged. */
+  readonly provesItself: boolean;
   create(source: VectorSource): VectorIndex;
   /**
    * @param unreached of the index that was saved
