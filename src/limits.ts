@@ -113,7 +113,7 @@ export const limits = {
   cacheScopeValueBytesMax: 256,
   cacheTagsMax: 16,
   cacheTagBytesMax: 128,
-  cacheDeletedMax: 5_000,
+  cacheDeletedMax: 2_500,
   /** Slots of one collection (a slot number is an unsigned 32-bit integer; the last one means "none"). */
   slotsMax: 0xffff_fffe,
 } as const;

@@ -343,6 +343,7 @@ static RedisModuleCommandArg cache_create_arguments[] = {
         {.name = "field", .type = REDISMODULE_ARG_TYPE_STRING, .flags = REDISMODULE_CMD_ARG_MULTIPLE},
         {0}}},
     {.name = "distance", .type = REDISMODULE_ARG_TYPE_DOUBLE, .token = "WITHIN", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "share", .type = REDISMODULE_ARG_TYPE_DOUBLE, .token = "ERRORRATE", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "seconds", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "EX", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
@@ -405,6 +406,18 @@ static RedisModuleCommandArg cache_get_arguments[] = {
     {.name = "distance", .type = REDISMODULE_ARG_TYPE_DOUBLE, .token = "VERIFY", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
+static RedisModuleCommandArg cache_feedback_arguments[] = {
+    {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
+    {.name = "id", .type = REDISMODULE_ARG_TYPE_STRING},
+    {.name = "verdict", .type = REDISMODULE_ARG_TYPE_ONEOF,
+     .subargs = (RedisModuleCommandArg[]){
+        {.name = "hit", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "HIT"},
+        {.name = "false", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "FALSE"},
+        {0}}},
+    {.name = "distance", .type = REDISMODULE_ARG_TYPE_DOUBLE, .token = "DISTANCE", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "nowait", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "NOWAIT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {0}};
+
 static RedisModuleCommandArg cache_del_arguments[] = {
     {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
     {.name = "selection", .type = REDISMODULE_ARG_TYPE_ONEOF,
@@ -422,6 +435,19 @@ static RedisModuleCommandArg cache_del_arguments[] = {
             {0}}},
         {0}}},
     {.name = "nowait", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "NOWAIT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {0}};
+
+static RedisModuleCommandArg cache_info_arguments[] = {
+    {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
+    {.name = "scope", .type = REDISMODULE_ARG_TYPE_BLOCK, .token = "SCOPE", .flags = REDISMODULE_CMD_ARG_OPTIONAL,
+     .subargs = (RedisModuleCommandArg[]){
+        {.name = "fields", .type = REDISMODULE_ARG_TYPE_INTEGER},
+        {.name = "part", .type = REDISMODULE_ARG_TYPE_BLOCK, .flags = REDISMODULE_CMD_ARG_MULTIPLE,
+         .subargs = (RedisModuleCommandArg[]){
+            {.name = "field", .type = REDISMODULE_ARG_TYPE_STRING},
+            {.name = "value", .type = REDISMODULE_ARG_TYPE_STRING},
+            {0}}},
+        {0}}},
     {0}};
 
 static const char *const create_help[] = {
@@ -776,7 +802,7 @@ static const char *const drop_help[] = {
     NULL};
 
 static const char *const cache_create_help[] = {
-    "VSTORE.CACHE.CREATE collection DIM dimensions [METRIC <COSINE | L2 | IP>] [SCOPE fields field [field ...]] [WITHIN distance] [EX seconds]",
+    "VSTORE.CACHE.CREATE collection DIM dimensions [METRIC <COSINE | L2 | IP>] [SCOPE fields field [field ...]] [WITHIN distance] [ERRORRATE share] [EX seconds]",
     "    Creates a semantic cache.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    DIM dimensions: an integer from 1 to 16384",
@@ -784,6 +810,7 @@ static const char *const cache_create_help[] = {
     "    fields: an integer from 1 to 8",
     "    field: 1 to 64 characters of A-Z a-z 0-9 _ -",
     "    WITHIN distance: a finite number",
+    "    ERRORRATE share: of the reports about an entry that may be false, a number from 0 to less than 1; default: 0",
     "    EX seconds: an integer from 1 to 1000000000000",
     "    Reply: OK.",
     "    Complexity: O(1).",
@@ -829,6 +856,18 @@ static const char *const cache_get_help[] = {
     "    Complexity: O(log N) with the index, N being the entries of the cache; O(1) for a PROMPT that is there.",
     NULL};
 
+static const char *const cache_feedback_help[] = {
+    "VSTORE.CACHE.FEEDBACK collection id <HIT | FALSE> [DISTANCE distance] [NOWAIT]",
+    "    Reports whether an answer of a cache was right, so that its entry answers nearer or farther questions.",
+    "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
+    "    id: 1 to 512 bytes",
+    "    HIT | FALSE: it was right, it was not",
+    "    DISTANCE distance: a finite number",
+    "    NOWAIT: answers once the write is in the log, with the id of its entry",
+    "    Reply: the distance up to which the entry answers now; nil where there is no such entry.",
+    "    Complexity: O(1).",
+    NULL};
+
 static const char *const cache_del_help[] = {
     "VSTORE.CACHE.DEL collection <ID id [id ...] | TAG tag | SCOPE fields field value [field value ...]> [NOWAIT]",
     "    Deletes entries of a cache: by id, by tag, or by scope.",
@@ -839,8 +878,19 @@ static const char *const cache_del_help[] = {
     "    field: 1 to 64 characters of A-Z a-z 0-9 _ -",
     "    value: at most 256 bytes of UTF-8",
     "    NOWAIT: answers once the write is in the log, with the id of its entry",
-    "    Reply: the number of entries deleted, those that were set first before others; with TAG and SCOPE at most 5000: where it is that many, there may be more.",
+    "    Reply: the number of entries deleted, those that were set first before others; with TAG and SCOPE at most 2500: where it is that many, there may be more.",
     "    Complexity: O(K), K being the number of entries; O(N) for a TAG or SCOPE that was not used lately.",
+    NULL};
+
+static const char *const cache_info_help[] = {
+    "VSTORE.CACHE.INFO collection [SCOPE fields field value [field value ...]]",
+    "    Returns the figures of a cache, or of one scope of it.",
+    "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
+    "    fields: an integer from 1 to 8",
+    "    field: 1 to 64 characters of A-Z a-z 0-9 _ -",
+    "    value: at most 256 bytes of UTF-8",
+    "    Reply: map of name to number: entries, bytes (of their values), hits, exact_hits (among the hits), verifies, misses, false_hits and saved_ms since the sidecar began, and for a cache within and error_rate.",
+    "    Complexity: O(N), N being the entries.",
     NULL};
 
 static const VstoreCommand vstore_commands[] = {
@@ -1165,6 +1215,16 @@ static const VstoreCommand vstore_commands[] = {
      .has_collection = true,
      .arguments = cache_get_arguments,
      .help = cache_get_help},
+    {.name = "CACHE.FEEDBACK",
+     .summary = "Reports whether an answer of a cache was right, so that its entry answers nearer or farther questions.",
+     .complexity = "O(1)",
+     .since = "0.1.0",
+     .arity = -4,
+     .route = ROUTE_LOG,
+     .writes = true,
+     .has_collection = true,
+     .arguments = cache_feedback_arguments,
+     .help = cache_feedback_help},
     {.name = "CACHE.DEL",
      .summary = "Deletes entries of a cache: by id, by tag, or by scope.",
      .complexity = "O(K), K being the number of entries; O(N) for a TAG or SCOPE that was not used lately",
@@ -1175,6 +1235,15 @@ static const VstoreCommand vstore_commands[] = {
      .has_collection = true,
      .arguments = cache_del_arguments,
      .help = cache_del_help},
+    {.name = "CACHE.INFO",
+     .summary = "Returns the figures of a cache, or of one scope of it.",
+     .complexity = "O(N), N being the entries",
+     .since = "0.1.0",
+     .arity = -2,
+     .route = ROUTE_QUERIES,
+     .has_collection = true,
+     .arguments = cache_info_arguments,
+     .help = cache_info_help},
     {0}};
 
 #endif

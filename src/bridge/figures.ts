@@ -120,6 +120,16 @@ export const collectionFacts: readonly Figure<{ facts: Facts }>[] = [
   fact("follow_resyncing", "gauge", "1 while all followed keys are looked at"),
   fact("follow_keys_done", "gauge", "keys looked at so far, during that"),
   fact("follow_keys_total", "gauge", "keys that there are to look at, during that"),
+  fact("cache_hits", "counter", "questions that a cache has answered"),
+  fact("cache_exact_hits", "counter", "those of them with the very prompt of the entry"),
+  fact("cache_verifies", "counter", "questions whose answer the application had to verify"),
+  fact("cache_misses", "counter", "questions without an answer"),
+  fact("cache_false_hits", "counter", "answers that were reported as false"),
+  fact(
+    "cache_saved_ms",
+    "counter",
+    "what the values of the hits took to make, as their SETs told, in milliseconds",
+  ),
 ];
 
 /** Of a collection, in /metrics only: they change with time alone, or need a look at Redis. */

@@ -1,7 +1,9 @@
 /** Every command, in the order in which the documentation shows them; internal ones come last. */
 import { cacheCreate } from "./cache/create.ts";
 import { cacheDel } from "./cache/del.ts";
+import { cacheFeedback } from "./cache/feedback.ts";
 import { cacheGet } from "./cache/get.ts";
+import { cacheInfo } from "./cache/info.ts";
 import { cacheSet } from "./cache/set.ts";
 import { build } from "./collections/build.ts";
 import { card } from "./collections/card.ts";
@@ -70,7 +72,9 @@ export const commands: ReadonlyMap<string, Command> = new Map(
     cacheCreate,
     cacheSet,
     cacheGet,
+    cacheFeedback,
     cacheDel,
+    cacheInfo,
     followed,
     sweep,
   ].map((command) => [command.name, command as Command]),

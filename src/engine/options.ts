@@ -27,6 +27,8 @@ export interface CacheOptions {
   readonly scope: readonly string[];
   /** The greatest distance at which an entry answers that has none of its own. */
   readonly within: number;
+  /** Share of the reports about an entry that may be false; missing: none. */
+  readonly errorRate?: number;
   /** How long an entry lives that does not say it, in ms; missing: for ever. */
   readonly ttlMs?: number;
 }

@@ -32,6 +32,7 @@ beforeAll(async () => {
     "v",
   );
   await redis.call("VSTORE.CREATE", unusual, "DIM", 2);
+  await redis.call("VSTORE.CACHE.CREATE", "cached", "DIM", 2);
 });
 
 afterAll(async () => {
@@ -65,10 +66,17 @@ describe("every fact of VSTORE.INFO is declared as a figure, in its order", () =
     const during = ["follow_keys_done", "follow_keys_total"];
     const followed = await info("followed");
     const declared = names(collectionFacts).filter(
-      (name) => followed.includes(name) || !during.includes(name),
+      (name) => followed.includes(name) || !(during.includes(name) || name.startsWith("cache_")),
     );
     expect(followed).toEqual(declared);
     expect(await info("docs")).toEqual(declared.filter((name) => !name.startsWith("follow_")));
+    const cached = await info("cached");
+    expect(cached.filter((name) => name.startsWith("cache_"))).toEqual(
+      names(collectionFacts).filter((name) => name.startsWith("cache_")),
+    );
+    expect(cached.filter((name) => !name.startsWith("cache_") && name !== "follow_prefix")).toEqual(
+      followed.filter((name) => !["follow_prefix", "follow_field"].includes(name)),
+    );
   });
 });
 
@@ -105,7 +113,8 @@ describe("/metrics", () => {
   test("has the process, the store and the jobs, and only numbers", async () => {
     const samples = await metrics();
     expect(samples.get("vstore_serving")).toBe(1);
-    expect(samples.get("vstore_collections")).toBe(3);
+    expect(samples.get("vstore_collections")).toBe(4);
+    expect(samples.get('vstore_collection_cache_hits_total{collection="cached"}')).toBe(0);
     expect(samples.get("vstore_resident_memory_bytes")).toBeGreaterThan(10_000_000);
     expect(samples.has('vstore_jobs{queue="vstore-checkpoint",state="failed"}')).toBe(true);
     expect([...samples].filter(([, value]) => !Number.isFinite(value))).toEqual([]);

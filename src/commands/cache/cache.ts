@@ -78,3 +78,8 @@ export function scopeDigest(scope: Scope): string | undefined {
   const values = JSON.stringify(scope.map(({ value }) => value));
   return createHash("sha256").update(values).digest("hex").slice(0, digestChars);
 }
+
+/** Matches the entries of the scope; undefined where the cache has none. */
+export function scopeFilter(digest: string | undefined): string | undefined {
+  return digest === undefined ? undefined : `.in == "${digest}"`;
+}

@@ -17,7 +17,7 @@ import {
   word,
 } from "../grammar/arguments.ts";
 import { assertFollowable } from "../grammar/follow.ts";
-import { scopeField } from "../grammar/values.ts";
+import { scopeField, share } from "../grammar/values.ts";
 import { OK } from "../wire/reply.ts";
 import { distance, seconds } from "./arguments.ts";
 import { valuePrefix } from "./cache.ts";
@@ -45,6 +45,7 @@ export const cacheCreate = define({
         counted("fields", value("field", "string", scopeField), limits.cacheScopeFieldsMax),
       ),
       within: distance("WITHIN"),
+      errorRate: afterToken("ERRORRATE", value("share", "double", share), 0),
       seconds,
     }),
   }),
@@ -55,7 +56,7 @@ export const cacheCreate = define({
     const prefix = valuePrefix(name);
     if (prefix.startsWith("vstore:"))
       throw new VstoreError("ERR", "'collection' must not begin with vstore: where it is a cache");
-    const { metric = "COSINE", within, seconds, scope = [] } = given;
+    const { metric = "COSINE", within, errorRate, seconds, scope = [] } = given;
     if (within === undefined && metric !== "COSINE")
       throw new VstoreError(
         "ERR",
@@ -65,6 +66,7 @@ export const cacheCreate = define({
     const cache: CacheOptions = {
       scope,
       within: within ?? withinDefault,
+      ...(errorRate !== undefined && { errorRate }),
       ...(seconds !== undefined && { ttlMs: seconds * 1_000 }),
     };
     await catalog.create(name, resolveOptions({ dimensions, metric, follow: { prefix }, cache }), id);

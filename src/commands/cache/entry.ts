@@ -6,6 +6,7 @@
  */
 import type { CheckedAttributes } from "../../engine/input.ts";
 import { type Scope, scopeDigest } from "./cache.ts";
+import type { Report } from "./reach.ts";
 
 /** What an entry is beside its vector and its value. */
 export interface EntryFacts {
@@ -21,9 +22,12 @@ export interface EntryFacts {
   readonly within?: number;
   /** What it took to make the value, in ms. */
   readonly cost?: number;
+  /** The last reports about its answers, and the distance at which it answers since; see reach.ts. */
+  readonly reports?: readonly Report[];
+  readonly reach?: number;
 }
 
-interface EntryAttributes {
+export interface EntryAttributes {
   readonly entry: readonly [EntryFacts];
   readonly in?: string;
 }
@@ -49,10 +53,16 @@ export function entryAttributes(
 /** Of attributes that `entryAttributes` has made; undefined for anything else. */
 export function readEntry(
   text: Uint8Array | string | undefined,
-): { facts: EntryFacts; scope: string | undefined } | undefined {
+): { facts: EntryFacts; scope: string | undefined; attributes: EntryAttributes } | undefined {
   if (text === undefined) return undefined;
   const json = typeof text === "string" ? text : Buffer.from(text).toString("utf8");
-  const attributes = JSON.parse(json) as Partial<EntryAttributes>;
+  const attributes = JSON.parse(json) as EntryAttributes;
   const facts = attributes.entry?.[0];
-  return facts && { facts, scope: attributes.in };
+  return facts && { facts, scope: attributes.in, attributes };
+}
+
+/** The same entry with other facts. */
+export function changedEntry(attributes: EntryAttributes, facts: EntryFacts): CheckedAttributes {
+  const json = { ...attributes, entry: [facts] };
+  return { text: Buffer.from(JSON.stringify(json)), json };
 }

@@ -5,6 +5,7 @@
  * The reply names several entries. The module answers with the first one whose value is still that of its vector, so a
  * value that has just expired, or was overwritten, hides no other entry.
  */
+import type { Collection } from "../../engine/collection.ts";
 import type { Hit } from "../../engine/hits.ts";
 import { distanceTo } from "../../engine/index/distance.ts";
 import { VstoreError } from "../../errors.ts";
@@ -14,7 +15,8 @@ import { latin1 } from "../grammar/bytes.ts";
 import { toVector, vector } from "../grammar/vector.ts";
 import { Double, type Reply } from "../wire/reply.ts";
 import { distance, prompt, scope } from "./arguments.ts";
-import { type Cache, cacheOf, idOf, keyOf, scopeDigest, wholeScope } from "./cache.ts";
+import { type Cache, cacheOf, idOf, keyOf, scopeDigest, scopeFilter, wholeScope } from "./cache.ts";
+import { countersOf } from "./counters.ts";
 import { type EntryFacts, readEntry } from "./entry.ts";
 import { endingWithEntry } from "./module-words.ts";
 
@@ -66,6 +68,7 @@ export const cacheGet = define({
     const question = { vector: toVector(vector, cache.collection.options.dimensions), scope, within, verify };
     const same = sameQuestion(cache, name, question, latin1(added[0]!));
     const found = same === undefined ? await nearest(cache, question) : [same];
+    countAnswer(cache.collection, scope, found[0]);
     const now = context.catalog.clock();
     return found.map((each) => replyOf(name, each, now));
   },
@@ -94,7 +97,7 @@ function sameQuestion(
 /** Those that answer, the nearest first; where none does, the nearest one within VERIFY. */
 async function nearest({ collection, options }: Cache, question: Question): Promise<readonly Candidate[]> {
   const { vector, scope, verify } = question;
-  const filter = scope === undefined ? undefined : `.in == "${scope}"`;
+  const filter = scopeFilter(scope);
   const room = () => undefined;
   const hits = await collection.search(vector, { k: consideredMax, filter, attributes: room });
   const candidates = hits.flatMap((hit) => candidateOf(hit, question, options.within) ?? []);
@@ -112,8 +115,27 @@ function candidateOf(hit: Hit, { scope, within }: Question, standard: number): C
   return { status: answers ? "hit" : "verify", key, distance, facts: entry.facts };
 }
 
-/** An entry's own distance is never exceeded. One without answers up to that of the call, or else of the cache. */
-function reachOf({ within: own }: EntryFacts, given: number | undefined, standard: number): number {
+function countAnswer(collection: Collection, scope: string | undefined, found: Candidate | undefined): void {
+  countersOf(collection).count(scope, (counts) => {
+    if (found === undefined) counts.misses++;
+    else if (found.status === "verify") counts.verifies++;
+    else {
+      counts.hits++;
+      counts.exactHits += Number(found.status === "exact");
+      counts.savedMs += found.facts.cost ?? 0;
+    }
+  });
+}
+
+/**
+ * An entry's own distance is never exceeded: that of its SET, or what reports have made of it. One without answers up to
+ * that of the call, or else of the cache.
+ */
+function reachOf(
+  { within, reach: own = within }: EntryFacts,
+  given: number | undefined,
+  standard: number,
+): number {
   if (own === undefined) return given ?? standard;
   return given === undefined ? own : Math.min(own, given);
 }

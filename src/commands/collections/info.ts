@@ -1,5 +1,6 @@
 /** VSTORE.INFO: figures of one collection, or of the whole store. */
 
+import { cacheFacts } from "../cache/counters.ts";
 import { define } from "../command.ts";
 import { collection, optional, sequence } from "../grammar/arguments.ts";
 import { Double, type Reply } from "../wire/reply.ts";
@@ -17,7 +18,7 @@ export const info = define({
     const wanted = name === undefined ? catalog.collections() : [catalog.get(name)];
     for (const each of wanted) await each.lifetimes.hideExpired();
     const stats = name === undefined ? catalog.stats() : catalog.get(name).stats();
-    const facts = { ...stats, ...logFacts?.(name) };
+    const facts = { ...stats, ...logFacts?.(name), ...(name !== undefined && cacheFacts(catalog.get(name))) };
     return new Map(Object.entries(facts).map(([name, fact]) => [name, toReply(fact)]));
   },
 });

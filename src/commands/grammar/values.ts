@@ -26,6 +26,13 @@ export function double(): Value<number> {
   return bytes.transform(readDouble).pipe(z.number(phrase)).describe(phrase);
 }
 
+const sharePhrase = "a number from 0 to less than 1";
+
+export const share: Value<number> = bytes
+  .transform(readDouble)
+  .pipe(z.number(sharePhrase).min(0, sharePhrase).lt(1, sharePhrase))
+  .describe(`of the reports about an entry that may be false, ${sharePhrase}`);
+
 /** Bytes that mean nothing to the parser. */
 export function blob(phrase: string): Value<Uint8Array> {
   return bytes.describe(phrase);

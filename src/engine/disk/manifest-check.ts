@@ -20,6 +20,7 @@ const followedHash = z.object({ field: z.string(), attributes: z.array(z.string(
 const cache = z.object({
   scope: z.array(z.string()),
   within: z.number(),
+  errorRate: z.number().min(0).lt(1).optional(),
   ttlMs: z.int().min(1).optional(),
 });
 
