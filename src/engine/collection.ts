@@ -23,9 +23,9 @@ import {
   assertKey,
   assertLength,
   assertVector,
+  assertVectors,
   encodeAttributes,
   type GivenAttributes,
-  rowsOf,
 } from "./input.ts";
 import { laterId } from "./log-id.ts";
 import type { CollectionOptions } from "./options.ts";
@@ -173,10 +173,11 @@ export class Collection {
     time = Date.now(),
     lifetime: Lifetime = {},
   ): number {
-    const rows = rowsOf(vectors, this.options, keys.length);
+    assertVectors(vectors, this.options, keys.length);
     const texts = attributes?.map(encodeAttributes);
     if (texts !== undefined) assertLength("attributes", texts.length, keys.length);
     const generation = this.#generation;
+    const mayKeepTexts = generation.parts.attributes.isUsed;
     let putTotal = 0;
     let attributesTotal = 0;
     for (let i = 0; i < keys.length; i++) {
@@ -184,14 +185,14 @@ export class Collection {
       assertKey(key);
       putTotal += putBytes(key);
       const text = texts?.[i]?.text;
-      attributesTotal += text ? attributesBytes(text.length) : generation.keptBytes(generation.slotOf(key));
+      if (text) attributesTotal += attributesBytes(text.length);
+      else if (mayKeepTexts) attributesTotal += generation.keptBytes(generation.slotOf(key));
     }
     generation.ensure(keys.length, putTotal, attributesTotal);
     generation.removeExpired(keys, time);
     const { live } = generation.parts;
     const before = live.count;
-    for (let i = 0; i < keys.length; i++)
-      generation.put(keys[i]!, rows[i]!, texts?.[i], generation.deadlineOf(keys[i]!, lifetime));
+    generation.putAll(keys, vectors, texts, lifetime);
     generation.indexer.noticeGrowth();
     return live.count - before;
   }

@@ -35,15 +35,23 @@ export function assertLength(name: string, length: number, expected: number): vo
   throw new VstoreError("ERR", `'${name}' must have ${expected} elements, got ${length}`);
 }
 
-/** The rows of a matrix of shape (count x dimensions), each checked. */
-export function rowsOf(vectors: Float32Array, options: CollectionOptions, count: number): Float32Array[] {
-  const { dimensions } = options;
+/** A matrix of shape (count x dimensions), of which each row is as `assertVector` wants it. */
+export function assertVectors(vectors: Float32Array, options: VectorShape, count: number): void {
+  const { dimensions, metric } = options;
   assertLength("vectors", vectors.length, count * dimensions);
-  return Array.from({ length: count }, (_, i) => {
-    const row = vectors.subarray(i * dimensions, (i + 1) * dimensions);
-    assertVector(row, options, `vector ${i + 1}`);
-    return row;
-  });
+  // All together first: no view is made on a row that is right.
+  if (allFinite(vectors) && (metric !== "COSINE" || !hasZeroRow(vectors, dimensions))) return;
+  for (let i = 0; i < count; i++)
+    assertVector(vectors.subarray(i * dimensions, (i + 1) * dimensions), options, `vector ${i + 1}`);
+}
+
+function hasZeroRow(vectors: Float32Array, dimensions: number): boolean {
+  for (let row = 0; row < vectors.length; row += dimensions) {
+    let at = row;
+    while (at < row + dimensions && vectors[at] === 0) at++;
+    if (at === row + dimensions) return true;
+  }
+  return false;
 }
 
 /** Attributes that were checked: their UTF-8, and what JSON.parse made of it, which the columns can take over. */

@@ -119,7 +119,13 @@ test("rows are found across segments, in slots and in blocks", () => {
   const options = resolveOptions({ dimensions: 16_384, metric: "L2" });
   const segments = Segments.open(temporaryDirectory(), options, 0);
   segments.reserveNow(100);
-  for (let slot = 0; slot < 100; slot++) segments.append(new Float32Array(16_384).fill(slot));
+  for (let slot = 0; slot < 10; slot++) {
+    segments.writeAhead(0, new Float32Array(16_384).fill(slot));
+    expect(segments.appendWritten()).toBe(slot);
+  }
+  // All others together, over the ends of segments.
+  segments.writeAllAhead(Float32Array.from({ length: 90 * 16_384 }, (_, i) => 10 + Math.floor(i / 16_384)));
+  for (let slot = 10; slot < 100; slot++) expect(segments.appendWritten()).toBe(slot);
   for (let slot = 0; slot < 100; slot++) expect(segments.row(slot)[16_383]).toBe(slot);
   const seen: number[] = [];
   for (const block of segments.blocks(3, 97, 200_000)) {
@@ -138,7 +144,8 @@ test("a segment prepared in the background gives way to one that was needed at o
   const segments = Segments.open(directory, options, 0);
   const background = segments.reserve(1);
   segments.reserveNow(15);
-  segments.append(new Float32Array(16_384).fill(7));
+  segments.writeAhead(0, new Float32Array(16_384).fill(7));
+  segments.appendWritten();
   await background;
   expect(segments.row(0)[0]).toBe(7);
   segments.close();

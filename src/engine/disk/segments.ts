@@ -110,17 +110,27 @@ export class Segments {
     }
   }
 
-  /** Writes the vector into the next slot, for which `reserveNow` made room, and returns the slot. */
-  append(vector: Float32Array): number {
-    this.writeAhead(0, vector);
-    return this.appendWritten();
-  }
-
-  /** Writes a vector into the slot that is so many after the next one. No slot is there before it is appended. */
+  /**
+   * Writes a vector into the slot that is so many after the next one, for which `reserveNow` made room. No slot is
+   * there before it is appended.
+   */
   writeAhead(after: number, vector: Float32Array): void {
     const slot = this.#length + after;
     const segment = this.#segmentOf(slot);
     segment.rows.set(vector, (slot - segment.shape.firstSlot) * this.#options.dimensions);
+  }
+
+  /** The same for vectors that lie one after the other, from the next slot on. */
+  writeAllAhead(vectors: Float32Array): void {
+    const { dimensions } = this.#options;
+    for (let from = 0; from < vectors.length; ) {
+      const slot = this.#length + from / dimensions;
+      const { rows, shape } = this.#segmentOf(slot);
+      const start = (slot - shape.firstSlot) * dimensions;
+      const end = Math.min(vectors.length, from + shape.capacity * dimensions - start);
+      rows.set(vectors.subarray(from, end), start);
+      from = end;
+    }
   }
 
   /** Appends the next slot, whose vector was written ahead. */

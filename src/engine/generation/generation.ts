@@ -111,8 +111,25 @@ export class Generation {
    * Gives the key a new slot, with a deadline unless that is 0. Without attributes those of its old one go with it.
    */
   put(key: Uint8Array, vector: Float32Array, attributes: CheckedAttributes | undefined, deadline = 0): void {
-    const { segments } = this.parts;
-    const slot = segments.append(vector);
+    this.parts.segments.writeAhead(0, vector);
+    this.#putRow(key, attributes, deadline);
+  }
+
+  /** The same for many keys, whose vectors lie one after the other. */
+  putAll(
+    keys: readonly Uint8Array[],
+    vectors: Float32Array,
+    attributes: readonly (CheckedAttributes | undefined)[] | undefined,
+    lifetime: Lifetime,
+  ): void {
+    this.parts.segments.writeAllAhead(vectors);
+    for (let i = 0; i < keys.length; i++)
+      this.#putRow(keys[i]!, attributes?.[i], this.deadlineOf(keys[i]!, lifetime));
+  }
+
+  /** Gives the key the next slot, whose vector was written ahead. */
+  #putRow(key: Uint8Array, attributes: CheckedAttributes | undefined, deadline: number): void {
+    const slot = this.parts.segments.appendWritten();
     const previous = this.parts.keys.put(key, slot);
     this.#bear(slot);
     const written = attributes ?? this.#keptOf(previous);
