@@ -1,6 +1,6 @@
 /**
- * What has been asked of a cache since this process began: for CACHE.INFO, VSTORE.INFO and /metrics. An answer counts as
- * the sidecar gives it; where the value has gone meanwhile, `vstore_cache_values_gone` of Redis' INFO counts it too.
+ * What has been asked of a cache since this process began: for CACHE.INFO, VSTORE.INFO and /metrics. An answer counts
+ * as the sidecar gives it; where the value has gone meanwhile, `vstore_cache_values_gone` of Redis' INFO counts it too.
  */
 import type { Collection } from "../../engine/collection.ts";
 

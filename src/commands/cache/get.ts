@@ -128,8 +128,8 @@ function countAnswer(collection: Collection, scope: string | undefined, found: C
 }
 
 /**
- * An entry's own distance is never exceeded: that of its SET, or what reports have made of it. One without answers up to
- * that of the call, or else of the cache.
+ * An entry's own distance is never exceeded: that of its SET, or what reports have made of it. One without answers up
+ * to that of the call, or else of the cache.
  */
 function reachOf(
   { within, reach: own = within }: EntryFacts,
