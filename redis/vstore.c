@@ -137,6 +137,7 @@ static int register_commands(RedisModuleCtx *ctx) {
         register_admin_command(ctx, "VSTORE.RENEW", "admin deny-script", renew_command) != REDISMODULE_OK ||
         register_admin_command(ctx, "VSTORE.JOIN", "admin deny-script", join_command) != REDISMODULE_OK ||
         register_admin_command(ctx, "VSTORE.ATTACH", "admin deny-script", attach_command) != REDISMODULE_OK ||
+        register_admin_command(ctx, "VSTORE.HANDOVER", "admin deny-script", handover_command) != REDISMODULE_OK ||
         register_admin_command(ctx, "VSTORE.TELL", "admin deny-script", tell_command) != REDISMODULE_OK ||
         register_admin_command(ctx, "VSTORE.FOLLOW", "admin deny-script blocking", follow_command) != REDISMODULE_OK ||
         register_admin_command(ctx, "VSTORE.RELEASE", "write admin deny-script", release_command) != REDISMODULE_OK ||
@@ -198,6 +199,7 @@ static void add_info(RedisModuleInfoCtx *info, int for_crash_report) {
     RedisModule_InfoAddFieldLongLong(info, "refused_busy", counters->refused_busy);
     RedisModule_InfoAddFieldLongLong(info, "refused_replicas", counters->refused_replicas);
     RedisModule_InfoAddFieldLongLong(info, "followers_in_step", __builtin_popcount(followers_in_step()));
+    RedisModule_InfoAddFieldLongLong(info, "followers_ready", followers_ready());
     RedisModule_InfoAddFieldLongLong(info, "followers_needed", followers_needed());
     RedisModule_InfoAddFieldLongLong(info, "follows", (long long)follow_table_count());
     RedisModule_InfoAddFieldLongLong(info, "followed", follow_log_counters.entries);

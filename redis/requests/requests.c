@@ -232,7 +232,7 @@ static bool may_follow(RedisModuleCtx *ctx, const Request *request) {
 /* NULL, or the error that says how many followers are missing. */
 static const char *replicas_missing(void) {
     static char error[128];
-    if (followers_needed() == 0) return NULL;
+    if (followers_needed() == 0 || attachment_is_handing_over()) return NULL;
     int in_step = __builtin_popcount(followers_in_step());
     if (in_step >= followers_needed()) return NULL;
     request_counters.refused_replicas++;

@@ -5,11 +5,13 @@
 #include "sidecar/leadership.h"
 
 #define US_PER_MS 1000
+#define HANDOVER_MS_MAX 5000
 
 /* Monotonic microseconds, so that a clock set back does not detach a sidecar. */
 static struct {
     uint64_t attached_at;
     uint64_t live_until;
+    uint64_t handover_until;
     int database; /* the one whose streams the sidecar reads */
 } attachment;
 
@@ -46,6 +48,25 @@ static void attach(RedisModuleCtx *ctx, long long ttl_ms, long long needed) {
     if (needed == followers_needed()) return;
     followers_set_needed(needed);
     acknowledgement_review(ctx);
+}
+
+bool attachment_is_handing_over(void) {
+    return RedisModule_MonotonicMicroseconds() < attachment.handover_until;
+}
+
+int handover_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    if (argc != 3) return RedisModule_WrongArity(ctx);
+    long long ms;
+    if (RedisModule_StringToLongLong(argv[2], &ms) != REDISMODULE_OK || ms < 0 || ms > HANDOVER_MS_MAX)
+        return RedisModule_ReplyWithError(ctx, "ERR 'ms' must be 0 to 5000 milliseconds");
+    if (!leadership_is_lease(argv[1], true)) return reply_not_leader(ctx);
+    int ready = followers_ready();
+    if (ready > 0 && ms > 0 && attachment_is_live()) {
+        attachment.handover_until = RedisModule_MonotonicMicroseconds() + (uint64_t)ms * US_PER_MS;
+        attachment.live_until = attachment.handover_until;
+        RedisModule_Log(ctx, "notice", "sidecar %s hands over", leadership_sidecar());
+    }
+    return RedisModule_ReplyWithLongLong(ctx, ready);
 }
 
 /* Also when the lease has run out, so that clients do not wait for a sidecar that is leaving. */

@@ -11,6 +11,15 @@
  */
 int attach_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 
+/*
+ * VSTORE.HANDOVER <lease> <ms>: answers how many followers may take over. When there are any, requests are taken for so
+ * long although no sidecar serves them: they wait in their streams for the next leader.
+ */
+int handover_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+/* Whether the lead is being handed over: the follower that takes it cannot follow, and is missed for that moment. */
+bool attachment_is_handing_over(void);
+
 /* NULL when requests can be served on this connection (of these context flags), else the error that says why not. */
 const char *attachment_missing(RedisModuleCtx *ctx, int flags);
 

@@ -9,7 +9,7 @@
 #define WAIT_MS_MAX 10000
 #define US_PER_MS 1000
 /* A follower that is silent for so long is not in step: it says something every second. */
-#define SILENCE_US_MAX (3000ULL * US_PER_MS)
+#define SILENCE_US_MAX (5000ULL * US_PER_MS)
 /* Streams of which it is kept how far they are told. Beyond that followers hear of them within a second all the same. */
 #define TOLD_MAX 4096
 #define FIXED_ARGUMENTS 5

@@ -3,13 +3,16 @@
  * and only then attaches; at the end it detaches, answers the requests that are still there, and leaves.
  */
 import { once } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Catalog } from "../engine/catalog.ts";
 import type { LogLevel } from "../log.ts";
 import { Follows } from "./follow/follows.ts";
 import { LeaderProgress } from "./followers/progress.ts";
+import type { Role } from "./followers/roles.ts";
 import { Ingestion, type IngestSettings } from "./ingest/ingestion.ts";
 import type { LogLosses } from "./logs/losses.ts";
 import { reconcile } from "./logs/reconcile.ts";
+import { promoteKey } from "./redis/keys.ts";
 import { outputLimitFault } from "./redis/output-limit.ts";
 import type { Loop } from "./requests/loop.ts";
 import { Outbox } from "./requests/outbox.ts";
@@ -24,8 +27,13 @@ import type { Watch } from "./watch/watch.ts";
 
 /** Time for the last answers once a stop was requested. */
 const drainMsMax = 10_000;
+/** How long requests may wait for the next leader. */
+const handOverMs = 3_000;
+/** At a hand-over, time for the reads under way; the next leader begins anew with the others. */
+const lastReadsMsMax = 200;
 
 export interface ServiceOptions extends UpkeepOptions {
+  readonly role: Role;
   /** How long to poll for the next request before the process sleeps, in microseconds. */
   readonly busyPollUs: number;
   /** How many followers have to apply a write before it is answered. */
@@ -48,6 +56,8 @@ export class Service {
   readonly #turns = new LoopTurns();
   #loop: Loop | undefined;
   #ingestion: Ingestion | undefined;
+  #jobsStopped: Promise<unknown> | undefined;
+  #isHandingOver = false;
 
   /** @param heartbeat beats since the lease was taken */
   constructor(
@@ -68,8 +78,12 @@ export class Service {
     this.#progress = new LeaderProgress(session.writer, catalog);
   }
 
-  /** Resolves when clients are served. */
-  async start(): Promise<void> {
+  /**
+   * Resolves when clients are served.
+   *
+   * @param catchUpMsMax for what is in the streams, where requests come all the time; without it all of that
+   */
+  async start(catchUpMsMax?: number): Promise<void> {
     await this.#upkeep.followers.look(); // before the first trim
     this.#upkeep.beatWith(this.#heartbeat);
     await assertClocksAgree(this.#session.writer, this.#catalog.clock);
@@ -79,9 +93,10 @@ export class Service {
     this.#loop = loop;
     const fault = await outputLimitFault(this.#session.writer);
     if (fault !== undefined) this.#options.log.warn(fault);
-    await loop.catchUp();
+    await loop.catchUp(catchUpMsMax);
     await this.#progress.tell();
     this.#heartbeat.everyBeat(() => this.#progress.tell(this.#upkeep.followers.any));
+    this.#heartbeat.everyBeat(() => this.#heedPromotion());
     await this.#heartbeat.attach();
     this.#options.watch.began({ url: this.#options.url, catalog: this.#catalog, context });
   }
@@ -99,17 +114,64 @@ export class Service {
       if (stop.aborted) drain();
       await this.#loop?.run();
       // A long read, such as BUILD WAIT, is abandoned when the time for the last answers is over.
-      await Promise.race([this.#loop?.idle(), once(this.#session.signal, "abort")]);
+      const idle = [this.#loop?.idle(), once(this.#session.signal, "abort")];
+      await Promise.race(this.#isHandingOver ? [...idle, delay(lastReadsMsMax)] : idle);
       await this.#outbox.flushed();
+      if (this.#isHandingOver) await this.#giveLeadUp();
     } finally {
       stop.removeEventListener("abort", drain);
       this.#loop?.forgetReads();
       this.#turns.stop();
-      await Promise.all([this.#upkeep.stop(), this.#ingestion.stop()]);
+      await this.#stopJobs();
     }
   }
 
+  #stopJobs(): Promise<unknown> {
+    this.#jobsStopped ??= Promise.all([this.#upkeep.stop(), this.#ingestion?.stop()]);
+    return this.#jobsStopped;
+  }
+
+  /** Whether it has given the lead to a follower, and should not ask for it at once. */
+  get hasHandedOver(): boolean {
+    return this.#isHandingOver;
+  }
+
+  /** What followers are told last is all that was answered. */
+  async #giveLeadUp(): Promise<void> {
+    await this.#progress.tell(true);
+    this.#options.log.info("handed over to a follower");
+    await this.#heartbeat.release();
+  }
+
+  /**
+   * Stops serving while requests wait for the next leader, if a follower is in step that may lead. Jobs end before, so
+   * that no client waits for them.
+   */
+  async #handOver(): Promise<boolean> {
+    if (this.#isHandingOver) return true;
+    if ((await this.#heartbeat.handOver(0)) === 0) return false;
+    await this.#stopJobs();
+    this.#isHandingOver = (await this.#heartbeat.handOver(handOverMs)) > 0;
+    if (!this.#isHandingOver) return false;
+    await this.#heartbeat.stop();
+    this.#loop?.halt();
+    return true;
+  }
+
+  /** `vstore promote` has asked for it. While no follower is ready the wish stays, until it expires. */
+  async #heedPromotion(): Promise<void> {
+    const { answerer, writer } = this.#session;
+    if ((await answerer.get(promoteKey)) === null) return;
+    const { role, log } = this.#options;
+    if (role === "auto" && (await this.#heartbeat.handOver(0)) === 0) return;
+    await writer.del(promoteKey);
+    if (role !== "auto")
+      log.warn("asked to hand over, and does not: it would not follow; run it with --role auto");
+    else if (!(await this.#handOver())) throw new Error("the follower that was to take over is gone");
+  }
+
   async #drain(): Promise<void> {
+    if (await this.#handOver()) return;
     const limit = setTimeout(
       () => this.#session.end(new Error("the last answers took too long")),
       drainMsMax,

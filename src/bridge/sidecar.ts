@@ -23,6 +23,10 @@ import { isConnectionLoss, Session } from "./session/session.ts";
 const backOffMsMin = 100;
 const backOffMsMax = 5_000;
 const standbyPollMs = 1_000;
+/** After it has handed over it leaves the lead to others for so long. */
+const yieldMs = 5_000;
+/** Requests that wait at a hand-over are served for so long before the sidecar attaches. */
+const catchUpMsMax = 500;
 
 export interface SidecarOptions extends ServiceOptions {
   readonly role: Role;
@@ -47,6 +51,9 @@ export class Sidecar {
   /** Of the server that a session has lost a connection to; empty after any other end. */
   #lostRunId = "";
   #backOffMs = backOffMsMin;
+  #yieldsUntil = 0;
+  /** Whether requests were waiting when the lease was taken. */
+  #isHandedOver = false;
 
   constructor(options: SidecarOptions, stop: AbortSignal) {
     this.#options = options;
@@ -116,10 +123,11 @@ export class Sidecar {
     const heartbeat = new Heartbeat(session, lease, this.#options.url, this.#options.syncFollowers);
     try {
       const service = new Service(session, heartbeat, await this.#openFiles(), this.#losses, this.#options);
-      await service.start();
+      await service.start(this.#isHandedOver ? catchUpMsMax : undefined);
       serving();
       this.#announce();
       await service.run(this.#stop);
+      if (service.hasHandedOver) this.#yieldsUntil = performance.now() + yieldMs;
     } finally {
       await heartbeat.stop();
     }
@@ -138,22 +146,29 @@ export class Sidecar {
   }
 
   async #follow(session: Session): Promise<Lease | undefined> {
+    this.#isHandedOver = false;
     const catalog = await this.#openFiles();
     const following = await Following.begin(session.logReader, session.reader, catalog, this.#options);
     while (!this.#stop.aborted) {
       const state = await following.step();
-      if (this.#options.role === "auto" && (await areComplete(session, catalog))) {
-        const lease = await Lease.take(session.writer, this.#options.sidecarId);
-        if (lease !== undefined) {
-          await following.step(); // what the old leader has told at last
-          await following.end();
-          return lease;
-        }
+      if (following.isLeadFree) await following.attend(0, false); // writes may wait for what was applied here
+      const isReady = this.#isReady && (await areComplete(session, catalog));
+      const lease = isReady ? await Lease.take(session.writer, this.#options.sidecarId) : undefined;
+      if (lease !== undefined) {
+        await following.step(); // what the old leader has told at last
+        await following.end();
+        this.#isHandedOver = following.isLeadFree;
+        return lease;
       }
       this.#report("info", `following ${publicUrl(this.#options.url)}, ${state}`);
-      await following.attend(standbyPollMs);
+      await following.attend(standbyPollMs, isReady);
     }
     return undefined;
+  }
+
+  /** Whether it would lead. */
+  get #isReady(): boolean {
+    return this.#options.role === "auto" && performance.now() >= this.#yieldsUntil;
   }
 
   async #openFiles(): Promise<Catalog> {

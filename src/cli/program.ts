@@ -29,6 +29,7 @@ async function main(): Promise<void> {
   addServe(program);
   addReaders(program);
   addCopiers(program);
+  addPromote(program);
   addImport(program);
   addExport(program);
   program
@@ -98,16 +99,25 @@ function addReaders(program: Command): void {
     .action(lazy(async () => (await import("./inspect.ts")).runInspect));
 }
 
+function addPromote(program: Command): void {
+  const url = new Option("--redis-url <url>", "the Redis that vstore serves").env(variableOf("redis_url"));
+  program
+    .command("promote")
+    .description("have the sidecar that leads hand over to a follower, while clients go on")
+    .addOption(url.default(defaultUrl))
+    .action(lazy(async () => (await import("./promote.ts")).runPromote));
+}
+
 function addCopiers(program: Command): void {
   program
     .command("backup <data-dir> <target-dir>")
     .description("copy the last checkpoint to a new directory, also while the sidecar serves")
     .option("--redis-url <url>", "ask the sidecar behind that Redis for a checkpoint first")
-    .action(lazy(async () => (await import("./backup.ts")).runBackup));
+    .action(lazy(async () => (await import("./copies/backup.ts")).runBackup));
   program
     .command("restore <backup-dir> <data-dir>")
     .description("copy a backup to a new data directory")
-    .action(lazy(async () => (await import("./restore.ts")).runRestore));
+    .action(lazy(async () => (await import("./copies/restore.ts")).runRestore));
 }
 
 function addImport(program: Command): void {

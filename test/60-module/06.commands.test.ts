@@ -184,7 +184,7 @@ test("INFO vstore has every field, and plain INFO leaves modules out as always",
     ...["requests_log", "requests_queries", "requests_control"],
     ...["replies", "replies_unknown", "replies_malformed"],
     ...["timeouts", "stranded", "disconnects", "refused_down", "refused_busy"],
-    ...["refused_replicas", "followers_in_step", "followers_needed"],
+    ...["refused_replicas", "followers_in_step", "followers_ready", "followers_needed"],
     ...["follows", "followed", "followed_lost", "followed_untold", "cache_values_gone"],
   ]);
   expect(await sidecar.redis.info("everything")).toContain("# vstore");

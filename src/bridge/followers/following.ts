@@ -26,10 +26,9 @@ import { Writes } from "../requests/writes.ts";
 import { assertClocksAgree } from "../session/clocks.ts";
 import { Checkpointer } from "../upkeep/checkpointer.ts";
 import { isWorthCompacting } from "../upkeep/compactions.ts";
-import { Attendance, type State } from "./attendance.ts";
+import { Attendance } from "./attendance.ts";
 import { outOfStep } from "./followers.ts";
 import { type Progress, readProgress, type Told } from "./progress.ts";
-import type { Role } from "./roles.ts";
 
 /** Entries of one read: between these, so that it has about as many bytes. */
 const countMin = 1;
@@ -41,7 +40,6 @@ const turnMsMax = 10;
 const inStep = "in step";
 
 export interface FollowingOptions {
-  readonly role: Role;
   readonly followerId: string;
   readonly checkpointIntervalMs: number;
   readonly checkpointLogBytes: number;
@@ -58,6 +56,8 @@ export class Following {
   readonly #checkpointAt = new WeakMap<Collection, number>();
   /** What Redis was told of each collection. */
   readonly #told = new Map<string, string>();
+  /** Whether the leader has given its lease up, and requests may be waiting for the next one. */
+  isLeadFree = false;
   /** Collections whose log begins after the files end, and where it began when that was noticed. */
   readonly #out = new Map<string, string>();
   #state = "";
@@ -132,29 +132,30 @@ export class Following {
   /**
    * Applies logs as soon as the leader tells that it has, for so long, or until something takes a step: collections
    * that came or went, or a lease that was given up.
+   *
+   * @param isReady whether it would take the lead
    */
-  async attend(ms: number): Promise<void> {
+  async attend(ms: number, isReady: boolean): Promise<void> {
+    const state = this.#state !== inStep ? "OUT" : isReady ? "READY" : "FOLLOWS";
     const logs = new Map(this.#catalog.collections().map((each) => [logStream(each.name), each]));
     await this.#applyTold(logs);
     const until = performance.now() + ms;
     let moved = [...logs.keys()];
+    let left = ms;
     let takesStep = false;
-    for (let left = ms; left > 0 && !takesStep; left = Math.ceil(until - performance.now())) {
+    do {
+      left = Math.max(0, Math.ceil(until - performance.now()));
       const positions = moved.map((stream) => [stream, logs.get(stream)!.position] as const);
       const control = [controlStream, this.#controlApplied] as const;
-      const { isFree, applied } = await this.#attendance.call(this.#attends(), [...positions, control], left);
+      const { isFree, applied } = await this.#attendance.call(state, [...positions, control], left);
       for (const [stream, id] of applied) this.#toldLogs.set(stream, id);
       moved = [...applied.keys()];
+      this.isLeadFree = isFree;
       takesStep = isFree || !moved.every((stream) => logs.has(stream));
       if (!takesStep) await this.#applyTold(logs);
-    }
+    } while (left > 0 && !takesStep);
     const control = this.#toldLogs.get(controlStream);
     if (control !== undefined) this.#controlTold = control;
-  }
-
-  #attends(): State {
-    if (this.#state !== inStep) return "OUT";
-    return this.#options.role === "auto" ? "READY" : "FOLLOWS";
   }
 
   /** Only of collections that are the leader's: another one of that name has another log. */

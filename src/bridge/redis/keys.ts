@@ -22,6 +22,8 @@ export const progressKey = "vstore:progress";
 export const followersKey = "vstore:followers";
 /** Hash: collection → the id that the follower's files have made durable. */
 export const followerKey = (id: string) => `vstore:follower:${id}`;
+/** Asks the leader to hand over; see handover.ts. */
+export const promoteKey = "vstore:promote";
 /** BullMQ's keys begin with this. */
 export const bullPrefix = "vstore:bull";
 /**

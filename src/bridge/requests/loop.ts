@@ -69,6 +69,8 @@ export class Loop {
   readonly #waits = new Limiter(waitsMax);
   readonly #answerBytes = new Budget(answerBytesTotalMax);
   #isRunning = false;
+  /** Requests are left to the next leader. */
+  #isHalted = false;
   #replays = true;
 
   constructor(parts: LoopParts) {
@@ -80,9 +82,13 @@ export class Loop {
     await this.#parts.writes.applyStray(collection, request);
   }
 
-  /** Serves everything that is in the streams now. */
-  async catchUp(): Promise<void> {
-    await this.#serve();
+  /**
+   * Serves everything that is in the streams now.
+   *
+   * @param msMax after which the rest may wait: clients that are answered send more
+   */
+  async catchUp(msMax = Number.POSITIVE_INFINITY): Promise<void> {
+    await this.#serve(performance.now() + msMax);
   }
 
   /**
@@ -112,12 +118,19 @@ export class Loop {
     this.#isRunning = false;
   }
 
-  async #serve(): Promise<void> {
+  /** Ends after the batch that is served now, and leaves what is still there. */
+  halt(): void {
+    this.#isHalted = true;
+    this.#isRunning = false;
+    this.#parts.reader.wake();
+  }
+
+  async #serve(until = Number.POSITIVE_INFINITY): Promise<void> {
     let [next, waits] = [this.#read(), this.#isRunning];
     for (;;) {
       const batch = await next;
       // A read that was woken does not tell whether there is more.
-      if (batch.length === 0 && !waits) return;
+      if (this.#isHalted || (batch.length === 0 && !waits)) return;
       waits = this.#isRunning;
       const changesSources = batch.some(hasControlWrite);
       const ahead = isLarge(batch) && !changesSources ? this.#read() : undefined;
@@ -127,6 +140,7 @@ export class Loop {
       // the answered clients send next together, instead of the first of it alone.
       const isAwaited = !batch.every(wantsNoAnswer);
       if (ahead === undefined) await (batch.length > 0 && !isAwaited ? delay(gatherMs) : nextTurn());
+      if (ahead === undefined && performance.now() > until) return;
       next = ahead ?? this.#read();
       if (isAwaited) pollBusily(next, this.#parts.busyPollUs);
     }

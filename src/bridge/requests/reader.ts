@@ -75,6 +75,7 @@ export class Reader {
   #own: Waiting | undefined;
   /** Called when one of them has its outcome. */
   #arrived = () => {};
+  #isWoken = false;
   /** Reads of the module's clients whose log is not read as far yet. */
   #held: Delivery[] = [];
 
@@ -121,6 +122,12 @@ export class Reader {
     if (this.#own?.isIdle) this.#own = undefined;
   }
 
+  /** From now on nothing waits. */
+  wake(): void {
+    this.#isWoken = true;
+    this.#arrived();
+  }
+
   /** Whatever comes first on one of the two connections. */
   async #wait(count: number): Promise<Reply[]> {
     this.#common ??= this.#begin(this.#reader, count, this.#sources.common, blockMs);
@@ -128,7 +135,7 @@ export class Reader {
     const ownMs = this.#obstructions.any ? blockMs : ownBlockMs;
     this.#own ??= this.#begin(this.#logReader, count, this.#sources.own, ownMs);
     const both = [this.#common, this.#own];
-    const isSettled = both.some(({ outcome }) => outcome !== undefined);
+    const isSettled = this.#isWoken || both.some(({ outcome }) => outcome !== undefined);
     // Not Promise.race: each one would leave its reaction with the read that goes on waiting.
     if (!isSettled && this.#held.length === 0) {
       await new Promise<void>((resolve) => {

@@ -8,7 +8,7 @@ import { extname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import type { HeartbeatSettings, Wish } from "./heartbeat-thread.ts";
-import { beatMs, type Lease } from "./lease.ts";
+import { beatMs, type Lease, sendAttach } from "./lease.ts";
 import type { Session } from "./session.ts";
 
 /** Between two signs of life. */
@@ -19,6 +19,7 @@ const program = new URL(`heartbeat-thread${extname(import.meta.url)}`, import.me
 export class Heartbeat {
   readonly #session: Session;
   readonly #lease: Lease;
+  readonly #syncFollowers: number;
   readonly #thread: Worker;
   readonly #signs: NodeJS.Timeout;
   /** Done once a second. */
@@ -33,6 +34,7 @@ export class Heartbeat {
   constructor(session: Session, lease: Lease, url: string, syncFollowers: number) {
     this.#session = session;
     this.#lease = lease;
+    this.#syncFollowers = syncFollowers;
     lease.pulse.signOfLife();
     this.#signs = setInterval(() => lease.pulse.signOfLife(), signMs);
     const settings: HeartbeatSettings = { url, lease: lease.text, syncFollowers, memory: lease.pulse.memory };
@@ -50,9 +52,15 @@ export class Heartbeat {
     this.#lease.assertHeld();
   }
 
-  /** Resolves when clients are admitted. */
-  attach(): Promise<void> {
-    return this.#ask("attach");
+  /** Resolves when clients are admitted. The thread, which may not run yet, goes on with that. */
+  async attach(): Promise<void> {
+    await sendAttach(this.#session.answerer, this.#lease.text, true, this.#syncFollowers);
+    this.#ask("attach").catch(() => {}); // the session is over
+  }
+
+  /** Gives the lease up; followers that wait for it hear of that at once. */
+  release(): Promise<void> {
+    return this.#lease.release();
   }
 
   /** Resolves when clients hear at once that no sidecar serves them. */
@@ -62,6 +70,11 @@ export class Heartbeat {
 
   everyBeat(task: () => Promise<void>): void {
     this.#tasks.push(task);
+  }
+
+  /** How many followers may take over. When there are any, requests wait for them for so long. */
+  async handOver(ms: number): Promise<number> {
+    return Number(await this.#session.answerer.call("VSTORE.HANDOVER", this.#lease.text, ms));
   }
 
   /** After it nothing is sent any more. */

@@ -1,12 +1,12 @@
 /** `vstore backup <data-dir> <target-dir>`: a consistent copy, also while the sidecar serves. */
 
-import { requestCheckpoint } from "../bridge/client/request-checkpoint.ts";
-import { publicUrl } from "../bridge/redis/address.ts";
-import { backup } from "../engine/tools/backup.ts";
+import { requestCheckpoint } from "../../bridge/client/request-checkpoint.ts";
+import { publicUrl } from "../../bridge/redis/address.ts";
+import { backup } from "../../engine/tools/backup.ts";
+import { exitCodes, UseError } from "../exit.ts";
+import { bytesProgress } from "../progress.ts";
+import { settings } from "../settings.ts";
 import { coverage } from "./coverage.ts";
-import { exitCodes, UseError } from "./exit.ts";
-import { bytesProgress } from "./progress.ts";
-import { settings } from "./settings.ts";
 
 export async function runBackup(
   directory: string,
