@@ -1,4 +1,4 @@
-/** Leader and follower ask Sentinels for the primary: a follower takes over with the new one, and an old leader follows. */
+/** Leader and follower ask Sentinels for the primary, and one of them leads on the new one. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { afterEach, beforeEach, expect, test } from "vitest";
