@@ -34,6 +34,7 @@ class LongestFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     pool: "forks",
+    globalSetup: "test/harness/sweep.ts",
     // For two cores: a third of their time test files wait for timers and disks.
     maxWorkers: 3,
     sequence: { sequencer: LongestFirst },

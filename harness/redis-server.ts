@@ -3,21 +3,12 @@
  * when the server stops. It ends with the test process at the latest.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import {
-  closeSync,
-  existsSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createConnection, createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { endingWithThis, ownDirectory, removeWithProcesses } from "./left-behind.ts";
 import { serverProgram } from "./server-program.ts";
 
 export interface RedisOptions {
@@ -44,10 +35,12 @@ const directories = new Set<string>();
 process.on("exit", cleanUp);
 // A signal would end the process without its exit handlers, of which the sidecars' harness has one too.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+// The process that started the test process is gone.
+process.once("disconnect", () => process.exit(1));
 
 function cleanUp(): void {
   for (const child of children) child.kill("SIGKILL");
-  for (const directory of directories) rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
+  for (const directory of directories) removeWithProcesses(directory);
 }
 
 export class RedisServer {
@@ -85,7 +78,8 @@ export class RedisServer {
   /** Starts the process and waits until it answers. */
   async run(): Promise<void> {
     const output = openSync(this.#logPath, "a");
-    const child = spawn(serverProgram, this.#arguments(), { stdio: ["ignore", output, output] });
+    const [command, args] = endingWithThis(serverProgram, this.#arguments());
+    const child = spawn(command, args, { stdio: ["ignore", output, output] });
     closeSync(output);
     children.add(child);
     child.once("exit", () => children.delete(child));
@@ -182,7 +176,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
 }
 
 function makeDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), "vstore-redis-"));
+  const directory = ownDirectory("redis");
   directories.add(directory);
   return directory;
 }

@@ -4,12 +4,11 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { testIndex } from "./index-choice.ts";
+import { endingWithThis, ownDirectory, removeWithProcesses } from "./left-behind.ts";
 import { type RedisOptions, type RedisServer, startRedis } from "./redis-server.ts";
 
 export interface SidecarOptions {
@@ -117,18 +116,18 @@ export function startSidecar({
   env = {},
 }: SidecarOptions = {}): SidecarProcess {
   if (!existsSync(programPath)) throw new Error(`${programPath} is missing: run make build`);
-  const directory = dataDir ?? mkdtempSync(join(tmpdir(), "vstore-data-"));
+  const directory = dataDir ?? ownDirectory("data");
   const redis = redisUrl === undefined ? [] : ["--redis-url", redisUrl];
   const serve = [node, programPath, "serve", "--data-dir", directory, ...redis, ...args];
-  const [command, ...rest] = [...through, ...serve];
-  const child = spawn(command!, rest, {
+  const [program, ...rest] = [...through, ...serve];
+  const child = spawn(...endingWithThis(program!, rest), {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...withoutSettings(process.env), VSTORE_INDEX: testIndex, ...env },
   });
   children.add(child);
   child.once("exit", () => {
     children.delete(child);
-    if (dataDir === undefined) rmSync(directory, { recursive: true, force: true });
+    if (dataDir === undefined) removeWithProcesses(directory);
   });
   return new SidecarProcess(child, directory);
 }

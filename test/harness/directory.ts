@@ -1,11 +1,9 @@
-/** A private directory for one test, removed when the test is over. */
-import * as fs from "node:fs";
-import * as os from "node:os";
-import * as path from "node:path";
+/** A private directory for one test, removed when the test is over, with every process that still works in it. */
 import { onTestFinished } from "vitest";
+import { ownDirectory, removeWithProcesses } from "../../harness/left-behind.ts";
 
 export function temporaryDirectory(): string {
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), "vstore-test-"));
-  onTestFinished(() => fs.rmSync(directory, { recursive: true, force: true }));
+  const directory = ownDirectory("test");
+  onTestFinished(() => removeWithProcesses(directory));
   return directory;
 }
