@@ -29,6 +29,7 @@ const workloads = [
   "msearch",
   "checkpoint-stall",
   "start-up",
+  "larger-than-memory",
   "many-collections",
   "longest-turn",
 ];

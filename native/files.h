@@ -15,5 +15,7 @@ Napi::Value mapFile(const Napi::CallbackInfo& info);
  * are looked at, spread over it evenly, and the answer is what they make likely.
  */
 Napi::Value residentBytes(const Napi::CallbackInfo& info);
+/** giveBack(mapping): gives the pages of a mapped file back to the system, in the background. */
+Napi::Value giveBack(const Napi::CallbackInfo& info);
 
 }  // namespace vstore

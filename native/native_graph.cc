@@ -62,6 +62,7 @@ SearchOptions searchOptionsOf(const Members& given) {
   options.within = given.real("within");
   options.slots = given.integer("slots");
   options.watermark = given.integer("watermark");
+  options.coldRows = given.boolean("coldRows");
   options.allowed = given.slots("allowed");
   return options;
 }
@@ -200,6 +201,8 @@ NativeGraph::~NativeGraph() { environment_->unwatch(stopped_.get()); }
 void NativeGraph::addSegment(const Napi::CallbackInfo& info) {
   const auto rows = info[0].As<Napi::Float32Array>();
   rows_ = std::make_shared<Rows>(rows_->with(rows.Data(), rows.ElementLength() / graph_->options.dimensions));
+  // A row is read alone: what lies beside it is as likely as any other.
+  if (info[1].As<Napi::Boolean>().Value()) Rows::advise(rows.Data(), rows.ByteLength(), MADV_RANDOM);
   segments_.push_back(Napi::Persistent(rows.ArrayBuffer()));
   environment_->endBeforeAllElse();
 }

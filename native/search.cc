@@ -76,7 +76,7 @@ void Search::start(Pool& pool, const std::atomic<bool>& stopped, Done done, Want
   const auto walkEach = [&](Pool::Kind kind) {
     return Pool::Work{kind, queries_.size(), walkOne, scanAll, stopped};
   };
-  if (isSoonDone()) return pool.runTogether(walkEach(Pool::Kind::help), wanted);
+  if (!options_.coldRows && isSoonDone()) return pool.runTogether(walkEach(Pool::Kind::help), wanted);
   pool.run(walkEach(Pool::Kind::search));
 }
 
@@ -104,6 +104,7 @@ void Search::walk(Query& query) const {
   if (query.scansAll) return;
   const float* vector = query.vector.data();
   Probe probe(graph_->space, graph_->nodes, *rows_, vector, graph_->space.originOf(vector), &query.distance);
+  if (options_.coldRows) probe.expectColdRows();
   Scratch& scratch = Scratch::ofThread();
   query.scansAll = !find(probe, std::max(options_.ef, options_.k), scratch) || scratch.found.size() < options_.k;
   if (query.scansAll || rescore(probe, scratch.found, query.nearest) || scratch.compared.empty()) return;
@@ -173,7 +174,7 @@ void Search::startScan(Pool& pool, const std::atomic<bool>& stopped, Done done) 
     self->finish();
     done(failure);
   };
-  if (blocks * blockSlots_ * rows_->rowBytes() * queries_.size() <= aloneBytes) {
+  if (!options_.coldRows && blocks * blockSlots_ * rows_->rowBytes() * queries_.size() <= aloneBytes) {
     for (size_t block = 0; block < blocks; block++) scanBlock(block);
     return end(nullptr);
   }
@@ -183,6 +184,7 @@ void Search::startScan(Pool& pool, const std::atomic<bool>& stopped, Done done) 
 void Search::scanBlock(size_t block) {
   const uint64_t from = scanFrom_ + block * blockSlots_;
   const auto to = static_cast<Slot>(std::min<uint64_t>(from + blockSlots_, options_.slots));
+  if (options_.coldRows && from < to) rows_->fetch(from, to);
   for (Query& query : queries_) {
     const uint64_t begin = query.scansAll ? from : std::max<uint64_t>(from, options_.watermark);
     if (begin < to) scan(query, static_cast<Slot>(begin), to);

@@ -24,6 +24,8 @@ struct SearchOptions {
   /** The slots of that moment, and the number below which each is in the graph or dead. */
   Slot slots;
   Slot watermark;
+  /** Rows may have to be read from the disk: many at once then, and not on the calling thread. */
+  bool coldRows;
   /** The slots that may be found; without it all may. */
   std::optional<Allowed> allowed;
 };

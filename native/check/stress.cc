@@ -94,7 +94,7 @@ class Stress {
 
   void search(int i) {
     searches_.wait(8);
-    SearchOptions options{k, 40, i % 20 == 0, std::numeric_limits<double>::infinity(), slots_, watermark_, {}};
+    SearchOptions options{k, 40, i % 20 == 0, std::numeric_limits<double>::infinity(), slots_, watermark_, i % 5 == 0, {}};
     if (i % 4 == 0) {
       const std::vector<uint8_t> bits(slots_ / 8, static_cast<uint8_t>(random_()));
       options.allowed.emplace(bits.data(), bits.size());

@@ -58,7 +58,14 @@ class Probe {
 
   /** As walks use it, of a distance that is shown. */
   double walkingOf(double shown) { return lazily().walkingOf(shown) + constant(); }
-  void prefetchRow(Slot slot) const { __builtin_prefetch(rows_.row(slot)); }
+  /** Brings a row near, ahead of its use: from the disk where rows are cold. */
+  void prefetchRow(Slot slot) const {
+    if (__builtin_expect(rowsAreCold_, false)) return rows_.fetch(slot, uint64_t{slot} + 1);
+    __builtin_prefetch(rows_.row(slot));
+  }
+  /** From now on rows may have to be read from the disk. */
+  void expectColdRows() { rowsAreCold_ = true; }
+  bool expectsColdRows() const { return rowsAreCold_; }
   double shown(Slot slot) { return lazily()(rows_.row(slot)); }
 
  private:
@@ -96,7 +103,7 @@ class Probe {
   /** Under COSINE: the same in float32, for the inner loop. */
   bool isQuick_;
   const float scale_, halfSquare_, unsureMax_;
-  bool exactly_ = false;
+  bool exactly_ = false, rowsAreCold_ = false;
   std::optional<DistanceTo> exact_;
 };
 

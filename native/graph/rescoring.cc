@@ -14,6 +14,9 @@ constexpr size_t errorsMax = 16;
 /** Candidates so many errors apart are told apart: a bound is what an error hardly ever comes near. */
 constexpr double errorsApart = 4;
 
+/** Cold rows that are read at once, beyond those that are read in any case. */
+constexpr size_t fetchedAtOnce = 32;
+
 /** The largest error of the distances of some of the candidates. */
 double errorOf(Probe& query, const std::vector<Candidate>& sorted) {
   double error = 0;
@@ -48,6 +51,10 @@ bool rescore(Probe& query, const std::vector<Candidate>& sorted, Nearest& neares
   for (size_t i = sure; i < sorted.size(); i++) {
     const double distance = distanceOf(sorted[i]), limit = query.walkingOf(nearest.limit());
     if (distance - query.boundMax(distance) > limit) return true;
+    if (query.expectsColdRows() && (i - sure) % fetchedAtOnce == 0) {
+      const size_t end = std::min(sorted.size(), i + fetchedAtOnce);
+      for (size_t next = i; next < end; next++) query.prefetchRow(slotOf(sorted[next]));
+    }
     if (distance - query.bound(sorted[i]) <= limit) offer(sorted[i]);
   }
   return false;

@@ -1,5 +1,8 @@
 /** The float32 rows of a collection: consecutive slots in segments, whose memory belongs to JavaScript. */
 #pragma once
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <vector>
 
@@ -37,6 +40,20 @@ class Rows {
   }
 
   size_t rowBytes() const { return dimensions_ * sizeof(float); }
+
+  /** Has the system read the rows of [from, to), which end with their segment, where they are not in memory. */
+  void fetch(uint64_t from, uint64_t to) const {
+    const auto segment = find(from);
+    const float* first = segment->data + (from - segment->begin) * dimensions_;
+    advise(first, (std::min(to, segment->end) - from) * rowBytes(), MADV_WILLNEED);
+  }
+
+  /** Advice on the pages that some bytes are in. It is advice: where the system refuses, nothing is lost. */
+  static void advise(const void* bytes, size_t n, int advice) {
+    static const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+    const auto begin = reinterpret_cast<uintptr_t>(bytes) / page * page;
+    madvise(reinterpret_cast<void*>(begin), reinterpret_cast<uintptr_t>(bytes) + n - begin, advice);
+  }
 
  private:
   struct Segment {

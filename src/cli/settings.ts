@@ -165,6 +165,13 @@ export const settings = {
     description: "the implementation of the index; auto is native where it was built, else portable",
     schema: z.enum(indexChoices),
   },
+  memory_limit: {
+    value: "bytes",
+    unit: "bytes",
+    description:
+      "memory that vstore should stay within: vectors give way first, then the index; without it the cgroup's limit",
+    schema: integer(64 * 1024 * 1024, 2 ** 50).optional(),
+  },
   http_port: {
     value: "port",
     description:

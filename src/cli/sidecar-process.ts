@@ -13,6 +13,8 @@ import { remedy } from "../engine/addon.ts";
 import { Catalog } from "../engine/catalog.ts";
 import { steadyTime } from "../engine/clock.ts";
 import { assertAvailable, type IndexChoice, isNativeBuilt, setThreads } from "../engine/index/kinds.ts";
+import { memoryBudget } from "../engine/memory-budget.ts";
+import { keepWithinLimit } from "../engine/memory-keeper.ts";
 import type { Logger } from "../log.ts";
 import { openFilesMax, openFilesWanted } from "../open-files.ts";
 import type { Settings } from "./settings.ts";
@@ -36,10 +38,13 @@ export async function serve(options: ServeOptions): Promise<void> {
   }
   setThreads(settings.search_threads, settings.build_threads);
   const files = new Files(settings.data_dir, settings.index, log);
+  memoryBudget.set(settings.memory_limit);
+  const keeper = keepWithinLimit();
   try {
     if (settings.redis_url === undefined) await serveOwnRedis(options, files);
     else await runSidecar(options, files, { url: settings.redis_url, sidecarId: randomUUID() });
   } finally {
+    clearInterval(keeper);
     await files.close();
   }
 }

@@ -11,13 +11,23 @@ const INDEX_SHARE = 0.5;
 /** Where version 1 of cgroups writes what no limit is: the largest number of whole pages. */
 const UNLIMITED_MIN = 2 ** 60;
 
+/** Files whose memory can be given back. */
+export interface MemoryHolder {
+  readonly fileBytes: number;
+  giveBack(isWanted: () => boolean): Promise<void>;
+}
+
 class MemoryBudget {
-  #limit: number | undefined;
+  /** Null before it is known. */
+  #limit: number | undefined | null = null;
   readonly #claims = new Map<object, number>();
+  /** The vectors of all collections. */
+  readonly holders = new Set<MemoryHolder>();
 
   /** Bytes, or undefined where nothing limits the process. */
   get limit(): number | undefined {
-    return this.#limit;
+    if (this.#limit === null) this.set(undefined);
+    return this.#limit ?? undefined;
   }
 
   /** @param bytes of `--memory-limit`; a lower limit of the cgroup counts instead */
@@ -30,9 +40,14 @@ class MemoryBudget {
   claim(owner: object, bytes: number): boolean {
     this.#claims.delete(owner);
     const others = [...this.#claims.values()].reduce((sum, claimed) => sum + claimed, 0);
-    if (others + bytes > (this.#limit ?? os.totalmem()) * INDEX_SHARE) return false;
+    if (others + bytes > (this.limit ?? os.totalmem()) * INDEX_SHARE) return false;
     this.#claims.set(owner, bytes);
     return true;
+  }
+
+  /** Whether vectors of so many bytes have no room beside the indexes. */
+  isBeyond(bytes: number): boolean {
+    return this.limit !== undefined && bytes > this.limit * (1 - INDEX_SHARE);
   }
 
   release(owner: object): void {

@@ -37,6 +37,16 @@ export const residentBytes: ResidentBytes = (mapping, pieces) => {
   return chosenResident(mapping, pieces);
 };
 
+/**
+ * Gives the pages of a mapped file back to the system, which reads them again when they are used. Nothing is lost: what
+ * was written goes to the file first. Does nothing where the addon is not built.
+ */
+export function giveBack(mapping: Buffer): Promise<void> {
+  return (
+    findAddon<{ giveBack: (mapping: Buffer) => Promise<void> }>()?.giveBack(mapping) ?? Promise.resolve()
+  );
+}
+
 /** mmap-io looks at all pages and counts those that are not there, then those that are. */
 export function portableResidentBytes(): ResidentBytes {
   const mmap = requireMmapIo();

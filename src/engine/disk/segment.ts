@@ -18,7 +18,7 @@ import {
   SEGMENT_BYTES,
   SEGMENT_HEADER,
 } from "./layout.ts";
-import { mapFile, residentBytes } from "./mapping.ts";
+import { giveBack, mapFile, residentBytes } from "./mapping.ts";
 import { segmentFile, TEMPORARY_SUFFIX } from "./names.ts";
 import { PooledFile } from "./pooled-file.ts";
 
@@ -116,6 +116,11 @@ export class Segment {
   /** Bytes of the file that are in memory, by so many samples. */
   residentBytes(pieces: number): number {
     return residentBytes(this.#bytes, pieces);
+  }
+
+  /** Gives its pages back to the system until they are used again. */
+  giveBack(): Promise<void> {
+    return giveBack(this.#bytes);
   }
 
   /** Gives a created segment its name. Only the one that is appended to may have it. */

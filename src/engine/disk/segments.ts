@@ -82,6 +82,14 @@ export class Segments {
     return { segment_bytes: this.fileBytes, resident_bytes: resident };
   }
 
+  /** Gives memory back to the system, a segment at a time, for as long as it is wanted. */
+  async giveBack(isWanted: () => boolean): Promise<void> {
+    for (const segment of this.all) {
+      if (!isWanted() || this.#closed) return;
+      await segment.giveBack();
+    }
+  }
+
   /** The segments that hold slots below `length`, each with its number of such rows. */
   *covering(length: number): Generator<{ segment: Segment; rows: number }> {
     for (const segment of this.#open) {

@@ -32,6 +32,8 @@ export interface GraphSearchOptions {
   readonly slots: number;
   /** Slots below it are in the graph or dead; the rest is scanned. */
   readonly watermark: number;
+  /** Rows may have to be read from the disk: the calling thread then takes no part. */
+  readonly coldRows?: boolean;
   /** The calling thread may take part for a millisecond, which is faster for few queries; it does without it. */
   readonly together?: boolean;
   /** One bit for each slot that may be found, lowest bit first; slots beyond its end may not. */
@@ -69,7 +71,7 @@ interface AddonGraphOptions extends Omit<GraphOptions, "metric" | "quantization"
 }
 
 interface AddonGraph {
-  addSegment(rows: Float32Array): void;
+  addSegment(rows: Float32Array, isRandom: boolean): void;
   setLive(slot: number): void;
   kill(slot: number): void;
   add(from: number, to: number): Promise<void>;
@@ -204,8 +206,9 @@ export class NativeGraph {
    * must not be transferred or shrink. A row may be written until its slot becomes alive.
    *
    * @param rows shape (any x dimensions)
+   * @param isRandom has the system read rows of a mapped file one by one, where memory is short
    */
-  addSegment(firstSlot: number, rows: Float32Array): void {
+  addSegment(firstSlot: number, rows: Float32Array, isRandom = false): void {
     const graph = this.#open;
     checkVectors("rows", rows, this.options.dimensions);
     if (!(rows.buffer instanceof ArrayBuffer) || ("resizable" in rows.buffer && rows.buffer.resizable)) {
@@ -213,7 +216,7 @@ export class NativeGraph {
     }
     if (firstSlot !== this.#rows) throw new RangeError(`'firstSlot' must be ${this.#rows}, got ${firstSlot}`);
     keepInPlace(rows.buffer);
-    graph.addSegment(rows);
+    graph.addSegment(rows, isRandom);
     this.#rows += rows.length / this.options.dimensions;
   }
 
@@ -322,18 +325,19 @@ function checkOptions({ dimensions, metric, M, efConstruction, quantization }: G
 /** With its defaults filled in. */
 function checkedSearch(given: GraphSearchOptions, rows: number): AddonSearchOptions {
   const { exact = false, within = Number.POSITIVE_INFINITY, together = true, allowed } = given;
-  const { k, ef, slots, watermark } = given;
+  const { k, ef, slots, watermark, coldRows = false } = given;
   checkInteger("k", k, limits.countMin, limits.countMax);
   checkInteger("ef", ef, limits.efMin, limits.efMax);
   checkInteger("slots", slots, 0, rows);
   checkInteger("watermark", watermark, 0, slots);
   if (typeof exact !== "boolean") throw new TypeError("'exact' must be a boolean");
+  if (typeof coldRows !== "boolean") throw new TypeError("'coldRows' must be a boolean");
   if (typeof together !== "boolean") throw new TypeError("'together' must be a boolean");
   if (typeof within !== "number" || Number.isNaN(within)) throw new TypeError("'within' must be a number");
   if (allowed !== undefined && !(allowed instanceof Uint8Array)) {
     throw new TypeError("'allowed' must be a Uint8Array");
   }
-  return { k, ef, exact, within, slots, watermark, together, allowed };
+  return { k, ef, exact, within, slots, watermark, coldRows, together, allowed };
 }
 
 function checkName(argument: string, name: unknown, known: object): void {

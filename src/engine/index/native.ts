@@ -54,6 +54,7 @@ class NativeIndex implements VectorIndex {
     this.#graph = graph;
     this.#source = source;
     const { segments, live } = source;
+    memoryBudget.holders.add(segments);
     for (let slot = 0; slot < segments.length; slot++) if (live.has(slot)) graph.setLive(slot);
   }
 
@@ -117,7 +118,7 @@ class NativeIndex implements VectorIndex {
     try {
       await this.#graph.prove(!this.#isOwned(), isStopped);
       return true;
-    } catch (error) {
+    } catch {
       if (isStopped()) return true;
       await this.#beginAnew();
       return false;
@@ -126,8 +127,14 @@ class NativeIndex implements VectorIndex {
 
   close(): void {
     memoryBudget.release(this);
+    memoryBudget.holders.delete(this.#source.segments);
     this.#graph.close();
     this.#next?.close();
+  }
+
+  /** Whether rows may not be in memory when a search needs them. */
+  #hasColdRows(): boolean {
+    return memoryBudget.isBeyond(this.#source.segments.fileBytes);
   }
 
   /** Whether the graph may have memory of its own. */
@@ -156,7 +163,7 @@ class NativeIndex implements VectorIndex {
     const { all } = this.#source.segments;
     for (; this.#segments < all.length; this.#segments++) {
       const { shape, rows } = all[this.#segments]!;
-      this.#graph.addSegment(shape.firstSlot, rows);
+      this.#graph.addSegment(shape.firstSlot, rows, this.#hasColdRows());
     }
   }
 
@@ -198,7 +205,8 @@ class NativeIndex implements VectorIndex {
     const watermark = Math.min(question.watermark, this.#addedMax);
     const slots = this.#source.segments.length;
     const allowed = question.allowed(question.filter)?.bytes(slots);
-    return { k, ef: Math.max(ef, k), exact, within, watermark, slots, together, allowed };
+    const coldRows = this.#hasColdRows();
+    return { k, ef: Math.max(ef, k), exact, within, watermark, slots, coldRows, together, allowed };
   }
 }
 
