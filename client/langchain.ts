@@ -11,6 +11,8 @@ import type { CreateOptions } from "./commands.ts";
 import type { Hit } from "./replies.ts";
 import type { Vstore } from "./vstore.ts";
 
+export { VstoreCache, type VstoreCacheOptions } from "./langchain-cache.ts";
+
 /** The attribute that has a document's text. */
 const TEXT = "page_content";
 /** Documents of one MINSERT. */

@@ -1,0 +1,251 @@
+/**
+ * A semantic cache as an application uses it: text in, text out, with an embedder of its own. Concurrent calls of one
+ * question share one call of the function behind the cache (single-flight). An error of the cache never becomes one of
+ * the application: the function is called, and `onError` hears of it.
+ */
+import { Base } from "./base.ts";
+import type { Connection, Reply, Text, Word } from "./connection.ts";
+import { CollectionExistsError } from "./errors.ts";
+import { Flight } from "./flight.ts";
+import { readFacts, readNumber, readNumberOrNull, readText } from "./replies.ts";
+import { after, type CallOptions, counted, fp32, text, type Vector } from "./words.ts";
+
+/** A value for every field of the cache's scope. */
+export type CacheScope = Readonly<Record<string, string>>;
+
+export interface SemanticCacheOptions {
+  /** The vector of a question. */
+  readonly embed: (question: string) => Vector | Promise<Vector>;
+  /** Hears of errors that `wrap` and `wrapStream` pass over. */
+  readonly onError?: (error: unknown) => void;
+}
+
+export interface CacheCreateOptions extends CallOptions {
+  readonly dim: number;
+  readonly metric?: "COSINE" | "L2" | "IP" | undefined;
+  readonly scope?: readonly string[] | undefined;
+  readonly within?: number | undefined;
+  readonly errorRate?: number | undefined;
+  /** Seconds. */
+  readonly ex?: number | undefined;
+}
+
+export interface CacheGetOptions extends CallOptions {
+  readonly scope?: CacheScope | undefined;
+  readonly within?: number | undefined;
+  readonly verify?: number | undefined;
+}
+
+export interface CacheSetOptions extends CallOptions {
+  readonly scope?: CacheScope | undefined;
+  readonly id?: Text | undefined;
+  readonly tags?: readonly string[] | undefined;
+  /** Seconds. */
+  readonly ex?: number | undefined;
+  readonly within?: number | undefined;
+  /** What it took to make the value, in milliseconds. */
+  readonly cost?: number | undefined;
+}
+
+/** Of a wrapped function: those of the look-up and of the entry. */
+export type WrapOptions = Omit<CacheGetOptions & CacheSetOptions, "verify" | "id" | "cost">;
+
+export interface CacheAnswer {
+  /** `verify`: farther away than the entry answers, within `verify`. Decide, and report by `feedback`. */
+  readonly status: "exact" | "hit" | "verify";
+  readonly id: string;
+  readonly distance: number;
+  /** Milliseconds since it was set. */
+  readonly age: number;
+  readonly value: string;
+}
+
+export type CacheSelection =
+  | { readonly ids: readonly Text[] }
+  | { readonly tag: string }
+  | { readonly scope: CacheScope };
+
+/** Entries that one CACHE.DEL by tag or scope deletes at most. */
+const deletedMax = 2_500;
+/** Characters of a streamed answer that are kept to be stored. */
+const streamedMax = 1_000_000;
+
+/**
+ * @example
+ * const cache = new SemanticCache(new Redis(), "answers", { embed });
+ * await cache.create({ dim: 384, scope: ["tenant"], within: 0.1, ex: 3600 });
+ * const ask = cache.wrap((question) => model.ask(question));
+ * await ask("Capital of France?", { scope: { tenant: "acme" } });
+ */
+export class SemanticCache extends Base {
+  readonly name: string;
+  readonly #options: SemanticCacheOptions;
+  readonly #flights = new Flight<string>();
+
+  constructor(redis: Connection, name: string, options: SemanticCacheOptions) {
+    super(redis);
+    this.name = name;
+    this.#options = options;
+  }
+
+  /** Creates the cache; one that exists already is left as it is. */
+  async create({
+    dim,
+    metric,
+    scope = [],
+    within,
+    errorRate,
+    ex,
+    signal,
+  }: CacheCreateOptions): Promise<void> {
+    const fields = scope.length === 0 ? [] : ["SCOPE", ...counted(scope)];
+    const options = [...after("METRIC", metric), ...fields, ...after("WITHIN", within)];
+    const words = ["DIM", String(dim), ...options, ...after("ERRORRATE", errorRate), ...after("EX", ex)];
+    try {
+      await this.call(["CACHE.CREATE", this.name, ...words], { signal }, readText);
+    } catch (error) {
+      if (!(error instanceof CollectionExistsError)) throw error;
+    }
+  }
+
+  /** Undefined for a miss. */
+  async get(question: string, options: CacheGetOptions = {}): Promise<CacheAnswer | undefined> {
+    return this.#get(question, await this.#options.embed(question), options);
+  }
+
+  /** @returns the entry's id */
+  async set(question: string, value: Text, options: CacheSetOptions = {}): Promise<string> {
+    return this.#set(question, await this.#options.embed(question), value, options);
+  }
+
+  /**
+   * Says whether an answer was right; give its distance.
+   *
+   * @returns the distance up to which the entry answers now; null where it is gone
+   */
+  feedback(
+    id: Text,
+    verdict: "HIT" | "FALSE",
+    distance?: number,
+    options: CallOptions = {},
+  ): Promise<number | null> {
+    const words = [text(id), verdict, ...after("DISTANCE", distance)];
+    return this.call(["CACHE.FEEDBACK", this.name, ...words], options, readNumberOrNull);
+  }
+
+  /** Deletes all entries that are selected. @returns how many */
+  async delete(selection: CacheSelection, options: CallOptions = {}): Promise<number> {
+    const words = selectionWords(selection);
+    for (let total = 0; ; ) {
+      const deleted = await this.call(["CACHE.DEL", this.name, ...words], options, readNumber);
+      total += deleted;
+      if ("ids" in selection || deleted < deletedMax) return total;
+    }
+  }
+
+  info(scope?: CacheScope, options: CallOptions = {}): Promise<Record<string, string | number>> {
+    return this.call(["CACHE.INFO", this.name, ...scopeWords(scope)], options, readFacts);
+  }
+
+  /** The function with the cache before it. Concurrent calls of one question and scope call it once. */
+  wrap(
+    ask: (question: string) => Promise<string>,
+  ): (question: string, options?: WrapOptions) => Promise<string> {
+    return (question, options = {}) =>
+      this.#flights.share(flightKey(question, options), async () => {
+        const vector = await this.#tryTo(async () => this.#options.embed(question));
+        const found = vector && (await this.#tryTo(() => this.#get(question, vector, options)));
+        if (found !== undefined) return found.value;
+        const began = performance.now();
+        const value = await ask(question);
+        const cost = Math.round(performance.now() - began);
+        if (vector !== undefined)
+          await this.#tryTo(() => this.#set(question, vector, value, { ...options, cost }));
+        return value;
+      });
+  }
+
+  /**
+   * The same for a function that streams. A hit comes as one piece. What a caller leaves unread is not stored; an
+   * answer that is read to its end is.
+   */
+  wrapStream(
+    ask: (question: string) => AsyncIterable<string>,
+  ): (question: string, options?: WrapOptions) => AsyncGenerator<string, void, undefined> {
+    const look = this.#look.bind(this);
+    const store = this.#store.bind(this);
+    return async function* (question, options = {}) {
+      const { vector, found } = await look(question, options);
+      if (found !== undefined) return yield found.value;
+      const began = performance.now();
+      let whole = "";
+      for await (const piece of ask(question)) {
+        if (whole.length <= streamedMax) whole += piece;
+        yield piece;
+      }
+      const cost = Math.round(performance.now() - began);
+      if (whole.length <= streamedMax) await store(question, vector, whole, { ...options, cost });
+    };
+  }
+
+  async #look(question: string, options: CacheGetOptions) {
+    const vector = await this.#tryTo(async () => this.#options.embed(question));
+    const found = vector && (await this.#tryTo(() => this.#get(question, vector, options)));
+    return { vector, found };
+  }
+
+  async #store(question: string, vector: Vector | undefined, value: string, options: CacheSetOptions) {
+    if (vector !== undefined) await this.#tryTo(() => this.#set(question, vector, value, options));
+  }
+
+  async #tryTo<T>(work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      this.#options.onError?.(error);
+      return undefined;
+    }
+  }
+
+  #get(question: string, vector: Vector, options: CacheGetOptions): Promise<CacheAnswer | undefined> {
+    const { scope, within, verify } = options;
+    const limits = [...after("WITHIN", within), ...after("VERIFY", verify)];
+    const words = ["FP32", fp32(vector), "PROMPT", question, ...scopeWords(scope), ...limits];
+    return this.call(["CACHE.GET", this.name, ...words], options, readAnswer);
+  }
+
+  #set(question: string, vector: Vector, value: Text, options: CacheSetOptions): Promise<string> {
+    const { scope, id, tags = [], ex, within, cost } = options;
+    const rest = [...after("ID", id), ...after("EX", ex), ...after("WITHIN", within), ...after("COST", cost)];
+    const tagWords = tags.length === 0 ? [] : ["TAGS", ...counted(tags)];
+    const words = ["FP32", fp32(vector), "VALUE", text(value), "PROMPT", question, ...scopeWords(scope)];
+    return this.call(["CACHE.SET", this.name, ...words, ...tagWords, ...rest], options, readText);
+  }
+}
+
+function flightKey(question: string, { scope = {}, within }: WrapOptions): string {
+  return JSON.stringify([question.trim().replaceAll(/\s+/g, " "), Object.entries(scope).sort(), within]);
+}
+
+function selectionWords(selection: CacheSelection): Word[] {
+  if ("ids" in selection) return ["ID", ...selection.ids.map(text)];
+  return "tag" in selection ? ["TAG", selection.tag] : scopeWords(selection.scope);
+}
+
+function scopeWords(scope: CacheScope | undefined): Word[] {
+  const parts = Object.entries(scope ?? {});
+  return parts.length === 0 ? [] : ["SCOPE", String(parts.length), ...parts.flat()];
+}
+
+function readAnswer(reply: Reply): CacheAnswer | undefined {
+  if (reply === null) return undefined;
+  const flat = reply as Reply[];
+  const of = (name: string) => flat[flat.findIndex((each, at) => at % 2 === 0 && String(each) === name) + 1];
+  return {
+    status: String(of("status")) as CacheAnswer["status"],
+    id: String(of("id")),
+    distance: Number(of("distance")),
+    age: Number(of("age")),
+    value: String(of("value")),
+  };
+}
