@@ -41,7 +41,8 @@ export function createForAiSdk(
 
 /**
  * @example
- * const model = wrapLanguageModel({ model: openai("gpt-5"), middleware: semanticCacheMiddleware(cache, { ex: 3600 }) });
+ * const middleware = semanticCacheMiddleware(cache, { ex: 3600 });
+ * const model = wrapLanguageModel({ model: openai("gpt-5"), middleware });
  */
 export function semanticCacheMiddleware(
   cache: SemanticCache,
