@@ -169,6 +169,7 @@ Napi::Function NativeGraph::define(Napi::Env env) {
                      {
                          InstanceMethod<&NativeGraph::addSegment>("addSegment"),
                          InstanceMethod<&NativeGraph::setLive>("setLive"),
+                         InstanceMethod<&NativeGraph::setRangeLive>("setRangeLive"),
                          InstanceMethod<&NativeGraph::kill>("kill"),
                          InstanceMethod<&NativeGraph::add>("add"),
                          InstanceMethod<&NativeGraph::search>("search"),
@@ -208,6 +209,11 @@ void NativeGraph::addSegment(const Napi::CallbackInfo& info) {
 }
 
 void NativeGraph::setLive(const Napi::CallbackInfo& info) { graph_->setLive(uint32At(info, 0)); }
+
+void NativeGraph::setRangeLive(const Napi::CallbackInfo& info) {
+  const Slot to = uint32At(info, 1);
+  for (Slot slot = uint32At(info, 0); slot < to; slot++) graph_->setLive(slot);
+}
 
 void NativeGraph::kill(const Napi::CallbackInfo& info) { graph_->kill(uint32At(info, 0)); }
 

@@ -23,6 +23,7 @@ class NativeGraph : public Napi::ObjectWrap<NativeGraph> {
 
   void addSegment(const Napi::CallbackInfo& info);
   void setLive(const Napi::CallbackInfo& info);
+  void setRangeLive(const Napi::CallbackInfo& info);
   void kill(const Napi::CallbackInfo& info);
   Napi::Value add(const Napi::CallbackInfo& info);
   Napi::Value mend(const Napi::CallbackInfo& info);

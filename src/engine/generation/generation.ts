@@ -111,7 +111,9 @@ export class Generation {
    * Gives the key a new slot, with a deadline unless that is 0. Without attributes those of its old one go with it.
    */
   put(key: Uint8Array, vector: Float32Array, attributes: CheckedAttributes | undefined, deadline = 0): void {
-    this.parts.segments.writeAhead(0, vector);
+    const { segments } = this.parts;
+    segments.writeAhead(0, vector);
+    this.indexer.index.born(segments.length, segments.length + 1);
     this.#putRow(key, attributes, deadline);
   }
 
@@ -122,16 +124,19 @@ export class Generation {
     attributes: readonly (CheckedAttributes | undefined)[] | undefined,
     lifetime: Lifetime,
   ): void {
-    this.parts.segments.writeAllAhead(vectors);
+    const { segments } = this.parts;
+    segments.writeAllAhead(vectors);
+    // Before the first is put, as one of them may replace another.
+    this.indexer.index.born(segments.length, segments.length + keys.length);
     for (let i = 0; i < keys.length; i++)
       this.#putRow(keys[i]!, attributes?.[i], this.deadlineOf(keys[i]!, lifetime));
   }
 
-  /** Gives the key the next slot, whose vector was written ahead. */
+  /** Gives the key the next slot, whose vector was written ahead, and of which the index knows. */
   #putRow(key: Uint8Array, attributes: CheckedAttributes | undefined, deadline: number): void {
     const slot = this.parts.segments.appendWritten();
     const previous = this.parts.keys.put(key, slot);
-    this.#bear(slot);
+    this.parts.live.add(slot);
     const written = attributes ?? this.#keptOf(previous);
     if (written !== undefined && written.text.length > 0) this.#write(slot, written);
     if (previous !== NONE) this.#kill(previous);
@@ -146,7 +151,8 @@ export class Generation {
   putWritten({ key, hash, text }: WrittenRow, deadlineAfter: (previous: number) => number): void {
     const slot = this.parts.segments.appendWritten();
     const previous = this.parts.keys.putWritten(key, slot, hash);
-    this.#bear(slot);
+    this.parts.live.add(slot);
+    this.indexer.index.born(slot, slot + 1);
     if (text.length > 0) {
       this.parts.attributes.adopt(slot, text.offset, text.length);
       this.filters.changed(slot);
@@ -218,11 +224,6 @@ export class Generation {
     this.parts.attributes.set(slot, text);
     if (json === undefined || text.length > TAKEN_AT_ONCE_MAX) this.filters.changed(slot);
     else this.filters.take(slot, json);
-  }
-
-  #bear(slot: number): void {
-    this.parts.live.add(slot);
-    this.indexer.index.born(slot);
   }
 
   #kill(slot: number): void {

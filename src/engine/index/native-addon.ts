@@ -73,6 +73,7 @@ interface AddonGraphOptions extends Omit<GraphOptions, "metric" | "quantization"
 interface AddonGraph {
   addSegment(rows: Float32Array, isRandom: boolean): void;
   setLive(slot: number): void;
+  setRangeLive(from: number, to: number): void;
   kill(slot: number): void;
   add(from: number, to: number): Promise<void>;
   mend(from: number, to: number): Promise<void>;
@@ -224,6 +225,13 @@ export class NativeGraph {
   setLive(slot: number): void {
     checkInteger("slot", slot, 0, limits.slotsMax - 1);
     this.#open.setLive(slot);
+  }
+
+  /** The same for the slots of [from, to): a call for each costs as much as to copy its vector. */
+  setRangeLive(from: number, to: number): void {
+    checkInteger("to", to, 0, limits.slotsMax);
+    checkInteger("from", from, 0, to);
+    this.#open.setRangeLive(from, to);
   }
 
   /** Searches that begin from now on do not see the slot. Unknown slots are ignored. */

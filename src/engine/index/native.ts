@@ -75,9 +75,9 @@ class NativeIndex implements VectorIndex {
     return this.#graph.mapped;
   }
 
-  born(slot: number): void {
-    this.#graph.setLive(slot);
-    this.#next?.setLive(slot);
+  born(from: number, to: number): void {
+    this.#graph.setRangeLive(from, to);
+    this.#next?.setRangeLive(from, to);
   }
 
   died(slot: number): void {

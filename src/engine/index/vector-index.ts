@@ -61,8 +61,8 @@ export interface VectorIndex {
   readonly mapped: { readonly bytes: number; readonly resident: number };
   /** About how many bytes `save` would write. */
   readonly fileBytes: number;
-  /** A slot has its vector: searches that begin from now on find it. */
-  born(slot: number): void;
+  /** The slots of [from, to) have their vectors: searches that begin from now on find them. */
+  born(from: number, to: number): void;
   /** Searches that begin from now on do not find the slot; those under way still may. */
   died(slot: number): void;
   /** Links the slots of [from, to) that are alive into the graph. */
