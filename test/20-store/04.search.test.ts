@@ -38,6 +38,21 @@ test.each<[Metric, number]>([
   await store.close();
 });
 
+test("of a key that a batch names twice, a search finds the last vector alone", async () => {
+  const store = await collection({ dimensions: 2, metric: "L2" });
+  store.insertBatch(
+    [key(0), key(1), key(0), key(1), key(2)],
+    new Float32Array([1, 1, 2, 2, 3, 3, 4, 4, 5, 5]),
+  );
+  for (const isBuilt of [false, true]) {
+    if (isBuilt) await store.build();
+    const hits = await store.search(new Float32Array([1, 1]), { k: 5 });
+    expect(hits.map((hit) => text(hit.key))).toEqual(["key 0", "key 1", "key 2"]);
+    expect(hits[0]!.distance).toBeCloseTo(2 * Math.SQRT2, 5);
+  }
+  await store.close();
+});
+
 test.each(["COSINE", "L2", "IP"] as const)(
   "%s in blocks of four equals the plain sum, at every length",
   (metric) => {
