@@ -306,11 +306,11 @@ export class Collection {
   async randomKeys(count: number): Promise<Uint8Array[]> {
     for (;;) {
       const generation = this.#generation;
-      const { parts, expiry } = generation;
-      const isThere = (slot: number) => !expiry.isHidden(slot);
-      const slots = await randomMembers(parts.live, parts.segments.length, isThere, count);
+      const { live, segments, keys } = generation.parts;
+      const isThere = (slot: number) => !generation.expiry.isHidden(slot);
+      const slots = await randomMembers(live, segments.length, isThere, count);
       // A compaction has moved the slots: once more.
-      if (generation === this.#generation) return slots.map((slot) => parts.keys.table.keyOf(slot));
+      if (generation === this.#generation) return slots.map((slot) => keys.table.keyOf(slot));
     }
   }
 

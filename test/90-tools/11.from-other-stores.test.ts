@@ -2,6 +2,7 @@
  * `vstore import` from other stores: PostgreSQL with pgvector, both as WebAssembly behind a socket of PostgreSQL's
  * protocol, and a server of our own that answers as Qdrant's documentation says.
  */
+import * as fs from "node:fs";
 import * as http from "node:http";
 import type { AddressInfo } from "node:net";
 import { PGlite } from "@electric-sql/pglite";
@@ -12,12 +13,15 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vit
 import { freePort } from "../../harness/redis-server.ts";
 import { startVstore, type Vstore } from "../../harness/sidecar.ts";
 import { runImport } from "../../src/cli/transfer/import.ts";
+import { temporaryDirectory } from "../harness/directory.ts";
 import { fp32 } from "../harness/fp32.ts";
 import { connectClient } from "../harness/serving.ts";
 
 let server: Vstore;
 let redis: Redis;
 let stderr = "";
+/** The last line. */
+let stdout = "";
 
 beforeAll(async () => {
   server = await startVstore();
@@ -35,7 +39,9 @@ beforeEach(() => {
     stderr += text;
     return true;
   });
-  vi.spyOn(console, "log").mockImplementation(() => {});
+  vi.spyOn(console, "log").mockImplementation((line) => {
+    stdout = String(line);
+  });
   return () => vi.restoreAllMocks();
 });
 
@@ -44,6 +50,60 @@ const fresh = () => `to:${collections++}`;
 const into = () => ({ redisUrl: server.url, create: true as const, metric: "L2" });
 const raw = (collection: string, key: string) => redis.callBuffer("VSTORE.GET", collection, key, "RAW");
 const attributes = (collection: string, key: string) => redis.call("VSTORE.GETATTR", collection, key);
+
+/** An import that a bad row stops, and that goes on once the row was mended, but for what is done. */
+async function resumed(
+  to: string,
+  flags: object,
+  mend: (rows: number) => Promise<void>,
+): Promise<{ first: number; second: number }> {
+  const resume = `${temporaryDirectory()}/state`;
+  const importing = () => runImport(to, undefined, { ...into(), ...flags, resume });
+  const imported = () => Number(/^imported ([\d,]+) vector/.exec(stdout)![1]!.replace(",", ""));
+  await expect(importing()).rejects.toThrow(/^stopped: more than 0 bad rows; the same command continues$/);
+  const first = imported();
+  const { rows } = JSON.parse(fs.readFileSync(resume, "utf8"));
+  await mend(rows);
+  expect(await importing()).toBe(0);
+  expect(fs.existsSync(resume)).toBe(false);
+  return { first, second: imported() };
+}
+
+describe("from a Redis with hashes", () => {
+  const count = 3_000;
+  /** A hash that SCAN brings late. */
+  async function lateHash(): Promise<string> {
+    let [cursor, last] = ["0", ""];
+    do {
+      const [next, keys] = await redis.scan(cursor, "MATCH", "h:*", "COUNT", 500, "TYPE", "hash");
+      [cursor, last] = [next, keys.at(-1) ?? last];
+    } while (cursor !== "0");
+    return last;
+  }
+
+  test("it goes on where it stopped, unless that server was started again", async () => {
+    const to = fresh();
+    const pipeline = redis.pipeline();
+    for (let i = 0; i < count; i++) pipeline.hset(`h:${i}`, { v: fp32(i, 1) });
+    await pipeline.exec();
+    const bad = await lateHash();
+    await redis.hset(bad, { v: "none" });
+    const flags = { fromRedis: server.url, prefix: "h:", vector: "v" };
+    const { first, second } = await resumed(to, flags, async (rows) => {
+      expect(rows).toBeGreaterThan(count / 2);
+      await redis.hset(bad, { v: fp32(0, 1) });
+    });
+    expect(await redis.call("VSTORE.CARD", to)).toBe(count);
+    expect(second).toBeLessThan(count / 2);
+    expect(first + second).toBeGreaterThanOrEqual(count);
+    const resume = `${temporaryDirectory()}/state`;
+    const input = `${server.url}, hashes 'h:'`;
+    fs.writeFileSync(resume, JSON.stringify({ version: 1, collection: to, input, rows: 9, mark: "other 5" }));
+    await expect(runImport(to, undefined, { ...into(), ...flags, resume })).rejects.toThrow(
+      "was started again since",
+    );
+  });
+});
 
 describe("from PostgreSQL with pgvector", () => {
   const rows = 2_500;
@@ -92,6 +152,27 @@ describe("from PostgreSQL with pgvector", () => {
       /^key: id; vector: embedding; attributes: title, tags, .*; left out: made, half$/m,
     );
     expect(stderr).toMatch(/^row \d+: there is no vector in 'embedding'$/m);
+  });
+
+  test("it goes on where it stopped by the key, whatever has happened to the rows before", async () => {
+    await database.exec(`
+      CREATE TABLE ordered (id text PRIMARY KEY, v vector(2));
+      INSERT INTO ordered SELECT to_char(i * 7 % 4000, 'FM"it''s" 0000'), CASE WHEN i * 7 % 4000 = 3000 THEN NULL ELSE ARRAY[i, 1]::real[]::vector END
+        FROM generate_series(0, 3999) AS i;
+    `);
+    const to = fresh();
+    const { second } = await resumed(to, { fromPgvector, table: "ordered" }, async (rows) => {
+      expect(rows).toBeGreaterThan(1_500);
+      await database.exec(`
+        DELETE FROM ordered WHERE id < 'it''s 0100';
+        UPDATE ordered SET v = '[0,1]' WHERE v IS NULL;`);
+    });
+    expect(await redis.call("VSTORE.CARD", to)).toBe(4_000);
+    expect(second).toBeLessThan(2_500);
+    const flags = { fromPgvector, table: "plain", vector: "v", resume: `${temporaryDirectory()}/state` };
+    await expect(runImport(fresh(), undefined, { ...into(), ...flags })).rejects.toThrow(
+      "--resume needs a column of keys (--key)",
+    );
   });
 
   test("the only column of a vector's type is the vector, and real[] is one too where it is named", async () => {
@@ -190,6 +271,19 @@ describe("from Qdrant", () => {
     expect(await attributes(to, "q:5c56c793-69f3-4fbf-87e6-c4bf54c28c26")).toBeNull();
     expect(new Set(keys)).toEqual(new Set(["secret"]));
     expect(Math.max(...limits)).toBe(1_000);
+  });
+
+  test("it goes on where it stopped, by the id of a point", async () => {
+    const to = fresh();
+    const point = (i: number, vector: string) => `{"id":${10_000 + i},"payload":null,"vector":${vector}}`;
+    points = Array.from({ length: 4_000 }, (_, i) => point(i, i === 3_000 ? "null" : `[${i},1]`));
+    const { second } = await resumed(to, { fromQdrant, collection: "my films" }, async (rows) => {
+      expect(rows).toBeGreaterThan(1_500);
+      points[3_000] = point(3_000, "[0,1]");
+      points.splice(0, 100);
+    });
+    expect(await redis.call("VSTORE.CARD", to)).toBe(4_000);
+    expect(second).toBeLessThan(2_500);
   });
 
   test("--vector chooses among named vectors, --attributes among the payload", async () => {

@@ -5,6 +5,7 @@
 import { connect } from "../redis/connection.ts";
 
 const elementsAtOnce = 500;
+const noName = Buffer.alloc(0);
 
 export interface Element {
   readonly name: Buffer;
@@ -13,12 +14,18 @@ export interface Element {
   readonly attributes: string;
 }
 
-/** @throws Error of Redis, such as one that knows no vector sets */
-export async function* readVectorSet(url: string, key: string): AsyncGenerator<Element[]> {
+/**
+ * In the order of their names' bytes.
+ *
+ * @param from the least name
+ * @throws Error of Redis, such as one that knows no vector sets
+ */
+export async function* readVectorSet(url: string, key: string, from = noName): AsyncGenerator<Element[]> {
   const redis = await connect(url, "vstore-import");
   try {
     const count = Number(await redis.call("VCARD", key));
-    const names = (await redis.callBuffer("VRANDMEMBER", key, count)) as Buffer[];
+    const all = (await redis.callBuffer("VRANDMEMBER", key, count)) as Buffer[];
+    const names = all.filter((name) => name.compare(from) >= 0).sort((a, b) => a.compare(b));
     for (let at = 0; at < names.length; at += elementsAtOnce) {
       const some = names.slice(at, at + elementsAtOnce);
       const vectors = await Promise.all(

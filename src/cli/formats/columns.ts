@@ -42,6 +42,10 @@ export class Columns {
     return this.#key !== undefined;
   }
 
+  get key(): string | undefined {
+    return this.#key;
+  }
+
   get says(): string {
     const used = this.used;
     const left = this.#names.filter((name) => !used.has(name));

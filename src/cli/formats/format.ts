@@ -1,5 +1,6 @@
 /** The interface of a file format to `vstore import` and `vstore export`. */
 import type { BadRow, Row } from "../../bridge/transfer/row.ts";
+import type { Mark, Marks } from "../transfer/marks.ts";
 import type { ByteReader } from "./byte-reader.ts";
 import type { ByteTarget } from "./byte-target.ts";
 import type { KeySupply } from "./key-supply.ts";
@@ -29,6 +30,8 @@ export interface Input {
   readonly says: string;
   /** Whether `place` counts lines or rows. */
   readonly unit: "line" | "row";
+  /** Of another store: where it can go on. */
+  readonly marks?: Marks;
   /** @throws Error when the file cannot be read on */
   pages(): AsyncIterable<Page>;
 }
@@ -45,6 +48,8 @@ export interface Choice {
   readonly keys: KeySupply;
   /** Rows at the beginning that are passed over. */
   readonly skip: number;
+  /** Where another store is to go on; undefined where no later import has to, so that its order does not matter. */
+  readonly goesOn?: Mark | undefined;
 }
 
 export interface Shape {

@@ -6,6 +6,7 @@ import type { Client } from "pg";
 import { UseError } from "../exit.ts";
 import { type Cells, Columns } from "../formats/columns.ts";
 import { type Choice, type Input, type Page, pageOf } from "../formats/format.ts";
+import { type Mark, Marks } from "./marks.ts";
 import { pgPackage } from "./packages.ts";
 import { PageSize } from "./page-size.ts";
 
@@ -32,6 +33,7 @@ export async function pgvector(url: string, table: string, choice: Choice): Prom
     return { input: await inputOf(client, table, choice), close };
   } catch (error) {
     await close();
+    if (error instanceof UseError) throw error;
     throw new UseError(`--from-pgvector: ${(error as Error).message}`);
   }
 }
@@ -53,9 +55,36 @@ async function inputOf(client: Client, table: string, choice: Choice): Promise<I
     ...texts.map((column) => `${quoted(column)}::text`),
     ...jsons.map((column) => `to_json(${quoted(column)})::text`),
   ];
-  await client.query(`DECLARE vstore_import NO SCROLL CURSOR FOR SELECT ${selected.join(", ")} FROM ${name}`);
+  const order = choice.goesOn && orderOf(client, table, columns, described, choice.goesOn);
+  await client.query(
+    `DECLARE vstore_import NO SCROLL CURSOR FOR SELECT ${selected.join(", ")} FROM ${name} ${order ?? ""}`,
+  );
   const at = { text: placesOf(texts, 0), json: placesOf(jsons, texts.length) };
-  return { unit: "row", says: columns.says, pages: () => pages(client, columns, at, choice) };
+  const marks = choice.goesOn && new Marks(choice.goesOn);
+  const input = { unit: "row" as const, says: columns.says };
+  return { ...input, ...(marks && { marks }), pages: () => pages(client, columns, at, choice, marks) };
+}
+
+/**
+ * From the key on at which a page began. Keys may be there several times, so that one is read again.
+ *
+ * @throws UseError when there is no column to go by
+ */
+function orderOf(
+  client: Client,
+  table: string,
+  { key }: Columns,
+  described: readonly Described[],
+  { text }: Mark,
+): string {
+  if (key === undefined)
+    throw new UseError(
+      `--resume needs a column of keys (--key): without it the rows of ${table} come in no order that another run repeats`,
+    );
+  const { declared } = described.find(({ name }) => name === key)!;
+  const rest =
+    text === undefined ? "" : `WHERE ${quoted(key)} >= ${client.escapeLiteral(text)}::${declared} `;
+  return `${rest}ORDER BY ${quoted(key)}`;
 }
 
 interface Places {
@@ -65,15 +94,23 @@ interface Places {
 
 type Cell = string | null;
 
-async function* pages(client: Client, columns: Columns, at: Places, { keys }: Choice): AsyncGenerator<Page> {
+async function* pages(
+  client: Client,
+  columns: Columns,
+  at: Places,
+  { keys, goesOn }: Choice,
+  marks: Marks | undefined,
+): AsyncGenerator<Page> {
   const size = new PageSize();
-  for (let position = 0; ; ) {
+  for (let position = goesOn?.position ?? 0; ; ) {
     const { rows } = await client.query<Cell[]>({
       text: `FETCH ${size.rows} FROM vstore_import`,
       rowMode: "array",
     });
     if (rows.length === 0) return;
     const begin = position;
+    const first = columns.key === undefined ? null : new TableCells(rows[0]!, at).cell(columns.key);
+    if (first !== null) marks?.add(begin, first);
     const spare = columns.hasKey ? [] : await keys.take(begin, rows.length);
     yield pageOf(
       rows.map((cells, i) => ({ cells, i })),
@@ -120,20 +157,22 @@ async function quotedName(client: Client, table: string): Promise<string> {
 interface Described {
   readonly name: string;
   readonly type: string;
+  /** As a cast names it. */
+  readonly declared: string;
   /** Whether the primary key has it. */
   readonly isKey: boolean;
 }
 
 async function columnsOf(client: Client, table: string): Promise<Described[]> {
-  const { rows } = await client.query<[string, string, boolean]>({
-    text: `SELECT attname, typname, EXISTS
+  const { rows } = await client.query<[string, string, string, boolean]>({
+    text: `SELECT attname, typname, format_type(atttypid, atttypmod), EXISTS
         (SELECT FROM pg_index WHERE indrelid = attrelid AND indisprimary AND attnum = ANY (indkey))
       FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
       WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum`,
     values: [table],
     rowMode: "array",
   });
-  return rows.map(([name, type, isKey]) => ({ name, type, isKey }));
+  return rows.map(([name, type, declared, isKey]) => ({ name, type, declared, isKey }));
 }
 
 const onlyOne = (columns: readonly Described[]) => (columns.length === 1 ? columns[0]!.name : undefined);

@@ -7,6 +7,7 @@ import { UseError } from "../exit.ts";
 import { vectorOf } from "../formats/cells.ts";
 import { type Choice, type Input, type Page, pageOf, RowFault } from "../formats/format.ts";
 import { elements, members } from "../formats/json-members.ts";
+import { type Mark, Marks } from "./marks.ts";
 import { PageSize } from "./page-size.ts";
 
 const answerMsMax = 60_000;
@@ -22,13 +23,17 @@ export async function qdrant(url: string, collection: string, choice: Choice): P
   const attributes =
     choice.attributes?.includes("*") === false ? choice.attributes.join(", ") : "the payload";
   const says = `key: the point's id; vector: ${choice.vector ?? "the only one"}; attributes: ${attributes}`;
-  return { unit: "row", says, pages: () => pages(scroll, choice) };
+  const { goesOn = { position: 0, text: undefined } } = choice;
+  const marks = new Marks(goesOn);
+  return { unit: "row", says, marks, pages: () => pages(scroll, choice, goesOn, marks) };
 }
 
-async function* pages(scroll: string, choice: Choice): AsyncGenerator<Page> {
+/** Points come in the order of their ids, and an offset is the id of the next one. */
+async function* pages(scroll: string, choice: Choice, begin: Mark, marks: Marks): AsyncGenerator<Page> {
   const size = new PageSize();
-  let position = 0;
-  for (let offset: string | undefined = "null"; offset !== undefined; ) {
+  let { position } = begin;
+  for (let offset: string | undefined = begin.text ?? "null"; offset !== undefined; ) {
+    marks.add(position, offset);
     const limit = String(size.rows);
     const text: string = await request(scroll, { limit, offset, with_payload: "true", with_vector: "true" });
     const result = members(members(text).get("result")!);

@@ -6,21 +6,28 @@ import { UseError } from "../exit.ts";
 import { typedJson } from "../formats/cells.ts";
 import { type Cells, Columns } from "../formats/columns.ts";
 import { type Choice, type Input, type Page, pageOf, RowFault } from "../formats/format.ts";
+import { type Mark, Marks } from "./marks.ts";
 
 /** The key of the hash itself, which no field is called. */
 const keyColumn = "\0key";
 
 /** The fields of the first hashes are those of all. @throws UseError when there is no hash */
 export async function hashes(url: string, prefix: string, choice: Choice): Promise<Input> {
-  const read = readHashes(url, prefix);
-  const first = await read.next();
-  if (first.done) throw new UseError(`--from-redis has no hash whose key begins with '${prefix}'`);
-  const fields = new Set(first.value.flatMap((hash) => [...hash.fields.keys()]));
+  const beginning = readHashes(url, prefix);
+  const begin = await beginning.next();
+  await beginning.return(undefined);
+  if (begin.done) throw new UseError(`--from-redis has no hash whose key begins with '${prefix}'`);
+  const { hashes: first, server } = begin.value;
+  const fields = new Set(first.flatMap((hash) => [...hash.fields.keys()]));
   const columns = new Columns([keyColumn, ...fields], { ...choice, key: choice.key ?? keyColumn });
+  const { goesOn = { position: 0, text: undefined } } = choice;
+  const marks = new Marks(goesOn);
+  const from = cursorOf(goesOn, server);
   async function* pages(): AsyncGenerator<Page> {
-    let position = 0;
-    for (let { value, done } = first; !done; { value, done } = await read.next()) {
-      const rows = (value as Hash[]).map((hash) => ({ hash, position: position++ }));
+    let position = goesOn.position;
+    for await (const page of readHashes(url, prefix, from)) {
+      const rows = page.hashes.map((hash) => ({ hash, position: position++ }));
+      if (page.next !== "0") marks.add(position, `${server} ${page.next}`);
       yield pageOf(
         rows,
         ({ position }) => ({ position, place: position + 1 }),
@@ -28,7 +35,17 @@ export async function hashes(url: string, prefix: string, choice: Choice): Promi
       );
     }
   }
-  return { unit: "row", says: columns.says.replace(keyColumn, "the hash's own"), pages };
+  return { unit: "row", says: columns.says.replace(keyColumn, "the hash's own"), marks, pages };
+}
+
+/** @throws UseError when the server has been started since: then it has its keys in another order */
+function cursorOf({ text }: Mark, server: string): string {
+  if (text === undefined) return "0";
+  const [before, cursor] = text.split(" ");
+  if (before === server) return cursor!;
+  throw new UseError(
+    "--resume: that Redis was started again since, and has its keys in another order; remove the file and begin anew",
+  );
 }
 
 class HashCells implements Cells {
@@ -51,15 +68,18 @@ class HashCells implements Cells {
   }
 }
 
-export function vectorSet(url: string, key: string, { keys: { prefix } }: Choice): Input {
+export function vectorSet(url: string, key: string, { keys: { prefix }, goesOn }: Choice): Input {
+  const begin = goesOn ?? { position: 0, text: undefined };
+  const marks = new Marks(begin);
   async function* pages(): AsyncGenerator<Page> {
-    let position = 0;
-    for await (const elements of readVectorSet(url, key)) {
+    let position = begin.position;
+    for await (const elements of readVectorSet(url, key, Buffer.from(begin.text ?? "", "hex"))) {
+      if (elements.length > 0) marks.add(position, elements[0]!.name.toString("hex"));
       yield elements.map(({ name, vector, attributes }): Row => {
         const key = prefix === "" ? name : Buffer.concat([Buffer.from(prefix), name]);
         return { position: position++, place: position, key, vector, attributes };
       });
     }
   }
-  return { unit: "row", says: `elements of the vector set '${key}'`, pages };
+  return { unit: "row", says: `elements of the vector set '${key}'`, marks, pages };
 }

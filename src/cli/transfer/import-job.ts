@@ -1,4 +1,5 @@
 /** The task of an import, from its flags. */
+import { publicUrl } from "../../bridge/redis/address.ts";
 import { limits } from "../../limits.ts";
 import { UseError } from "../exit.ts";
 import { ByteReader } from "../formats/byte-reader.ts";
@@ -51,6 +52,8 @@ export interface Job {
   readonly isDryRun: boolean;
   readonly maxErrors: number;
   readonly resume: Resume | undefined;
+  /** Whether the rows are another store's. */
+  readonly isStore: boolean;
   /** How much of the input has been read when so many of its rows have. */
   share(rows: number): number | undefined;
   close(): Promise<void> | void;
@@ -59,24 +62,33 @@ export interface Job {
 /** @throws UseError when the flags do not fit together, or the input is not what they say */
 export async function jobOf(collection: string, file: string | undefined, flags: ImportFlags): Promise<Job> {
   const settings = settingsOf(collection, flags);
-  const store = await storeOf(file, flags);
-  if (store !== undefined)
-    return { ...settings, skip: 0, resume: undefined, share: () => undefined, ...store };
-  if (file === undefined) throw new UseError("the file is missing; - is standard input");
-  const resume =
-    flags.resume === undefined
-      ? undefined
-      : new Resume(flags.resume, { collection, input: describeInput(file) });
-  const skip = wholeNumber(flags.skip, "--skip", 0, limits.slotsMax, 0) || (resume?.read() ?? 0);
-  const { source, input } = await openFile(file, flags, skip);
+  const store = storeOf(file, flags);
+  if (store === undefined && file === undefined)
+    throw new UseError("the file is missing; - is standard input");
+  const originOf = () => ({ collection, input: store?.origin ?? describeInput(file!) });
+  const resume = flags.resume === undefined ? undefined : new Resume(flags.resume, originOf());
+  if (store !== undefined) {
+    const goesOn = resume?.read();
+    const skip = goesOn?.position ?? 0;
+    const opened = await store.open({ ...choiceOf(flags, skip), goesOn });
+    return { ...settings, skip, resume, isStore: true, share: () => undefined, ...opened };
+  }
+  const skip = wholeNumber(flags.skip, "--skip", 0, limits.slotsMax, 0) || (resume?.read().position ?? 0);
+  const { source, input } = await openFile(file!, flags, skip);
   const share = (rows: number) => {
     if (input.rows !== undefined) return rows / input.rows;
     return source.size === undefined ? undefined : source.consumed / source.size;
   };
-  return { ...settings, input, skip, resume, share, close: () => source.close() };
+  return { ...settings, input, skip, resume, isStore: false, share, close: () => source.close() };
 }
 
-type Store = Pick<Job, "input" | "close">;
+type Opened = Pick<Job, "input" | "close">;
+
+interface Store {
+  /** What is read, without passwords. */
+  readonly origin: string;
+  open(choice: Choice): Promise<Opened>;
+}
 
 const stores = {
   "--from-redis": fromRedis,
@@ -85,48 +97,60 @@ const stores = {
 } as const;
 
 /**
- * Another store, where the flags name one. Its rows come in no order that another run would repeat.
+ * Another store, where the flags name one. It has marks to go on at instead of numbers of rows.
  *
  * @throws UseError when the flags do not fit together
  */
-async function storeOf(file: string | undefined, flags: ImportFlags): Promise<Store | undefined> {
+function storeOf(file: string | undefined, flags: ImportFlags): Store | undefined {
   const urls = {
     "--from-redis": flags.fromRedis,
     "--from-pgvector": flags.fromPgvector,
     "--from-qdrant": flags.fromQdrant,
   };
-  const excluded = { file, "--format": flags.format, "--resume": flags.resume, "--skip": flags.skip };
+  const excluded = { file, "--format": flags.format, "--skip": flags.skip };
   const given = ([, value]: [string, unknown]) => value !== undefined;
   const [named, ...others] = Object.entries(urls).filter(given) as [keyof typeof urls, string][];
   if (named === undefined) return undefined;
   const other = [...others, ...Object.entries(excluded).filter(given)][0]?.[0];
   if (other !== undefined) throw new UseError(`${named[0]} and ${other} exclude each other`);
-  return stores[named[0]](named[1], flags, choiceOf(flags, 0));
+  return stores[named[0]](named[1], flags);
 }
 
-async function fromRedis(
-  text: string,
-  { prefix, vectorSet: set }: ImportFlags,
-  choice: Choice,
-): Promise<Store> {
+function fromRedis(text: string, { prefix, vectorSet: set }: ImportFlags): Store {
   const url = checkedUrl(text, "--from-redis");
   if ((prefix === undefined) === (set === undefined))
     throw new UseError("--from-redis needs --prefix, for hashes, or --vector-set");
-  const input = set === undefined ? await hashes(url, prefix!, choice) : vectorSet(url, set, choice);
-  return { input, close: () => {} };
+  const what = set === undefined ? `hashes '${prefix}'` : `vector set '${set}'`;
+  const inputOf = async (choice: Choice) =>
+    set === undefined ? await hashes(url, prefix!, choice) : vectorSet(url, set, choice);
+  return {
+    origin: `${publicUrl(url)}, ${what}`,
+    open: async (choice) => ({ input: await inputOf(choice), close: () => {} }),
+  };
 }
 
-async function fromPgvector(url: string, { table }: ImportFlags, choice: Choice): Promise<Store> {
+function fromPgvector(url: string, { table }: ImportFlags): Store {
   if (!/^postgres(ql)?:/.test(url))
     throw new UseError("--from-pgvector must be a URL like postgres://host/database");
   if (table === undefined) throw new UseError("--from-pgvector needs --table");
-  return pgvector(url, table, choice);
+  return {
+    origin: `${withoutPassword(url)}, table ${table}`,
+    open: (choice) => pgvector(url, table, choice),
+  };
 }
 
-async function fromQdrant(url: string, { collection }: ImportFlags, choice: Choice): Promise<Store> {
+function fromQdrant(url: string, { collection }: ImportFlags): Store {
   if (!/^https?:\/\//.test(url)) throw new UseError("--from-qdrant must be a URL like http://127.0.0.1:6333");
   if (collection === undefined) throw new UseError("--from-qdrant needs --collection");
-  return { input: await qdrant(url, collection, choice), close: () => {} };
+  return {
+    origin: `${withoutPassword(url)}, collection '${collection}'`,
+    open: async (choice) => ({ input: await qdrant(url, collection, choice), close: () => {} }),
+  };
+}
+
+/** Of a URL that is none, what is before a password. */
+function withoutPassword(text: string): string {
+  return text.replace(/(\/\/[^/@]*?):[^/@]*@/, "$1@").replace(/\?.*$/, "");
 }
 
 function choiceOf(flags: ImportFlags, skip: number): Choice {

@@ -145,7 +145,9 @@ class Import {
   }
 
   #save(): void {
-    if (this.#inserter !== undefined) this.#job.resume?.write(this.#done);
+    if (this.#inserter === undefined) return;
+    const done = this.#done;
+    this.#job.resume?.write(this.#input.marks?.below(done) ?? { position: done, text: undefined });
   }
 
   #say(line: string): void {
@@ -170,6 +172,7 @@ class Import {
   }
 
   get #goOn(): string {
+    if (this.#job.isStore) return this.#job.resume === undefined ? "" : "; the same command continues";
     return `; the first ${counted(this.#done, "row")} of the input ${this.#done === 1 ? "is" : "are"} done (--skip ${this.#done})`;
   }
 }

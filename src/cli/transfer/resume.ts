@@ -5,10 +5,11 @@
 import * as fs from "node:fs";
 import { z } from "zod";
 import { UseError } from "../exit.ts";
+import type { Mark } from "./marks.ts";
 
 export interface Origin {
   readonly collection: string;
-  /** The input's path, size and time of its last change; of a pipe only that it is one. */
+  /** The input's path, size and time of its last change; of a pipe only that it is one; of a store what is read. */
   readonly input: string;
 }
 
@@ -17,6 +18,7 @@ const schema = z.object({
   collection: z.string(),
   input: z.string(),
   rows: z.number().int().min(0),
+  mark: z.string().optional(),
 });
 
 export class Resume {
@@ -28,9 +30,9 @@ export class Resume {
     this.#origin = origin;
   }
 
-  /** Rows that are done; 0 when there is no such file. @throws UseError when it is of another import */
-  read(): number {
-    if (!fs.existsSync(this.#path)) return 0;
+  /** Rows that are done: none when there is no such file. @throws UseError when it is of another import */
+  read(): Mark {
+    if (!fs.existsSync(this.#path)) return { position: 0, text: undefined };
     const state = this.#parsed();
     for (const part of ["collection", "input"] as const) {
       if (state[part] !== this.#origin[part])
@@ -38,11 +40,14 @@ export class Resume {
           `${this.#path} is of another import: its ${part} is ${state[part]}, not ${this.#origin[part]}`,
         );
     }
-    return state.rows;
+    return { position: state.rows, text: state.mark };
   }
 
-  write(rows: number): void {
-    fs.writeFileSync(`${this.#path}.part`, `${JSON.stringify({ version: 1, ...this.#origin, rows })}\n`);
+  write({ position: rows, text: mark }: Mark): void {
+    fs.writeFileSync(
+      `${this.#path}.part`,
+      `${JSON.stringify({ version: 1, ...this.#origin, rows, mark })}\n`,
+    );
     fs.renameSync(`${this.#path}.part`, this.#path);
   }
 
