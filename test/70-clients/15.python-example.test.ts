@@ -1,4 +1,4 @@
-/** examples/python/vstore.py: numpy arrays in and out over redis-py, both Debian's packages. */
+/** examples/python/: numpy arrays in and out, and a semantic cache, over redis-py, both Debian's packages. */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -14,13 +14,23 @@ beforeAll(async () => {
 
 afterAll(() => vstore?.stop());
 
-test("the Python example searches, filters, and keeps vectors to the bit", () => {
-  const program = path("test/clients/python_example.py");
+/** What a program of test/clients/ says of the files of examples/python/. */
+function runProgram(name: string) {
   const env = { ...process.env, PYTHONPATH: path("examples/python") };
-  const { status, stderr } = spawnSync("/usr/bin/python3", ["-B", program, String(vstore.port)], {
+  return spawnSync("/usr/bin/python3", ["-B", path(`test/clients/${name}`), String(vstore.port)], {
     encoding: "utf8",
     env,
   });
+}
+
+test("the Python example searches, filters, and keeps vectors to the bit", () => {
+  const { status, stderr } = runProgram("python_example.py");
   expect(stderr).toMatch(/\nRan 4 tests in [\d.]+s\n\nOK\n$/);
+  expect(status).toBe(0);
+});
+
+test("the Python cache answers, learns from reports, and deletes", () => {
+  const { status, stderr } = runProgram("python_cache.py");
+  expect(stderr).toMatch(/\nRan 3 tests in [\d.]+s\n\nOK\n$/);
   expect(status).toBe(0);
 });
