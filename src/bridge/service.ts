@@ -8,7 +8,6 @@ import type { Catalog } from "../engine/catalog.ts";
 import type { LogLevel } from "../log.ts";
 import { Follows } from "./follow/follows.ts";
 import { LeaderProgress } from "./followers/progress.ts";
-import type { Role } from "./followers/roles.ts";
 import { Ingestion, type IngestSettings } from "./ingest/ingestion.ts";
 import type { LogLosses } from "./logs/losses.ts";
 import { reconcile } from "./logs/reconcile.ts";
@@ -33,7 +32,6 @@ const handOverMs = 3_000;
 const lastReadsMsMax = 200;
 
 export interface ServiceOptions extends UpkeepOptions {
-  readonly role: Role;
   /** How long to poll for the next request before the process sleeps, in microseconds. */
   readonly busyPollUs: number;
   /** How many followers have to apply a write before it is answered. */

@@ -10,7 +10,6 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Catalog } from "../engine/catalog.ts";
 import { VstoreError } from "../errors.ts";
 import { Following } from "./followers/following.ts";
-import type { Role } from "./followers/roles.ts";
 import { checkFiles } from "./logs/belonging.ts";
 import { LogLosses } from "./logs/losses.ts";
 import { publicUrl } from "./redis/address.ts";
@@ -29,9 +28,6 @@ const yieldMs = 5_000;
 const catchUpMsMax = 500;
 
 export interface SidecarOptions extends ServiceOptions {
-  readonly role: Role;
-  /** The same for every process on the same files. */
-  readonly followerId: string;
   readonly sidecarId: string;
   /** Opens the files, or returns the open ones. Called while this sidecar holds the lease, or follows. */
   readonly catalog: () => Promise<Catalog>;
@@ -156,7 +152,6 @@ export class Sidecar {
       const lease = isReady ? await Lease.take(session.writer, this.#options.sidecarId) : undefined;
       if (lease !== undefined) {
         await following.step(); // what the old leader has told at last
-        await following.end();
         this.#isHandedOver = following.isLeadFree;
         return lease;
       }

@@ -24,7 +24,12 @@ afterAll(async () => {
 test("it is told once of each collection, and anew of another one of its name and for a follower that was gone", async () => {
   const told: { follower: string; collection: string }[] = [];
   const log = pino({}, { write: (line: string) => told.push(JSON.parse(line)) });
-  const followers = new Followers(client, client, 0, log);
+  const followers = new Followers(client, client, {
+    role: "leader",
+    followerId: "leader",
+    followerLogBytes: 0,
+    log,
+  });
   const catalog = await Catalog.open(temporaryDirectory());
   const options = resolveOptions({ dimensions: 1 });
   const trims = async (name: string, id: string) => {

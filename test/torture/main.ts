@@ -1,6 +1,6 @@
 /**
- * `make torture`: REPLIES replies of Redis in pieces, RESEMBLANCES collections of near-duplicates, CYCLES crashes and
- * MUTATIONS damaged files. Ends with exit code 1 at the first loss, and prints the seed that repeats it:
+ * `make torture`: REPLIES replies of Redis in pieces, RESEMBLANCES collections of near-duplicates, CYCLES crashes,
+ * FAILOVERS hand-overs and crashes of two sidecars on one Redis, and MUTATIONS damaged files. Ends with exit code 1 at the first loss, and prints the seed that repeats it:
  * `make torture SEED=<seed>`. In a long run every kind of crash has to happen and every fail point to be met, or it
  * ends with exit code 1 too.
  *
@@ -9,6 +9,7 @@
  */
 import { randomInt } from "node:crypto";
 import { progress } from "../../src/cli/progress.ts";
+import { describeFailOvers, FailOvers } from "./fail-overs/fail-overs.ts";
 import { damageInParallel } from "./parallel-damage.ts";
 import { describeDamage, describeTorture, neverHappened } from "./report.ts";
 import { compareWithExact } from "./resemblance.ts";
@@ -23,6 +24,7 @@ const replies = Number(process.env.REPLIES || 200_000);
 const resemblances = Number(process.env.RESEMBLANCES || 200);
 const cycles = Number(process.env.CYCLES || 1_000);
 const from = Number(process.env.FROM || 0);
+const failOvers = Number(process.env.FAILOVERS || 300);
 const count = Number(process.env.MUTATIONS || 1_000_000);
 
 console.log(`seed ${seed} (repeat with SEED=${seed})`);
@@ -30,6 +32,8 @@ try {
   if (cycles > 0) compareXread(seed, replies, counter("replies", replies));
   if (cycles > 0) await compareWithExact(seed, resemblances, counter("resemblances", resemblances));
   if (cycles > 0) await crash();
+  if (cycles > 0)
+    console.log(describeFailOvers(await FailOvers.run(seed, failOvers, counter("fail-overs", failOvers))));
   console.log(describeDamage(await damageInParallel({ seed, from, count }, counter("mutations", count))));
 } catch (error) {
   console.error((error as Error).message);

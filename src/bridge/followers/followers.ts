@@ -8,11 +8,15 @@ import type { Collection } from "../../engine/collection.ts";
 import { compareIds } from "../../engine/log-id.ts";
 import type { Logger } from "../../log.ts";
 import { collectionsKey, followerKey, followersKey } from "../redis/keys.ts";
+import { durable, Positions } from "./positions.ts";
+import type { Role } from "./roles.ts";
 
 /** More are not waited for. */
 const followersMax = 16;
 /** One that gives no sign of life for so long is forgotten: long enough to restore a backup, and start again. */
 const silentMsMax = 600_000;
+/** In the place of the sign of life of a follower that leads now. */
+const leads = "leads";
 /** Ends the sign of life of a follower whose files end before a log begins. */
 export const outOfStep = "out of step";
 
@@ -28,10 +32,24 @@ interface Mark {
   readonly bytes: number;
 }
 
+export interface FollowersOptions {
+  readonly role: Role;
+  /** The same for every process on the same files. */
+  readonly followerId: string;
+  /** Bytes of one log that are kept for followers. */
+  readonly followerLogBytes: number;
+  readonly log: Logger;
+}
+
 export class Followers {
+  /** Whether this leader would follow, and has a place among the followers for that. */
+  readonly keepsPlace: boolean;
   readonly #redis: Redis;
   readonly #reads: Redis;
   readonly #log: Logger;
+  readonly #ownId: string;
+  readonly #place: Positions;
+  #hasPlace = false;
   /** Bytes of one log that are kept for followers. */
   readonly #keptBytesMax: number;
   readonly #seen = new Map<string, Seen>();
@@ -42,10 +60,13 @@ export class Followers {
   /** Where the logs begin, while there are followers. */
   #begins: Readonly<Record<string, string>> = {};
 
-  constructor(redis: Redis, reads: Redis, keptBytesMax: number, log: Logger) {
+  constructor(redis: Redis, reads: Redis, { role, followerId, followerLogBytes, log }: FollowersOptions) {
+    this.#ownId = followerId;
+    this.#place = new Positions(redis, followerId);
+    this.keepsPlace = role === "auto";
     this.#redis = redis;
     this.#reads = reads;
-    this.#keptBytesMax = keptBytesMax;
+    this.#keptBytesMax = followerLogBytes;
     this.#log = log;
   }
 
@@ -60,7 +81,8 @@ export class Followers {
 
   /** Looks which followers there are, and where. */
   async look(): Promise<void> {
-    const beats = Object.entries(await this.#reads.hgetall(followersKey));
+    const all = Object.entries(await this.#reads.hgetall(followersKey));
+    const beats = all.filter(([id]) => id !== this.#ownId);
     const now = performance.now();
     for (const [id, beat] of beats.slice(0, followersMax)) {
       const seen = this.#seen.get(id);
@@ -72,6 +94,19 @@ export class Followers {
     const named = new Set(beats.map(([id]) => id));
     for (const id of this.#seen.keys()) if (!named.has(id)) this.#seen.delete(id);
     for (const id of this.#passed.keys()) if (!this.#seen.has(id)) this.#passed.delete(id);
+  }
+
+  /**
+   * Tells how far this leader is, as a follower would. When another one leads, that one keeps the logs from there, and
+   * this one can follow.
+   */
+  async keepPlace(collections: readonly Collection[]): Promise<void> {
+    if (!this.#hasPlace) {
+      await this.#redis.hset(followersKey, this.#ownId, leads);
+      await this.#place.begin();
+      this.#hasPlace = true;
+    }
+    await this.#place.tell(durable(collections));
   }
 
   /** Up to where the log of the collection may be trimmed, whose checkpoint covers it up to `id`. */

@@ -11,14 +11,7 @@ import { TimeSlice } from "../../engine/time-slice.ts";
 import { VstoreError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import { lookAtLogs } from "../logs/removals.ts";
-import {
-  collectionsKey,
-  controlStream,
-  followerKey,
-  followersKey,
-  logStream,
-  storeKey,
-} from "../redis/keys.ts";
+import { collectionsKey, controlStream, followersKey, logStream, storeKey } from "../redis/keys.ts";
 import { timeOf } from "../requests/moment.ts";
 import { decodeEntry, type Request } from "../requests/request.ts";
 import type { Source } from "../requests/sources.ts";
@@ -28,6 +21,7 @@ import { Checkpointer } from "../upkeep/checkpointer.ts";
 import { isWorthCompacting } from "../upkeep/compactions.ts";
 import { Attendance } from "./attendance.ts";
 import { outOfStep } from "./followers.ts";
+import { durable, Positions } from "./positions.ts";
 import { type Progress, readProgress, type Told } from "./progress.ts";
 
 /** Entries of one read: between these, so that it has about as many bytes. */
@@ -54,8 +48,7 @@ export class Following {
   readonly #writes: Writes;
   readonly #checkpointer: Checkpointer;
   readonly #checkpointAt = new WeakMap<Collection, number>();
-  /** What Redis was told of each collection. */
-  readonly #told = new Map<string, string>();
+  readonly #positions: Positions;
   /** Whether the leader has given its lease up, and requests may be waiting for the next one. */
   isLeadFree = false;
   /** Collections whose log begins after the files end, and where it began when that was noticed. */
@@ -86,15 +79,14 @@ export class Following {
     const attendance = new Attendance(waiting, options.followerId);
     const following = new Following(redis, attendance, catalog, options);
     await following.#adopt();
-    // What an earlier process has told: the log waits for it until this one tells other things.
-    const told = await redis.hgetall(followerKey(options.followerId));
-    for (const [name, id] of Object.entries(told)) following.#told.set(name, id);
+    await following.#positions.begin();
     return following;
   }
 
   private constructor(redis: Redis, attendance: Attendance, catalog: Catalog, options: FollowingOptions) {
     this.#redis = redis;
     this.#attendance = attendance;
+    this.#positions = new Positions(redis, options.followerId);
     this.#catalog = catalog;
     this.#options = options;
     const context = (request: Request) => ({
@@ -168,12 +160,6 @@ export class Following {
       if (collection !== undefined && progress?.created === collection.createdId)
         await this.#followLog(collection, id);
     }
-  }
-
-  /** Nothing waits for it any more. */
-  async end(): Promise<void> {
-    await this.#redis.hdel(followersKey, this.#options.followerId);
-    await this.#redis.del(followerKey(this.#options.followerId));
   }
 
   /** Files that are empty can follow any Redis; others only the one that they know. */
@@ -317,23 +303,12 @@ export class Following {
     }
   }
 
-  /** How far the files are durable: from there the log is needed. */
   async #tell(): Promise<void> {
-    const now = new Map(this.#catalog.collections().map((each) => [each.name, durable(each)]));
+    const now = durable(this.#catalog.collections());
     // From there on a backup that is made now can be completed. The leader waits within its limit.
     for (const [name, begin] of this.#out) now.set(name, begin);
-    const changed = [...now].filter(([name, id]) => this.#told.get(name) !== id);
-    const gone = [...this.#told.keys()].filter((name) => !now.has(name));
-    const key = followerKey(this.#options.followerId);
-    if (changed.length > 0) await this.#redis.hset(key, ...changed.flat());
-    if (gone.length > 0) await this.#redis.hdel(key, ...gone);
-    for (const [name, id] of changed) this.#told.set(name, id);
-    for (const name of gone) this.#told.delete(name);
+    await this.#positions.tell(now);
   }
-}
-
-function durable({ checkpointId, createdId }: Collection): string {
-  return compareIds(checkpointId, createdId) > 0 ? checkpointId : createdId;
 }
 
 /** What the leader has applied, or refused for good, is so here too. Only the moment may be another one. */

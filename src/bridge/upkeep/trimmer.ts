@@ -37,9 +37,13 @@ export class Trimmer {
 
   async trim(collections: readonly Collection[] = this.#catalog.collections()): Promise<void> {
     const grown = collections.filter((each) => this.#isToTrim(each));
-    if (grown.length > 0) await this.#followers.look(); // one may just have come
-    for (const collection of grown) {
-      const { name, checkpointId } = collection;
+    if (grown.length === 0) return;
+    const ends = grown.map((collection) => [collection, collection.checkpointId] as const);
+    await this.#followers.look(); // one may just have come
+    // First, as a position before the beginning of a log counts for nothing.
+    if (this.#followers.keepsPlace) await this.#followers.keepPlace(this.#catalog.collections());
+    for (const [collection, checkpointId] of ends) {
+      const { name } = collection;
       const upTo = this.#followers.limit(collection, checkpointId);
       if (compareIds(upTo, this.#trimmedOf(collection)) <= 0) continue;
       await this.#trimLog(name, upTo);

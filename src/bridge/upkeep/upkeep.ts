@@ -6,7 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Catalog } from "../../engine/catalog.ts";
 import type { Collection } from "../../engine/collection.ts";
 import type { Logger } from "../../log.ts";
-import { Followers } from "../followers/followers.ts";
+import { Followers, type FollowersOptions } from "../followers/followers.ts";
 import { connect } from "../redis/connection.ts";
 import { assertServer } from "../redis/server.ts";
 import type { Heartbeat } from "../session/heartbeat.ts";
@@ -20,13 +20,11 @@ import { Trimmer } from "./trimmer.ts";
 /** BullMQ's own shutdown may hang when its connections have died. */
 const stopMsMax = 2_000;
 
-export interface UpkeepOptions {
+export interface UpkeepOptions extends FollowersOptions {
   readonly url: string;
   readonly checkpointIntervalMs: number;
   /** Bytes of log applied since the last checkpoint that bring the next one forward. */
   readonly checkpointLogBytes: number;
-  /** Bytes of one log that are kept for followers. */
-  readonly followerLogBytes: number;
   readonly log: Logger;
 }
 
@@ -47,7 +45,7 @@ export class Upkeep {
     this.#catalog = catalog;
     this.#options = options;
     const { writer, answerer } = session;
-    this.followers = new Followers(writer, answerer, options.followerLogBytes, options.log);
+    this.followers = new Followers(writer, answerer, options);
     this.#trimmer = new Trimmer(writer, catalog, this.followers);
     this.#checkpointer = new Checkpointer(catalog, {
       logBytesMax: options.checkpointLogBytes,
@@ -62,6 +60,7 @@ export class Upkeep {
     heartbeat.everyBeat(async () => {
       await this.followers.look();
       await this.#trimmer.trim();
+      if (this.followers.keepsPlace) await this.followers.keepPlace(this.#catalog.collections());
     });
     heartbeat.everyBeat(() => this.#checkpointer.catchUp());
     heartbeat.everyBeat(async () => this.#sweeps?.follow());
