@@ -1,6 +1,7 @@
 /**
  * `make torture`: REPLIES replies of Redis in pieces, RESEMBLANCES collections of near-duplicates, CYCLES crashes,
- * FAILOVERS hand-overs and crashes of two sidecars on one Redis, and MUTATIONS damaged files. Ends with exit code 1 at the first loss, and prints the seed that repeats it:
+ * FAILOVERS hand-overs and crashes of two sidecars on one Redis, and MUTATIONS damaged files. Ends with exit code 1 at
+ * the first loss, and prints the seed that repeats it:
  * `make torture SEED=<seed>`. In a long run every kind of crash has to happen and every fail point to be met, or it
  * ends with exit code 1 too.
  *

@@ -1,6 +1,6 @@
 /**
- * How far the files of one sidecar are durable, as Redis is told: the log is needed from there. A follower tells it, and
- * a leader that may follow one day, so that the next leader keeps the log for it too.
+ * How far the files of one sidecar are durable, as Redis is told: the log is needed from there. A follower tells it,
+ * and a leader that may follow one day, so that the next leader keeps the log for it too.
  */
 import type { Redis } from "ioredis";
 import type { Collection } from "../../engine/collection.ts";
