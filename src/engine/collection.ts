@@ -302,14 +302,13 @@ export class Collection {
     return this.#questions.ask(query, options);
   }
 
-  /** Keys by chance: different ones, in random order, as many as there are at most. */
+  /** Keys by chance: different ones, in random order, as many as there are at most; anew after a compaction. */
   async randomKeys(count: number): Promise<Uint8Array[]> {
     for (;;) {
       const generation = this.#generation;
       const { live, segments, keys } = generation.parts;
       const isThere = (slot: number) => !generation.expiry.isHidden(slot);
       const slots = await randomMembers(live, segments.length, isThere, count);
-      // A compaction has moved the slots: once more.
       if (generation === this.#generation) return slots.map((slot) => keys.table.keyOf(slot));
     }
   }
