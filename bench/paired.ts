@@ -1,7 +1,7 @@
 /**
  * This checkout beside another one that is built: `OTHER=/path/to/it npx tsx bench/paired.ts`. Both run at the same
- * time and are called in turn, a few hundred calls each, so that what slows the machine down slows both. The side that is
- * started second may be a tenth slower than its like, so all is done twice, the other side first each time. Of each
+ * time and are called in turn, a few hundred calls each, so that what slows the machine down slows both. The side that
+ * is started second may be a tenth slower than its like, so all is done twice, the other side first each time. Of each
  * call it tells the p50 of both, the ratio of each time and their mean, and the CPU time per call of both sidecars and
  * servers.
  */

@@ -17,6 +17,7 @@ import { Matching } from "./generation/matching.ts";
 import type { Parts, Warn } from "./generation/parts.ts";
 import { type HitOptions, Questions, type SearchOptions } from "./generation/questions.ts";
 import { openFiles } from "./generation/recovery.ts";
+import { Sampling } from "./generation/sampling.ts";
 import type { Hit } from "./hits.ts";
 import type { IndexChoice } from "./index/kinds.ts";
 import {
@@ -34,8 +35,6 @@ import type { Bitmap } from "./slots/bitmap.ts";
 import type { Lifetime } from "./slots/expiry.ts";
 import { NONE } from "./slots/key-table.ts";
 import { putBytes, REMOVE_BYTES } from "./slots/keys.ts";
-import { randomMembers } from "./slots/random-members.ts";
-import { randomSlots } from "./slots/random-slots.ts";
 
 /** A cursor is a position of a key table, and the tag of the table that the position belongs to. */
 const CURSORS_PER_TABLE = 2 ** 32;
@@ -55,6 +54,7 @@ export class Collection {
   appliedId: string;
   readonly lifetimes: Lifetimes;
   readonly matching: Matching;
+  readonly sampling: Sampling;
   readonly #questions: Questions;
   readonly #generations: Generations;
 
@@ -67,6 +67,7 @@ export class Collection {
     });
     this.lifetimes = new Lifetimes(() => this.#generation);
     this.matching = new Matching(() => this.#generation, this.lifetimes);
+    this.sampling = new Sampling(() => this.#generation);
     this.#questions = new Questions(() => this.#generation, this.matching);
   }
 
@@ -281,16 +282,6 @@ export class Collection {
     return { cursor: next === 0 ? 0 : base + next, keys };
   }
 
-  /** Keys of up to `count` slots that are spread over all of them by chance; fewer where many slots are dead. */
-  sampleKeys(count: number): Uint8Array[] {
-    const { segments, live, keys } = this.#generation.parts;
-    const { expiry } = this.#generation;
-    const isFound = (slot: number) => live.has(slot) && !expiry.isHidden(slot);
-    return randomSlots(segments.length, count)
-      .filter(isFound)
-      .map((slot) => keys.table.keyOf(slot));
-  }
-
   /**
    * The nearest live vectors, nearest first: k of them whenever k exist within the given distance.
    *
@@ -300,17 +291,6 @@ export class Collection {
   async search(query: Float32Array, options: SearchOptions & HitOptions): Promise<readonly Hit[]> {
     assertVector(query, this.options, "vector");
     return this.#questions.ask(query, options);
-  }
-
-  /** Keys by chance: different ones, in random order, as many as there are at most; anew after a compaction. */
-  async randomKeys(count: number): Promise<Uint8Array[]> {
-    for (;;) {
-      const generation = this.#generation;
-      const { live, segments, keys } = generation.parts;
-      const isThere = (slot: number) => !generation.expiry.isHidden(slot);
-      const slots = await randomMembers(live, segments.length, isThere, count);
-      if (generation === this.#generation) return slots.map((slot) => keys.table.keyOf(slot));
-    }
   }
 
   /** Puts every vector that is in the tail now into the index, without waiting for the background to do so. */

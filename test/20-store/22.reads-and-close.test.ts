@@ -38,7 +38,7 @@ function reads(collection: Collection, nth: number): Promise<unknown>[] {
     collection.search(one, { k: 10, filter, distinct: { field: "n" }, attributes }),
     collection.matching.slots(filter),
     collection.matching.explain(filter, 10, undefined),
-    collection.randomKeys(rows / 3),
+    collection.sampling.randomKeys(rows / 3),
   ];
 }
 

@@ -37,7 +37,7 @@ export interface Sample {
 export async function sample(collection: Collection): Promise<Sample> {
   const { dimensions } = collection.options;
   const most = Math.min(sampleVectorsMax, Math.floor(sampleBytesMax / (4 * dimensions)));
-  const keys = collection.sampleKeys(most);
+  const keys = collection.sampling.spreadKeys(most);
   const vectors = new Float32Array(keys.length * dimensions);
   const found: Uint8Array[] = [];
   for (const [i, key] of keys.entries()) {

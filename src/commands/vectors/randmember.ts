@@ -14,7 +14,7 @@ export const randmember = define({
   async run({ catalog }, { collection: name, count }) {
     const target = catalog.get(name);
     await target.lifetimes.hideExpired();
-    const keys = await target.randomKeys(count ?? 1);
+    const keys = await target.sampling.randomKeys(count ?? 1);
     return count === undefined ? (keys[0] ?? null) : keys;
   },
 });

@@ -269,7 +269,7 @@ export class MmapVectorStore {
   /** Keys by chance: different ones, in random order, as many as there are at most. */
   async randomKeys(count: number): Promise<string[]> {
     assertMaximum("count", count, limits.randomKeysMax);
-    return (await this.#open().randomKeys(count)).map(textOf);
+    return (await this.#open().sampling.randomKeys(count)).map(textOf);
   }
 
   /**
