@@ -25,6 +25,8 @@ const binaryKey = Buffer.from("a\0\r\n$1\r\n\xff", "latin1");
 /** Each is asked of a collection `c` of dimension 2, metric L2, that holds these. */
 const fixture = ["3", "far", "near", "mid", "FP32", fp32(9, 0, 1, 0, 3, 4), "SETATTR", '{"n":1}', "", "{}"];
 
+const ofTenant = ["SCOPE", "1", "tenant", "acme"];
+
 const cases: Case[] = [
   { command: ["CREATE", "d", "DIM", "3"], resp2: "+OK" },
   { command: ["CREATE", "c", "DIM", "3", "NX"], resp2: "$-1", resp3: "_" },
@@ -125,6 +127,25 @@ const cases: Case[] = [
     resp3: /^%\d+ .*\$11 collections :1 .*\$7 vectors :3 /,
   },
   { command: ["LIST"], resp2: "*1 $1 c" },
+  { command: ["CACHE.CREATE", "d", "DIM", "2", "SCOPE", "1", "tenant", "WITHIN", "0.1"], resp2: "+OK" },
+  {
+    command: ["CACHE.SET", "k", "VALUES", "2", "1", "0", "VALUE", "v", ...ofTenant],
+    resp2: /^\$\d+ [0-9a-f]+$/,
+  },
+  {
+    command: ["CACHE.GET", "k", "VALUES", "2", "1", "0", ...ofTenant],
+    resp2: /^\*10 \$6 status \$3 hit \$2 id \$1 i \$8 distance \$1 0 \$3 age :\d+ \$5 value \$5 Paris$/,
+    resp3: /^%5 \$6 status \$3 hit \$2 id \$1 i \$8 distance ,0 \$3 age :\d+ \$5 value \$5 Paris$/,
+  },
+  { command: ["CACHE.GET", "k", "VALUES", "2", "0", "1", ...ofTenant], resp2: "$-1", resp3: "_" },
+  { command: ["CACHE.FEEDBACK", "k", "i", "HIT"], resp2: "$3 0.1", resp3: ",0.10000000000000001" },
+  { command: ["CACHE.FEEDBACK", "k", "nobody", "FALSE"], resp2: "$-1", resp3: "_" },
+  {
+    command: ["CACHE.INFO", "k"],
+    resp2: /^\*20 \$7 entries :1 \$5 bytes :5 \$4 hits :0 .* \$6 within \$3 0\.1 /,
+    resp3: /^%10 \$7 entries :1 \$5 bytes :5 \$4 hits :0 .* \$6 within ,0\.1\d* /,
+  },
+  { command: ["CACHE.DEL", "k", "ID", "i", "nobody"], resp2: ":1" },
   { command: ["DROP", "c"], resp2: "+OK" },
 ];
 
@@ -153,7 +174,7 @@ describe.each([2, 3] as const)("RESP%i", (protocol) => {
   afterAll(() => client?.close());
 
   beforeEach(async () => {
-    for (const name of ["c", "d"]) await ask("DROP", name);
+    for (const name of ["c", "d", "k"]) await ask("DROP", name);
     expect(await ask("CREATE", "c", "DIM", "2", "METRIC", "L2")).toBe("+OK");
     expect(await ask("MINSERT", "c", ...fixture)).toBe(":3");
   });
@@ -163,7 +184,15 @@ describe.each([2, 3] as const)("RESP%i", (protocol) => {
     return reply.slice(0, -2).replaceAll("\r\n", " ");
   }
 
+  /** Cache `k`, with one entry. */
+  async function fillCache(): Promise<void> {
+    expect(await ask("CACHE.CREATE", "k", "DIM", "2", "SCOPE", "1", "tenant", "WITHIN", "0.1")).toBe("+OK");
+    const entry = ["VALUES", "2", "1", "0", "VALUE", "Paris", "ID", "i", ...ofTenant];
+    expect(await ask("CACHE.SET", "k", ...entry)).toBe("$1 i");
+  }
+
   test.each(cases)("$command", async ({ command: [name, ...args], resp2, resp3 = resp2 }) => {
+    if (String(name).startsWith("CACHE.")) await fillCache();
     const reply = await ask(name as string, ...args);
     const expected = protocol === 2 ? resp2 : resp3;
     if (typeof expected === "string") expect(reply).toBe(expected);

@@ -42,7 +42,7 @@ let turn: Promise<void> = Promise.resolve();
 parentPort!.on("message", (wish: Wish) => {
   isWanted = wish === "attach";
   turn = turn.then(async () => {
-    await follow();
+    await follow(true);
     parentPort!.postMessage(wish);
   });
 });
@@ -61,9 +61,10 @@ async function beat(): Promise<void> {
   await follow();
 }
 
-async function follow(): Promise<void> {
+/** @param isAsked also where this thread has nothing to take back: the main one attaches before it */
+async function follow(isAsked = false): Promise<void> {
   const isToAttach = isWanted && pulse.silenceMs <= silenceMsMax;
-  if (isToAttach || isAttached) await sendAttach(redis, lease, isToAttach, syncFollowers);
+  if (isToAttach || isAttached || isAsked) await sendAttach(redis, lease, isToAttach, syncFollowers);
   isAttached = isToAttach;
 }
 
