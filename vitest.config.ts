@@ -35,8 +35,8 @@ export default defineConfig({
   test: {
     pool: "forks",
     globalSetup: "test/harness/sweep.ts",
-    // For two cores: a third of their time test files wait for timers and disks.
-    maxWorkers: 3,
+    // For two cores: half of their time test files wait for timers and disks.
+    maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
     testTimeout: 60_000,
     hookTimeout: 60_000,
