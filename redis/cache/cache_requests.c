@@ -5,6 +5,7 @@
 #include "callers.h"
 #include "follow/follow_events.h"
 #include "follow/follow_table.h"
+#include <stdio.h>
 #include <string.h>
 
 /* The words behind those of the client begin with this one. */
@@ -48,6 +49,14 @@ static const Follow *find_cache(RedisModuleString *name) {
     const Follow *follow = follow_table_of_log(log);
     RedisModule_FreeString(NULL, log);
     return follow != NULL && follow->is_cache ? follow : NULL;
+}
+
+/* The text holds until the next error. */
+static const char *limit_error(const char *format, size_t limit) {
+    static char error[96];
+    int length = snprintf(error, sizeof(error), "LIMIT ");
+    snprintf(error + length, sizeof(error) - (size_t)length, format, limit);
+    return error;
 }
 
 static bool may_send(RedisModuleCtx *ctx, const char *command, RedisModuleString *key, RedisModuleString *value) {
@@ -105,7 +114,7 @@ static const char *prepare_set(RedisModuleCtx *ctx, const Request *request, Cach
     if (cache == NULL || !cache_words_read(request->arguments, request->count, &words) || words.value == 0)
         return pass_on(request, cached);
     RedisModuleString *value = request->arguments[words.value];
-    if (length_of(value) > cache_value_bytes_max) return "LIMIT 'VALUE' must be at most 4194304 bytes";
+    if (length_of(value) > cache_value_bytes_max) return limit_error("'VALUE' must be at most %zu bytes", cache_value_bytes_max);
     RedisModuleString *question = cache_words_digest(request->arguments, &words);
     RedisModuleString *id = words.id != 0 ? request->arguments[words.id] : question;
     long long ttl_ms = words.ttl_ms != 0 ? words.ttl_ms : cache->ttl_ms;
@@ -148,7 +157,7 @@ const char *cache_prepare(RedisModuleCtx *ctx, Request *request, CacheRequest *c
     *cached = (CacheRequest){0};
     if (request->count == 0 || strncmp(request->command->name, "CACHE.", strlen("CACHE.")) != 0) return NULL;
     if (request->count + ADDED_MAX > command_arguments_max)
-        return "LIMIT one command must not have more than 65530 arguments";
+        return limit_error("one command must not have more than %zu arguments", (size_t)command_arguments_max - ADDED_MAX);
     if (cache_stores(request)) error = prepare_set(ctx, request, cached);
     if (is_named(request, "CACHE.GET")) error = prepare_get(request, cached);
     if (is_named(request, "CACHE.DEL")) error = prepare_del(ctx, request);

@@ -17,10 +17,14 @@ export function keepWithinLimit(): NodeJS.Timeout | undefined {
   const look = async () => {
     if (isBusy || process.memoryUsage.rss() < limit * BEGIN_SHARE) return;
     isBusy = true;
-    const isWanted = () => process.memoryUsage.rss() > limit * END_SHARE;
-    for (const holder of [...memoryBudget.holders].sort((a, b) => b.fileBytes - a.fileBytes)) {
-      await holder.giveBack(isWanted);
+    try {
+      const isWanted = () => process.memoryUsage.rss() > limit * END_SHARE;
+      for (const holder of [...memoryBudget.holders].sort((a, b) => b.fileBytes - a.fileBytes)) {
+        await holder.giveBack(isWanted);
+      }
+    } finally {
+      isBusy = false;
     }
   };
-  return setInterval(() => void look().finally(() => (isBusy = false)), LOOK_MS).unref();
+  return setInterval(() => void look(), LOOK_MS).unref();
 }

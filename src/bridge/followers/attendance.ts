@@ -5,6 +5,9 @@
  */
 import type { Redis } from "ioredis";
 
+/** Streams of which is kept what was acknowledged. Beyond that they are told once more: collections come and go. */
+const acknowledgedMax = 4_096;
+
 export type State = "OUT" | "FOLLOWS" | "READY";
 
 export interface Heard {
@@ -38,6 +41,7 @@ export class Attendance {
       number,
       ...string[],
     ];
+    if (this.#acknowledged.size > acknowledgedMax) this.#acknowledged.clear();
     for (const [stream, id] of changed) this.#acknowledged.set(stream, id);
     this.#serial = serial;
     const applied = new Map<string, string>();

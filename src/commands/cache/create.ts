@@ -6,17 +6,9 @@ import { type CacheOptions, resolveOptions } from "../../engine/options.ts";
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import { define } from "../command.ts";
-import {
-  afterToken,
-  collection,
-  counted,
-  integerValue,
-  options,
-  sequence,
-  value,
-  word,
-} from "../grammar/arguments.ts";
+import { afterToken, collection, counted, options, sequence, value } from "../grammar/arguments.ts";
 import { assertFollowable } from "../grammar/follow.ts";
+import { dimensions, metric } from "../grammar/shape.ts";
 import { scopeField, share } from "../grammar/values.ts";
 import { OK } from "../wire/reply.ts";
 import { distance, seconds } from "./arguments.ts";
@@ -33,13 +25,9 @@ export const cacheCreate = define({
   writes: true,
   args: sequence({
     collection,
-    dimensions: afterToken("DIM", integerValue("dimensions", limits.dimensionsMin, limits.dimensionsMax)),
+    dimensions,
     options: options({
-      metric: afterToken(
-        "METRIC",
-        word("metric", ["COSINE", "L2", "IP"], "how distance is measured"),
-        "COSINE",
-      ),
+      metric,
       scope: afterToken(
         "SCOPE",
         counted("fields", value("field", "string", scopeField), limits.cacheScopeFieldsMax),

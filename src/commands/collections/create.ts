@@ -4,6 +4,7 @@ import { limits } from "../../limits.ts";
 import { define } from "../command.ts";
 import { afterToken, collection, flag, integerValue, options, sequence, word } from "../grammar/arguments.ts";
 import { assertFollowable, follow, toFollow } from "../grammar/follow.ts";
+import { dimensions, metric } from "../grammar/shape.ts";
 import { OK } from "../wire/reply.ts";
 
 export const create = define({
@@ -14,13 +15,9 @@ export const create = define({
   writes: true,
   args: sequence({
     collection,
-    dimensions: afterToken("DIM", integerValue("dimensions", limits.dimensionsMin, limits.dimensionsMax)),
+    dimensions,
     options: options({
-      metric: afterToken(
-        "METRIC",
-        word("metric", ["COSINE", "L2", "IP"], "how distance is measured"),
-        "COSINE",
-      ),
+      metric,
       M: afterToken("M", integerValue("m", limits.mMin, limits.mMax), limits.mDefault),
       efConstruction: afterToken(
         "EF_CONSTRUCTION",
