@@ -3,11 +3,11 @@
     {
       "target_name": "vstore",
       "sources": [
-        "native/addon.cc",
-        "native/files.cc",
-        "native/turns.cc",
-        "native/native_graph.cc",
-        "native/environment.cc",
+        "native/node/addon.cc",
+        "native/node/files.cc",
+        "native/node/turns.cc",
+        "native/node/native_graph.cc",
+        "native/node/environment.cc",
         "native/search.cc",
         "native/pool.cc",
         "native/graph/rescoring.cc",

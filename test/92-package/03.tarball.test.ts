@@ -95,7 +95,7 @@ test("the tarball has the program and all sources, and nothing that this machine
     "redis/vstore.c",
     "redis/answers/resp3.h",
     "redis/Makefile",
-    "native/files.cc",
+    "native/node/files.cc",
     "native/codes/kernels_neon.cc",
     "native/graph/graph.h",
   ])

@@ -1,5 +1,5 @@
 /** A turn is the time between two moments at which the loop is about to wait for events, without the waiting. */
-#include "turns.h"
+#include "node/turns.h"
 
 #include <uv.h>
 

@@ -1,5 +1,5 @@
 /** Promises across threads, and the end of an environment. */
-#include "environment.h"
+#include "node/environment.h"
 
 namespace vstore {
 

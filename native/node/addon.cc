@@ -2,11 +2,11 @@
  * What JavaScript sees: locks and mappings of files, the turns of the event loop, the graph's class, and the kernels
  * for the tests that compare them.
  */
-#include "files.h"
+#include "node/files.h"
 #include "codes/kernel_results.h"
-#include "native_graph.h"
+#include "node/native_graph.h"
 #include "pool.h"
-#include "turns.h"
+#include "node/turns.h"
 
 namespace vstore {
 namespace {

@@ -1,5 +1,5 @@
 /** Locks and mappings of files. Nothing here has state of its own, so every worker thread may use it. */
-#include "files.h"
+#include "node/files.h"
 
 #include <sys/file.h>
 #include <sys/mman.h>

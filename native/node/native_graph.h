@@ -3,7 +3,7 @@
  * has checked them.
  */
 #pragma once
-#include "environment.h"
+#include "node/environment.h"
 #include "graph/graph_file.h"
 #include "search.h"
 

@@ -1,5 +1,5 @@
 /** The methods of the JavaScript object: each starts work on other threads, or answers at once. */
-#include "native_graph.h"
+#include "node/native_graph.h"
 
 #include <stdexcept>
 
