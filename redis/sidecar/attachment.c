@@ -3,6 +3,7 @@
 #include "requests/acknowledgement.h"
 #include "sidecar/followers.h"
 #include "sidecar/leadership.h"
+#include <strings.h>
 
 #define US_PER_MS 1000
 #define HANDOVER_MS_MAX 5000
@@ -54,16 +55,29 @@ bool attachment_is_handing_over(void) {
     return RedisModule_MonotonicMicroseconds() < attachment.handover_until;
 }
 
+static void hold_requests(long long ms) {
+    attachment.handover_until = RedisModule_MonotonicMicroseconds() + (uint64_t)ms * US_PER_MS;
+    attachment.live_until = attachment.handover_until;
+}
+
+static int go_on_with_handover(RedisModuleCtx *ctx, long long ms) {
+    bool goes_on = attachment_is_handing_over();
+    if (goes_on) hold_requests(ms);
+    return RedisModule_ReplyWithLongLong(ctx, goes_on);
+}
+
 int handover_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
-    if (argc != 3) return RedisModule_WrongArity(ctx);
+    if (argc != 3 && argc != 4) return RedisModule_WrongArity(ctx);
     long long ms;
     if (RedisModule_StringToLongLong(argv[2], &ms) != REDISMODULE_OK || ms < 0 || ms > HANDOVER_MS_MAX)
         return RedisModule_ReplyWithError(ctx, "ERR 'ms' must be 0 to 5000 milliseconds");
+    if (argc == 4 && strcasecmp(RedisModule_StringPtrLen(argv[3], NULL), "XX") != 0)
+        return RedisModule_ReplyWithError(ctx, "ERR the option after 'ms' must be XX");
     if (!leadership_is_lease(argv[1], true)) return reply_not_leader(ctx);
+    if (argc == 4) return go_on_with_handover(ctx, ms);
     int ready = followers_ready();
     if (ready > 0 && ms > 0 && attachment_is_live()) {
-        attachment.handover_until = RedisModule_MonotonicMicroseconds() + (uint64_t)ms * US_PER_MS;
-        attachment.live_until = attachment.handover_until;
+        hold_requests(ms);
         RedisModule_Log(ctx, "notice", "sidecar %s hands over", leadership_sidecar());
     }
     return RedisModule_ReplyWithLongLong(ctx, ready);
@@ -72,7 +86,7 @@ int handover_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
 /* Also when the lease has run out, so that clients do not wait for a sidecar that is leaving. */
 static void detach(RedisModuleCtx *ctx) {
     if (!attachment_is_live()) return;
-    attachment.live_until = 0;
+    attachment.live_until = attachment.handover_until = 0;
     RedisModule_Log(ctx, "notice", "sidecar %s has detached", leadership_sidecar());
 }
 

@@ -12,8 +12,9 @@
 int attach_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 
 /*
- * VSTORE.HANDOVER <lease> <ms>: answers how many followers may take over. When there are any, requests are taken for so
- * long although no sidecar serves them: they wait in their streams for the next leader.
+ * VSTORE.HANDOVER <lease> <ms> [XX]: answers how many followers may take over. When there are any, requests are taken for
+ * so long although no sidecar serves them: they wait in their streams for the next leader. With XX that one says, until
+ * it attaches, that it is at work: it answers 1 while the lead is being handed over, else 0.
  */
 int handover_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 

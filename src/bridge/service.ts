@@ -26,8 +26,6 @@ import type { Watch } from "./watch/watch.ts";
 
 /** Time for the last answers once a stop was requested. */
 const drainMsMax = 10_000;
-/** How long requests may wait for the next leader. */
-const handOverMs = 3_000;
 /** At a hand-over, time for the reads under way; the next leader begins anew with the others. */
 const lastReadsMsMax = 200;
 
@@ -147,9 +145,9 @@ export class Service {
    */
   async #handOver(): Promise<boolean> {
     if (this.#isHandingOver) return true;
-    if ((await this.#heartbeat.handOver(0)) === 0) return false;
+    if ((await this.#heartbeat.heirs()) === 0) return false;
     await this.#stopJobs();
-    this.#isHandingOver = (await this.#heartbeat.handOver(handOverMs)) > 0;
+    this.#isHandingOver = (await this.#heartbeat.handOver()) > 0;
     if (!this.#isHandingOver) return false;
     await this.#heartbeat.stop();
     this.#loop?.halt();
@@ -161,7 +159,7 @@ export class Service {
     const { answerer, writer } = this.#session;
     if ((await answerer.get(promoteKey)) === null) return;
     const { role, log } = this.#options;
-    if (role === "auto" && (await this.#heartbeat.handOver(0)) === 0) return;
+    if (role === "auto" && (await this.#heartbeat.heirs()) === 0) return;
     await writer.del(promoteKey);
     if (role !== "auto")
       log.warn("asked to hand over, and does not: it would not follow; run it with --role auto");

@@ -48,8 +48,6 @@ export class Sidecar {
   #lostRunId = "";
   #backOffMs = backOffMsMin;
   #yieldsUntil = 0;
-  /** Whether requests were waiting when the lease was taken. */
-  #isHandedOver = false;
 
   constructor(options: SidecarOptions, stop: AbortSignal) {
     this.#options = options;
@@ -118,8 +116,9 @@ export class Sidecar {
     // At once: opening the files may take longer than the lease lasts.
     const heartbeat = new Heartbeat(session, lease, this.#options.url, this.#options.syncFollowers);
     try {
+      const isHandedOver = await heartbeat.keepClientsWaiting();
       const service = new Service(session, heartbeat, await this.#openFiles(), this.#losses, this.#options);
-      await service.start(this.#isHandedOver ? catchUpMsMax : undefined);
+      await service.start(isHandedOver ? catchUpMsMax : undefined);
       serving();
       this.#announce();
       await service.run(this.#stop);
@@ -142,7 +141,6 @@ export class Sidecar {
   }
 
   async #follow(session: Session): Promise<Lease | undefined> {
-    this.#isHandedOver = false;
     const catalog = await this.#openFiles();
     const following = await Following.begin(session.logReader, session.reader, catalog, this.#options);
     while (!this.#stop.aborted) {
@@ -152,7 +150,6 @@ export class Sidecar {
       const lease = isReady ? await Lease.take(session.writer, this.#options.sidecarId) : undefined;
       if (lease !== undefined) {
         await following.step(); // what the old leader has told at last
-        this.#isHandedOver = following.isLeadFree;
         return lease;
       }
       this.#report("info", `following ${publicUrl(this.#options.url)}, ${state}`);

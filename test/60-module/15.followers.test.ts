@@ -1,4 +1,5 @@
 /** VSTORE.FOLLOW and VSTORE.TELL, and the answers that wait for followers, with a played sidecar. */
+import type { Redis } from "ioredis";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type RedisServer, startRedis } from "../../harness/redis-server.ts";
 import { PlayedSidecar } from "../harness/played-sidecar.ts";
@@ -140,4 +141,44 @@ test("at most 16 followers are connected", async () => {
 
 test.each(["-1", "17", "x"])("ATTACH refuses %s followers", async (count) => {
   await expect(need(count as unknown as number)).rejects.toThrow("'followers' must be 0 to 16");
+});
+
+test("clients wait at a hand-over for as long as the next leader says that it is at work", async () => {
+  const call = async (redis: Redis, ...args: string[]) =>
+    redis.call(args[0]!, ...args.slice(1)) as Promise<unknown>;
+  const lead = async (redis: Redis, id: string) =>
+    String(await call(redis, "VSTORE.LEAD", "2", id, "3600000"));
+  const old = await lead(sidecar.redis, "played");
+  const next = sidecar.redis.duplicate();
+  try {
+    expect(await call(sidecar.redis, "VSTORE.HANDOVER", old, "5000", "XX")).toBe(0);
+    expect(await call(sidecar.redis, "VSTORE.HANDOVER", old, "5000")).toBe(0);
+    await follow("READY", "0", "0");
+    expect(await call(sidecar.redis, "VSTORE.HANDOVER", old, "5000", "XX")).toBe(0);
+    expect(await call(sidecar.redis, "VSTORE.HANDOVER", old, "5000")).toBe(1);
+    await call(sidecar.redis, "VSTORE.LEAD", "2", "played", "0");
+    const taken = await lead(next, "next");
+    await follow("OUT", "0", "0");
+    expect(await call(next, "VSTORE.HANDOVER", taken, "5000", "XX")).toBe(1);
+    const answer = client.send("VSTORE.DEL", "docs", "a");
+    const { id } = await sidecar.take(log);
+    expect(await call(next, "VSTORE.HANDOVER", taken, "1", "XX")).toBe(1);
+    while ((await call(next, "VSTORE.HANDOVER", taken, "0", "XX")) !== 0);
+    expect(await follower.send("VSTORE.DEL", "docs", "b")).toContain("-VSTOREDOWN");
+    await call(next, "VSTORE.REPLY", log, id, ":1\r\n");
+    expect(await answer).toBe(":1\r\n");
+    await expect(call(next, "VSTORE.HANDOVER", taken, "0", "NX")).rejects.toThrow("must be XX");
+    await expect(call(next, "VSTORE.HANDOVER", old, "0")).rejects.toThrow("NOPERM");
+  } finally {
+    next.disconnect();
+  }
+});
+
+test("a leader that is told to serve nobody ends a hand-over", async () => {
+  await follow("READY", "0", "0");
+  const lease = String(await sidecar.redis.call("VSTORE.LEAD", "2", "played", "3600000"));
+  expect(await sidecar.redis.call("VSTORE.HANDOVER", lease, "5000")).toBe(1);
+  await sidecar.redis.call("VSTORE.ATTACH", lease, "0");
+  expect(await sidecar.redis.call("VSTORE.HANDOVER", lease, "5000", "XX")).toBe(0);
+  expect(await client.send("VSTORE.DEL", "docs", "a")).toContain("-VSTOREDOWN");
 });

@@ -13,6 +13,8 @@ import type { Session } from "./session.ts";
 
 /** Between two signs of life. */
 const signMs = 500;
+/** At a hand-over requests wait so long for a sign of the next leader: as long as a leader may be silent. */
+const handOverMs = 5_000;
 
 const program = new URL(`heartbeat-thread${extname(import.meta.url)}`, import.meta.url);
 
@@ -25,6 +27,8 @@ export class Heartbeat {
   /** Done once a second. */
   readonly #tasks: (() => Promise<void>)[] = [];
   #threadBeats = false;
+  /** What requests find meanwhile: an error, a place in which they wait, or service. */
+  #clients: "refused" | "waiting" | "served" = "refused";
 
   /**
    * Beats from now on until it is stopped.
@@ -54,8 +58,16 @@ export class Heartbeat {
 
   /** Resolves when clients are admitted. The thread, which may not run yet, goes on with that. */
   async attach(): Promise<void> {
-    await sendAttach(this.#session.answerer, this.#lease.text, true, this.#syncFollowers);
+    this.#clients = "served";
+    await this.#sendAttach();
     this.#ask("attach").catch(() => {}); // the session is over
+  }
+
+  /** Clients that wait since a hand-over do so until they are served. Returns whether there was one. */
+  async keepClientsWaiting(): Promise<boolean> {
+    const goesOn = (await this.#sendHandOver(handOverMs, "XX")) > 0;
+    if (goesOn) this.#clients = "waiting";
+    return goesOn;
   }
 
   /** Gives the lease up; followers that wait for it hear of that at once. */
@@ -65,6 +77,7 @@ export class Heartbeat {
 
   /** Resolves when clients hear at once that no sidecar serves them. */
   detach(): Promise<void> {
+    this.#clients = "refused";
     return this.#ask("detach");
   }
 
@@ -72,9 +85,14 @@ export class Heartbeat {
     this.#tasks.push(task);
   }
 
-  /** How many followers may take over. When there are any, requests wait for them for so long. */
-  async handOver(ms: number): Promise<number> {
-    return Number(await this.#session.answerer.call("VSTORE.HANDOVER", this.#lease.text, ms));
+  /** How many followers may take over. */
+  heirs(): Promise<number> {
+    return this.#sendHandOver(0);
+  }
+
+  /** The same; when there are any, requests wait for the one that does. */
+  handOver(): Promise<number> {
+    return this.#sendHandOver(handOverMs);
   }
 
   /** After it nothing is sent any more. */
@@ -89,13 +107,27 @@ export class Heartbeat {
     try {
       while (!signal.aborted) {
         await delay(beatMs, undefined, { signal });
-        // Renews the lease until the thread does: a thread takes a while to start on a busy machine.
-        if (!this.#threadBeats) await this.#lease.renew();
+        if (!this.#threadBeats) await this.#beatForThread();
+        if (this.#clients === "waiting") await this.keepClientsWaiting();
         for (const task of this.#tasks) await task();
       }
     } catch (error) {
       this.#session.end(error as Error);
     }
+  }
+
+  /** A thread takes a while to start on a busy machine. */
+  async #beatForThread(): Promise<void> {
+    await this.#lease.renew();
+    if (this.#clients === "served") await this.#sendAttach();
+  }
+
+  #sendAttach(): Promise<void> {
+    return sendAttach(this.#session.answerer, this.#lease.text, true, this.#syncFollowers);
+  }
+
+  async #sendHandOver(ms: number, ...options: string[]): Promise<number> {
+    return Number(await this.#session.answerer.call("VSTORE.HANDOVER", this.#lease.text, ms, ...options));
   }
 
   async #ask(wish: Wish): Promise<void> {
