@@ -10,15 +10,11 @@
 static char key_digits[KEY_DIGITS + 1];
 static uint32_t key[2];
 
-typedef struct {
-    uint32_t a, b, c, d;
-} State;
-
 static uint32_t rotated(uint32_t word, int bits) {
     return word << bits | word >> (32 - bits);
 }
 
-static void mix(State *s, int rounds) {
+static void mix(Proof *s, int rounds) {
     while (rounds-- > 0) {
         s->a += s->b;
         s->c += s->d;
@@ -32,26 +28,27 @@ static void mix(State *s, int rounds) {
     }
 }
 
-static void take(State *s, uint32_t word) {
+static void take(Proof *s, uint32_t word) {
     s->d ^= word;
     mix(s, 2);
     s->a ^= word;
 }
 
-/* Of the id's 16 bytes, least significant first. */
-static void hash(RedisModuleStreamID id, uint32_t result[2]) {
-    State s = {key[0], key[1] ^ 0xee, key[0] ^ 0x6c796765, key[1] ^ 0x74656462};
-    take(&s, (uint32_t)id.ms);
-    take(&s, (uint32_t)(id.ms >> 32));
-    take(&s, (uint32_t)id.seq);
-    take(&s, (uint32_t)(id.seq >> 32));
-    take(&s, (uint32_t)sizeof(id) << 24);
-    s.c ^= 0xee;
-    mix(&s, 4);
-    result[0] = s.b ^ s.d;
-    s.b ^= 0xdd;
-    mix(&s, 4);
-    result[1] = s.b ^ s.d;
+static void begin(Proof *s) {
+    *s = (Proof){key[0], key[1] ^ 0xee, key[0] ^ 0x6c796765, key[1] ^ 0x74656462, 0};
+}
+
+/* The last word, and the digits of the result. */
+static void end(Proof *s, uint32_t last, char digits[PROOF_DIGITS]) {
+    uint32_t result[2];
+    take(s, last);
+    s->c ^= 0xee;
+    mix(s, 4);
+    result[0] = s->b ^ s->d;
+    s->b ^= 0xdd;
+    mix(s, 4);
+    result[1] = s->b ^ s->d;
+    for (int i = 0; i < PROOF_DIGITS; i++) digits[i] = "0123456789abcdef"[result[i / 8] >> (28 - 4 * (i % 8)) & 15];
 }
 
 void proofs_open(void) {
@@ -63,8 +60,39 @@ const char *proofs_key(void) {
     return key_digits;
 }
 
+/* Of the id's 16 bytes, least significant first. */
 void proof_of(RedisModuleStreamID id, char digits[PROOF_DIGITS]) {
-    uint32_t result[2];
-    hash(id, result);
-    for (int i = 0; i < PROOF_DIGITS; i++) digits[i] = "0123456789abcdef"[result[i / 8] >> (28 - 4 * (i % 8)) & 15];
+    Proof s;
+    begin(&s);
+    take(&s, (uint32_t)id.ms);
+    take(&s, (uint32_t)(id.ms >> 32));
+    take(&s, (uint32_t)id.seq);
+    take(&s, (uint32_t)(id.seq >> 32));
+    end(&s, (uint32_t)sizeof(id) << 24, digits);
+}
+
+void proof_begin(Proof *proof) {
+    begin(proof);
+}
+
+static void add_word(Proof *proof, uint32_t word) {
+    take(proof, word);
+    proof->words++;
+}
+
+/* Its length, and then its bytes in words, the last one filled up with zeros. */
+void proof_add(Proof *proof, const RedisModuleString *part) {
+    size_t length;
+    const unsigned char *bytes = (const unsigned char *)RedisModule_StringPtrLen(part, &length);
+    add_word(proof, (uint32_t)length);
+    if (length > PROVEN_BYTES_MAX) length = PROVEN_BYTES_MAX;
+    for (size_t at = 0; at < length; at += 4) {
+        uint32_t word = 0;
+        for (size_t i = at; i < at + 4 && i < length; i++) word |= (uint32_t)bytes[i] << 8 * (i - at);
+        add_word(proof, word);
+    }
+}
+
+void proof_end(Proof *proof, char digits[PROOF_DIGITS]) {
+    end(proof, proof->words << 24, digits);
 }

@@ -13,7 +13,7 @@
 #define POSITION_NAMES 16
 #define DEFAULT_USER "default"
 #define USER_BYTES_MAX 64 /* of a user's name: the sidecar looks at no more */
-#define HEAD_FIELDS 3 /* cmd, client, and at or after */
+#define HEAD_FIELDS 4 /* cmd, client, at or after, and proof */
 #define WAITER_POSITION 3 /* of the value of client, where there is one */
 
 /* Ids given so far: the sequence numbers of the next ones, so that no two are equal. Only next_id() writes it. */
@@ -138,12 +138,39 @@ static int add_moment(RedisModuleCtx *ctx, RedisModuleString **fields, int n, co
     return end == NULL ? n : add_field(fields, n, "after", end);
 }
 
+/* Whether the entry proves that the module wrote it: writes of caches may end values, which are keys of Redis. */
+static bool is_proven_write(const Request *request) {
+    return request->command->route == ROUTE_LOG && strncmp(request->command->name, "CACHE.", strlen("CACHE.")) == 0;
+}
+
+/* Of a proven write the position of the proof: behind cmd, at, and client where there is one. */
+static int proof_position(const Request *request) {
+    return request->client != 0 ? 7 : 5;
+}
+
+/* The proof of a write: of stream, id, name, time and arguments. */
+static RedisModuleString *write_proof(const RequestId *entry, RedisModuleString **fields, const Request *request) {
+    char digits[PROOF_DIGITS];
+    Proof proof;
+    RedisModuleString *id = id_as_string(entry->id);
+    proof_begin(&proof);
+    proof_add(&proof, entry->stream);
+    proof_add(&proof, id);
+    proof_add(&proof, fields[1]);
+    proof_add(&proof, fields[proof_position(request) - 2]);
+    for (int i = 0; i < request->count; i++) proof_add(&proof, request->arguments[i]);
+    proof_end(&proof, digits);
+    RedisModule_FreeString(NULL, id);
+    return RedisModule_CreateString(NULL, digits, PROOF_DIGITS);
+}
+
 /* The fields of an entry, names and values in turn, each with a reference of its own. Returns how many strings. */
-static int build_fields(RedisModuleCtx *ctx, RedisModuleString **fields, const Request *request, RedisModuleStreamID id) {
+static int build_fields(RedisModuleCtx *ctx, RedisModuleString **fields, const Request *request, const RequestId *entry) {
     const char *name = request->command->name;
     int n = add_field(fields, 0, "cmd", RedisModule_CreateString(NULL, name, strlen(name)));
-    if (request->client != 0) n = add_field(fields, n, "client", waiter_name(request, id));
+    if (request->client != 0) n = add_field(fields, n, "client", waiter_name(request, entry->id));
     n = add_moment(ctx, fields, n, request);
+    if (is_proven_write(request)) n = add_field(fields, n, "proof", write_proof(entry, fields, request));
     for (int i = 0; i < request->count; i++) {
         fields[n++] = position_name(i);
         fields[n++] = request->arguments[i];
@@ -175,18 +202,54 @@ static int add_read_behind(RedisModuleKey *key, RedisModuleStreamID *id, RedisMo
     return RedisModule_StreamAdd(key, 0, id, fields, n / 2);
 }
 
+/* The id after the stream's last one; false where the stream does not tell. */
+static bool next_of_stream(RedisModuleCtx *ctx, RequestId *entry) {
+    static const char last_id[] = "last-generated-id";
+    bool found = false;
+    RedisModuleCallReply *all = RedisModule_Call(ctx, "XINFO", "cs", "STREAM", entry->stream);
+    if (all == NULL) return false;
+    for (size_t i = 0; !found && i + 1 < RedisModule_CallReplyLength(all); i += 2) {
+        size_t length;
+        const char *name = RedisModule_CallReplyStringPtr(RedisModule_CallReplyArrayElement(all, i), &length);
+        if (name == NULL || length != strlen(last_id) || memcmp(name, last_id, length) != 0) continue;
+        const char *text = RedisModule_CallReplyStringPtr(RedisModule_CallReplyArrayElement(all, i + 1), &length);
+        RedisModuleString *last = RedisModule_CreateString(NULL, text, length);
+        found = RedisModule_StringToStreamID(last, &entry->id) == REDISMODULE_OK;
+        RedisModule_FreeString(NULL, last);
+    }
+    RedisModule_FreeCallReply(all);
+    if (found && ++entry->id.seq == 0) entry->id.ms++;
+    return found;
+}
+
+/* The same for a proven write. Its log must not count an entry that comes and goes, so the stream is asked. */
+static int add_write_behind(RedisModuleCtx *ctx, RedisModuleKey *key, RequestId *entry, RedisModuleString **fields, int n,
+                            const Request *request) {
+    if (!next_of_stream(ctx, entry)) return REDISMODULE_ERR;
+    RedisModuleString **proof = &fields[proof_position(request)];
+    RedisModule_FreeString(NULL, *proof);
+    *proof = write_proof(entry, fields, request);
+    errno = 0;
+    return RedisModule_StreamAdd(key, 0, &entry->id, fields, n / 2);
+}
+
+static int add_behind(RedisModuleCtx *ctx, RedisModuleKey *key, RequestId *entry, RedisModuleString **fields, int n,
+                      const Request *request) {
+    if (is_proven_write(request)) return add_write_behind(ctx, key, entry, fields, n, request);
+    if (request->client != 0 && request->command->route == ROUTE_QUERIES)
+        return add_read_behind(key, &entry->id, fields, n, request);
+    return RedisModule_StreamAdd(key, REDISMODULE_STREAM_ADD_AUTOID, &entry->id, fields, n / 2);
+}
+
 /*
  * Adds the entry under an id of our clock. A stream that is ahead of it (a producer chose an id, a clock was set back)
  * goes on with its own next id: the ids of one stream say nothing about another.
  */
-static const char *add_entry(RedisModuleKey *key, RedisModuleStreamID *id, RedisModuleString **fields, int n,
-                             const Request *request) {
+static const char *add_entry(RedisModuleCtx *ctx, RedisModuleKey *key, RequestId *entry, RedisModuleString **fields,
+                             int n, const Request *request) {
     errno = 0;
-    int added = RedisModule_StreamAdd(key, 0, id, fields, n / 2);
-    if (added != REDISMODULE_OK && errno == EDOM)
-        added = request->client != 0 && request->command->route == ROUTE_QUERIES
-                    ? add_read_behind(key, id, fields, n, request)
-                    : RedisModule_StreamAdd(key, REDISMODULE_STREAM_ADD_AUTOID, id, fields, n / 2);
+    int added = RedisModule_StreamAdd(key, 0, &entry->id, fields, n / 2);
+    if (added != REDISMODULE_OK && errno == EDOM) added = add_behind(ctx, key, entry, fields, n, request);
     return added == REDISMODULE_OK ? NULL : append_error(errno);
 }
 
@@ -208,11 +271,11 @@ static bool is_hidden(RedisModuleCtx *ctx, RedisModuleKey *key, RedisModuleStrin
 const char *stream_append(RedisModuleCtx *ctx, RequestId *entry, const Request *request) {
     RedisModuleString **fields = RedisModule_Alloc(sizeof(*fields) * 2 * (size_t)(request->count + HEAD_FIELDS));
     entry->id = next_id();
-    int n = build_fields(ctx, fields, request, entry->id);
+    int n = build_fields(ctx, fields, request, entry);
     RedisModuleKey *key = RedisModule_OpenKey(ctx, entry->stream, REDISMODULE_READ | REDISMODULE_WRITE);
     const char *error = is_hidden(ctx, key, entry->stream)
                             ? "TRYAGAIN the request stream has expired, and writes are paused"
-                            : add_entry(key, &entry->id, fields, n, request);
+                            : add_entry(ctx, key, entry, fields, n, request);
     RedisModule_CloseKey(key);
     if (error == NULL && request->command->writes) replicate(ctx, entry, fields, n);
     for (int i = 0; i < n; i++) RedisModule_FreeString(NULL, fields[i]);

@@ -83,6 +83,7 @@ export class Service {
     await this.#upkeep.followers.look(); // before the first trim
     this.#upkeep.beatWith(this.#heartbeat);
     await assertClocksAgree(this.#session.writer, this.#catalog.clock);
+    await this.#catalog.rememberProofKey(this.#session.proofKey); // before anything is believed because of it
     const { loop, context } = await this.#createLoop();
     await reconcile(this.#session.writer, this.#catalog, this.#losses, loop);
     await this.#follows.restore();

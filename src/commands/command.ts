@@ -22,8 +22,11 @@ export interface Context {
   readonly canShowValues?: boolean;
   /** The writes of a collection that were refused without a client waiting, the oldest first; for WAIT. */
   readonly refusals?: (collection: string) => Promise<readonly Refusal[]>;
-  /** Has the value of an entry that has ended deleted, while it still has the digest; undefined on a follower. */
-  readonly release?: (cache: string, key: Uint8Array, digest: string) => void;
+  /**
+   * Has the value of an entry that has ended deleted, while it still has the digest. Undefined on a follower, and where
+   * the request may end none.
+   */
+  readonly release?: ((cache: string, key: Uint8Array, digest: string) => void) | undefined;
   /** Resolves when an answer of so many bytes may be built. The bytes count until the answer has left. */
   readonly answerRoom?: ((bytes: number) => Promise<void>) | undefined;
   /** Hears of every error that was not raised on purpose, so that it is logged. */

@@ -116,6 +116,15 @@ export class Catalog {
     return this.#control.adopt(storeId);
   }
 
+  /** See ControlFile. */
+  get proofKeys(): readonly string[] {
+    return this.#control.proofKeys;
+  }
+
+  rememberProofKey(key: string): Promise<void> {
+    return this.#control.rememberProofKey(key);
+  }
+
   /** Whether a collection of this name exists, damaged or not. */
   has(name: string): boolean {
     return this.#collections.has(name) || this.#damaged.has(name);

@@ -92,7 +92,7 @@ function randomFields(random: Random, id: string): Buffer[] {
   const count = kind === 1 ? 150 : below(random, 14);
   const name = pick(random, ["INSERT", "SEARCH", "CARD", ""]);
   const fields: Buffer[] = [Buffer.from("cmd"), Buffer.from(name)];
-  for (const name of ["client", "reply", "at", "after"])
+  for (const name of ["client", "reply", "at", "after", "proof"])
     if (below(random, 2)) fields.push(Buffer.from(name), Buffer.from(pick(random, words(random, id))));
   for (let i = 0; i < count; i++) fields.push(Buffer.from(`${i}`), randomValue(random));
   if (kind < 4) fields[below(random, fields.length)] = Buffer.from(pick(random, words(random, id)));
@@ -103,7 +103,24 @@ function words(random: Random, id: string): string[] {
   const number = `${below(random, 2_000)}`;
   const proof = proofOf(id);
   return [
-    ...["cmd", "client", "reply", "at", "after", "0", "1", "2", "01", "10", "", " ", "-", "client ", "\xff"],
+    ...[
+      "cmd",
+      "client",
+      "reply",
+      "at",
+      "after",
+      "proof",
+      "0",
+      "1",
+      "2",
+      "01",
+      "10",
+      "",
+      " ",
+      "-",
+      "client ",
+      "\xff",
+    ],
     ...[
       number,
       `${number} alice`,
@@ -182,7 +199,7 @@ function ordinary(bytes: Buffer): [string, Read[]][] {
 /** By PROTOCOL.md, without any care for time. */
 function plainRead(stream: string, id: string, fields: readonly Buffer[]): Read {
   const text = (at: number) => fields[at]?.toString("latin1") ?? "";
-  const heads = ["client", "reply", "at", "after"];
+  const heads = ["client", "reply", "at", "after", "proof"];
   let start = 2;
   while (start < fields.length && heads.includes(text(start))) start += 2;
   const last = (name: string) => {
@@ -212,6 +229,7 @@ function plainRead(stream: string, id: string, fields: readonly Buffer[]): Read 
     user: isForged ? "stream clients" : client.user,
     at: at === undefined ? undefined : /^\d{1,15}$/.test(at) ? Number(at) : 0,
     after: after !== undefined && /^\d{1,20}-\d{1,20}$/.test(after) ? after : undefined,
+    proof: Buffer.from(last("proof") ?? "", "latin1"),
     bytes: fields.reduce((sum, { length }) => sum + length, 0),
     isFaulty: name === "" || !areInOrder || isElsewhere || isForged,
   };

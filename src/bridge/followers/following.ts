@@ -101,7 +101,15 @@ export class Following {
       log: options.log,
       afterwards: () => this.#tell(),
     });
-    this.#writes = new Writes(redis, catalog, { toWrite: assertDecided }, context, count, async () => {});
+    this.#writes = new Writes(
+      redis,
+      catalog,
+      { toWrite: assertDecided },
+      undefined,
+      context,
+      count,
+      async () => {},
+    );
   }
 
   /** Applies what the leader has told since the last time. Returns how it stands, in words. */

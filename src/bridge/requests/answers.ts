@@ -1,4 +1,5 @@
 /** Sends the outcome of a request to the client that waits for it, and deletes its entry when the module does not. */
+import { withoutModule } from "../../commands/cache/module-words.ts";
 import { addedToSet, cacheSet } from "../../commands/cache/set.ts";
 import type { Outcome } from "../../commands/execute.ts";
 import { encodeError } from "../../commands/wire/resp3.ts";
@@ -7,6 +8,7 @@ import { VstoreError } from "../../errors.ts";
 import { controlStream, errorsStream } from "../redis/keys.ts";
 import type { Tally } from "../watch/tally.ts";
 import type { Outbox } from "./outbox.ts";
+import type { Releases } from "./releases.ts";
 import type { Request } from "./request.ts";
 import type { Source } from "./sources.ts";
 
@@ -18,10 +20,12 @@ const wordsOfModule: ReadonlySet<string> = new Set(["DEL", "FOLLOWED"]);
 export class Answers {
   readonly #outbox: Outbox;
   readonly #tally: Tally;
+  readonly #releases: Releases;
 
-  constructor(outbox: Outbox, tally: Tally) {
+  constructor(outbox: Outbox, tally: Tally, releases: Releases) {
     this.#outbox = outbox;
     this.#tally = tally;
+    this.#releases = releases;
   }
 
   /** For a write of a log: its entry stays, until a checkpoint covers it. */
@@ -29,6 +33,15 @@ export class Answers {
     this.#tally.count(request.name, request.readAt, outcome);
     if (outcome.error !== undefined && request.name === cacheSet.name) this.#releaseUnused(request);
     if (dependsOnTheMoment(outcome)) this.#withdraw(source.collection, request);
+    if (request.waiter.kind === "none") this.#report(source.collection, request, outcome);
+    else this.#send(request, outcome);
+  }
+
+  /** For a write of a cache that the module did not make: a replay must not find it. */
+  toForged(source: Source, request: Request): void {
+    const outcome = refusal(withoutModule());
+    this.#tally.count(request.name, request.readAt, outcome);
+    this.#outbox.withdraw(request);
     if (request.waiter.kind === "none") this.#report(source.collection, request, outcome);
     else this.#send(request, outcome);
   }
@@ -59,10 +72,10 @@ export class Answers {
   }
 
   /** The value of a SET that was refused has no vector. */
-  #releaseUnused({ collection, args }: Request): void {
-    const [key, digest] = args.slice(-addedToSet);
+  #releaseUnused(request: Request): void {
+    const [key, digest] = request.args.slice(-addedToSet);
     if (key !== undefined && digest !== undefined && key.length > 0)
-      this.#outbox.release(collection, key, digest.toString("latin1"));
+      this.#releases.of(request)?.(request.collection, key, digest.toString("latin1"));
   }
 
   /** Reports in the errors stream that a write without a waiting client was refused. */

@@ -211,8 +211,8 @@ export class Reader {
   }
 
   /**
-   * Logs outlive the key, and what they name is not believed for anything. Control is for administrators. The module
-   * writes no reads to the streams of single collections.
+   * Logs outlive the key, and the `client` that they name is not believed for anything. Control is for administrators.
+   * The module writes no reads to the streams of single collections.
    */
   #proofsOf(stream: string): Proofs | undefined {
     const source = this.#sources.find(stream);

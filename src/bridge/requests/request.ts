@@ -35,6 +35,8 @@ export interface Request {
   readonly at: number | undefined;
   /** Of a read: the entry of the log that it has to see; undefined when there was none, or the entry does not say. */
   readonly after: string | undefined;
+  /** Of a write of a cache: what proves that the module wrote it, see proofs.ts. Empty where there is none. */
+  readonly proof: Buffer;
   /** Size of the entry's values. */
   readonly bytes: number;
   /** Why the entry itself is malformed. */
@@ -88,12 +90,12 @@ export function decodeEntry(
 }
 
 /** What the value of a field is; `other` where its name is none of ours. */
-type Field = "cmd" | "client" | "reply" | "at" | "after" | "argument" | "other";
+type Field = "cmd" | "client" | "reply" | "at" | "after" | "proof" | "argument" | "other";
 
 /**
  * One entry after the other, each from its fields in their order:
  *
- *   cmd → client, reply, at, after → arguments
+ *   cmd → client, reply, at, after, proof → arguments
  */
 export class EntryDecoder {
   #field: Field = "other";
@@ -101,8 +103,9 @@ export class EntryDecoder {
   #fields = 0;
   #name = "";
   #waiter: Waiter = none;
-  /** What proves that the module wrote it. */
+  /** What proves that the module wrote it: of a read, and of a write of a cache. */
   #proof: Buffer = noProof;
+  #writeProof: Buffer = noProof;
   #caller = "";
   #user = streamClients;
   #at: number | undefined;
@@ -116,6 +119,7 @@ export class EntryDecoder {
     this.#name = "";
     this.#waiter = none;
     this.#proof = noProof;
+    this.#writeProof = noProof;
     this.#caller = "";
     this.#user = streamClients;
     this.#at = undefined;
@@ -164,6 +168,9 @@ export class EntryDecoder {
         return;
       case "after":
         this.#after = ids.of(bytes, start, end);
+        return;
+      case "proof":
+        this.#writeProof = bytes.subarray(start, end);
     }
   }
 
@@ -195,6 +202,7 @@ export class EntryDecoder {
       user: isForged ? streamClients : this.#user,
       at: this.#at,
       after: this.#after,
+      proof: this.#writeProof,
       bytes: this.#bytes,
       fault: isForged ? forged : faultOf(this.#name, waiter, args),
       readAt,
@@ -203,7 +211,7 @@ export class EntryDecoder {
 }
 
 /** Between the command's name and its arguments. */
-const headFields = ["client", "at", "after", "reply"] as const;
+const headFields = ["client", "at", "after", "reply", "proof"] as const;
 
 /** No name of a collection is longer; an argument may have 64 MiB. */
 function collectionOf(args: readonly Buffer[] | undefined): string {

@@ -26,9 +26,10 @@ import type { Outbox } from "./outbox.ts";
 import { Reader } from "./reader.ts";
 import { AsOfWaits } from "./reads/as-of-waits.ts";
 import { refusalsOf } from "./refusals.ts";
+import { Releases } from "./releases.ts";
 import type { Request } from "./request.ts";
 import { Sources } from "./sources.ts";
-import { Writes } from "./writes.ts";
+import { type Forgeries, Writes } from "./writes.ts";
 
 export interface ServingParts {
   readonly session: Session;
@@ -63,10 +64,15 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
   const { writer } = session;
   const sources = new Sources(catalog, await endsOfDamaged(writer, catalog));
   const obstructions = new Obstructions(writer, log);
-  const answers = new Answers(outbox, parts.watch.tally);
+  const releases = new Releases(outbox, catalog.proofKeys);
+  const answers = new Answers(outbox, parts.watch.tally, releases);
   const contextAt = contextOf(parts, obstructions);
-  const context: LoopParts["context"] = (request, answerRoom) =>
-    contextAt(request.id, timeOf(request, catalog.clock()), request.waiter.kind === "client", answerRoom);
+  const context: LoopParts["context"] = (request, answerRoom) => {
+    const time = timeOf(request, catalog.clock());
+    const isClient = request.waiter.kind === "client";
+    return contextAt(request.id, time, isClient, answerRoom, releases.of(request));
+  };
+  const forgeries = forgeriesOf(session, releases, answers);
   const reader = new Reader(session, sources, obstructions, await outputLimitOf(writer));
   const onApplied = (collection: Collection, { id, bytes }: Request) => {
     losses.applied.note(collection, id);
@@ -80,7 +86,7 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
   const told = parts.isAcknowledged ? outbox : undefined;
   const loop = new Loop({
     reader,
-    writes: new Writes(writer, catalog, answers, context, heard, () => session.wakeLogReader()),
+    writes: new Writes(writer, catalog, answers, forgeries, context, heard, () => session.wakeLogReader()),
     control: new Control(session, catalog, answers, context, losses, follows, parts.progress, told),
     answers,
     outbox,
@@ -96,6 +102,16 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
     },
   });
   return { loop, context: () => contextAt(FIRST_ID, catalog.clock(), false) };
+}
+
+function forgeriesOf(session: Session, releases: Releases, answers: Answers): Forgeries {
+  return {
+    isForged: (request) => releases.isForged(request),
+    async refuse(source, request) {
+      await session.confirmJoined();
+      answers.toForged(source, request);
+    },
+  };
 }
 
 /** The context that a command gets beside its arguments. */
@@ -114,10 +130,15 @@ function contextOf(parts: ServingParts, obstructions: Obstructions) {
     ...(name === undefined && { unexpected_errors: errors.count, loop_turn_ms_max: turns.longestMs }),
   });
   const refusals = (name: string) => refusalsOf(session.answerer, outbox, name);
-  const release = (cache: string, key: Uint8Array, digest: string) => outbox.release(cache, key, digest);
   const onUnexpectedError = (error: unknown, command: string) => errors.report(error, { command });
   // Written out: to spread an object into a larger one costs microseconds, and every request has one.
-  return (id: string, time: number, canShowValues: boolean, answerRoom?: Context["answerRoom"]): Context => ({
+  return (
+    id: string,
+    time: number,
+    canShowValues: boolean,
+    answerRoom?: Context["answerRoom"],
+    release?: Context["release"],
+  ): Context => ({
     catalog,
     id,
     time,

@@ -19,10 +19,19 @@ import type { Request } from "./request.ts";
 import { faultOf } from "./routing.ts";
 import type { Source } from "./sources.ts";
 
+/** Undefined on a follower, which reads what the leader has let pass. */
+export interface Forgeries {
+  /** Whether it is a write of a cache that the module has not made. */
+  isForged(request: Request): boolean;
+  /** Refuses it, and takes it out of its log: no replay and no follower may find it. */
+  refuse(source: Source, request: Request): Promise<void>;
+}
+
 export class Writes {
   readonly #redis: Redis;
   readonly #catalog: Catalog;
   readonly #answers: Pick<Answers, "toWrite">;
+  readonly #forgeries: Forgeries | undefined;
   readonly #context: (request: Request) => Context;
   /** Hears of every entry that was applied. */
   readonly #onApplied: (collection: Collection, request: Request) => void;
@@ -33,6 +42,7 @@ export class Writes {
     redis: Redis,
     catalog: Catalog,
     answers: Pick<Answers, "toWrite">,
+    forgeries: Forgeries | undefined,
     context: (request: Request) => Context,
     onApplied: (collection: Collection, request: Request) => void,
     wakeReader: () => Promise<void>,
@@ -40,6 +50,7 @@ export class Writes {
     this.#redis = redis;
     this.#catalog = catalog;
     this.#answers = answers;
+    this.#forgeries = forgeries;
     this.#context = context;
     this.#onApplied = onApplied;
     this.#wakeReader = wakeReader;
@@ -60,6 +71,11 @@ export class Writes {
       const ahead = aheadOf(request, this.#catalog.clock(), replays);
       if (ahead !== undefined) {
         await this.#passOver(source, collection, request, ahead);
+        continue;
+      }
+      if (!replays && this.#forgeries?.isForged(request)) {
+        await this.#forgeries.refuse(source, request);
+        if (collection !== undefined) this.#passed(collection, request);
         continue;
       }
       const started = this.#applyOne(source, collection, request, replays);
@@ -101,6 +117,11 @@ export class Writes {
     if (collection === undefined) return;
     await setBack(this.#redis, source, request.id, collection.position);
     await this.#wakeReader(); // it may wait for ids that come after this one
+  }
+
+  #passed(collection: Collection, request: Request): void {
+    collection.appliedId = laterId(collection.appliedId, request.id);
+    this.#onApplied(collection, request);
   }
 
   /** Without a usable collection the command itself finds the words. */

@@ -25,6 +25,7 @@ export class Session {
   readonly runId: string;
   readonly #ended = new AbortController();
   readonly #readerIds: readonly [number, number];
+  #lease = "";
   #proofKey = "";
 
   private constructor(connections: Connections, readerIds: readonly [number, number], runId: string) {
@@ -63,7 +64,14 @@ export class Session {
 
   /** Lets the answering connection answer, as the second one of the holder of this lease. */
   async join(lease: string): Promise<void> {
+    this.#lease = lease;
     this.#proofKey = String(await this.answerer.call("VSTORE.JOIN", lease));
+  }
+
+  /** @throws where the module does not know this session any more, as it was loaded anew or is of a replica now */
+  async confirmJoined(): Promise<void> {
+    const key = String(await this.answerer.call("VSTORE.JOIN", this.#lease));
+    if (key !== this.#proofKey) throw new Error("the module was loaded anew");
   }
 
   /** Of the proofs that the module's entries carry; empty before this session leads. */

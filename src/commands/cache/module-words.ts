@@ -27,6 +27,6 @@ export function endingWithEntry<T extends object>(
   };
 }
 
-function withoutModule(): VstoreError {
+export function withoutModule(): VstoreError {
   return new VstoreError("ERR", "commands of caches need a client of Redis, whose values the module stores");
 }

@@ -16,6 +16,8 @@ import { CONTROL_FILE } from "./names.ts";
 
 /** DROPs that are remembered, the latest of them. */
 const dropsMax = 1_000;
+/** Proof keys that are remembered, the latest of them. A log has lost the entries of earlier ones by then. */
+const proofKeysMax = 64;
 
 const id = z.string().regex(ID_PATTERN);
 const schema = z.object({
@@ -23,6 +25,8 @@ const schema = z.object({
   storeId: z.string().optional(),
   /** [collection, id of its DROP], the latest last. */
   drops: z.array(z.tuple([z.string(), id])).optional(),
+  /** By which entries of logs are proven, the latest last. */
+  proofKeys: z.array(z.string()).optional(),
 });
 
 type Content = z.infer<typeof schema>;
@@ -42,6 +46,7 @@ export class ControlFile {
   #controlId: string;
   #storeId: string | undefined;
   readonly #drops: Map<string, string>;
+  readonly #proofKeys: Set<string>;
   /** The latest that was applied, and those that are being applied: the control id stays below them. */
   #latestId: string;
   #underWay: ReadonlySet<string> = new Set();
@@ -54,6 +59,7 @@ export class ControlFile {
     this.#latestId = this.#controlId;
     this.#storeId = content?.storeId;
     this.#drops = new Map(content?.drops);
+    this.#proofKeys = new Set(content?.proofKeys);
   }
 
   /** @throws {DamagedFileError} */
@@ -103,6 +109,21 @@ export class ControlFile {
     await this.#saving.run();
   }
 
+  /** Keys of the Redis processes that these files were written for: what the bridge reads of logs is proven by them. */
+  get proofKeys(): readonly string[] {
+    return [...this.#proofKeys];
+  }
+
+  async rememberProofKey(key: string): Promise<void> {
+    if (this.#proofKeys.has(key)) return;
+    this.#proofKeys.add(key);
+    for (const oldest of this.#proofKeys) {
+      if (this.#proofKeys.size <= proofKeysMax) break;
+      this.#proofKeys.delete(oldest);
+    }
+    await this.#saving.run();
+  }
+
   /** From now on these files belong to another Redis, about which earlier DROPs say nothing. */
   async adopt(storeId: string): Promise<void> {
     this.#storeId = storeId;
@@ -120,7 +141,12 @@ export class ControlFile {
   }
 
   async #write(): Promise<void> {
-    const content = { controlId: this.#controlId, storeId: this.#storeId, drops: [...this.#drops] };
+    const content = {
+      controlId: this.#controlId,
+      storeId: this.#storeId,
+      drops: [...this.#drops],
+      proofKeys: this.proofKeys,
+    };
     await replaceFile(this.#directory, CONTROL_FILE, seal(CONTROL_FORMAT, content)).catch(ignoreFull);
   }
 }
