@@ -106,7 +106,9 @@ void Search::walk(Query& query) const {
   Probe probe(graph_->space, graph_->nodes, *rows_, vector, graph_->space.originOf(vector), &query.distance);
   if (options_.coldRows) probe.expectColdRows();
   Scratch& scratch = Scratch::ofThread();
-  query.scansAll = !find(probe, std::max(options_.ef, options_.k), scratch) || scratch.found.size() < options_.k;
+  const bool isFound = find(probe, std::max(options_.ef, options_.k), scratch);
+  // Where slots are given, no more of them are to be found: all were compared.
+  query.scansAll = !isFound || (!options_.allowed && scratch.found.size() < options_.k);
   if (query.scansAll || rescore(probe, scratch.found, query.nearest) || scratch.compared.empty()) return;
   // All were compared, so all that may be nearer can be looked at.
   rescoreRest(probe, scratch.compared, scratch.found.back(), [this](Slot slot) { return isWanted(slot); }, query.nearest);

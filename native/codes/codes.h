@@ -105,6 +105,9 @@ class CodeSpace {
   Origin originOf(const Code& code) const;
   /** The sum of the products of components. */
   float dot(const Origin& a, const Code& b) const;
+  /** The same with `count` codes, at most `dotsMax`. */
+  void dots(const Origin& a, const Code* const* codes, size_t count, float* dots) const;
+  static constexpr size_t dotsMax = 16;
   /** Notes a code that others are compared with from now on. */
   void note(const Code& code) { noteLargest(code.norm, code.noise); }
   void noteLargest(float norm, float noise);
@@ -173,6 +176,18 @@ inline float CodeSpace::dot(const Origin& a, const Code& b) const {
     default:
       return kernels_.dotFloat(static_cast<const float*>(a.components), b.components<float>(), n);
   }
+}
+
+inline void CodeSpace::dots(const Origin& a, const Code* const* codes, size_t count, float* dots) const {
+  if (quantization != Quantization::int8) {
+    for (size_t i = 0; i < count; i++) dots[i] = dot(a, *codes[i]);
+    return;
+  }
+  const int8_t* components[dotsMax] = {};
+  int32_t ints[dotsMax];
+  for (size_t i = 0; i < count; i++) components[i] = codes[i]->components<int8_t>();
+  kernels_.dotsInt8(static_cast<const int8_t*>(a.components), components, dimensions, count, ints);
+  for (size_t i = 0; i < count; i++) dots[i] = static_cast<float>(ints[i]);
 }
 
 inline Estimate CodeSpace::estimate(const Origin& a, const Code& b, float dot) const {

@@ -1,14 +1,16 @@
 /** The results of all kernels of a set for two vectors, for the tests that compare the sets. */
 #pragma once
 #include <algorithm>
+#include <iterator>
 
 #include "codes/kernels.h"
 
 namespace vstore {
 
 /**
- * Twelve results, of vectors of n components from -1 to 1: the first four are exact, the last three are sums of
- * float64. The second to fourth are of components of a in 8 bits, and of b in 4, 2 and 1.
+ * Thirteen results, of vectors of n components from -1 to 1: the first four and the last are exact, the three before
+ * that are sums of float64. The second to fourth are of components of a in 8 bits, and of b in 4, 2 and 1. The last is
+ * of a with seven others.
  */
 inline std::vector<double> kernelResults(const Kernels& kernels, const float* a, const float* b, size_t n) {
   std::vector<int8_t> int8A(n), int8B(n);
@@ -30,6 +32,16 @@ inline std::vector<double> kernelResults(const Kernels& kernels, const float* a,
     }
     return static_cast<double>(kernel(padded.data(), fields.data(), bytes));
   };
+  const auto many = [&] {
+    const int8_t* const others[] = {int8B.data(), int8A.data(), int8A.data(), int8B.data(),
+                                    int8B.data(), int8B.data(), int8A.data()};
+    constexpr size_t count = std::size(others);
+    int32_t dots[count];
+    kernels.dotsInt8(int8A.data(), others, n, count, dots);
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) sum += static_cast<double>(i + 1) * dots[i];
+    return sum;
+  };
   const std::vector<double> query(a, a + n);
   const Products rounded = kernels.productsFloat(a, b, n);
   const Products products = kernels.products(query.data(), b, n);
@@ -46,6 +58,7 @@ inline std::vector<double> kernelResults(const Kernels& kernels, const float* a,
       products.dot,
       products.square,
       kernels.squareExact(query.data(), b, n),
+      many(),
   };
 }
 

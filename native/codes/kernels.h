@@ -35,6 +35,8 @@ struct Kernels {
   bool (*supported)();
   /** Codes are -127 to 127. */
   int32_t (*dotInt8)(const int8_t* a, const int8_t* b, size_t n);
+  /** The same of one vector with `count` others, each by itself. */
+  void (*dotsInt8)(const int8_t* a, const int8_t* const* others, size_t n, size_t count, int32_t* dots);
   float (*dotHalf)(const Half* a, const Half* b, size_t n);
   float (*dotFloat)(const float* a, const float* b, size_t n);
   /** Σ (a - b)² */
@@ -46,6 +48,12 @@ struct Kernels {
   double (*squareExact)(const double* query, const float* row, size_t n);
   PackedDot dotInt4, dotInt2, dotBin;
 };
+
+/** One after the other: where that is as quick. */
+template <int32_t (*dotInt8)(const int8_t*, const int8_t*, size_t)>
+void dotsOneByOne(const int8_t* a, const int8_t* const* others, size_t n, size_t count, int32_t* dots) {
+  for (size_t i = 0; i < count; i++) dots[i] = dotInt8(a, others[i], n);
+}
 
 extern const Kernels plainKernels;
 #if defined(__x86_64__)

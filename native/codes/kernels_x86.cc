@@ -165,18 +165,63 @@ AVX512 inline __m512 load(const Half* p, __mmask16 mask) {
   return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, p));
 }
 
-AVX512 int32_t dotInt8(const int8_t* a, const int8_t* b, size_t n) {
-  // VNNI multiplies unsigned with signed bytes: (a + 128)·b - 128·b.
-  const __m512i offset = _mm512_set1_epi8(static_cast<char>(0x80));
-  __m512i sums = _mm512_setzero_si512(), excess = sums;
-  for (size_t i = 0; i < n; i += 64) {
-    const __mmask64 mask = lanes(n, i, 64);
-    const __m512i x = _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, a + i), offset);
-    const __m512i y = _mm512_maskz_loadu_epi8(mask, b + i);
-    sums = _mm512_dpbusd_epi32(sums, x, y);
-    excess = _mm512_dpbusd_epi32(excess, offset, y);
+/** VNNI multiplies unsigned with signed bytes: (b + 128)·a - 128·Σa. */
+AVX512 inline __m512i unsignedOf(__m512i b) { return _mm512_xor_si512(b, _mm512_set1_epi8(static_cast<char>(0x80))); }
+
+AVX512 inline __m256i half(__m512i v) {
+  return _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
+}
+
+/** The sums of the lanes of four vectors. */
+AVX512 inline __m128i sumsOf(const __m512i* four) {
+  const __m256i first = _mm256_hadd_epi32(half(four[0]), half(four[1]));
+  const __m256i all = _mm256_hadd_epi32(first, _mm256_hadd_epi32(half(four[2]), half(four[3])));
+  return _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+}
+
+/**
+ * Sums of a with `count` others, in lanes. The last bytes are looked at with some before them, whose factors in a are 0
+ * then: loads under a mask are far slower where they cross a cache line.
+ */
+template <size_t count>
+AVX512 inline void dotsInLanes(const int8_t* a, const int8_t* const* b, size_t n, __m512i* sums) {
+  constexpr size_t width = 64;
+  __m512i excess = _mm512_setzero_si512();
+  for (size_t at = 0; at < count; at++) sums[at] = excess;
+  const auto add = [&](__m512i x, size_t i, __mmask64 loaded) AVX512 {
+    excess = _mm512_dpbusd_epi32(excess, _mm512_set1_epi8(static_cast<char>(0x80)), x);
+    for (size_t at = 0; at < count; at++) {
+      const __m512i y = loaded == ~0ull ? _mm512_loadu_si512(b[at] + i) : _mm512_maskz_loadu_epi8(loaded, b[at] + i);
+      sums[at] = _mm512_dpbusd_epi32(sums[at], unsignedOf(y), x);
+    }
+  };
+  if (n < width) {
+    const __mmask64 mask = lanes(n, 0, width);
+    add(_mm512_maskz_loadu_epi8(mask, a), 0, mask);
+  } else {
+    const size_t end = n - n % width;
+    for (size_t i = 0; i < end; i += width) add(_mm512_loadu_si512(a + i), i, ~0ull);
+    const __mmask64 last = ~(~0ull >> (n - end));
+    if (end < n) add(_mm512_maskz_mov_epi8(last, _mm512_loadu_si512(a + n - width)), n - width, ~0ull);
   }
-  return _mm512_reduce_add_epi32(_mm512_sub_epi32(sums, excess));
+  for (size_t at = 0; at < count; at++) sums[at] = _mm512_sub_epi32(sums[at], excess);
+}
+
+AVX512 int32_t dotInt8(const int8_t* a, const int8_t* b, size_t n) {
+  __m512i sum;
+  dotsInLanes<1>(a, &b, n, &sum);
+  return _mm512_reduce_add_epi32(sum);
+}
+
+/** Four at once, which share what is done with a, and the steps of their last sums. */
+AVX512 void dotsInt8(const int8_t* a, const int8_t* const* others, size_t n, size_t count, int32_t* dots) {
+  size_t done = 0;
+  for (; done + 4 <= count; done += 4) {
+    __m512i sums[4];
+    dotsInLanes<4>(a, others + done, n, sums);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(dots + done), sumsOf(sums));
+  }
+  for (; done < count; done++) dots[done] = dotInt8(a, others[done], n);
 }
 
 template <unsigned bits>
@@ -262,12 +307,14 @@ bool supported() {
 }  // namespace avx512
 
 const Kernels avx2Kernels = {
-    "avx2",           avx2::supported,   avx2::dotInt8,  avx2::dotHalf,     avx2::dotFloat,
+    "avx2",           avx2::supported,   avx2::dotInt8,  dotsOneByOne<avx2::dotInt8>,
+    avx2::dotHalf,    avx2::dotFloat,
     avx2::squareFloat, avx2::productsFloat, avx2::products, avx2::squareExact,
     avx2::dotPacked<4>, avx2::dotPacked<2>, avx2::dotPacked<1>,
 };
 const Kernels avx512Kernels = {
-    "avx512",             avx512::supported,     avx512::dotInt8,  avx512::dot<Half>,   avx512::dot<float>,
+    "avx512",             avx512::supported,     avx512::dotInt8,  avx512::dotsInt8,
+    avx512::dot<Half>,    avx512::dot<float>,
     avx512::square,       avx512::productsFloat, avx512::products, avx512::squareExact,
     avx512::dotPacked<4>, avx512::dotPacked<2>, avx512::dotPacked<1>,
 };

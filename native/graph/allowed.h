@@ -22,16 +22,23 @@ class Allowed {
   /** Calls `visit(slot)` for its slots of [from, to), in order. */
   template <class Visit>
   void forEach(uint64_t from, uint64_t to, const Visit& visit) const {
+    forWords(from, to, [&](Slot first, uint64_t word) { forBits(first, word, visit); });
+  }
+  /** Calls `visit(first, word)` for each 64 slots of which some are in it, with those of [from, to) that are. */
+  template <class Visit>
+  void forWords(uint64_t from, uint64_t to, const Visit& visit) const {
     to = std::min<uint64_t>(to, words_.size() * bits);
     for (uint64_t at = from / bits; at * bits < to; at++) {
       uint64_t word = words_[at];
       if (at == from / bits) word &= ~uint64_t{0} << (from % bits);
-      for (; word != 0; word &= word - 1) {
-        const uint64_t slot = at * bits + static_cast<uint64_t>(__builtin_ctzll(word));
-        if (slot >= to) return;
-        visit(static_cast<Slot>(slot));
-      }
+      if (to - at * bits < bits) word &= ~(~uint64_t{0} << (to % bits));
+      if (word != 0) visit(static_cast<Slot>(at * bits), word);
     }
+  }
+  /** Calls `visit(slot)` for the bits of a word. */
+  template <class Visit>
+  static void forBits(Slot first, uint64_t word, const Visit& visit) {
+    for (; word != 0; word &= word - 1) visit(first + static_cast<Slot>(__builtin_ctzll(word)));
   }
 
   /** The first of its slots from `from` on, noSlot when there is none. */

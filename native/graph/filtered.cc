@@ -9,7 +9,7 @@ namespace {
 /** Nodes that a walk looks at per candidate that it keeps, about. */
 constexpr double visitsPerCandidate = 16;
 /** How many codes are compared in order in the time in which a walk looks at one node, which is anywhere in memory. */
-constexpr double comparedPerVisit = 3;
+constexpr double comparedPerVisit = 4;
 /** A walk from match to match takes so many times as long as one without a filter. */
 constexpr double hopFactor = 4;
 /** From this share of matches on they cannot be rare around a query and many elsewhere to any purpose. */
@@ -25,8 +25,9 @@ constexpr double rimDetour = 5;
 constexpr size_t rimFactor = 3;
 /** Matches at which a walk begins besides the node that is nearest of all. */
 constexpr size_t seeds = 64;
-/** Slots whose nodes are prefetched ahead of their comparison. */
-constexpr size_t aheadSlots = 32;
+/** Slots that are compared in one go, and those of them that are prefetched, and compared, together. */
+constexpr size_t comparedAtOnce = 1024, atOnce = CodeSpace::dotsMax;
+constexpr size_t wordSlots = 64;
 /** Links to matches from which on a node's other links are not followed to a second hop, as a share of all. */
 constexpr size_t matchingLinksShare = 2;
 
@@ -210,12 +211,82 @@ class Hopping {
   size_t looks_ = 0;
 };
 
+class Comparing {
+ public:
+  Comparing(const Graph& graph, Probe& query, size_t ef, const Accept& accept, Scratch& scratch)
+      : graph_(graph), query_(query), ef_(ef), accept_(accept), scratch_(scratch) {}
+
+  void all(const Allowed& allowed, Slot end) {
+    auto& [visited, frontier, found, unseen, distances, compared] = scratch_;
+    found.clear();
+    compared.clear();
+    unseen.resize(comparedAtOnce + wordSlots);
+    distances.resize(unseen.size());
+    size_t count = 0;
+    allowed.forWords(0, end, [&](Slot first, uint64_t word) {
+      const uint64_t plain = graph_.nodes.plainAround(first);
+      Slot* const slots = scratch_.unseen.data();
+      Allowed::forBits(first, word & plain, [&](Slot slot) { slots[count++] = slot; });
+      Allowed::forBits(first, word & ~plain, [&](Slot slot) { lookClosely(slot); });
+      if (count < comparedAtOnce) return;
+      look(count);
+      count = 0;
+    });
+    look(count);
+    std::sort_heap(found.begin(), found.end());
+  }
+
+ private:
+  /** Compares slots that are plain, so that nothing else has to be known of them. */
+  void look(size_t count) {
+    const Slot* const slots = scratch_.unseen.data();
+    Candidate* const candidates = scratch_.distances.data();
+    for (size_t from = 0; from < count; from += atOnce) {
+      const size_t to = std::min(from + atOnce, count);
+      for (size_t i = to + atOnce; i < std::min(to + 2 * atOnce, count); i++) graph_.nodes.prefetch(slots[i]);
+      query_.candidates(slots + from, to - from, candidates + from);
+    }
+    // Which are near cannot be predicted, so nothing branches on it.
+    const Candidate last = last_;
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+      const Candidate candidate = candidates[i];
+      candidates[kept] = candidate;
+      kept += candidate <= last;
+    }
+    for (size_t i = 0; i < kept; i++) take(candidates[i]);
+  }
+
+  void lookClosely(Slot slot) {
+    const Candidate candidate = measured(graph_, query_, slot);
+    if (candidate <= last_ && accept_(slot)) take(candidate);
+  }
+
+  void take(Candidate candidate) {
+    if (candidate > last_) return;
+    auto& found = scratch_.found;
+    scratch_.compared.push_back(candidate);
+    if (found.size() == ef_ && candidate >= found.front()) return;
+    offer(found, ef_, candidate);
+    if (found.size() == ef_) last_ = lastWorth(query_, found.front());
+  }
+
+  const Graph& graph_;
+  Probe& query_;
+  const size_t ef_;
+  const Accept& accept_;
+  Scratch& scratch_;
+  Candidate last_ = noCandidate;
+};
+
 }  // namespace
 
 Plan planOf(const Graph& graph, size_t matches, size_t ef) { return planFor(matches, shareOf(matches, graph), ef); }
 
 Course courseOf(const Graph& graph, Probe& query, const Allowed& allowed, size_t matches, size_t ef) {
   const double share = shareOf(matches, graph), compared = static_cast<double>(matches) / comparedPerVisit;
+  // No walk is quicker, whatever is around the query.
+  if (compared <= visitsOf(1, ef)) return {Plan::compare, share, 0};
   const double around = share >= nearlyAll ? share : shareAround(graph, query, allowed);
   const bool isOnRim = around < rimShare * share;
   const double detour = isOnRim ? rimDetour : 1;
@@ -231,32 +302,7 @@ size_t keptOf(const Course& course, size_t ef) {
 
 void compareMatches(const Graph& graph, Probe& query, size_t ef, const Allowed& allowed, Slot end, const Accept& accept,
                     Scratch& scratch) {
-  auto& [visited, frontier, found, unseen, distances, compared] = scratch;
-  found.clear();
-  unseen.clear();
-  compared.clear();
-  Candidate last = noCandidate;
-  const auto compare = [&](size_t from, size_t to) {
-    for (size_t i = from; i < to; i++) {
-      const Slot slot = unseen[i];
-      const Candidate candidate = measured(graph, query, slot);
-      if (candidate > last) continue;
-      compared.push_back(candidate);
-      if ((found.size() == ef && candidate >= found.front()) || !accept(slot)) continue;
-      offer(found, ef, candidate);
-      if (found.size() == ef) last = lastWorth(query, found.front());
-    }
-  };
-  allowed.forEach(0, end, [&](Slot slot) {
-    graph.nodes.prefetch(slot);
-    unseen.push_back(slot);
-    if (unseen.size() < aheadSlots * 2) return;
-    compare(0, aheadSlots);
-    std::copy(unseen.begin() + aheadSlots, unseen.end(), unseen.begin());
-    unseen.resize(unseen.size() - aheadSlots);
-  });
-  compare(0, unseen.size());
-  std::sort_heap(found.begin(), found.end());
+  Comparing(graph, query, ef, accept, scratch).all(allowed, end);
 }
 
 bool hopMatches(const Graph& graph, Probe& query, size_t ef, const Allowed& allowed, const Course& course,

@@ -1,7 +1,7 @@
 /**
  * How the nearest of some slots are found.
  *
- * - compare: each match is compared with the query. That is exact, and quickest where they are few.
+ * - compare: each match is compared with the query, in the order of slots. That is exact, and quickest where they are few.
  * - walk: the graph is walked as without a filter, and what does not match is passed through.
  * - hop: where matches are rare and yet many, the walk goes from match to match, and through a node that does not match
  *   to that one's neighbours, two hops in all: ACORN-1 (Patel, Kraft, Guestrin and Zaharia 2024, "ACORN: Performant and

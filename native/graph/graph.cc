@@ -34,7 +34,7 @@ void Graph::setLive(Slot slot) {
   nodes.reserve(slot);
   if (nodes.life(slot).isAlive()) return;
   if (nodes.life(slot).setDeath(Life::alive)) live_.fetch_add(1, std::memory_order_relaxed);
-  if (!nodes.life(slot).hasTwins()) nodes.setPlain(slot);
+  if (!nodes.life(slot).hasTwins() && !nodes.life(slot).isTwin()) nodes.setPlain(slot);
 }
 
 void Graph::kill(Slot slot) {
@@ -102,6 +102,7 @@ void Graph::insert(Slot slot, const Rows& rows) {
 
 void Graph::hang(Slot twin, Slot first) {
   nodes.life(twin).setTwin();
+  nodes.unsetPlain(twin);
   const NodeLock lock(nodes.lock(first));
   nodes.twin(twin).store(nodes.twin(first).load(std::memory_order_relaxed), std::memory_order_relaxed);
   nodes.twin(first).store(twin + 1, std::memory_order_release);

@@ -147,12 +147,12 @@ class Nodes {
   size_t mappedBytes() const { return mapped_.load(std::memory_order_relaxed) * regionBytes(); }
 
   /**
-   * Whether it lives and has no twins: a bit of each slot, for walks, which look at it far more often than at all that
-   * a life tells. It may be late by a moment.
+   * Whether it lives, has no twins and is none: a bit of each slot, for walks, which look at it far more often than at
+   * all that a life tells. It may be late by a moment.
    */
-  bool isPlain(Slot slot) const {
-    return plainOf(slot).load(std::memory_order_acquire) >> (slot % bitsOfWord) & 1;
-  }
+  bool isPlain(Slot slot) const { return plainAround(slot) >> (slot % bitsOfWord) & 1; }
+  /** The same of the 64 slots of which this is one, lowest bit first. */
+  uint64_t plainAround(Slot slot) const { return plainOf(slot).load(std::memory_order_acquire); }
   void setPlain(Slot slot) { plainOf(slot).fetch_or(uint64_t{1} << (slot % bitsOfWord)); }
   void unsetPlain(Slot slot) { plainOf(slot).fetch_and(~(uint64_t{1} << (slot % bitsOfWord))); }
   Life& life(Slot slot) const { return chunkOf(slot).lives[slot % chunkSlots]; }

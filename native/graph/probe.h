@@ -23,15 +23,15 @@ class Probe {
         unsureMax_(static_cast<float>(origin_.unsureMax)) {}
 
   Candidate candidate(Slot slot) {
-    if (__builtin_expect(isQuick_, true)) {
-      // Norms are at most about 2 there, so float32 suffices.
-      const Code& code = nodes_.code(slot);
-      const float dot = space_.dot(origin_, code);
-      const float gap = halfSquare_ + code.norm * code.norm * 0.5f - scale_ * code.scale * dot;
-      if (__builtin_expect(gap > unsureMax_, true)) return makeCandidate(gap, slot);
-      return makeCandidate(sureDistance(slot, code, dot), slot);
+    if (__builtin_expect(!isQuick_, false)) return makeCandidate(distance(slot), slot);
+    const Code& code = nodes_.code(slot);
+    return quickCandidate(slot, code, space_.dot(origin_, code));
+  }
+  /** The same of many slots, which is quicker. */
+  void candidates(const Slot* slots, size_t count, Candidate* out) {
+    for (size_t from = 0; from < count; from += CodeSpace::dotsMax) {
+      some(slots + from, std::min(CodeSpace::dotsMax, count - from), out + from);
     }
-    return makeCandidate(distance(slot), slot);
   }
   Candidate candidateByRow(Slot slot) { return makeCandidate(exact(slot), slot); }
 
@@ -69,6 +69,26 @@ class Probe {
   double shown(Slot slot) { return lazily()(rows_.row(slot)); }
 
  private:
+  void some(const Slot* slots, size_t count, Candidate* out) {
+    const Code* codes[CodeSpace::dotsMax];
+    float dots[CodeSpace::dotsMax];
+    if (__builtin_expect(exactly_, false)) {
+      for (size_t i = 0; i < count; i++) out[i] = candidate(slots[i]);
+      return;
+    }
+    for (size_t i = 0; i < count; i++) codes[i] = &nodes_.code(slots[i]);
+    space_.dots(origin_, codes, count, dots);
+    for (size_t i = 0; i < count; i++) {
+      out[i] = isQuick_ ? quickCandidate(slots[i], *codes[i], dots[i])
+                        : makeCandidate(sureDistance(slots[i], *codes[i], dots[i]), slots[i]);
+    }
+  }
+  /** Under COSINE norms are at most about 2, so float32 suffices. */
+  Candidate quickCandidate(Slot slot, const Code& code, float dot) {
+    const float gap = halfSquare_ + code.norm * code.norm * 0.5f - scale_ * code.scale * dot;
+    if (__builtin_expect(gap > unsureMax_, true)) return makeCandidate(gap, slot);
+    return makeCandidate(sureDistance(slot, code, dot), slot);
+  }
   double sureDistance(Slot slot, const Code& code, float dot) {
     const Estimate estimate = space_.estimate(origin_, code, dot);
     if (__builtin_expect(estimate.gap >= origin_.unsureMax, true)) return estimate.distance;
