@@ -192,6 +192,7 @@ Slot Graph::descend(Probe& query, Slot from, uint32_t level, uint32_t toLevel) c
       start = slotOf(nearest);
       const Link* links = nodes.links(start, level);
       const uint32_t count = countOf(links);
+      for (uint32_t i = 0; i < count; i++) nodes.prefetch(linkAt(links, i));
       for (uint32_t i = 0; i < count; i++) nearest = std::min(nearest, query.candidate(linkAt(links, i)));
     }
   }

@@ -43,6 +43,11 @@ export class KeySet {
     this.#keys = new Set(keys.map(textOf));
   }
 
+  /** Most searches exclude none, and a set costs some of them a hundredth of their time. */
+  static of(keys: readonly Uint8Array[] | undefined): KeySet {
+    return keys === undefined || keys.length === 0 ? NO_KEYS : new KeySet(keys);
+  }
+
   get size(): number {
     return this.#keys.size;
   }
@@ -54,3 +59,5 @@ export class KeySet {
 
 const textOf = ({ buffer, byteOffset, length }: Uint8Array): string =>
   Buffer.from(buffer, byteOffset, length).toString("latin1");
+
+const NO_KEYS = new KeySet([]);

@@ -40,7 +40,7 @@ export class Questions {
   /** @throws {VstoreError} ERR, LIMIT */
   async ask(query: Float32Array, options: SearchOptions & HitOptions): Promise<readonly Hit[]> {
     const { k, ef, exact, within, filter, offset = 0, distinct, attributes } = options;
-    const without = new KeySet(options.without ?? []);
+    const without = KeySet.of(options.without);
     const wanted = k + offset;
     assertWithin(k, offset, without.size);
     const expression = filter === undefined ? undefined : expressionOf(filter);

@@ -6,7 +6,7 @@
 import * as fs from "node:fs";
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
-import { Collection, type InsertOptions, type SearchOptions } from "../collection.ts";
+import { Collection, type Hit, type InsertOptions, type SearchOptions } from "../collection.ts";
 import { DirectoryLock } from "../disk/lock.ts";
 import type { Explanation } from "../generation/matching.ts";
 import type { Warn } from "../generation/parts.ts";
@@ -314,17 +314,14 @@ export class MmapVectorStore {
 
   async #nearest(
     query: Float32Array,
-    { withAttributes, ...wanted }: StoreSearchOptions,
+    wanted: StoreSearchOptions,
     without: readonly Uint8Array[],
   ): Promise<SearchResult[]> {
+    const { k, ef, exact, within, filter, offset, distinct, withAttributes } = wanted;
     const attributes = withAttributes ? () => undefined : undefined;
-    const hits = await this.#open().search(query, { ...wanted, attributes, without });
-    return hits.map(({ key, distance, attributes }) => ({
-      key: textOf(key),
-      keyBytes: key,
-      distance,
-      ...(withAttributes && { attributes: attributes && textOf(attributes) }),
-    }));
+    const asked = { k, ef, exact, within, filter, offset, distinct, attributes, without };
+    const hits = await this.#open().search(query, asked);
+    return hits.map(withAttributes ? describedOf : resultOf);
   }
 
   /** Puts every vector into the index now. Searches see all vectors with or without it. */
@@ -369,6 +366,15 @@ const noKey = (key: Uint8Array) =>
     "NOKEY",
     `'like' and 'unlike' must be keys of the store, got ${JSON.stringify(textOf(key))}`,
   );
+
+// Each is one literal: to spread an object into another for each result took a tenth of a search.
+const resultOf = ({ key, distance }: Hit): SearchResult => ({ key: textOf(key), keyBytes: key, distance });
+const describedOf = ({ key, distance, attributes }: Hit): SearchResult => ({
+  key: textOf(key),
+  keyBytes: key,
+  distance,
+  attributes: attributes && textOf(attributes),
+});
 
 const KEYS_PER_PAGE = 1_000;
 const textOf = (key: Uint8Array): string =>
