@@ -8,6 +8,8 @@ import { cacheGet, scopeWords } from "../harness/caches.ts";
 import { fp32 } from "../harness/fp32.ts";
 import { connectClient } from "../harness/serving.ts";
 
+const right = (distance: number, count: number) => Array.from({ length: count }, (): Report => [distance, 1]);
+
 describe("the reach of an entry", () => {
   test.each<[string, Report[], number, number]>([
     ["is the standard without reports", [], 0, 0.2],
@@ -42,27 +44,22 @@ describe("the reach of an entry", () => {
       0,
       0.3,
     ],
+    ["with a bound, is not widened by too few right reports", [...right(0.3, 2)], 0.2, 0.2],
+    ["with a bound, widens once there are enough", [...right(0.3, 3)], 0.2, 0.3],
     [
-      "bears as many false ones as the bound says",
-      [
-        [0.1, 1],
-        [0.11, 1],
-        [0.12, 1],
-        [0.13, 0],
-      ],
-      0.25,
+      "with a bound, bears a false report among enough right ones",
+      [...right(0.25, 8), [0.26, 0], [0.3, 1]],
       0.2,
+      0.3,
     ],
     [
-      "and no more",
-      [
-        [0.1, 1],
-        [0.11, 1],
-        [0.13, 0],
-      ],
-      0.25,
+      "with a bound, ends below the false report that is too much",
+      [...right(0.1, 3), [0.13, 0]],
+      0.2,
       justBelow(0.13),
     ],
+    ["with a bound, counts reports of one distance together", [...right(0.3, 3), [0.3, 0]], 0.2, 0.2],
+    ["with a bound, ends below a false report at once", [[0.1, 0]], 0.5, justBelow(0.1)],
     ["is below 0 where the same question was answered falsely", [[0, 0]], 0, -Number.MIN_VALUE],
   ])("%s", (_, reports, errorRate, reach) => {
     expect(reachOf(reports, 0.2, errorRate)).toBe(reach);
