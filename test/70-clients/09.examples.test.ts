@@ -1,6 +1,8 @@
 /** The programs of examples/: run, and held to what they print; the README shows some of them. */
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startVstore, type Vstore } from "../../harness/sidecar.ts";
@@ -57,4 +59,31 @@ test("a stream producer in Python gets its answers, and what was refused is in t
     "[['0.875', '0.0625', '0.375'], ['0', '0.625', '0.5']]",
     "",
   ]);
+});
+
+test("the semantic cache's example compares thresholds on its questions, and draws them", async () => {
+  const picture = join(mkdtempSync(join(tmpdir(), "vstore-")), "thresholds.svg");
+  const env = { ...process.env, REDIS_URL: vstore.redis.url, QUESTIONS: "300", PICTURE: picture };
+  const { stdout } = await run(process.execPath, ["examples/semantic-cache/run.mjs"], {
+    cwd: root.pathname,
+    env,
+  });
+  const rows = stdout
+    .split("\n")
+    .filter((line) => /'(fixed|corrected|learnt)'/.test(line))
+    .map((line) => line.split("│").map((cell) => cell.replaceAll("'", "").trim()));
+  const share = (kind: string, within: string, column: number) =>
+    Number.parseFloat(rows.find((row) => row[2] === kind && row[3] === within)![column]!);
+  const [hits, falseHits] = [5, 7];
+  expect(rows.map(([, , kind]) => kind)).toEqual([
+    ...Array(7).fill("fixed"),
+    ...Array(6).fill("corrected"),
+    ...Array(6).fill("learnt"),
+  ]);
+  expect(share("fixed", "0.06", hits)).toBeGreaterThan(share("fixed", "0", hits));
+  expect(share("fixed", "0.06", falseHits)).toBeGreaterThan(share("fixed", "0", falseHits));
+  expect(share("learnt", "0", falseHits)).toBeLessThan(share("fixed", "0.06", falseHits));
+  const svg = readFileSync(picture, "utf8");
+  expect(svg.match(/<circle/g)!.length).toBe(rows.length + 3);
+  rmSync(dirname(picture), { recursive: true });
 });
