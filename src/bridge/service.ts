@@ -87,6 +87,7 @@ export class Service {
     const { loop, context } = await this.#createLoop();
     await reconcile(this.#session.writer, this.#catalog, this.#losses, loop);
     await this.#follows.restore();
+    await this.#catalog.forgetArrivals();
     this.#loop = loop;
     const fault = await outputLimitFault(this.#session.writer);
     if (fault !== undefined) this.#options.log.warn(fault);

@@ -142,7 +142,19 @@ export class Sidecar {
 
   async #follow(session: Session): Promise<Lease | undefined> {
     const catalog = await this.#openFiles();
-    const following = await Following.begin(session.logReader, session.reader, catalog, this.#options);
+    const following = await Following.begin(session, catalog, this.#options);
+    try {
+      return await this.#followUntilLead(session, catalog, following);
+    } finally {
+      await following.end();
+    }
+  }
+
+  async #followUntilLead(
+    session: Session,
+    catalog: Catalog,
+    following: Following,
+  ): Promise<Lease | undefined> {
     while (!this.#stop.aborted) {
       const state = await following.step();
       if (following.isLeadFree) await following.attend(0, false); // writes may wait for what was applied here

@@ -23,6 +23,10 @@ import {
   dropOfDirectory,
   droppedDirectory,
   isLeftover,
+  isReceiving,
+  receivingDirectory,
+  replacedDirectory,
+  replacedOf,
 } from "./disk/names.ts";
 import { failPoint } from "./fail-point.ts";
 import type { Warn } from "./generation/parts.ts";
@@ -171,15 +175,7 @@ export class Catalog {
     if (existing !== undefined) {
       throw new VstoreError("COLLECTIONEXISTS", `collection '${name}' exists already`);
     }
-    if (this.#collections.size + this.#damaged.size + this.#creating.size >= limits.collectionsMax) {
-      throw new VstoreError(
-        "LIMIT",
-        `there are ${limits.collectionsMax} collections already, which is the limit`,
-      );
-    }
-    if (!hasRoomForCollection()) {
-      throw new VstoreError("LIMIT", tooFewFiles());
-    }
+    this.#assertRoom();
     this.#creating.add(name);
     let collection: Collection;
     try {
@@ -264,11 +260,64 @@ export class Catalog {
     if (failures.length > 0) throw failures[0];
   }
 
+  /** @throws {VstoreError} LIMIT, unless there may be one more collection */
+  #assertRoom(): void {
+    if (this.#collections.size + this.#damaged.size + this.#creating.size >= limits.collectionsMax) {
+      const what = `there are ${limits.collectionsMax} collections already, which is the limit`;
+      throw new VstoreError("LIMIT", what);
+    }
+    if (!hasRoomForCollection()) throw new VstoreError("LIMIT", tooFewFiles());
+  }
+
   async #load(): Promise<void> {
+    this.#putBackReplaced();
     for (const entry of fs.readdirSync(this.directory)) {
       const name = collectionOfDirectory(entry);
       if (name !== undefined) await this.#open(name);
       else if (isLeftover(entry)) await this.#tidyAway(entry);
+    }
+  }
+
+  /** Deletes what has arrived of snapshots, but for one collection. */
+  async forgetArrivals(except?: string): Promise<void> {
+    const kept = except === undefined ? undefined : receivingDirectory(except);
+    for (const entry of await fs.promises.readdir(this.directory))
+      if (isReceiving(entry) && entry !== kept) await fs.promises.rm(this.#path(entry), { recursive: true });
+  }
+
+  /**
+   * Puts the files that have arrived into the place of those of the collection, if it has any, and opens them. A crash
+   * at any moment leaves the old files or the new ones.
+   *
+   * @throws {VstoreError} LIMIT; DAMAGED, and the collection is refused then
+   */
+  async replace(name: string): Promise<void> {
+    if (!this.has(name)) this.#assertRoom();
+    const [own, replaced] = [collectionDirectory(name), replacedDirectory(name)].map((at) => this.#path(at));
+    this.#creating.add(name);
+    try {
+      const old = this.#collections.get(name);
+      const isThere = this.has(name);
+      this.#collections.delete(name);
+      await old?.abandon();
+      if (isThere) await fs.promises.rename(own!, replaced!);
+      await fs.promises.rename(this.#path(receivingDirectory(name)), own!);
+      await this.#names.run();
+      this.#damaged.delete(name);
+      await this.#open(name);
+      await fs.promises.rm(replaced!, { recursive: true, force: true });
+    } finally {
+      this.#creating.delete(name);
+    }
+    this.get(name);
+  }
+
+  /** Files that were renamed away, when a crash came before others took their place. */
+  #putBackReplaced(): void {
+    for (const entry of fs.readdirSync(this.directory)) {
+      const own = replacedOf(entry);
+      if (own !== undefined && !fs.existsSync(this.#path(own)))
+        fs.renameSync(this.#path(entry), this.#path(own));
     }
   }
 

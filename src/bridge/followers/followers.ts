@@ -7,7 +7,7 @@ import type { Redis } from "ioredis";
 import type { Collection } from "../../engine/collection.ts";
 import { compareIds } from "../../engine/log-id.ts";
 import type { Logger } from "../../log.ts";
-import { collectionsKey, followerKey, followersKey } from "../redis/keys.ts";
+import { collectionsKey, followerKey, followersKey, snapshotStream, snapshotsKey } from "../redis/keys.ts";
 import { durable, Positions } from "./positions.ts";
 import type { Role } from "./roles.ts";
 
@@ -50,6 +50,8 @@ export class Followers {
   readonly #ownId: string;
   readonly #place: Positions;
   #hasPlace = false;
+  /** Of each follower that gets a snapshot, from where on it will need which log. */
+  readonly #kept = new Map<string, { readonly name: string; readonly id: string }>();
   /** Bytes of one log that are kept for followers. */
   readonly #keptBytesMax: number;
   readonly #seen = new Map<string, Seen>();
@@ -72,6 +74,18 @@ export class Followers {
 
   get any(): boolean {
     return this.#seen.size > 0;
+  }
+
+  /** For how long the follower has given no sign of life; undefined where none of that name is known. */
+  silentMs(id: string): number | undefined {
+    const seen = this.#seen.get(id);
+    return seen && performance.now() - seen.since;
+  }
+
+  /** The follower gets files that end there, and is waited for as if it had them. Without a collection: no more. */
+  keep(follower: string, name?: string, id?: string): void {
+    if (name === undefined || id === undefined) this.#kept.delete(follower);
+    else this.#kept.set(follower, { name, id });
   }
 
   /** Counts log bytes that were applied. */
@@ -115,8 +129,8 @@ export class Followers {
     const applied = this.#applied.get(collection) ?? 0;
     if (marks.at(-1)!.id !== id) marks.push({ id, bytes: applied });
     let least = id;
-    for (const [follower, { positions }] of this.#seen) {
-      const position = positions[collection.name] ?? collection.createdId;
+    for (const [follower, seen] of this.#seen) {
+      const position = this.#positionOf(follower, seen, collection);
       const begin = this.#begins[collection.name];
       const hasGap = begin === undefined || compareIds(position, begin) < 0;
       if (hasGap || compareIds(position, least) >= 0) continue;
@@ -129,6 +143,11 @@ export class Followers {
     return least;
   }
 
+  #positionOf(follower: string, { positions }: Seen, { name, createdId }: Collection): string {
+    const kept = this.#kept.get(follower);
+    return kept?.name === name ? kept.id : (positions[name] ?? createdId);
+  }
+
   /** For VSTORE.INFO. */
   facts(): Record<string, number> {
     const isOut = ({ beat }: Seen) => beat.endsWith(outOfStep);
@@ -139,7 +158,8 @@ export class Followers {
   async #forget(id: string): Promise<void> {
     this.#seen.delete(id);
     await this.#redis.hdel(followersKey, id);
-    await this.#redis.unlink(followerKey(id));
+    await this.#redis.hdel(snapshotsKey, id);
+    await this.#redis.unlink(followerKey(id), snapshotStream(id));
     this.#log.warn({ follower: id }, "a follower is forgotten: it gave no sign of life for 10 minutes");
   }
 

@@ -17,6 +17,8 @@ import { decodeEntry, type Request } from "../requests/request.ts";
 import type { Source } from "../requests/sources.ts";
 import { Writes } from "../requests/writes.ts";
 import { assertClocksAgree } from "../session/clocks.ts";
+import type { Session } from "../session/session.ts";
+import { Seeding } from "../snapshots/seeding.ts";
 import { Checkpointer } from "../upkeep/checkpointer.ts";
 import { isWorthCompacting } from "../upkeep/compactions.ts";
 import { Attendance } from "./attendance.ts";
@@ -49,6 +51,7 @@ export class Following {
   readonly #checkpointer: Checkpointer;
   readonly #checkpointAt = new WeakMap<Collection, number>();
   readonly #positions: Positions;
+  readonly #seeding: Seeding;
   /** Whether the leader has given its lease up, and requests may be waiting for the next one. */
   isLeadFree = false;
   /** Collections whose log begins after the files end, and where it began when that was noticed. */
@@ -66,25 +69,32 @@ export class Following {
   #controlApplied = FIRST_ID;
 
   /**
-   * @param waiting a connection that may wait
+   * @param session of which each connection has a use of its own
    * @throws Error when the files belong to another Redis
    */
   static async begin(
-    redis: Redis,
-    waiting: Redis,
+    { logReader: redis, reader: waiting, answerer }: Session,
     catalog: Catalog,
     options: FollowingOptions,
   ): Promise<Following> {
     await assertClocksAgree(redis, catalog.clock); // the time of an entry is capped by it
     const attendance = new Attendance(waiting, options.followerId);
-    const following = new Following(redis, attendance, catalog, options);
+    const seeding = new Seeding(answerer, catalog, options.followerId, options.log);
+    const following = new Following(redis, attendance, seeding, catalog, options);
     await following.#adopt();
     await following.#positions.begin();
     return following;
   }
 
-  private constructor(redis: Redis, attendance: Attendance, catalog: Catalog, options: FollowingOptions) {
+  private constructor(
+    redis: Redis,
+    attendance: Attendance,
+    seeding: Seeding,
+    catalog: Catalog,
+    options: FollowingOptions,
+  ) {
     this.#redis = redis;
+    this.#seeding = seeding;
     this.#attendance = attendance;
     this.#positions = new Positions(redis, options.followerId);
     this.#catalog = catalog;
@@ -122,11 +132,29 @@ export class Following {
       await this.#followAll(told);
       if (this.#hasAll(told)) this.#controlApplied = control;
     }
+    if (told !== undefined) this.#seed(told);
     void this.#checkpoint();
     await this.#tell();
+    await this.#seeding.settle();
     this.#state = this.#out.size > 0 ? outOfStep : told === undefined ? "no leader yet" : inStep;
     await this.#redis.hset(followersKey, this.#options.followerId, `${++this.#beats} ${this.#state}`);
     return this.#state;
+  }
+
+  /** Must be called before the files are used otherwise. */
+  end(): Promise<void> {
+    return this.#seeding.end();
+  }
+
+  /** Fetches a collection that is out of step; one that has arrived can be followed. */
+  #seed({ collections }: Told): void {
+    this.#seeding.heed((name) => collections.get(name)?.created);
+    const { arrived } = this.#seeding;
+    if (arrived !== undefined) this.#out.delete(arrived);
+    for (const name of this.#out.keys()) {
+      const created = collections.get(name)?.created;
+      if (created !== undefined) this.#seeding.begin(name, created);
+    }
   }
 
   /**
@@ -164,8 +192,9 @@ export class Following {
     this.#toldLogs.clear();
     for (const [stream, id] of told) {
       const collection = logs.get(stream);
-      const progress = collection && this.#heard?.collections.get(collection.name);
-      if (collection !== undefined && progress?.created === collection.createdId)
+      if (collection === undefined || this.#catalog.find(collection.name) !== collection) continue; // replaced
+      const progress = this.#heard?.collections.get(collection.name);
+      if (progress?.created === collection.createdId && !this.#seeding.owns(collection.name))
         await this.#followLog(collection, id);
     }
   }
@@ -199,7 +228,8 @@ export class Following {
     if (isAlive) {
       for (const collection of this.#catalog.collections()) {
         const progress = collections.get(collection.name);
-        if (progress !== null && progress?.created !== collection.createdId) await this.#drop(collection);
+        const isOther = progress !== null && progress?.created !== collection.createdId;
+        if (isOther && !this.#seeding.owns(collection.name)) await this.#drop(collection);
       }
     }
     for (const [name, progress] of collections) if (progress !== null) await this.#followOne(name, progress);
@@ -217,6 +247,7 @@ export class Following {
 
   async #followOne(name: string, { created, applied, options }: Progress): Promise<void> {
     const begin = await this.#redis.hget(collectionsKey, name);
+    if (this.#seeding.owns(name)) return;
     if (this.#catalog.has(name) && this.#catalog.find(name) === undefined) return; // damaged
     if (this.#catalog.find(name) === undefined) {
       if (begin !== null && compareIds(begin, created) > 0) return this.#noteOut(name, begin);
@@ -276,15 +307,16 @@ export class Following {
   }
 
   #noteOut(name: string, begin: string): void {
-    if (this.#out.has(name)) return;
+    const isKnown = this.#out.has(name);
     this.#out.set(name, begin);
+    if (isKnown) return;
     this.#options.log.warn(
       {
         collection: name,
         log_begins_after: begin,
         files_end_at: this.#catalog.find(name)?.position ?? "nothing",
       },
-      "out of step: the log begins after the files end; restore a backup of the leader into this data directory",
+      "out of step: the log begins after the files end; asking the leader for a snapshot",
     );
   }
 
@@ -315,6 +347,7 @@ export class Following {
     const now = durable(this.#catalog.collections());
     // From there on a backup that is made now can be completed. The leader waits within its limit.
     for (const [name, begin] of this.#out) now.set(name, begin);
+    if (this.#seeding.needed !== undefined) now.set(...this.#seeding.needed);
     await this.#positions.tell(now);
   }
 }

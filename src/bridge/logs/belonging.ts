@@ -17,6 +17,7 @@ import {
   logStream,
   logsKey,
   progressKey,
+  snapshotsKey,
   storeKey,
   syncedKey,
 } from "../redis/keys.ts";
@@ -28,7 +29,8 @@ import { runScript } from "../redis/script.ts";
  * @throws Error when the files are not the ones that the logs belong to
  */
 export async function checkFiles(redis: Redis, catalog: Catalog): Promise<string[]> {
-  await assertType(redis, "hash", collectionsKey, logsKey, followsKey, syncedKey, progressKey, followersKey);
+  const hashes = [collectionsKey, logsKey, followsKey, syncedKey, progressKey, followersKey, snapshotsKey];
+  await assertType(redis, "hash", ...hashes);
   await assertType(redis, "string", storeKey);
   const arePaired = await isPaired(redis, catalog);
   const known = new Set(catalog.names());

@@ -22,6 +22,10 @@ export const progressKey = "vstore:progress";
 export const followersKey = "vstore:followers";
 /** Hash: collection → the id that the follower's files have made durable. */
 export const followerKey = (id: string) => `vstore:follower:${id}`;
+/** Hash: id of a follower → the snapshot that it asks for; see snapshots/asks.ts. */
+export const snapshotsKey = "vstore:snapshots";
+/** Stream: the pieces of a snapshot that a follower has not taken yet. */
+export const snapshotStream = (id: string) => `vstore:snapshot:${id}`;
 /** Asks the leader to hand over; see handover.ts. */
 export const promoteKey = "vstore:promote";
 /** BullMQ's keys begin with this. */

@@ -11,6 +11,7 @@ import { connect } from "../redis/connection.ts";
 import { assertServer } from "../redis/server.ts";
 import type { Heartbeat } from "../session/heartbeat.ts";
 import type { Session } from "../session/session.ts";
+import { Senders } from "../snapshots/senders.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { Compactions } from "./compactions.ts";
 import { Schedule } from "./schedule.ts";
@@ -35,6 +36,7 @@ export class Upkeep {
   readonly followers: Followers;
   readonly #trimmer: Trimmer;
   readonly #checkpointer: Checkpointer;
+  readonly #senders: Senders;
   #schedule: Schedule | undefined;
   #compactions: Compactions | undefined;
   #sweeps: Sweeps | undefined;
@@ -46,6 +48,7 @@ export class Upkeep {
     this.#options = options;
     const { writer, answerer } = session;
     this.followers = new Followers(writer, answerer, options);
+    this.#senders = new Senders(session, catalog, this.followers, options.url, options.log);
     this.#trimmer = new Trimmer(writer, catalog, this.followers);
     this.#checkpointer = new Checkpointer(catalog, {
       logBytesMax: options.checkpointLogBytes,
@@ -59,6 +62,7 @@ export class Upkeep {
   beatWith(heartbeat: Heartbeat): void {
     heartbeat.everyBeat(async () => {
       await this.followers.look();
+      await this.#senders.look();
       await this.#trimmer.trim();
       if (this.followers.keepsPlace) await this.followers.keepPlace(this.#catalog.collections());
     });
@@ -103,7 +107,7 @@ export class Upkeep {
 
   /** The schedule last: the connection that all of them use goes with it. */
   async #stopJobs(): Promise<void> {
-    await Promise.all([this.#compactions?.stop(), this.#sweeps?.stop()]);
+    await Promise.all([this.#compactions?.stop(), this.#sweeps?.stop(), this.#senders.stop()]);
     await this.#schedule?.stop();
   }
 

@@ -121,6 +121,7 @@ export const DEADLINE_BYTES = 8;
 export const MANIFEST_FORMAT = "vstore-collection";
 export const CONTROL_FORMAT = "vstore-data";
 export const BACKUP_FORMAT = "vstore-backup";
+export const ARRIVAL_FORMAT = "vstore-arrival";
 
 /** Metrics by the number that a segment header stores. */
 export const METRIC_NUMBER = { COSINE: 1, L2: 2, IP: 3 } as const;

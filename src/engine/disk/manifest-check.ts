@@ -78,9 +78,14 @@ export async function readCheckedManifest(
 ): Promise<Manifest> {
   const directory = `${parent}/${entry}`;
   const manifest = await readManifest(directory);
-  const fault = shapeFault(manifest) ?? nameFault(manifest, name) ?? countFault(manifest);
+  const fault = manifestFault(manifest, name);
   if (fault !== undefined) throw new DamagedFileError(`${directory}/${MANIFEST_FILE}`, 0, fault);
   return manifest;
+}
+
+/** What makes no sense in a manifest of the collection `name`, wherever it comes from. */
+export function manifestFault(manifest: Manifest, name: string | undefined): string | undefined {
+  return shapeFault(manifest) ?? nameFault(manifest, name) ?? countFault(manifest);
 }
 
 function shapeFault(manifest: Manifest): string | undefined {

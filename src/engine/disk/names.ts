@@ -7,6 +7,8 @@ export const CONTROL_FILE = "vstore.json";
 export const BACKUP_FILE = "BACKUP.json";
 /** In a collection's directory. */
 export const MANIFEST_FILE = "MANIFEST.json";
+/** In the place of a manifest, while the files of a snapshot arrive. */
+export const ARRIVAL_FILE = "ARRIVAL.json";
 export const KEYS_FILE = "keys.log";
 export const ATTRIBUTES_FILE = "attributes.log";
 /** Suffix of a file that is not finished; what a crash leaves of it is removed at the next start. */
@@ -18,6 +20,8 @@ const COLLECTION_PREFIX = "c-";
 const GENERATION_PREFIX = "generation-";
 const CREATING_PREFIX = "creating-";
 const DROPPED_PREFIX = "dropped-";
+const RECEIVING_PREFIX = "receiving-";
+const REPLACED_PREFIX = "replaced-";
 const SAFE = /[a-z0-9_.-]/;
 
 export const segmentFile = (number: number): string => `segment-${String(number).padStart(6, "0")}.vec`;
@@ -66,12 +70,21 @@ export function collectionOfDirectory(entry: string): string | undefined {
 export const creatingDirectory = (name: string): string => CREATING_PREFIX + encode(name);
 export const droppedDirectory = (id: string): string => DROPPED_PREFIX + id;
 
+/** Where a snapshot of a collection arrives, and where the files go whose place it takes. */
+export const receivingDirectory = (name: string): string => RECEIVING_PREFIX + encode(name);
+export const replacedDirectory = (name: string): string => REPLACED_PREFIX + encode(name);
+export const isReceiving = (entry: string): boolean => entry.startsWith(RECEIVING_PREFIX);
+
+/** The collection's directory whose files were on their way to be replaced; undefined for any other entry. */
+export const replacedOf = (entry: string): string | undefined =>
+  entry.startsWith(REPLACED_PREFIX) ? COLLECTION_PREFIX + entry.slice(REPLACED_PREFIX.length) : undefined;
+
 /** Id of the DROP that renamed the directory away, or undefined for any other. */
 export const dropOfDirectory = (entry: string): string | undefined => /^dropped-(\d+-\d+)$/.exec(entry)?.[1];
 
-/** True for what a crash in the middle of CREATE or DROP leaves behind. */
+/** True for what a crash in the middle of CREATE, DROP or a replacement leaves behind. */
 export const isLeftover = (entry: string): boolean =>
-  entry.startsWith(CREATING_PREFIX) || entry.startsWith(DROPPED_PREFIX);
+  [CREATING_PREFIX, DROPPED_PREFIX, REPLACED_PREFIX].some((prefix) => entry.startsWith(prefix));
 
 function encode(name: string): string {
   let text = "";

@@ -7,6 +7,7 @@ import {
   collectionOfDirectory,
   isCollectionDirectory,
   isLeftover,
+  isReceiving,
   TEMPORARY_SUFFIX,
 } from "../disk/names.ts";
 
@@ -32,7 +33,9 @@ export function listDataDirectory(directory: string): DataDirectory {
   return {
     collections: named.filter(isCanonical),
     misnamed: named.filter((entry) => !isCanonical(entry)),
-    leftovers: entries.filter((entry) => isLeftover(entry) || entry.endsWith(TEMPORARY_SUFFIX)),
+    leftovers: entries.filter(
+      (entry) => isLeftover(entry) || isReceiving(entry) || entry.endsWith(TEMPORARY_SUFFIX),
+    ),
   };
 }
 
