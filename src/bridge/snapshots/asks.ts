@@ -6,8 +6,11 @@
 import { z } from "zod";
 import { checksumText, crc32 } from "../../engine/disk/checksum.ts";
 
-/** Bytes of one piece: small, so that no client of Redis waits behind it for long. */
-export const pieceBytes = 256 * 1024;
+/**
+ * Bytes of one piece: small, so that no client of Redis waits behind it for long, and with its entry still in 256 KiB
+ * of Redis' memory.
+ */
+export const pieceBytes = 255 * 1024;
 /** Pieces in Redis that one follower has not taken yet: 4 MiB. */
 export const piecesMax = 16;
 /** Of the description of the files that an offer carries. */
