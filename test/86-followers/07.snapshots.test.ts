@@ -1,5 +1,6 @@
 /** Followers that get what they lack from the leader, through Redis, whatever breaks on the way. */
 import { createHash } from "node:crypto";
+import { readdirSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
@@ -94,8 +95,11 @@ async function contentOf(collection: Collection): Promise<unknown> {
   }
   const nearest: unknown[] = [];
   for (const key of ["k2", "k2500", "k3999"]) {
-    const hits = await collection.search(collection.get(Buffer.from(key))!, { k: 3, ef: 100 });
+    const vector = collection.get(Buffer.from(key))!;
+    const hits = await collection.search(vector, { k: 3, ef: 100, exact: true });
     nearest.push(hits.map((hit) => String(Buffer.from(hit.key))));
+    const [first] = await collection.search(vector, { k: 1, ef: 100 });
+    nearest.push(String(Buffer.from(first!.key)));
   }
   return { lines: lines.sort(), nearest, position: collection.position };
 }
@@ -178,6 +182,7 @@ test("a follower that is killed on the way goes on where it was", async () => {
   for (let i = 0; i < 10; i++) await insert(`late${i}`);
   const second = follow(stage.server.url, first.dataDir);
   await second.waitLog("a snapshot has arrived");
+  expect(readdirSync(`${second.dataDir}/c-c`).join()).toContain("index-");
   expect(bytesBefore(second, "receiving a snapshot")[0]).toBeGreaterThan(1024 * 1024);
   await expectTidy();
   await expectEqual(leader, second);
@@ -189,11 +194,13 @@ test("a damaged piece and a broken connection cost only what was under way", asy
   let [spoilt, cuts] = [0, 0];
   wire.fate = (bytes, total) => {
     if (spoilt > 0) return total > breakBytes + 1024 * 1024 && cuts++ === 0 ? "cut" : "pass";
-    // In the middle of a value: a piece of the connection that is full and has no line's end.
-    if (total < breakBytes || bytes.length < 16_384 || bytes.includes("\r\n")) return "pass";
+    // In the middle of a value, where no line of the protocol is near.
+    const middle = bytes.length >> 1;
+    const isInValue = bytes.length > 16_384 && !bytes.subarray(middle - 500, middle + 500).includes("\r\n");
+    if (total < breakBytes || !isInValue) return "pass";
     spoilt++;
     const copy = Buffer.from(bytes);
-    copy[copy.length >> 1]! ^= 0x40;
+    copy[middle]! ^= 0x40;
     return copy;
   };
   const follower = follow(wire.url);
@@ -202,7 +209,8 @@ test("a damaged piece and a broken connection cost only what was under way", asy
   expect(cuts).toBeGreaterThan(0);
   expect(follower.stderr).toContain("does not match its checksum; asking for it again");
   const [first, ...again] = bytesBefore(follower, "receiving a snapshot");
-  expect([first, again.length]).toEqual([0, 2]);
+  expect(first).toBe(0);
+  expect(again.length).toBeGreaterThan(0);
   for (const at of again) expect(at).toBeGreaterThan(1024 * 1024);
   await expectEqual(leader, follower);
 });
