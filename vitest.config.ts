@@ -38,8 +38,9 @@ export default defineConfig({
     // For two cores: half of their time test files wait for timers and disks.
     maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // Patience, not a promise: on a machine under load 8 the longest takes five times as long.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     projects: [
       { extends: true, test: { name: "native", include: ["test/**/*.test.ts"] } },
       {

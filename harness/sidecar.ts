@@ -26,7 +26,7 @@ export interface SidecarOptions {
 }
 
 const programPath = fileURLToPath(new URL("../dist/cli.js", import.meta.url));
-const readyMillisecondsMax = 30_000;
+const readyMillisecondsMax = 90_000;
 
 const children = new Set<ChildProcess>();
 process.on("exit", () => {

@@ -212,17 +212,17 @@ test("disk space returns: nothing maps a deleted file any more", async () => {
   await store.close();
 });
 
-test("20 rounds of rewriting every key leave files bounded by twice the live data and a segment per size", async () => {
+test("10 rounds of rewriting every key leave files bounded by twice the live data and a segment per size", async () => {
   const { directory, store } = await created(128);
   const n = 4_000;
-  for (let round = 0; round < 20; round++) {
+  for (let round = 0; round < 10; round++) {
     for (let i = 0; i < n; i++)
       store.insert(key(i), new Float32Array(128).fill(round * n + i), { attributes: `{"i":${i}}` });
     if (store.deadShare > 0.3) await store.compact();
     expectBoundedFiles(directory, store);
   }
   const bytes = bytesOfFiles(directory);
-  console.log(`${20 * n * 512} bytes of vectors written, left are ${JSON.stringify(bytes)}`);
+  console.log(`${10 * n * 512} bytes of vectors written, left are ${JSON.stringify(bytes)}`);
   await store.close();
   expect(bytesOfFiles(directory)).toMatchObject({ segment: bytes.segment, keys: bytes.keys });
 }, 180_000);

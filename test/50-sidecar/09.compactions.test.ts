@@ -47,6 +47,11 @@ async function info(): Promise<Record<string, string>> {
   return Object.fromEntries(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, String(flat[i + 1])]] : [])));
 }
 
+const compactions = async () => Number((await info()).compactions);
+
+const isDue = ({ slots, dead_slots }: Record<string, string>) =>
+  Number(dead_slots) >= 1_000 && Number(dead_slots) > 0.3 * Number(slots);
+
 /** Every key again, its vector filled with `value`. */
 async function rewrite(value: number): Promise<void> {
   const keys = Array.from({ length: KEYS }, (_, i) => `key:${i}`);
@@ -57,9 +62,9 @@ async function rewrite(value: number): Promise<void> {
 test("a collection with too many dead slots is compacted by itself, and serves meanwhile", async () => {
   await redis.call("VSTORE.CREATE", "c", "DIM", DIMENSIONS, "METRIC", "L2");
   for (let round = 1; round <= 4; round++) await rewrite(round);
-  expect(Number((await info()).slots)).toBe(4 * KEYS);
   const query = fp32Of(new Float32Array(DIMENSIONS).fill(4));
-  while ((await info()).dead_slots !== "0") {
+  // On a busy machine one may come between the rounds, and leave too few dead slots for the next.
+  while ((await compactions()) === 0 || isDue(await info())) {
     const found = (await redis.call(
       "VSTORE.SEARCH",
       "c",
@@ -72,15 +77,17 @@ test("a collection with too many dead slots is compacted by itself, and serves m
     expect(found[1]).toBe("0");
     await delay(50);
   }
-  expect(await info()).toMatchObject({ vectors: String(KEYS), slots: String(KEYS), compactions: "1" });
+  const { vectors, slots, dead_slots } = await info();
+  expect([Number(vectors), Number(slots) - Number(dead_slots)]).toEqual([KEYS, KEYS]);
 });
 
 test("what was compacted survives a kill of the sidecar", async () => {
   await redis.call("VSTORE.CHECKPOINT", "c"); // the new files serve before a manifest names them
+  const before = await compactions();
   await sidecar.kill();
   await serve();
   expect(await redis.call("VSTORE.CARD", "c")).toBe(KEYS);
-  expect((await info()).compactions).toBe("1");
+  expect(await compactions()).toBe(before);
 });
 
 /** Compactions as a sidecar has them, of a catalog that no sidecar serves. */

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 
-const patienceMs = 30_000;
+const patienceMs = 90_000;
 
 /** A client that reconnects and keeps its errors to itself. */
 export function connectClient(url: string): Redis {
