@@ -13,6 +13,7 @@ const workloads = [
   "insert-single",
   "roundtrip",
   "client",
+  "cache",
   "watching",
   "follow-hset",
   "follow-many",
