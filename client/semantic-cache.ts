@@ -26,6 +26,8 @@ export interface CacheCreateOptions extends CallOptions {
   readonly scope?: readonly string[] | undefined;
   readonly within?: number | undefined;
   readonly errorRate?: number | undefined;
+  /** Of all values together. */
+  readonly maxBytes?: number | undefined;
   /** Seconds. */
   readonly ex?: number | undefined;
 }
@@ -95,12 +97,14 @@ export class SemanticCache extends Base {
     scope = [],
     within,
     errorRate,
+    maxBytes,
     ex,
     signal,
   }: CacheCreateOptions): Promise<void> {
     const fields = scope.length === 0 ? [] : ["SCOPE", ...counted(scope)];
     const options = [...after("METRIC", metric), ...fields, ...after("WITHIN", within)];
-    const words = ["DIM", String(dim), ...options, ...after("ERRORRATE", errorRate), ...after("EX", ex)];
+    const words = ["DIM", String(dim), ...options, ...after("ERRORRATE", errorRate)];
+    words.push(...after("MAXBYTES", maxBytes), ...after("EX", ex));
     try {
       await this.call(["CACHE.CREATE", this.name, ...words], { signal }, readText);
     } catch (error) {

@@ -263,6 +263,8 @@ typedef struct {
     X(int, GetDbIdFromModuleKey, (RedisModuleKey *))                                                                   \
     X(int, KeyType, (RedisModuleKey *))                                                                                \
     X(size_t, ValueLength, (RedisModuleKey *))                                                                         \
+    X(int, GetLRU, (RedisModuleKey *, long long *idle_ms))                                                             \
+    X(int, GetLFU, (RedisModuleKey *, long long *frequency))                                                           \
     X(RedisModuleScanCursor *, ScanCursorCreate, (void))                                                               \
     X(void, ScanCursorDestroy, (RedisModuleScanCursor *))                                                              \
     X(int, ScanKey, (RedisModuleKey *, RedisModuleScanCursor *, RedisModuleScanKeyFunc, void *data))                   \

@@ -9,6 +9,7 @@
  * the log is told). log_replacement.c marks logs that a client has replaced.
  */
 #include "cache/cache_answers.h"
+#include "cache/releases.h"
 #include "sidecar/attachment.h"
 #include "commands/command_table.h"
 #include "follow/follow_log.h"

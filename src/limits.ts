@@ -114,6 +114,9 @@ export const limits = {
   cacheTagsMax: 16,
   cacheTagBytesMax: 128,
   cacheDeletedMax: 2_500,
+  /** MAXBYTES of a cache. */
+  cacheBytesMin: 1024 * 1024,
+  cacheBytesMax: 2 ** 50,
   /** Slots of one collection (a slot number is an unsigned 32-bit integer; the last one means "none"). */
   slotsMax: 0xffff_fffe,
 } as const;

@@ -1,11 +1,9 @@
-/* The answers of cache_answers.h, and the end of the values of entries that the log has ended. */
+/* The answers of cache_answers.h. */
 #include "cache/cache_answers.h"
 #include "answers/reply.h"
 #include "answers/resp3.h"
 #include "cache/digest.h"
 #include "callers.h"
-#include "follow/follow_table.h"
-#include "sidecar/leadership.h"
 #include <stdbool.h>
 #include <string.h>
 
@@ -23,8 +21,7 @@ static bool read_entry(Resp3Cursor *cursor, Resp3Token members[MEMBERS]) {
     return members[DIGEST].length == VALUE_DIGEST_CHARS;
 }
 
-/* The string that the key holds, if it has the digest; NULL otherwise. */
-static RedisModuleCallReply *read_value(RedisModuleCtx *ctx, RedisModuleString *key, const char *digest) {
+RedisModuleCallReply *cache_read_value(RedisModuleCtx *ctx, RedisModuleString *key, const char *digest) {
     char text[VALUE_DIGEST_CHARS + 1];
     size_t length;
     RedisModuleCallReply *value = RedisModule_Call(ctx, "GET", "s", key);
@@ -64,7 +61,7 @@ static void reply_with_entry(RedisModuleCtx *ctx, const Resp3Token members[MEMBE
 static bool try_entry(RedisModuleCtx *ctx, const Resp3Token members[MEMBERS], RedisModuleUser *user) {
     RedisModuleString *key = RedisModule_CreateString(NULL, members[KEY].text, members[KEY].length);
     bool may = caller_may_send(user, "GET", key, NULL);
-    RedisModuleCallReply *value = may ? read_value(ctx, key, members[DIGEST].text) : NULL;
+    RedisModuleCallReply *value = may ? cache_read_value(ctx, key, members[DIGEST].text) : NULL;
     RedisModule_FreeString(NULL, key);
     if (!may)
         RedisModule_ReplyWithError(ctx, "NOPERM CACHE.GET shows a string that the user may GET, and this user may not GET the key of the value");
@@ -99,24 +96,4 @@ int cache_answer(RedisModuleCtx *ctx, RedisModuleString *bytes, RedisModuleStrin
     try_entries(ctx, &cursor, header.integer, user);
     RedisModule_FreeModuleUser(user);
     return REDISMODULE_OK;
-}
-
-int release_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
-    if (argc < 4 || argc % 2 != 0) return RedisModule_WrongArity(ctx);
-    if (!leadership_is_callers(ctx)) return reply_not_leader(ctx);
-    const Follow *cache = follow_table_find(argv[1]);
-    if (cache == NULL || !cache->is_cache) return RedisModule_ReplyWithError(ctx, "ERR the collection is no cache");
-    long long released = 0;
-    for (int i = 2; i < argc; i += 2) {
-        size_t length;
-        const char *digest = RedisModule_StringPtrLen(argv[i + 1], &length);
-        bool is_whole = length == VALUE_DIGEST_CHARS && follow_covers(cache, argv[i]);
-        RedisModuleCallReply *value = is_whole ? read_value(ctx, argv[i], digest) : NULL;
-        if (value == NULL) continue;
-        RedisModule_FreeCallReply(value);
-        RedisModuleCallReply *ended = RedisModule_Call(ctx, "UNLINK", "!s", argv[i]);
-        if (ended != NULL) RedisModule_FreeCallReply(ended);
-        released++;
-    }
-    return RedisModule_ReplyWithLongLong(ctx, released);
 }

@@ -13,7 +13,7 @@ extern long long cache_values_gone;
 /* Answers with what the sidecar has sent: bytes that resp3_is_answer() has accepted. `user` may be NULL. */
 int cache_answer(RedisModuleCtx *ctx, RedisModuleString *bytes, RedisModuleString *user);
 
-/* VSTORE.RELEASE <cache> <key> <digest> [<key> <digest> …]: deletes the values that still have their digest. */
-int release_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+/* The string that the key holds, if it has the digest; NULL otherwise. The caller frees it. */
+RedisModuleCallReply *cache_read_value(RedisModuleCtx *ctx, RedisModuleString *key, const char *digest);
 
 #endif

@@ -344,6 +344,7 @@ static RedisModuleCommandArg cache_create_arguments[] = {
         {0}}},
     {.name = "distance", .type = REDISMODULE_ARG_TYPE_DOUBLE, .token = "WITHIN", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "share", .type = REDISMODULE_ARG_TYPE_DOUBLE, .token = "ERRORRATE", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "bytes", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "MAXBYTES", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "seconds", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "EX", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {0}};
 
@@ -802,7 +803,7 @@ static const char *const drop_help[] = {
     NULL};
 
 static const char *const cache_create_help[] = {
-    "VSTORE.CACHE.CREATE collection DIM dimensions [METRIC <COSINE | L2 | IP>] [SCOPE fields field [field ...]] [WITHIN distance] [ERRORRATE share] [EX seconds]",
+    "VSTORE.CACHE.CREATE collection DIM dimensions [METRIC <COSINE | L2 | IP>] [SCOPE fields field [field ...]] [WITHIN distance] [ERRORRATE share] [MAXBYTES bytes] [EX seconds]",
     "    Creates a semantic cache.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    DIM dimensions: an integer from 1 to 16384",
@@ -811,6 +812,7 @@ static const char *const cache_create_help[] = {
     "    field: 1 to 64 characters of A-Z a-z 0-9 _ -",
     "    WITHIN distance: a finite number",
     "    ERRORRATE share: of the reports about an entry that may be false, a number from 0 to less than 1; default: 0",
+    "    MAXBYTES bytes: an integer from 1048576 to 1125899906842624; default: no limit",
     "    EX seconds: an integer from 1 to 1000000000000",
     "    Reply: OK.",
     "    Complexity: O(1).",
@@ -889,7 +891,7 @@ static const char *const cache_info_help[] = {
     "    fields: an integer from 1 to 8",
     "    field: 1 to 64 characters of A-Z a-z 0-9 _ -",
     "    value: at most 256 bytes of UTF-8",
-    "    Reply: map of name to number: entries, bytes (of their values), hits, exact_hits (among the hits), verifies, misses, false_hits and saved_ms since the sidecar began, and for a cache within and error_rate.",
+    "    Reply: map of name to number: entries, bytes (of their values), hits, exact_hits (among the hits), verifies, misses, false_hits and saved_ms since the sidecar began; of the whole cache also evictions, max_bytes (0: any number), within and error_rate.",
     "    Complexity: O(N), N being the entries.",
     NULL};
 

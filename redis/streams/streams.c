@@ -90,8 +90,7 @@ void streams_close(void) {
     }
 }
 
-/* The last entry of the log, or NULL where there is none. */
-static RedisModuleString *end_of_log(RedisModuleCtx *ctx, RedisModuleString *collection) {
+RedisModuleString *stream_end_of_log(RedisModuleCtx *ctx, RedisModuleString *collection) {
     RedisModuleString *log = stream_of_log(ctx, collection), *end = NULL;
     RedisModuleKey *key = RedisModule_OpenKey(ctx, log, REDISMODULE_READ | REDISMODULE_OPEN_KEY_NOTOUCH);
     RedisModuleStreamID id;
@@ -134,7 +133,7 @@ static int add_moment(RedisModuleCtx *ctx, RedisModuleString **fields, int n, co
     if (command->writes)
         return add_field(fields, n, "at", RedisModule_CreateStringFromLongLong(NULL, RedisModule_Milliseconds()));
     if (!command->has_collection || request->count == 0) return n;
-    RedisModuleString *end = end_of_log(ctx, request->arguments[0]);
+    RedisModuleString *end = stream_end_of_log(ctx, request->arguments[0]);
     return end == NULL ? n : add_field(fields, n, "after", end);
 }
 

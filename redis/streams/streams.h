@@ -32,6 +32,9 @@ RedisModuleString *stream_tag_with(RedisModuleString *collection, const char *en
 /* The write-ahead log of the collection, whether it exists or not. The caller frees it. */
 RedisModuleString *stream_of_log(RedisModuleCtx *ctx, RedisModuleString *collection);
 
+/* The id of the log's last entry, or NULL where there is none. The caller frees it. */
+RedisModuleString *stream_end_of_log(RedisModuleCtx *ctx, RedisModuleString *collection);
+
 /*
  * Appends a request to `entry->stream` and sets `entry->id`; a write is also propagated. Returns NULL, or the error to
  * reply when nothing was appended.

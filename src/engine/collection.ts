@@ -13,6 +13,7 @@ import type { Generation } from "./generation/generation.ts";
 import { Generations } from "./generation/generations.ts";
 import { LargeBatch, type Rows } from "./generation/large-batch.ts";
 import { Lifetimes } from "./generation/lifetimes.ts";
+import { LiveSum } from "./generation/live-sum.ts";
 import { Matching } from "./generation/matching.ts";
 import type { Parts, Warn } from "./generation/parts.ts";
 import { type HitOptions, Questions, type SearchOptions } from "./generation/questions.ts";
@@ -209,6 +210,13 @@ export class Collection {
     if (attributes !== undefined) assertLength("attributes", attributes.length, keys.length);
     const batch = await LargeBatch.write(this.#generation, rows);
     return () => batch.commit();
+  }
+
+  /** The sum of what the attributes of each vector weigh; there is one for each collection. */
+  sumOf(weightOf: (attributes: Buffer) => number): LiveSum {
+    const generation = this.#generation;
+    generation.sum ??= new LiveSum(generation.parts, weightOf);
+    return generation.sum;
   }
 
   /** Bytes of attributes that new vectors under these keys would keep. */

@@ -14,6 +14,7 @@ import type { Session } from "../session/session.ts";
 import { Senders } from "../snapshots/senders.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { Compactions } from "./compactions.ts";
+import { Evictions } from "./evictions.ts";
 import { Schedule } from "./schedule.ts";
 import { Sweeps } from "./sweeps.ts";
 import { Trimmer } from "./trimmer.ts";
@@ -37,6 +38,7 @@ export class Upkeep {
   readonly #trimmer: Trimmer;
   readonly #checkpointer: Checkpointer;
   readonly #senders: Senders;
+  readonly #evictions: Evictions;
   #schedule: Schedule | undefined;
   #compactions: Compactions | undefined;
   #sweeps: Sweeps | undefined;
@@ -50,6 +52,7 @@ export class Upkeep {
     this.followers = new Followers(writer, answerer, options);
     this.#senders = new Senders(session, catalog, this.followers, options.url, options.log);
     this.#trimmer = new Trimmer(writer, catalog, this.followers);
+    this.#evictions = new Evictions(writer, session.signal, options.log);
     this.#checkpointer = new Checkpointer(catalog, {
       logBytesMax: options.checkpointLogBytes,
       intervalMs: options.checkpointIntervalMs,
@@ -68,12 +71,16 @@ export class Upkeep {
     });
     heartbeat.everyBeat(() => this.#checkpointer.catchUp());
     heartbeat.everyBeat(async () => this.#sweeps?.follow());
+    heartbeat.everyBeat(async () => {
+      for (const collection of this.#catalog.collections()) this.#evictions.look(collection);
+    });
   }
 
   /** Counts log bytes that were applied; many of them bring the next checkpoint forward. */
   count(collection: Collection, bytes: number): void {
     this.#checkpointer.count(collection, bytes);
     this.followers.count(collection, bytes);
+    this.#evictions.look(collection);
   }
 
   /** Starts the jobs in the background: clients are served meanwhile, and without them. */

@@ -20,6 +20,8 @@ const scopesMax = 10_000;
 
 class CacheCounters {
   readonly all = new CacheCounts();
+  /** Entries that MAXBYTES had no room for. */
+  evictions = 0;
   readonly #scopes = new Map<string, CacheCounts>();
 
   ofScope(scope: string | undefined): CacheCounts | undefined {
@@ -67,6 +69,7 @@ export function countFacts(counts: CacheCounts): Record<string, number> {
 /** The same for VSTORE.INFO of a collection; none where it is no cache. */
 export function cacheFacts(collection: Collection): Record<string, number> {
   if (collection.options.cache === undefined) return {};
-  const facts = Object.entries(countFacts(countersOf(collection).all));
+  const { all, evictions } = countersOf(collection);
+  const facts = Object.entries({ ...countFacts(all), evictions });
   return Object.fromEntries(facts.map(([name, value]) => [`cache_${name}`, value]));
 }

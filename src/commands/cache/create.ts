@@ -6,7 +6,15 @@ import { type CacheOptions, resolveOptions } from "../../engine/options.ts";
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import { define } from "../command.ts";
-import { afterToken, collection, counted, options, sequence, value } from "../grammar/arguments.ts";
+import {
+  afterToken,
+  collection,
+  counted,
+  integerValue,
+  options,
+  sequence,
+  value,
+} from "../grammar/arguments.ts";
 import { assertFollowable } from "../grammar/follow.ts";
 import { dimensions, metric } from "../grammar/shape.ts";
 import { scopeField, share } from "../grammar/values.ts";
@@ -34,6 +42,11 @@ export const cacheCreate = define({
       ),
       within: distance("WITHIN"),
       errorRate: afterToken("ERRORRATE", value("share", "double", share), 0),
+      maxBytes: afterToken(
+        "MAXBYTES",
+        integerValue("bytes", limits.cacheBytesMin, limits.cacheBytesMax),
+        "no limit",
+      ),
       seconds,
     }),
   }),
@@ -44,7 +57,7 @@ export const cacheCreate = define({
     const prefix = valuePrefix(name);
     if (prefix.startsWith("vstore:"))
       throw new VstoreError("ERR", "'collection' must not begin with vstore: where it is a cache");
-    const { metric = "COSINE", within, errorRate, seconds, scope = [] } = given;
+    const { metric = "COSINE", within, errorRate, maxBytes, seconds, scope = [] } = given;
     if (within === undefined && metric !== "COSINE")
       throw new VstoreError(
         "ERR",
@@ -55,6 +68,7 @@ export const cacheCreate = define({
       scope,
       within: within ?? withinDefault,
       ...(errorRate !== undefined && { errorRate }),
+      ...(maxBytes !== undefined && { maxBytes }),
       ...(seconds !== undefined && { ttlMs: seconds * 1_000 }),
     };
     await catalog.create(name, resolveOptions({ dimensions, metric, follow: { prefix }, cache }), id);

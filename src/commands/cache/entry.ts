@@ -27,12 +27,15 @@ export interface EntryFacts {
   readonly reach?: number;
 }
 
+/** Of the text, as far as the bytes of the value. */
+const headBytes = 80;
+
 export interface EntryAttributes {
   readonly entry: readonly [EntryFacts];
   readonly in?: string;
 }
 
-/** `value` comes first in the text: its digest is read without parsing the rest. */
+/** `value` and `bytes` come first in the text: they are read without parsing the rest. */
 export function entryAttributes(
   facts: EntryFacts,
   scope: Scope,
@@ -59,6 +62,12 @@ export function readEntry(
   const attributes = JSON.parse(json) as EntryAttributes;
   const facts = attributes.entry?.[0];
   return facts && { facts, scope: attributes.in, attributes };
+}
+
+/** Bytes of the entry's value, by its text: the entry comes first, and its digest and bytes in it. */
+export function bytesOfEntry(text: Buffer): number {
+  const head = text.toString("latin1", 0, headBytes);
+  return Number(/^\{"entry":\[\{"value":"[0-9a-f]*","bytes":(\d+)[,}]/.exec(head)?.[1] ?? 0);
 }
 
 /** The same entry with other facts. */

@@ -22,14 +22,17 @@ export const cacheInfo = define({
   args: sequence({ collection, options: options({ scope }) }),
   reply:
     "map of name to number: entries, bytes (of their values), hits, exact_hits (among the hits), verifies, misses, " +
-    "false_hits and saved_ms since the sidecar began, and for a cache within and error_rate",
+    "false_hits and saved_ms since the sidecar began; of the whole cache also evictions, max_bytes (0: any number), within " +
+    "and error_rate",
   replyType: "Map<string, Text | number>",
   async run({ catalog }, { collection: name, options: given }) {
     const { collection, options } = cacheOf(catalog, name);
     const counters = countersOf(collection);
     if (given.scope === undefined) {
-      const { within, errorRate = 0 } = options;
-      const facts = { ...(await sizeOf(collection)), ...countFacts(counters.all) };
+      const { within, errorRate = 0, maxBytes = 0 } = options;
+      const { evictions } = counters;
+      const size = await sizeOf(collection);
+      const facts = { ...size, max_bytes: maxBytes, ...countFacts(counters.all), evictions };
       return toReply(facts, { within, error_rate: errorRate });
     }
     const whole = scopeDigest(wholeScope(options, given.scope));

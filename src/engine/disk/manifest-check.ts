@@ -21,6 +21,7 @@ const cache = z.object({
   scope: z.array(z.string()),
   within: z.number(),
   errorRate: z.number().min(0).lt(1).optional(),
+  maxBytes: z.number().int().positive().optional(),
   ttlMs: z.int().min(1).optional(),
 });
 

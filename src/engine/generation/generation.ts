@@ -12,6 +12,7 @@ import { attributesBytes } from "../slots/attributes.ts";
 import type { Bitmap } from "../slots/bitmap.ts";
 import { Expiry, type Lifetime } from "../slots/expiry.ts";
 import { NONE } from "../slots/key-table.ts";
+import type { LiveSum } from "./live-sum.ts";
 import type { Parts } from "./parts.ts";
 
 /** Bytes of attributes that columns take over with the write itself; what is longer they do in slices. */
@@ -46,6 +47,8 @@ export class Generation {
   largeBatch: Promise<void> | undefined;
   /** Told of every slot that died, or got other attributes or another deadline. */
   watcher: ((slot: number) => void) | undefined;
+  /** Kept up to date, where there is one. */
+  sum: LiveSum | undefined;
 
   constructor(parts: Parts, hooks: GenerationHooks) {
     const { segments, manifest, indexKind, index, watermark } = parts;
@@ -139,6 +142,7 @@ export class Generation {
     this.parts.live.add(slot);
     const written = attributes ?? this.#keptOf(previous);
     if (written !== undefined && written.text.length > 0) this.#write(slot, written);
+    this.sum?.born(slot);
     if (previous !== NONE) this.#kill(previous);
     if (deadline !== 0) this.setDeadline(slot, deadline);
   }
@@ -157,6 +161,7 @@ export class Generation {
       this.parts.attributes.adopt(slot, text.offset, text.length);
       this.filters.changed(slot);
     }
+    this.sum?.born(slot);
     const deadline = deadlineAfter(previous);
     if (previous !== NONE) this.#kill(previous);
     if (deadline !== 0) this.setDeadline(slot, deadline);
@@ -227,6 +232,7 @@ export class Generation {
   }
 
   #kill(slot: number): void {
+    this.sum?.died(slot);
     this.parts.live.delete(slot);
     this.expiry.forget(slot);
     this.filters.died(slot);

@@ -112,6 +112,8 @@ export class Generations {
       await this.#checkpointer.replaceFiles(next, index, () => {
         compaction.finish();
         this.#current = next;
+        next.sum = old.sum;
+        next.sum?.moveTo(next.parts);
       });
     } catch (error) {
       if (this.#current === old) await compaction.abandon();

@@ -1,0 +1,18 @@
+/*
+ * The end of values of a cache that the sidecar names: of entries that the log has ended, and of those that MAXBYTES has
+ * no room for. The sidecar knows entries and bytes, Redis how long a value was not used.
+ */
+#ifndef VSTORE_CACHE_RELEASES_H
+#define VSTORE_CACHE_RELEASES_H
+
+#include "module_api.h"
+
+/*
+ * VSTORE.RELEASE <cache> <key> <digest> [<key> <digest> …]: deletes the values that still have their digest.
+ *
+ * VSTORE.RELEASE <cache> IDLEST <bytes> <key> <digest> [<key> <digest> …]: of these the ones that were not used for the
+ * longest time, until so many bytes are gone. Their vectors follow, by the log.
+ */
+int release_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
+#endif
