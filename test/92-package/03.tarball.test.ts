@@ -138,6 +138,13 @@ test.each(["node16", "bundler", "node10"])(
   },
 );
 
+function pathWithoutCompiler(): string {
+  const bin = fs.mkdtempSync(join(place, "bin"));
+  for (const program of ["node", "npm", "npx", "sh"])
+    fs.symlinkSync(execFileSync("which", [program], { encoding: "utf8" }).trim(), join(bin, program));
+  return bin;
+}
+
 describe("installed with --ignore-scripts", () => {
   test("it tells its commands and its version", async () => {
     expect(await vstore(["--help"])).toMatchObject({ code: 0, stdout: expect.stringContaining("serve") });
@@ -176,12 +183,8 @@ describe("installed with --ignore-scripts", () => {
   });
 
   test("without a compiler it says what to install", async () => {
-    const bin = join(place, "bin");
-    fs.mkdirSync(bin);
-    for (const program of ["node", "npx", "sh"]) {
-      fs.symlinkSync(execFileSync("which", [program], { encoding: "utf8" }).trim(), join(bin, program));
-    }
-    const { code, stderr } = await vstore(["serve", "--data-dir", join(place, "data")], { PATH: bin });
+    const PATH = pathWithoutCompiler();
+    const { code, stderr } = await vstore(["serve", "--data-dir", join(place, "data")], { PATH });
     expect(code).toBe(1);
     expect(stderr).toMatch(/is not built: install g\+\+ make python3, then run `npm rebuild vstore`/);
   });
@@ -210,6 +213,17 @@ async function serveBriefly(port: number, use: (redis: Redis) => Promise<void>):
     await end;
   }
 }
+
+test("with its addon ready-made, as prebuildify leaves it, it needs no compiler", async () => {
+  const ready = join(installed, "prebuilds", `${process.platform}-${process.arch}`);
+  fs.mkdirSync(ready, { recursive: true });
+  fs.copyFileSync(join(root, "build/Release/vstore.node"), join(ready, "vstore.node"));
+  await run("npm", ["rebuild", "vstore"], { cwd: app, env: environment({ PATH: pathWithoutCompiler() }) });
+  expect(fs.existsSync(join(installed, "build"))).toBe(false);
+  const { stdout } = await vstore(["doctor"]);
+  fs.rmSync(join(installed, "prebuilds"), { recursive: true });
+  expect(stdout).toMatch(/index.*native/);
+});
 
 const rebuilt = "rebuilt, it serves with a Redis of its own and a module that it compiles itself";
 test(rebuilt, { timeout: patienceMs }, async () => {
