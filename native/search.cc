@@ -20,6 +20,9 @@ constexpr size_t aloneBytes = 1 << 20;
 constexpr size_t soonBytes = 2 << 20;
 /** What may be compared in order there, some 0.8 ms. */
 constexpr size_t comparedBytes = 7 << 20;
+/** From so many bytes on, some 0.1 ms, a comparison is shared among threads: each takes about two parts. */
+constexpr size_t splitBytes = 1 << 20;
+constexpr size_t partsPerThread = 2;
 /** Candidates of one comparison whose memory a thread keeps for its next. */
 constexpr size_t comparedKept = 1 << 18;
 /** Nodes that a walk looks at per candidate that it keeps, about. */
@@ -69,8 +72,9 @@ void Search::start(Pool& pool, const std::atomic<bool>& stopped, Done done, Want
   const auto walkOne = [self](size_t i) {
     if (!self->options_.exact) self->walk(self->queries_[i]);
   };
-  const auto scanAll = [self, &pool, &stopped, done](std::exception_ptr failure) {
+  const auto scanAll = [self, &pool, &stopped, done, wanted](std::exception_ptr failure) {
     if (failure) return done(failure);
+    if (self->queries_.front().isInParts) return self->startParts(pool, stopped, done, wanted);
     self->startScan(pool, stopped, done);
   };
   const auto walkEach = [&](Pool::Kind kind) {
@@ -102,30 +106,85 @@ void Search::walk(Query& query) const {
   // The centre is learnt before there is an entry: a thread that sees the one sees the other.
   query.scansAll = graph_->entry() == noSlot;
   if (query.scansAll) return;
-  const float* vector = query.vector.data();
-  Probe probe(graph_->space, graph_->nodes, *rows_, vector, graph_->space.originOf(vector), &query.distance);
-  if (options_.coldRows) probe.expectColdRows();
+  Probe probe = probeOf(query);
   Scratch& scratch = Scratch::ofThread();
-  const bool isFound = find(probe, std::max(options_.ef, options_.k), scratch);
-  // Where slots are given, no more of them are to be found: all were compared.
-  query.scansAll = !isFound || (!options_.allowed && scratch.found.size() < options_.k);
-  if (query.scansAll || rescore(probe, scratch.found, query.nearest) || scratch.compared.empty()) return;
-  // All were compared, so all that may be nearer can be looked at.
-  rescoreRest(probe, scratch.compared, scratch.found.back(), [this](Slot slot) { return isWanted(slot); }, query.nearest);
+  const size_t ef = std::max(options_.ef, options_.k);
+  if (options_.allowed && !findAllowed(probe, ef, *options_.allowed, scratch)) {
+    query.isInParts = isSplit();
+    if (query.isInParts) return;
+    comparePart(query, 0, 1);
+    return settleParts(query);
+  }
+  if (!options_.allowed) query.scansAll = !find(probe, ef, scratch) || scratch.found.size() < options_.k;
+  if (!query.scansAll) rescore(probe, scratch.found, query.nearest);
+}
+
+Probe Search::probeOf(const Query& query) const {
+  const float* vector = query.vector.data();
+  return Probe(graph_->space, graph_->nodes, *rows_, vector, graph_->space.originOf(vector), &query.distance,
+               options_.coldRows);
+}
+
+/** Whether other threads are likely to be free, and a comparison takes longer than to wake them. */
+bool Search::isSplit() const {
+  return queries_.size() == 1 && static_cast<double>(visible_) * static_cast<double>(graph_->space.bytes()) > splitBytes;
+}
+
+/** Where the calling thread has come this far it goes on. */
+void Search::startParts(Pool& pool, const std::atomic<bool>& stopped, Done done, Wanted wanted) {
+  const size_t parts = partsPerThread * coresOfProcess();
+  const auto compare = [self = shared_from_this(), parts](size_t part) {
+    self->comparePart(self->queries_.front(), part, parts);
+  };
+  const auto end = [self = shared_from_this(), &pool, &stopped, done](std::exception_ptr failure) {
+    if (failure) return done(failure);
+    self->settleParts(self->queries_.front());
+    self->startScan(pool, stopped, done);
+  };
+  const bool together = std::this_thread::get_id() == caller_;
+  Pool::Work work{together ? Pool::Kind::help : Pool::Kind::search, parts, compare, end, stopped};
+  if (together) return pool.runTogether(std::move(work), wanted);
+  pool.run(std::move(work));
+}
+
+/** Compares the matches of one of so many parts with a query. */
+void Search::comparePart(Query& query, size_t part, size_t parts) const {
+  Probe probe = probeOf(query);
+  Scratch& scratch = Scratch::ofThread();
+  const auto from = [&](size_t i) { return static_cast<Slot>(uint64_t{options_.watermark} * i / parts); };
+  const auto lastOf = [&] {
+    const std::lock_guard lock(query.mutex);
+    return query.last;
+  };
+  const auto accept = [this](Slot slot) { return isWanted(slot); };
+  const Candidate last = compareMatches(*graph_, probe, std::max(options_.ef, options_.k), *options_.allowed,
+                                        {from(part), from(part + 1)}, lastOf(), accept, scratch);
+  const std::lock_guard lock(query.mutex);
+  query.last = std::min(query.last, last);
+  query.compared.insert(query.compared.end(), scratch.compared.begin(), scratch.compared.end());
+  scratch.compared.clear();
+  if (scratch.compared.capacity() > comparedKept) scratch.compared.shrink_to_fit();
+}
+
+/** All were compared, so all that may be nearer than estimates say can be looked at. */
+void Search::settleParts(Query& query) const {
+  Probe probe = probeOf(query);
+  std::vector<Candidate>& found = Scratch::ofThread().found;
+  takeNearest(query.compared, std::max(options_.ef, options_.k), found);
+  if (rescore(probe, found, query.nearest) || found.empty()) return;
+  rescoreRest(probe, query.compared, found.back(), [this](Slot slot) { return isWanted(slot); }, query.nearest);
 }
 
 bool Search::isWanted(Slot slot) const { return slot < options_.watermark && sees(slot); }
 
 /** What is near and may be seen, in scratch.found; false when the rows have to be looked at. */
 bool Search::find(Probe& probe, size_t ef, Scratch& scratch) const {
-  scratch.compared.clear();
-  if (scratch.compared.capacity() > comparedKept) scratch.compared.shrink_to_fit();
-  if (options_.allowed) return findAllowed(probe, ef, *options_.allowed, scratch);
   if (!walkAll(probe, ef, visible_, scratch)) return false;
   scratch.found = withTwins(scratch.found);
   return true;
 }
 
+/** The same of the slots that a search may find; false when all of them have to be compared. */
 bool Search::findAllowed(Probe& probe, size_t ef, const Allowed& allowed, Scratch& scratch) const {
   const Course course = courseOf(*graph_, probe, allowed, visible_, ef);
   const size_t kept = std::max(options_.k, keptOf(course, ef));
@@ -136,9 +195,7 @@ bool Search::findAllowed(Probe& probe, size_t ef, const Allowed& allowed, Scratc
     scratch.found = withTwins(scratch.found);
     if (scratch.found.size() >= std::min(kept, visible_)) return true;
   }
-  const auto accept = [this](Slot slot) { return isWanted(slot); };
-  compareMatches(*graph_, probe, ef, allowed, options_.watermark, accept, scratch);
-  return true;
+  return false;
 }
 
 /** Through all nodes, whatever may be found. */

@@ -6,6 +6,7 @@
 #pragma once
 #include <mutex>
 #include <optional>
+#include <thread>
 
 #include "graph/filtered.h"
 #include "graph/nearest.h"
@@ -57,7 +58,11 @@ class Search : public std::enable_shared_from_this<Search> {
     DistanceTo distance;
     Nearest nearest;
     bool scansAll;
-    /** Of `nearest`, while several threads scan. */
+    /** Whether its matches are compared in parts, with what is worth its row of them, and beyond what nothing is. */
+    bool isInParts = false;
+    std::vector<Candidate> compared;
+    Candidate last = noCandidate;
+    /** Of `nearest`, `compared` and `last`, while several threads scan. */
     std::mutex mutex;
   };
 
@@ -67,6 +72,11 @@ class Search : public std::enable_shared_from_this<Search> {
   bool isWanted(Slot slot) const;
   bool find(Probe& probe, size_t ef, Scratch& scratch) const;
   bool findAllowed(Probe& probe, size_t ef, const Allowed& allowed, Scratch& scratch) const;
+  Probe probeOf(const Query& query) const;
+  void settleParts(Query& query) const;
+  bool isSplit() const;
+  void startParts(Pool& pool, const std::atomic<bool>& stopped, Done done, Wanted wanted);
+  void comparePart(Query& query, size_t part, size_t parts) const;
   bool walkAll(Probe& probe, size_t ef, size_t visitsMax, Scratch& scratch) const;
   std::vector<Candidate> withTwins(const std::vector<Candidate>& found) const;
   void scan(Query& query, Slot from, Slot to) const;
@@ -80,6 +90,8 @@ class Search : public std::enable_shared_from_this<Search> {
   const uint64_t epoch_;
   /** About how many slots can be found at all. */
   size_t visible_;
+  /** It may take part in what it starts. */
+  const std::thread::id caller_ = std::this_thread::get_id();
   /** Query does not move. */
   std::deque<Query> queries_;
   /** Of the scan. */

@@ -179,11 +179,12 @@ inline float CodeSpace::dot(const Origin& a, const Code& b) const {
 }
 
 inline void CodeSpace::dots(const Origin& a, const Code* const* codes, size_t count, float* dots) const {
+  if (count == 0) return;
   if (quantization != Quantization::int8) {
     for (size_t i = 0; i < count; i++) dots[i] = dot(a, *codes[i]);
     return;
   }
-  const int8_t* components[dotsMax] = {};
+  const int8_t* components[dotsMax];
   int32_t ints[dotsMax];
   for (size_t i = 0; i < count; i++) components[i] = codes[i]->components<int8_t>();
   kernels_.dotsInt8(static_cast<const int8_t*>(a.components), components, dimensions, count, ints);

@@ -46,9 +46,6 @@ Candidate measured(const Graph& graph, Probe& query, Slot slot) {
   return graph.nodes.life(slot).isTwin() ? query.candidateByRow(slot) : query.candidate(slot);
 }
 
-/** Beyond any candidate. */
-constexpr Candidate noCandidate = ~Candidate{0};
-
 /**
  * The farthest candidate that may be among the nearest `ef`, or among the results that they are rescored to, when
  * `farthest` is the last of those found so far: errors of the one and of the other may add up.
@@ -213,17 +210,17 @@ class Hopping {
 
 class Comparing {
  public:
-  Comparing(const Graph& graph, Probe& query, size_t ef, const Accept& accept, Scratch& scratch)
-      : graph_(graph), query_(query), ef_(ef), accept_(accept), scratch_(scratch) {}
+  Comparing(const Graph& graph, Probe& query, size_t ef, Candidate last, const Accept& accept, Scratch& scratch)
+      : graph_(graph), query_(query), ef_(ef), accept_(accept), scratch_(scratch), last_(last) {}
 
-  void all(const Allowed& allowed, Slot end) {
+  Candidate all(const Allowed& allowed, Part part) {
     auto& [visited, frontier, found, unseen, distances, compared] = scratch_;
     found.clear();
     compared.clear();
     unseen.resize(comparedAtOnce + wordSlots);
     distances.resize(unseen.size());
     size_t count = 0;
-    allowed.forWords(0, end, [&](Slot first, uint64_t word) {
+    allowed.forWords(part.from, part.to, [&](Slot first, uint64_t word) {
       const uint64_t plain = graph_.nodes.plainAround(first);
       Slot* const slots = scratch_.unseen.data();
       Allowed::forBits(first, word & plain, [&](Slot slot) { slots[count++] = slot; });
@@ -233,7 +230,7 @@ class Comparing {
       count = 0;
     });
     look(count);
-    std::sort_heap(found.begin(), found.end());
+    return last_;
   }
 
  private:
@@ -268,7 +265,7 @@ class Comparing {
     scratch_.compared.push_back(candidate);
     if (found.size() == ef_ && candidate >= found.front()) return;
     offer(found, ef_, candidate);
-    if (found.size() == ef_) last_ = lastWorth(query_, found.front());
+    if (found.size() == ef_) last_ = std::min(last_, lastWorth(query_, found.front()));
   }
 
   const Graph& graph_;
@@ -276,7 +273,7 @@ class Comparing {
   const size_t ef_;
   const Accept& accept_;
   Scratch& scratch_;
-  Candidate last_ = noCandidate;
+  Candidate last_;
 };
 
 }  // namespace
@@ -300,9 +297,14 @@ size_t keptOf(const Course& course, size_t ef) {
   return static_cast<size_t>(std::ceil(static_cast<double>(ef) * std::sqrt(course.around)));
 }
 
-void compareMatches(const Graph& graph, Probe& query, size_t ef, const Allowed& allowed, Slot end, const Accept& accept,
-                    Scratch& scratch) {
-  Comparing(graph, query, ef, accept, scratch).all(allowed, end);
+Candidate compareMatches(const Graph& graph, Probe& query, size_t ef, const Allowed& allowed, Part part, Candidate last,
+                         const Accept& accept, Scratch& scratch) {
+  return Comparing(graph, query, ef, last, accept, scratch).all(allowed, part);
+}
+
+void takeNearest(const std::vector<Candidate>& compared, size_t ef, std::vector<Candidate>& found) {
+  found.resize(std::min(ef, compared.size()));
+  std::partial_sort_copy(compared.begin(), compared.end(), found.begin(), found.end());
 }
 
 bool hopMatches(const Graph& graph, Probe& query, size_t ef, const Allowed& allowed, const Course& course,

@@ -41,12 +41,24 @@ size_t keptOf(const Course& course, size_t ef);
 /** What a search takes of the matches: those that are alive, and in the graph. */
 using Accept = std::function<bool(Slot)>;
 
+/** Of the slots [from, to), which several threads may share among them. */
+struct Part {
+  Slot from, to;
+};
+
 /**
- * The nearest `ef` of the matches below `end`, by their codes, in scratch.found, nearest first: each is compared, and
- * those that may be among the nearest by their rows are in scratch.compared.
+ * Compares each match of a part. Those that may be among the nearest `ef` by their rows are in scratch.compared then, in
+ * no order.
+ *
+ * @param last no farther candidate is worth its row, as far as other parts have told
+ * @returns the same, by now
  */
-void compareMatches(const Graph& graph, Probe& query, size_t ef, const Allowed& allowed, Slot end,
-                    const Accept& accept, Scratch& scratch);
+Candidate compareMatches(const Graph& graph, Probe& query, size_t ef, const Allowed& allowed, Part part, Candidate last,
+                         const Accept& accept, Scratch& scratch);
+/** Beyond any candidate. */
+constexpr Candidate noCandidate = ~Candidate{0};
+/** The nearest `ef` of those compared, nearest first. */
+void takeNearest(const std::vector<Candidate>& compared, size_t ef, std::vector<Candidate>& found);
 
 /** The same, about, by a walk. False when it is given up, as to compare all takes less time by then. */
 bool hopMatches(const Graph& graph, Probe& query, size_t ef, const Allowed& allowed, const Course& course,

@@ -13,14 +13,20 @@ namespace vstore {
 
 class Probe {
  public:
-  /** All are kept by the caller. @param exact distances from the vector, where they are there already */
+  /**
+   * All are kept by the caller.
+   *
+   * @param exact distances from the vector, where they are there already
+   * @param coldRows rows may have to be read from the disk
+   */
   Probe(const CodeSpace& space, const Nodes& nodes, const Rows& rows, const float* vector, Origin origin,
-        const DistanceTo* exact = nullptr)
+        const DistanceTo* exact = nullptr, bool coldRows = false)
       : given_(exact), space_(space), nodes_(nodes), rows_(rows), vector_(vector), origin_(std::move(origin)),
         isQuick_(space.metric == Metric::cosine),
         scale_(static_cast<float>(origin_.scale)),
         halfSquare_(static_cast<float>(origin_.halfSquare)),
-        unsureMax_(static_cast<float>(origin_.unsureMax)) {}
+        unsureMax_(static_cast<float>(origin_.unsureMax)),
+        rowsAreCold_(coldRows) {}
 
   Candidate candidate(Slot slot) {
     if (__builtin_expect(!isQuick_, false)) return makeCandidate(distance(slot), slot);
@@ -63,8 +69,6 @@ class Probe {
     if (__builtin_expect(rowsAreCold_, false)) return rows_.fetch(slot, uint64_t{slot} + 1);
     __builtin_prefetch(rows_.row(slot));
   }
-  /** From now on rows may have to be read from the disk. */
-  void expectColdRows() { rowsAreCold_ = true; }
   bool expectsColdRows() const { return rowsAreCold_; }
   double shown(Slot slot) { return lazily()(rows_.row(slot)); }
 
@@ -123,7 +127,8 @@ class Probe {
   /** Under COSINE: the same in float32, for the inner loop. */
   bool isQuick_;
   const float scale_, halfSquare_, unsureMax_;
-  bool exactly_ = false, rowsAreCold_ = false;
+  const bool rowsAreCold_;
+  bool exactly_ = false;
   std::optional<DistanceTo> exact_;
 };
 

@@ -68,6 +68,21 @@ describe("a comparison of all matches misses none", () => {
   });
 });
 
+test("a comparison that threads share misses none, and none that died is found", async () => {
+  // More than search.cc's splitBytes.
+  const fixture = await filled(random, { metric: "L2", dimensions: 1_024, M: 4, efConstruction: 16 }, 1_500);
+  const matches = (slot: number) => slot % 5 !== 0;
+  expect(fixture.graph.planOf(1_200, 100)).toBe("compare");
+  const allowed = bitmapOf(fixture.slots, matches);
+  for (let i = 0; i < 20; i++) {
+    const query = randomVector(random, 1_024);
+    const [nearest] = fixture.expected(query, 1, matches);
+    fixture.kill(nearest!.slot);
+    const found = await fixture.search(query, { k: 10, ef: 100, allowed });
+    expectSame(found, fixture.expected(query, 10, matches));
+  }
+});
+
 test("a walk through what does not match finds what one without a filter would", async () => {
   const fixture = await filled(random, { M: 8, efConstruction: 64 }, 5_000);
   const all = await meanRecall(fixture, () => true, { k: 10, ef: 12 });
