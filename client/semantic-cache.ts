@@ -26,6 +26,8 @@ export interface CacheCreateOptions extends CallOptions {
   readonly scope?: readonly string[] | undefined;
   readonly within?: number | undefined;
   readonly errorRate?: number | undefined;
+  /** Whether a hit renews the time that its entry has left. */
+  readonly ttl?: "FIXED" | "SLIDING" | undefined;
   /** Of all values together. */
   readonly maxBytes?: number | undefined;
   /** Seconds. */
@@ -99,12 +101,13 @@ export class SemanticCache extends Base {
     errorRate,
     maxBytes,
     ex,
+    ttl,
     signal,
   }: CacheCreateOptions): Promise<void> {
     const fields = scope.length === 0 ? [] : ["SCOPE", ...counted(scope)];
     const options = [...after("METRIC", metric), ...fields, ...after("WITHIN", within)];
     const words = ["DIM", String(dim), ...options, ...after("ERRORRATE", errorRate)];
-    words.push(...after("MAXBYTES", maxBytes), ...after("EX", ex));
+    words.push(...after("MAXBYTES", maxBytes), ...after("EX", ex), ...after("TTL", ttl));
     try {
       await this.call(["CACHE.CREATE", this.name, ...words], { signal }, readText);
     } catch (error) {

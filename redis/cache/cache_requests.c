@@ -12,7 +12,7 @@
 #define MARK "ENTRY"
 /* Words that the module puts there at most. */
 #define ADDED_MAX 6
-/* The user must be allowed to delete such a key to delete by a tag or a scope. */
+/* What a user may do with such a key it may do with every value. */
 #define SAMPLE_ID "\1vstore\1"
 
 static bool is_named(const Request *request, const char *name) {
@@ -134,22 +134,32 @@ static const char *prepare_set(RedisModuleCtx *ctx, const Request *request, Cach
                : "NOPERM CACHE.SET stores a string, and this user may not SET the key of the value";
 }
 
-static const char *prepare_get(const Request *request, CacheRequest *cached) {
+static bool may_for_all(RedisModuleCtx *ctx, const char *command, RedisModuleString *cache) {
+    RedisModuleString *prefix = cache_prefix(cache), *sample = string_of(SAMPLE_ID), *key = joined(prefix, sample);
+    bool may = may_send(ctx, command, key, NULL);
+    RedisModule_FreeString(NULL, prefix);
+    RedisModule_FreeString(NULL, sample);
+    RedisModule_FreeString(NULL, key);
+    return may;
+}
+
+/* Whether a hit of this caller renews the life of its value, which is what GETEX does. */
+static bool may_renew(RedisModuleCtx *ctx, RedisModuleString *name) {
+    const Follow *cache = find_cache(name);
+    return cache != NULL && cache->is_sliding && may_for_all(ctx, "GETEX", name);
+}
+
+static const char *prepare_get(RedisModuleCtx *ctx, const Request *request, CacheRequest *cached) {
     CacheWords words;
     if (!cache_words_read(request->arguments, request->count, &words)) words = (CacheWords){0};
     copy_arguments(request, &words, cached);
     add(cached, words.prompt != 0 ? cache_words_digest(request->arguments, &words) : string_of(""));
+    add(cached, string_of(may_renew(ctx, request->arguments[0]) ? "1" : ""));
     return NULL;
 }
 
 static const char *prepare_del(RedisModuleCtx *ctx, const Request *request) {
-    RedisModuleString *prefix = cache_prefix(request->arguments[0]), *sample = string_of(SAMPLE_ID);
-    RedisModuleString *key = joined(prefix, sample);
-    bool may = may_send(ctx, "DEL", key, NULL);
-    RedisModule_FreeString(NULL, prefix);
-    RedisModule_FreeString(NULL, sample);
-    RedisModule_FreeString(NULL, key);
-    return may ? NULL : "NOPERM CACHE.DEL deletes strings, and this user may not DEL every key of the cache's values";
+    return may_for_all(ctx, "DEL", request->arguments[0]) ? NULL : "NOPERM CACHE.DEL deletes strings, and this user may not DEL every key of the cache's values";
 }
 
 const char *cache_prepare(RedisModuleCtx *ctx, Request *request, CacheRequest *cached) {
@@ -159,7 +169,7 @@ const char *cache_prepare(RedisModuleCtx *ctx, Request *request, CacheRequest *c
     if (request->count + ADDED_MAX > command_arguments_max)
         return limit_error("one command must not have more than %zu arguments", (size_t)command_arguments_max - ADDED_MAX);
     if (cache_stores(request)) error = prepare_set(ctx, request, cached);
-    if (is_named(request, "CACHE.GET")) error = prepare_get(request, cached);
+    if (is_named(request, "CACHE.GET")) error = prepare_get(ctx, request, cached);
     if (is_named(request, "CACHE.DEL")) error = prepare_del(ctx, request);
     if (cached->arguments == NULL) return error;
     request->arguments = cached->arguments;

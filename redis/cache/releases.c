@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define IDLEST "IDLEST"
+#define AT "AT"
 
 /* A value that may go. */
 typedef struct {
@@ -89,10 +90,33 @@ static int release_idlest(RedisModuleCtx *ctx, const Follow *cache, RedisModuleS
     return REDISMODULE_OK;
 }
 
-static bool is_idlest(RedisModuleString *word) {
+/* Returns whether the value lives until then now. One that does not expire stays so. */
+static bool renew_value(RedisModuleCtx *ctx, const Follow *cache, RedisModuleString *key, RedisModuleString *digest,
+                        RedisModuleString *deadline) {
+    RedisModuleCallReply *value = cache_read_value(ctx, key, RedisModule_StringPtrLen(digest, NULL));
+    if (value == NULL) return false;
+    RedisModule_FreeCallReply(value);
+    RedisModuleCallReply *set = RedisModule_Call(ctx, "PEXPIREAT", "!ssc", key, deadline, "GT");
+    bool is_later = set != NULL && RedisModule_CallReplyType(set) == REDISMODULE_REPLY_INTEGER &&
+                    RedisModule_CallReplyInteger(set) == 1;
+    if (set != NULL) RedisModule_FreeCallReply(set);
+    if (is_later && !follow_log_renewed(ctx, cache, key, deadline)) follow_log_lost(ctx, cache);
+    return is_later;
+}
+
+static int renew_values(RedisModuleCtx *ctx, const Follow *cache, RedisModuleString **pairs, int count,
+                        RedisModuleString *deadline) {
+    long long renewed = 0;
+    follow_events_flush(ctx);
+    for (int i = 0; i + 1 < count; i += 2)
+        renewed += is_named(cache, pairs[i], pairs[i + 1]) && renew_value(ctx, cache, pairs[i], pairs[i + 1], deadline);
+    return RedisModule_ReplyWithLongLong(ctx, renewed);
+}
+
+static bool is_word(RedisModuleString *argument, const char *word) {
     size_t length;
-    const char *bytes = RedisModule_StringPtrLen(word, &length);
-    return length == strlen(IDLEST) && memcmp(bytes, IDLEST, length) == 0;
+    const char *bytes = RedisModule_StringPtrLen(argument, &length);
+    return length == strlen(word) && memcmp(bytes, word, length) == 0;
 }
 
 int release_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
@@ -101,11 +125,11 @@ int release_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     const Follow *cache = follow_table_find(argv[1]);
     if (cache == NULL || !cache->is_cache) return RedisModule_ReplyWithError(ctx, "ERR the collection is no cache");
     long long bytes, released = 0;
-    if (is_idlest(argv[2])) { /* no key of a value is called so */
-        if (RedisModule_StringToLongLong(argv[3], &bytes) != REDISMODULE_OK)
-            return RedisModule_ReplyWithError(ctx, "ERR 'bytes' must be an integer");
-        return release_idlest(ctx, cache, argv + 4, argc - 4, bytes);
-    }
+    bool is_at = is_word(argv[2], AT); /* no key of a value is called so */
+    if ((is_at || is_word(argv[2], IDLEST)) && RedisModule_StringToLongLong(argv[3], &bytes) != REDISMODULE_OK)
+        return RedisModule_ReplyWithError(ctx, "ERR bytes and times must be integers");
+    if (is_at) return renew_values(ctx, cache, argv + 4, argc - 4, argv[3]);
+    if (is_word(argv[2], IDLEST)) return release_idlest(ctx, cache, argv + 4, argc - 4, bytes);
     for (int i = 2; i < argc; i += 2) released += is_named(cache, argv[i], argv[i + 1]) && end_value(ctx, argv[i], argv[i + 1]);
     return RedisModule_ReplyWithLongLong(ctx, released);
 }

@@ -12,6 +12,8 @@
  *
  * VSTORE.RELEASE <cache> IDLEST <bytes> <key> <digest> [<key> <digest> …]: of these the ones that were not used for the
  * longest time, until so many bytes are gone. Their vectors follow, by the log.
+ *
+ * VSTORE.RELEASE <cache> AT <ms since 1970> <key> <digest> [<key> <digest> …]: these live until then, if that is later.
  */
 int release_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 

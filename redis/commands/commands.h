@@ -346,6 +346,11 @@ static RedisModuleCommandArg cache_create_arguments[] = {
     {.name = "share", .type = REDISMODULE_ARG_TYPE_DOUBLE, .token = "ERRORRATE", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "bytes", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "MAXBYTES", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "seconds", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "EX", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "ttl", .type = REDISMODULE_ARG_TYPE_ONEOF, .token = "TTL", .flags = REDISMODULE_CMD_ARG_OPTIONAL,
+     .subargs = (RedisModuleCommandArg[]){
+        {.name = "fixed", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "FIXED"},
+        {.name = "sliding", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "SLIDING"},
+        {0}}},
     {0}};
 
 static RedisModuleCommandArg cache_set_arguments[] = {
@@ -803,7 +808,7 @@ static const char *const drop_help[] = {
     NULL};
 
 static const char *const cache_create_help[] = {
-    "VSTORE.CACHE.CREATE collection DIM dimensions [METRIC <COSINE | L2 | IP>] [SCOPE fields field [field ...]] [WITHIN distance] [ERRORRATE share] [MAXBYTES bytes] [EX seconds]",
+    "VSTORE.CACHE.CREATE collection DIM dimensions [METRIC <COSINE | L2 | IP>] [SCOPE fields field [field ...]] [WITHIN distance] [ERRORRATE share] [MAXBYTES bytes] [EX seconds] [TTL <FIXED | SLIDING>]",
     "    Creates a semantic cache.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    DIM dimensions: an integer from 1 to 16384",
@@ -814,6 +819,7 @@ static const char *const cache_create_help[] = {
     "    ERRORRATE share: of the reports about an entry that may be false, a number from 0 to less than 1; default: 0",
     "    MAXBYTES bytes: an integer from 1048576 to 1125899906842624; default: no limit",
     "    EX seconds: an integer from 1 to 1000000000000",
+    "    TTL FIXED | SLIDING: a hit leaves it as it is, a hit renews it; default: FIXED",
     "    Reply: OK.",
     "    Complexity: O(1).",
     NULL};

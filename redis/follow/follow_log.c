@@ -14,8 +14,10 @@ FollowLogCounters follow_log_counters;
 /* Collections with a loss that is not written down in SYNCED_KEY yet. */
 static RedisModuleDict *untold;
 
-/* No client can send it, so it is not in the generated table. */
+/* No client can send them, so they are not in the generated table. */
 static const VstoreCommand followed_command = {.name = "FOLLOWED", .route = ROUTE_LOG, .writes = true};
+
+static const VstoreCommand renewed_command = {.name = "RENEWED", .route = ROUTE_LOG, .writes = true};
 
 static size_t length_of(const RedisModuleString *string) {
     size_t length;
@@ -39,6 +41,11 @@ bool follow_log_gone(RedisModuleCtx *ctx, const Follow *follow, RedisModuleStrin
     if (length_of(key) > key_bytes_max) return true; /* no vector has such a name */
     RedisModuleString *arguments[] = {follow->collection, key};
     return append(ctx, follow, command_find("DEL"), arguments, 2);
+}
+
+bool follow_log_renewed(RedisModuleCtx *ctx, const Follow *follow, RedisModuleString *key, RedisModuleString *deadline) {
+    RedisModuleString *arguments[] = {follow->collection, key, deadline};
+    return append(ctx, follow, &renewed_command, arguments, 3);
 }
 
 static RedisModuleString *hash_value(RedisModuleKey *hash, RedisModuleString *field) {

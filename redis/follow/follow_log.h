@@ -31,6 +31,8 @@ void follow_log_close(void);
 bool follow_log_gone(RedisModuleCtx *ctx, const Follow *follow, RedisModuleString *key);
 /* The vector of the key becomes what the hash holds now, or goes with it. Returns whether that is in the log. */
 bool follow_log_changed(RedisModuleCtx *ctx, const Follow *follow, RedisModuleString *key);
+/* The key lives until then, in ms since 1970. Returns whether that is in the log. */
+bool follow_log_renewed(RedisModuleCtx *ctx, const Follow *follow, RedisModuleString *key, RedisModuleString *deadline);
 /*
  * Notes a loss: the log will not tell all that has happened to the collection's keys. Only where the module may write.
  */

@@ -47,13 +47,18 @@ static void add_field(Follow *follow, RedisModuleString *field) {
     follow->fields[follow->field_count++] = field;
 }
 
-/* Moves `*at` behind `cache <ttl in ms>;`, if that is what the text begins with. Returns false where it is half of it. */
+/*
+ * Moves `*at` behind `cache <ttl in ms>;`, or with an `s` before the semicolon where it is sliding, if that is what the
+ * text begins with. Returns false where it is half of it.
+ */
 static bool read_cache(Follow *follow, const char **at, const char *end) {
     size_t mark = strlen(CACHE_MARK);
     if ((size_t)(end - *at) < mark || memcmp(*at, CACHE_MARK, mark) != 0) return true;
     const char *digit = *at + mark, *digits_end = end - digit > TTL_DIGITS_MAX ? digit + TTL_DIGITS_MAX : end;
     for (; digit < digits_end && *digit >= '0' && *digit <= '9'; digit++)
         follow->ttl_ms = follow->ttl_ms * 10 + (*digit - '0');
+    follow->is_sliding = digit < end && *digit == 's';
+    digit += follow->is_sliding;
     if (digit == end || *digit != ';') return false;
     follow->is_cache = true;
     *at = digit + 1;

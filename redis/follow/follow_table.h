@@ -24,6 +24,7 @@ struct Follow {
     int field_count;            /* 0: only the life of the keys is followed */
     bool is_cache;              /* the keys are the values of a cache: see cache/cache_requests.h */
     long long ttl_ms;           /* of its entries that name none; 0: they do not expire */
+    bool is_sliding;            /* a hit renews the time that its entry has left */
     const Follow *wider;        /* the next one that covers all keys which this one covers; NULL when there is none */
 };
 

@@ -27,6 +27,8 @@ export interface Context {
    * the request may end none.
    */
   readonly release?: ((cache: string, key: Uint8Array, digest: string) => void) | undefined;
+  /** Has the value of an entry of a cache live until `deadline`, while it still has the digest. */
+  readonly renew?: (cache: string, key: Uint8Array, digest: string, deadline: number) => void;
   /** Resolves when an answer of so many bytes may be built. The bytes count until the answer has left. */
   readonly answerRoom?: ((bytes: number) => Promise<void>) | undefined;
   /** Hears of every error that was not raised on purpose, so that it is logged. */

@@ -16,6 +16,7 @@ import { token } from "./collections/token.ts";
 import { wait } from "./collections/wait.ts";
 import type { Command } from "./command.ts";
 import { followed } from "./internal/followed.ts";
+import { renewed } from "./internal/renewed.ts";
 import { sweep } from "./internal/sweep.ts";
 import { expire } from "./lifetimes/expire.ts";
 import { expireat } from "./lifetimes/expireat.ts";
@@ -76,6 +77,7 @@ export const commands: ReadonlyMap<string, Command> = new Map(
     cacheDel,
     cacheInfo,
     followed,
+    renewed,
     sweep,
   ].map((command) => [command.name, command as Command]),
 );

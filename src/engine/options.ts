@@ -31,6 +31,8 @@ export interface CacheOptions {
   readonly errorRate?: number;
   /** How long an entry lives that does not say it, in ms; missing: for ever. */
   readonly ttlMs?: number;
+  /** Whether a hit renews the time that its entry has left. */
+  readonly isSliding?: boolean;
   /** Bytes that all values may have; missing: any number. */
   readonly maxBytes?: number;
 }

@@ -137,6 +137,6 @@ export async function forgetFollow(redis: Redis, name: string): Promise<void> {
  */
 function encodeFollow({ prefix, hash }: Follow, cache: CacheOptions | undefined): Buffer {
   const texts = hash === undefined ? [prefix] : [prefix, hash.field, ...hash.attributes];
-  const mark = cache === undefined ? "" : `cache ${cache.ttlMs ?? 0};`;
+  const mark = cache === undefined ? "" : `cache ${cache.ttlMs ?? 0}${cache.isSliding ? "s" : ""};`;
   return Buffer.from(mark + texts.map((text) => `${text.length}:${text},`).join(""), "latin1");
 }

@@ -109,9 +109,14 @@ export class Outbox {
   /** Deletes the value of an entry that a cache has no more, if it is still that one. */
   release(cache: string, key: Uint8Array, digest: string): void {
     const last = this.#commands.at(-1);
-    if (last?.[0] === "VSTORE.RELEASE" && last[1] === cache && last.length < 2 * releasedMax)
-      last.push(Buffer.from(key), digest);
+    const isSame = last?.[0] === "VSTORE.RELEASE" && last[1] === cache && last[2] !== "AT";
+    if (isSame && last.length < 2 * releasedMax) last.push(Buffer.from(key), digest);
     else this.#push(["VSTORE.RELEASE", cache, Buffer.from(key), digest]);
+  }
+
+  /** Has the value of an entry live until the deadline, if it is still that one. */
+  renew(cache: string, key: Uint8Array, digest: string, deadline: number): void {
+    this.#push(["VSTORE.RELEASE", cache, "AT", String(deadline), Buffer.from(key), digest]);
   }
 
   /** Resolves once there is room for more answers. */

@@ -130,6 +130,8 @@ function contextOf(parts: ServingParts, obstructions: Obstructions) {
     ...(name === undefined && { unexpected_errors: errors.count, loop_turn_ms_max: turns.longestMs }),
   });
   const refusals = (name: string) => refusalsOf(session.answerer, outbox, name);
+  const renew = (cache: string, key: Uint8Array, digest: string, deadline: number) =>
+    outbox.renew(cache, key, digest, deadline);
   const onUnexpectedError = (error: unknown, command: string) => errors.report(error, { command });
   // Written out: to spread an object into a larger one costs microseconds, and every request has one.
   return (
@@ -147,6 +149,7 @@ function contextOf(parts: ServingParts, obstructions: Obstructions) {
     canShowValues,
     refusals,
     release,
+    renew,
     answerRoom,
     onUnexpectedError,
   });

@@ -14,6 +14,7 @@ import {
   options,
   sequence,
   value,
+  word,
 } from "../grammar/arguments.ts";
 import { assertFollowable } from "../grammar/follow.ts";
 import { dimensions, metric } from "../grammar/shape.ts";
@@ -48,6 +49,11 @@ export const cacheCreate = define({
         "no limit",
       ),
       seconds,
+      ttl: afterToken(
+        "TTL",
+        word("ttl", ["FIXED", "SLIDING"], "a hit leaves it as it is, a hit renews it"),
+        "FIXED",
+      ),
     }),
   }),
   reply: "OK",
@@ -57,7 +63,7 @@ export const cacheCreate = define({
     const prefix = valuePrefix(name);
     if (prefix.startsWith("vstore:"))
       throw new VstoreError("ERR", "'collection' must not begin with vstore: where it is a cache");
-    const { metric = "COSINE", within, errorRate, maxBytes, seconds, scope = [] } = given;
+    const { metric = "COSINE", within, errorRate, maxBytes, seconds, ttl, scope = [] } = given;
     if (within === undefined && metric !== "COSINE")
       throw new VstoreError(
         "ERR",
@@ -69,6 +75,7 @@ export const cacheCreate = define({
       within: within ?? withinDefault,
       ...(errorRate !== undefined && { errorRate }),
       ...(maxBytes !== undefined && { maxBytes }),
+      ...(ttl === "SLIDING" && { isSliding: true }),
       ...(seconds !== undefined && { ttlMs: seconds * 1_000 }),
     };
     await catalog.create(name, resolveOptions({ dimensions, metric, follow: { prefix }, cache }), id);

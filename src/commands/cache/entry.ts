@@ -16,6 +16,8 @@ export interface EntryFacts {
   readonly bytes: number;
   /** When it was set, in ms since 1970. */
   readonly at: number;
+  /** Time to live that its hits renew, in ms; missing where they do not, or where it does not expire. */
+  readonly ttl?: number;
   /** Digest of scope and prompt; missing where it was set without a prompt. */
   readonly question?: string;
   /** The greatest distance at which it answers; missing where that of the cache holds. */

@@ -9,7 +9,7 @@ import type { Collection } from "../../engine/collection.ts";
 import type { Hit } from "../../engine/hits.ts";
 import { distanceTo } from "../../engine/index/distance.ts";
 import { VstoreError } from "../../errors.ts";
-import { define } from "../command.ts";
+import { type Context, define } from "../command.ts";
 import { collection, options, sequence } from "../grammar/arguments.ts";
 import { latin1 } from "../grammar/bytes.ts";
 import { toVector, vector } from "../grammar/vector.ts";
@@ -19,11 +19,15 @@ import { type Cache, cacheOf, idOf, keyOf, scopeDigest, scopeFilter, wholeScope 
 import { countersOf } from "./counters.ts";
 import { type EntryFacts, readEntry } from "./entry.ts";
 import { endingWithEntry } from "./module-words.ts";
+import { renewedDeadline } from "./sliding.ts";
 
 /** Entries that are looked at: the nearest one may have a small distance of its own, and the next one a large one. */
 const consideredMax = 8;
 /** Entries of the reply. */
 const offeredMax = 4;
+
+/** Words of the module: the digest of the question, and whether the caller may renew the life of values. */
+const addedToGet = 2;
 
 type Status = "exact" | "hit" | "verify";
 
@@ -54,7 +58,7 @@ export const cacheGet = define({
       vector,
       options: options({ prompt, scope, within: distance("WITHIN"), verify: distance("VERIFY") }),
     }),
-    1,
+    addedToGet,
   ),
   reply:
     "nil for a miss, or a map: status (exact: the same PROMPT; hit; verify: farther than the entry answers, and within " +
@@ -70,9 +74,18 @@ export const cacheGet = define({
     const found = same === undefined ? await nearest(cache, question) : [same];
     countAnswer(cache.collection, scope, found[0]);
     const now = context.catalog.clock();
+    if (added[1]!.length > 0) renew(context, cache, found[0], now);
     return found.map((each) => replyOf(name, each, now));
   },
 });
+
+/** Of a cache with TTL SLIDING, by a caller that may renew its values. */
+function renew({ renew }: Context, cache: Cache, found: Candidate | undefined, now: number): void {
+  if (found === undefined || found.status === "verify" || !cache.options.isSliding) return;
+  const { collection } = cache;
+  const deadline = renewedDeadline(found.facts, collection.lifetimes.deadlineOf(found.key) ?? 0, now);
+  if (deadline !== undefined) renew?.(collection.name, found.key, found.facts.value, deadline);
+}
 
 function withoutRights(): VstoreError {
   return new VstoreError("ERR", "CACHE.GET needs a client of Redis whose rights the module knows");

@@ -61,17 +61,19 @@ export const cacheSet = define({
     ];
     if (key.length === 0) throw notStored(value);
     const scope = wholeScope(options, given.scope);
+    const expires = Number(latin1(deadline));
     const facts: EntryFacts = {
       value: latin1(digest),
       bytes: Number(latin1(bytes)),
       at: time,
+      ...(options.isSliding && expires > time && { ttl: expires - time }),
       ...(question.length > 0 && { question: latin1(question) }),
       ...(given.within !== undefined && { within: given.within }),
       ...(given.cost !== undefined && { cost: given.cost }),
     };
     const components = toVector(vector, collection.options.dimensions);
     const attributes = entryAttributes(facts, scope, given.tags);
-    collection.insert(key, components, { attributes, deadline: Number(latin1(deadline)) }, time);
+    collection.insert(key, components, { attributes, deadline: expires }, time);
     return Buffer.from(idOf(name, key));
   },
 });

@@ -22,6 +22,7 @@ const cache = z.object({
   within: z.number(),
   errorRate: z.number().min(0).lt(1).optional(),
   maxBytes: z.number().int().positive().optional(),
+  isSliding: z.boolean().optional(),
   ttlMs: z.int().min(1).optional(),
 });
 
