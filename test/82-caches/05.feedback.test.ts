@@ -155,7 +155,8 @@ describe("with a server", () => {
     await cacheGet(redis, "i", "FP32", fp32(0, 1), "VERIFY", 1, ...acme);
     await redis.call("VSTORE.CACHE.FEEDBACK", "i", "1", "FALSE");
     const counts = { hits: 1, exact_hits: 0, verifies: 1, misses: 1, false_hits: 1, saved_ms: 250 };
-    expect(await info("i")).toEqual({ entries: 2, bytes: 8, ...counts, within: 0.1, error_rate: 0.1 });
+    const ofAll = { max_bytes: 0, evictions: 0, within: 0.1, error_rate: 0.1 };
+    expect(await info("i")).toEqual({ entries: 2, bytes: 8, ...counts, ...ofAll });
     expect(await info("i", ...acme)).toEqual({ entries: 1, bytes: 5, ...counts });
     const none = { hits: 0, exact_hits: 0, verifies: 0, misses: 0, false_hits: 0, saved_ms: 0 };
     expect(await info("i", ...scopeWords({ tenant: "globex" }))).toEqual({ entries: 1, bytes: 3, ...none });
