@@ -268,11 +268,19 @@ bool Graph::isBehind(Candidate candidate, const std::vector<Slot>& chosen, bool 
   if (chosen.empty()) return false;
   const bool hasPlaces = options.metric != Metric::ip;
   Probe query = probe(slotOf(candidate), rows);
-  return std::any_of(chosen.begin(), chosen.end(), [&](Slot other) {
+  // As walks compare, which is quicker. Under COSINE no other distance becomes 0 where it is cut to a candidate.
+  const Candidate samePlace = makeCandidate(0.0, 0);
+  const auto isNearQuickly = [&](Slot other) {
+    const Candidate near = query.candidate(other);
+    return !isNearer(samePlace, near) || (!samePlaceOnly && isNearer(near, candidate));
+  };
+  const auto isNear = [&](Slot other) {
     const double distance = query.distance(other);
     if (hasPlaces && distance == 0) return true;
     return !samePlaceOnly && isNearer(makeCandidate(distance, other), candidate);
-  });
+  };
+  if (query.isQuick()) return std::any_of(chosen.begin(), chosen.end(), isNearQuickly);
+  return std::any_of(chosen.begin(), chosen.end(), isNear);
 }
 
 void Graph::store(Link* links, const Chosen& chosen) {

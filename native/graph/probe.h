@@ -54,6 +54,8 @@ class Probe {
     isQuick_ = false;
   }
   bool measuresExactly() const { return exactly_; }
+  /** Whether `candidate` computes in float32 where that suffices. */
+  bool isQuick() const { return isQuick_; }
 
   /** The error that a candidate's distance may have; and that any candidate of that distance may have. */
   double bound(Candidate candidate) const {
