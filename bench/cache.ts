@@ -1,7 +1,7 @@
 /**
  * One client that asks a cache, one thing at a time, beside SEARCH of the same vectors: what a hit, a miss, and the
- * very same question take, and a hit within a scope beside SEARCH with a filter. Then a thousand callers at once who ask
- * what the cache does not know.
+ * very same question take, and a hit within a scope beside SEARCH with a filter. Then a thousand callers at once, who
+ * ask what the cache does not know.
  */
 import type { Redis } from "ioredis";
 import { SemanticCache } from "../client/index.ts";

@@ -53,6 +53,7 @@ function show(overview) {
   const { store, process, collections, queues } = overview;
   showTiles(store, process);
   showCollections(collections);
+  showCaches(collections.filter(({ cache_hits }) => cache_hits !== undefined));
   showJobs(queues);
   showTraffic(overview.requests);
 }
@@ -101,6 +102,26 @@ function showCollections(collections) {
   if (names.join("\n") === [...select.options].map(({ value }) => value).join("\n")) return;
   const chosen = select.value;
   select.replaceChildren(...names.map((name) => new Option(name, name, false, name === chosen)));
+}
+
+function showCaches(caches) {
+  const rows = caches.map((each) => {
+    const asked = each.cache_hits + each.cache_verifies + each.cache_misses;
+    return [
+      each.name,
+      count(each.vectors),
+      bytes(each.cache_bytes),
+      count(each.cache_hits),
+      count(each.cache_exact_hits),
+      count(each.cache_verifies),
+      count(each.cache_misses),
+      asked === 0 ? "–" : `${number.format((100 * each.cache_hits) / asked)} %`,
+      count(each.cache_false_hits),
+      duration(each.cache_saved_ms / 1_000),
+    ];
+  });
+  $("caches-section").hidden = rows.length === 0;
+  fill("caches", rows, "");
 }
 
 function showJobs(queues) {

@@ -131,6 +131,7 @@ export const collectionFacts: readonly Figure<{ facts: Facts }>[] = [
     "what the values of the hits took to make, as their SETs told, in milliseconds",
   ),
   fact("cache_evictions", "counter", "entries that were evicted to stay within MAXBYTES"),
+  fact("cache_bytes", "gauge", "bytes of the values of a cache", "bytes"),
 ];
 
 /** Of a collection, in /metrics only: they change with time alone, or need a look at Redis. */

@@ -122,6 +122,48 @@ describe("/metrics", () => {
   });
 });
 
+describe("the figures of a cache", () => {
+  const cache = (command: string, ...words: (string | number | Buffer)[]) =>
+    redis.call(`VSTORE.CACHE.${command}`, "figures", ...words);
+  const figure = async (name: string) =>
+    (await metrics()).get(`vstore_collection_${name}{collection="figures"}`);
+
+  test("are in /metrics: entries, bytes, and what it answered", async () => {
+    await cache("CREATE", "DIM", 2, "WITHIN", 0.1);
+    expect(await figure("cache_bytes")).toBe(0);
+    await cache("SET", "FP32", fp32(1, 0), "VALUE", "12345", "ID", "1", "COST", 100);
+    await cache("SET", "FP32", fp32(-1, 0), "VALUE", "123", "PROMPT", "why?", "COST", 20);
+    await cache("GET", "FP32", fp32(1, 0.1));
+    await cache("GET", "FP32", fp32(-1, 0), "PROMPT", "why?");
+    await cache("GET", "FP32", fp32(0, 1));
+    await cache("GET", "FP32", fp32(0, 1), "VERIFY", 1);
+    await cache("FEEDBACK", "1", "FALSE");
+    const expected = {
+      vectors: 2,
+      cache_bytes: 8,
+      cache_hits_total: 2,
+      cache_exact_hits_total: 1,
+      cache_verifies_total: 1,
+      cache_misses_total: 1,
+      cache_false_hits_total: 1,
+      cache_saved_ms_total: 120,
+    };
+    const names = Object.keys(expected);
+    const found = await Promise.all(names.map(async (name) => [name, await figure(name)]));
+    expect(Object.fromEntries(found)).toEqual(expected);
+  });
+
+  test("bytes follow what is replaced and deleted", async () => {
+    await cache("SET", "FP32", fp32(1, 0), "VALUE", "1234567", "ID", "1");
+    expect(await figure("cache_bytes")).toBe(10);
+    await cache("DEL", "ID", "1");
+    expect(await figure("cache_bytes")).toBe(3);
+    const info = (await redis.call("VSTORE.INFO", "figures")) as (string | number)[];
+    expect(info[info.indexOf("cache_bytes") + 1]).toBe(3);
+    await redis.call("VSTORE.DROP", "figures");
+  });
+});
+
 describe("a tally", () => {
   test("counts what is no command as OTHER, so that no client makes labels", () => {
     const tally = new Tally();

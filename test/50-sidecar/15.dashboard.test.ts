@@ -8,6 +8,7 @@ import { freePort } from "../../harness/redis-server.ts";
 import { startSidecar, startVstore, type Vstore } from "../../harness/sidecar.ts";
 import { loadSample } from "../../src/bridge/client/sample.ts";
 import { chromiumProgram, startBrowser } from "../harness/browser.ts";
+import { fp32 } from "../harness/fp32.ts";
 import { connectClient, until } from "../harness/serving.ts";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -112,6 +113,37 @@ describe.skipIf(chromiumProgram === undefined)("the page", () => {
     for (let i = 0; i < 20; i++) await redis.call("VSTORE.SEARCH", "words", "KEY", "king");
     await isDrawn("rate");
     await says("#rate-now", /^[1-9]/);
+    expect(complaints).toEqual([]);
+  });
+
+  test("shows what semantic caches have answered, once there are any", async () => {
+    await open();
+    expect(await page.isVisible("#caches-section")).toBe(false);
+    const call = (command: string, ...words: (string | number | Buffer)[]) =>
+      redis.call(`VSTORE.CACHE.${command}`, "answers", ...words);
+    await call("CREATE", "DIM", 2, "WITHIN", 0.1);
+    const prompt = ["PROMPT", "Capital of France?"];
+    await call("SET", "FP32", fp32(1, 0), "VALUE", "x".repeat(2_048), ...prompt, "ID", "1", "COST", 1_500);
+    await call("SET", "FP32", fp32(-1, 0), "VALUE", "y".repeat(1_024), "PROMPT", "why?", "COST", 500);
+    await call("GET", "FP32", fp32(1, 0.1));
+    await call("GET", "FP32", fp32(-1, 0), "PROMPT", "why?");
+    await call("GET", "FP32", fp32(0, 1));
+    await call("GET", "FP32", fp32(0, 1), "VERIFY", 1);
+    await call("FEEDBACK", "1", "FALSE");
+    await until(
+      () => texts("#caches td"),
+      (cells) => cells[8] === "1",
+    );
+    expect(await texts("#caches td")).toEqual([
+      ...["answers", "2", "3 KiB", "2", "1", "1", "1", "50 %", "1", "2 s"],
+    ]);
+    expect(await page.isVisible("#caches-section")).toBe(true);
+    expect(await violations()).toEqual([]);
+    await redis.call("VSTORE.DROP", "answers");
+    await until(
+      () => page.isVisible("#caches-section"),
+      (seen) => !seen,
+    );
     expect(complaints).toEqual([]);
   });
 

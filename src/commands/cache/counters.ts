@@ -3,6 +3,7 @@
  * as the sidecar gives it; where the value has gone meanwhile, `vstore_cache_values_gone` of Redis' INFO counts it too.
  */
 import type { Collection } from "../../engine/collection.ts";
+import { bytesOfEntry } from "./entry.ts";
 
 /** Of a cache, or of one scope of it. */
 export class CacheCounts {
@@ -66,10 +67,12 @@ export function countFacts(counts: CacheCounts): Record<string, number> {
   };
 }
 
-/** The same for VSTORE.INFO of a collection; none where it is no cache. */
-export function cacheFacts(collection: Collection): Record<string, number> {
+/** The same for VSTORE.INFO of a collection, and the bytes of its values; none where it is no cache. */
+export async function cacheFacts(collection: Collection): Promise<Record<string, number>> {
   if (collection.options.cache === undefined) return {};
   const { all, evictions } = countersOf(collection);
-  const facts = Object.entries({ ...countFacts(all), evictions });
+  const sum = collection.sumOf(bytesOfEntry);
+  await sum.count();
+  const facts = Object.entries({ ...countFacts(all), evictions, bytes: sum.total ?? 0 });
   return Object.fromEntries(facts.map(([name, value]) => [`cache_${name}`, value]));
 }

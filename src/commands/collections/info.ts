@@ -18,7 +18,8 @@ export const info = define({
     const wanted = name === undefined ? catalog.collections() : [catalog.get(name)];
     for (const each of wanted) await each.lifetimes.hideExpired();
     const stats = name === undefined ? catalog.stats() : catalog.get(name).stats();
-    const facts = { ...stats, ...logFacts?.(name), ...(name !== undefined && cacheFacts(catalog.get(name))) };
+    const ofCache = name === undefined ? {} : await cacheFacts(catalog.get(name));
+    const facts = { ...stats, ...logFacts?.(name), ...ofCache };
     return new Map(Object.entries(facts).map(([name, fact]) => [name, toReply(fact)]));
   },
 });
