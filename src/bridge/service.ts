@@ -11,6 +11,7 @@ import { LeaderProgress } from "./followers/progress.ts";
 import { Ingestion, type IngestSettings } from "./ingest/ingestion.ts";
 import type { LogLosses } from "./logs/losses.ts";
 import { reconcile } from "./logs/reconcile.ts";
+import { LogTimelines } from "./logs/timelines.ts";
 import { promoteKey } from "./redis/keys.ts";
 import { outputLimitFault } from "./redis/output-limit.ts";
 import type { Loop } from "./requests/loop.ts";
@@ -49,6 +50,7 @@ export class Service {
   readonly #follows: Follows;
   readonly #upkeep: Upkeep;
   readonly #progress: LeaderProgress;
+  readonly #timelines = new LogTimelines();
   readonly #turns = new LoopTurns();
   #loop: Loop | undefined;
   #ingestion: Ingestion | undefined;
@@ -86,6 +88,8 @@ export class Service {
     await this.#catalog.rememberProofKey(this.#session.proofKey); // before anything is believed because of it
     const { loop, context } = await this.#createLoop();
     await reconcile(this.#session.writer, this.#catalog, this.#losses, loop);
+    const { writer, answerer, runId } = this.#session;
+    await this.#timelines.begin(writer, answerer, this.#catalog, runId);
     await this.#follows.restore();
     await this.#catalog.forgetArrivals();
     this.#loop = loop;
@@ -189,6 +193,7 @@ export class Service {
       follows: this.#follows,
       progress: this.#progress,
       followers: this.#upkeep.followers,
+      timelines: this.#timelines,
       outbox: this.#outbox,
       busyPollUs: this.#options.busyPollUs,
       isAcknowledged: this.#options.syncFollowers > 0,

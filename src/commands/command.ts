@@ -5,6 +5,7 @@
 import type { Catalog } from "../engine/catalog.ts";
 import { type Arguments, notWaitedFor } from "./grammar/arguments.ts";
 import { endingAsOf } from "./grammar/as-of.ts";
+import type { Timelines } from "./token.ts";
 import type { Reply } from "./wire/reply.ts";
 
 /** What a command may touch while it runs. */
@@ -31,6 +32,8 @@ export interface Context {
   readonly renew?: (cache: string, key: Uint8Array, digest: string, deadline: number) => void;
   /** Resolves when an answer of so many bytes may be built. The bytes count until the answer has left. */
   readonly answerRoom?: ((bytes: number) => Promise<void>) | undefined;
+  /** Of the logs; there is only one without a Redis. */
+  readonly timelines?: Timelines;
   /** Hears of every error that was not raised on purpose, so that it is logged. */
   readonly onUnexpectedError?: (error: unknown, command: string) => void;
 }

@@ -68,7 +68,7 @@ function startOrThrow(
     return command.reserve?.(context, input)?.then(() => run) ?? run;
   }
   const asOf = command.args.asOf?.(args);
-  if (asOf !== undefined) assertReached(context.catalog, args[0]!, asOf);
+  if (asOf !== undefined) assertReached(context.catalog, args[0]!, asOf, context.timelines);
   const reply = command.run(context, input);
   return reply instanceof Promise ? reply.then(encode) : encode(reply);
 }

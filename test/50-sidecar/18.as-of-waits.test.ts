@@ -19,7 +19,7 @@ function waitsOf(ms = longMs): AsOfWaits {
 
 function read(applied: string, collection = "c", key = "a"): Request {
   const { createdId: created } = store.catalog.get(collection);
-  const words = [collection, key, "ASOF", encodeToken(collection, { created, applied })];
+  const words = [collection, key, "ASOF", encodeToken(collection, { created, applied, timeline: "0" })];
   const fields = ["cmd", "GET", ...words.flatMap((word, i) => [String(i), word])];
   return decodeEntry(
     "vstore:queries",

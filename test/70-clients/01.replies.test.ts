@@ -115,7 +115,7 @@ const cases: Case[] = [
   { command: ["CHECKPOINT", "c"], resp2: /^\+OK 3 slots, log covered up to \d+-\d+$/ },
   { command: ["CHECKPOINT"], resp2: "+OK 1 collections" },
   { command: ["WAIT", "c"], resp2: /^\*3 \$\d+ \d+-\d+ :0 \$-1$/, resp3: /^\*3 \$\d+ \d+-\d+ :0 _$/ },
-  { command: ["TOKEN", "c"], resp2: /^\$\d+ t1\.\d+-\d+\.\d+-\d+\.[0-9a-f]{8}$/ },
+  { command: ["TOKEN", "c"], resp2: /^\$\d+ t2\.\d+-\d+\.\d+-\d+\.[0-9a-f]{8}\.[0-9a-f]{8}$/ },
   {
     command: ["INFO", "c"],
     resp2: /^\*\d+ \$10 dimensions :2 \$6 metric \$2 L2 .*\$7 vectors :3 /,

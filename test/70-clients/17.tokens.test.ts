@@ -33,9 +33,9 @@ async function serve(): Promise<ReturnType<typeof stage.join>> {
 
 /** A token that asks for an entry which no log has yet, and that entry's id. */
 async function tokenAhead(): Promise<{ token: string; id: string }> {
-  const [, created, applied] = (await tokenOf()).split(".") as [string, string, string];
+  const [, created, applied, timeline] = (await tokenOf()).split(".") as [string, string, string, string];
   const id = nextId(applied);
-  return { token: encodeToken("c", { created, applied: id }), id };
+  return { token: encodeToken("c", { created, applied: id, timeline }), id };
 }
 
 const insert = (id: string, key: string) =>

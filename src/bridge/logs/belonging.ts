@@ -20,6 +20,7 @@ import {
   snapshotsKey,
   storeKey,
   syncedKey,
+  timelinesKey,
 } from "../redis/keys.ts";
 import { runScript } from "../redis/script.ts";
 
@@ -29,8 +30,8 @@ import { runScript } from "../redis/script.ts";
  * @throws Error when the files are not the ones that the logs belong to
  */
 export async function checkFiles(redis: Redis, catalog: Catalog): Promise<string[]> {
-  const hashes = [collectionsKey, logsKey, followsKey, syncedKey, progressKey, followersKey, snapshotsKey];
-  await assertType(redis, "hash", ...hashes);
+  const own = [collectionsKey, logsKey, followsKey, syncedKey, timelinesKey];
+  await assertType(redis, "hash", ...own, progressKey, followersKey, snapshotsKey);
   await assertType(redis, "string", storeKey);
   const arePaired = await isPaired(redis, catalog);
   const known = new Set(catalog.names());

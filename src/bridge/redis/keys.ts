@@ -26,6 +26,8 @@ export const followerKey = (id: string) => `vstore:follower:${id}`;
 export const snapshotsKey = "vstore:snapshots";
 /** Stream: the pieces of a snapshot that a follower has not taken yet. */
 export const snapshotStream = (id: string) => `vstore:snapshot:${id}`;
+/** Hash: collection → up to where its log has what it had on earlier servers; see logs/timelines.ts. */
+export const timelinesKey = "vstore:timelines";
 /** Asks the leader to hand over; see handover.ts. */
 export const promoteKey = "vstore:promote";
 /** BullMQ's keys begin with this. */

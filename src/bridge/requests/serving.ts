@@ -2,9 +2,11 @@
  * Builds the way of a request through the sidecar: from the streams to the loop, and from there to the outbox.
  */
 import type { Context } from "../../commands/command.ts";
+import type { Timelines } from "../../commands/token.ts";
 import type { Catalog } from "../../engine/catalog.ts";
 import type { Collection } from "../../engine/collection.ts";
 import { FIRST_ID } from "../../engine/log-id.ts";
+import { limits } from "../../limits.ts";
 import type { Logger } from "../../log.ts";
 import type { Follows } from "../follow/follows.ts";
 import type { Followers } from "../followers/followers.ts";
@@ -38,6 +40,7 @@ export interface ServingParts {
   readonly follows: Follows;
   readonly progress: LeaderProgress;
   readonly followers: Followers;
+  readonly timelines: Timelines;
   readonly outbox: Outbox;
   /** Whether followers have to apply a write before it is answered. */
   readonly isAcknowledged: boolean;
@@ -90,7 +93,7 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
     control: new Control(session, catalog, answers, context, losses, follows, parts.progress, told),
     answers,
     outbox,
-    asOfWaits: new AsOfWaits(catalog),
+    asOfWaits: new AsOfWaits(catalog, limits.asOfWaitMsMax, parts.timelines),
     busyPollUs: parts.busyPollUs,
     context,
     isWanted: async ({ stream, id }) => (await writer.xrangeBuffer(stream, id, id, "COUNT", 1)).length > 0,
@@ -116,7 +119,7 @@ function forgeriesOf(session: Session, releases: Releases, answers: Answers): Fo
 
 /** The context that a command gets beside its arguments. */
 function contextOf(parts: ServingParts, obstructions: Obstructions) {
-  const { session, catalog, losses, follows, followers, outbox, errors, turns } = parts;
+  const { session, catalog, losses, follows, followers, timelines, outbox, errors, turns } = parts;
   const database = session.writer.options.db ?? 0;
   const logFacts = (name?: string) => ({
     ...losses.facts(name),
@@ -151,6 +154,7 @@ function contextOf(parts: ServingParts, obstructions: Obstructions) {
     release,
     renew,
     answerRoom,
+    timelines,
     onUnexpectedError,
   });
 }

@@ -16,7 +16,7 @@ export const token = define({
   args: sequence({ collection }),
   reply: "a text that means nothing to clients; a read with it after ASOF sees all that this one has seen",
   replyType: "string",
-  run({ catalog }, { collection: name }) {
-    return tokenOf(catalog.get(name));
+  run({ catalog, timelines }, { collection: name }) {
+    return tokenOf(catalog.get(name), timelines);
   },
 });

@@ -5,7 +5,7 @@
  */
 import { EventEmitter, once } from "node:events";
 import { commands } from "../../../commands/registry.ts";
-import { decodeToken, isReached, type Token } from "../../../commands/token.ts";
+import { decodeToken, isReached, type Timelines, type Token } from "../../../commands/token.ts";
 import type { Catalog } from "../../../engine/catalog.ts";
 import { VstoreError } from "../../../errors.ts";
 import { limits } from "../../../limits.ts";
@@ -33,12 +33,14 @@ interface Lane {
 export class AsOfWaits {
   readonly #catalog: Catalog;
   readonly #waitMs: number;
+  readonly #timelines: Timelines | undefined;
   readonly #lanes = new Map<string, Lane>();
   readonly #ended = new EventEmitter();
   #bytes = 0;
 
-  constructor(catalog: Catalog, waitMs: number = limits.asOfWaitMsMax) {
+  constructor(catalog: Catalog, waitMs: number = limits.asOfWaitMsMax, timelines?: Timelines) {
     this.#catalog = catalog;
+    this.#timelines = timelines;
     this.#waitMs = waitMs;
   }
 
@@ -99,7 +101,7 @@ export class AsOfWaits {
   #mustWait(name: string, token: Token): boolean {
     try {
       const collection = this.#catalog.find(name);
-      return collection !== undefined && !isReached(collection, token);
+      return collection !== undefined && !isReached(collection, token, this.#timelines);
     } catch {
       return false;
     }
