@@ -150,7 +150,7 @@ export class SemanticCache extends Base {
     }
   }
 
-  info(scope?: CacheScope, options: CallOptions = {}): Promise<Record<string, string | number>> {
+  async info(scope?: CacheScope, options: CallOptions = {}): Promise<Record<string, string | number>> {
     return this.call(["CACHE.INFO", this.name, ...scopeWords(scope)], options, readFacts);
   }
 
@@ -158,18 +158,22 @@ export class SemanticCache extends Base {
   wrap(
     ask: (question: string) => Promise<string>,
   ): (question: string, options?: WrapOptions) => Promise<string> {
-    return (question, options = {}) =>
-      this.#flights.share(flightKey(question, options), async () => {
-        const vector = await this.#tryTo(async () => this.#options.embed(question));
-        const found = vector && (await this.#tryTo(() => this.#get(question, vector, options)));
-        if (found !== undefined) return found.value;
-        const began = performance.now();
-        const value = await ask(question);
-        const cost = Math.round(performance.now() - began);
-        if (vector !== undefined)
-          await this.#tryTo(() => this.#set(question, vector, value, { ...options, cost }));
-        return value;
-      });
+    const answer = async (question: string, options: WrapOptions) => {
+      const vector = await this.#tryTo(async () => this.#options.embed(question));
+      const found = vector && (await this.#tryTo(() => this.#get(question, vector, options)));
+      if (found !== undefined) return found.value;
+      const began = performance.now();
+      const value = await ask(question);
+      const cost = Math.round(performance.now() - began);
+      if (vector !== undefined)
+        await this.#tryTo(() => this.#set(question, vector, value, { ...options, cost }));
+      return value;
+    };
+    return (question, options = {}) => {
+      const work = () => answer(question, options);
+      // A scope that is not whole must not share: what is missing may differ.
+      return isOfTexts(options.scope) ? this.#flights.share(flightKey(question, options), work) : work();
+    };
   }
 
   /**
@@ -239,7 +243,13 @@ function selectionWords(selection: CacheSelection): Word[] {
   return "tag" in selection ? ["TAG", selection.tag] : scopeWords(selection.scope);
 }
 
+function isOfTexts(scope: CacheScope | undefined): boolean {
+  return Object.values(scope ?? {}).every((value) => typeof value === "string");
+}
+
+/** @throws {TypeError} where a value is no text: ioredis would send undefined and null as empty ones */
 function scopeWords(scope: CacheScope | undefined): Word[] {
+  if (!isOfTexts(scope)) throw new TypeError("each value of 'scope' must be a string");
   const parts = Object.entries(scope ?? {});
   return parts.length === 0 ? [] : ["SCOPE", String(parts.length), ...parts.flat()];
 }

@@ -106,6 +106,18 @@ describe("SemanticCache", () => {
     expect(String(errors[0])).toContain("no collection 'missing'");
   });
 
+  test("a scope whose value is missing is refused, and shares nothing", async () => {
+    const unknown = { scope: { tenant: undefined as unknown as string } };
+    await expect(cache.set("q", "secret", unknown)).rejects.toThrow("'scope' must be a string");
+    await expect(cache.get("q", unknown)).rejects.toThrow("'scope' must be a string");
+    await expect(cache.delete(unknown)).rejects.toThrow("'scope' must be a string");
+    let calls = 0;
+    const ask = cache.wrap(async () => String(++calls));
+    const answers = await Promise.all([ask("q", unknown), ask("q", unknown)]);
+    expect(answers.sort()).toEqual(["1", "2"]);
+    expect(await cache.info()).toMatchObject({ entries: 0 });
+  });
+
   test("a stream is kept once it was read to its end", async () => {
     let calls = 0;
     const ask = cache.wrapStream(async function* () {
