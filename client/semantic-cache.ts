@@ -140,8 +140,14 @@ export class SemanticCache extends Base {
     return this.call(["CACHE.FEEDBACK", this.name, ...words], options, readNumberOrNull);
   }
 
-  /** Deletes all entries that are selected. @returns how many */
+  /**
+   * Deletes all entries that are selected. No ids select none.
+   *
+   * @returns how many
+   * @throws {TypeError} for a scope of no fields: it might be meant to select all, or none
+   */
   async delete(selection: CacheSelection, options: CallOptions = {}): Promise<number> {
+    if ("ids" in selection && selection.ids.length === 0) return 0;
     const words = selectionWords(selection);
     for (let total = 0; ; ) {
       const deleted = await this.call(["CACHE.DEL", this.name, ...words], options, readNumber);
@@ -159,14 +165,12 @@ export class SemanticCache extends Base {
     ask: (question: string) => Promise<string>,
   ): (question: string, options?: WrapOptions) => Promise<string> {
     const answer = async (question: string, options: WrapOptions) => {
-      const vector = await this.#tryTo(async () => this.#options.embed(question));
-      const found = vector && (await this.#tryTo(() => this.#get(question, vector, options)));
+      const { vector, found } = await this.#look(question, options);
       if (found !== undefined) return found.value;
       const began = performance.now();
       const value = await ask(question);
       const cost = Math.round(performance.now() - began);
-      if (vector !== undefined)
-        await this.#tryTo(() => this.#set(question, vector, value, { ...options, cost }));
+      await this.#store(question, vector, value, { ...options, cost });
       return value;
     };
     return (question, options = {}) => {
@@ -177,8 +181,8 @@ export class SemanticCache extends Base {
   }
 
   /**
-   * The same for a function that streams. A hit comes as one piece. What a caller leaves unread is not stored; an
-   * answer that is read to its end is.
+   * The same for a function that streams; but each call calls it, also where another of the same question is under
+   * way. A hit comes as one piece. What a caller leaves unread is not stored; an answer that is read to its end is.
    */
   wrapStream(
     ask: (question: string) => AsyncIterable<string>,
@@ -240,7 +244,9 @@ function flightKey(question: string, { scope = {}, within }: WrapOptions): strin
 
 function selectionWords(selection: CacheSelection): Word[] {
   if ("ids" in selection) return ["ID", ...selection.ids.map(text)];
-  return "tag" in selection ? ["TAG", selection.tag] : scopeWords(selection.scope);
+  if ("tag" in selection) return ["TAG", selection.tag];
+  if (Object.keys(selection.scope).length === 0) throw new TypeError("'scope' must name at least one field");
+  return scopeWords(selection.scope);
 }
 
 function isOfTexts(scope: CacheScope | undefined): boolean {

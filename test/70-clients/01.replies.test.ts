@@ -142,8 +142,8 @@ const cases: Case[] = [
   { command: ["CACHE.FEEDBACK", "k", "nobody", "FALSE"], resp2: "$-1", resp3: "_" },
   {
     command: ["CACHE.INFO", "k"],
-    resp2: /^\*20 \$7 entries :1 \$5 bytes :5 \$4 hits :0 .* \$6 within \$3 0\.1 /,
-    resp3: /^%10 \$7 entries :1 \$5 bytes :5 \$4 hits :0 .* \$6 within ,0\.1\d* /,
+    resp2: /^\*24 \$7 entries :1 \$5 bytes :5 \$9 max_bytes :0 \$4 hits :0 .* \$6 within \$3 0\.1 /,
+    resp3: /^%12 \$7 entries :1 \$5 bytes :5 \$9 max_bytes :0 \$4 hits :0 .* \$6 within ,0\.1\d* /,
   },
   { command: ["CACHE.DEL", "k", "ID", "i", "nobody"], resp2: ":1" },
   { command: ["DROP", "c"], resp2: "+OK" },

@@ -111,6 +111,8 @@ describe("SemanticCache", () => {
     await expect(cache.set("q", "secret", unknown)).rejects.toThrow("'scope' must be a string");
     await expect(cache.get("q", unknown)).rejects.toThrow("'scope' must be a string");
     await expect(cache.delete(unknown)).rejects.toThrow("'scope' must be a string");
+    await expect(cache.delete({ scope: {} })).rejects.toThrow("'scope' must name at least one field");
+    expect(await cache.delete({ ids: [] })).toBe(0);
     let calls = 0;
     const ask = cache.wrap(async () => String(++calls));
     const answers = await Promise.all([ask("q", unknown), ask("q", unknown)]);
