@@ -17,7 +17,7 @@ import { NO_CHECKPOINTS } from "../harness/stage.ts";
 
 const KEYS = 300;
 const WRITERS = 4;
-const KILLS = 6;
+const KILLS = 4;
 /** Between two kills; the lease of a killed sidecar, 5 s, is let to run out now and then. */
 const PAUSE_MS_MAX = 1_500;
 

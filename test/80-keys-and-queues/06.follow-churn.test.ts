@@ -15,7 +15,7 @@ import { fp32 } from "../harness/fp32.ts";
 import { connectClient } from "../harness/serving.ts";
 
 /** Hashes. `CHURN_KEYS=100000 npx vitest run follow-churn` takes a minute and a half. */
-const KEYS = Number(process.env.CHURN_KEYS ?? 10_000);
+const KEYS = Number(process.env.CHURN_KEYS ?? 6_000);
 /** Keys whose vectors are inserted beside them. */
 const PLAIN_KEYS = KEYS / 4;
 const CHANGES = KEYS;

@@ -8,7 +8,7 @@ import { describeTorture } from "../torture/report.ts";
 import { compareWithExact } from "../torture/resemblance.ts";
 import { Torture } from "../torture/torture.ts";
 
-const CYCLES = 30;
+const CYCLES = 45;
 /** A second each, on two free cores. */
 const TEST_MS_MAX = 15 * 60_000;
 

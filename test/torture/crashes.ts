@@ -32,31 +32,49 @@ const PASSES: Partial<Record<FailPoint, number>> = {
 };
 const PASSES_ELSE = 4;
 
-/** Every fail point comes once before one comes again: a few dozen crashes meet most of them, whatever the seed. */
+/** How many of twenty crashes are of each kind. */
+const SHARES: readonly [Crash["kind"], number][] = [
+  ["redis", 3],
+  ["both", 2],
+  ["sidecar", 5],
+  ["start", 2],
+  ["fail point", 8],
+];
+
+/**
+ * Kinds and fail points are dealt like cards, each one before one comes again: a few dozen crashes meet every kind and
+ * most of the points, whatever the seed.
+ */
 export class CrashPlan {
   readonly #random: () => number;
-  #left: FailPoint[] = [];
+  #kinds: Crash["kind"][] = [];
+  #points: FailPoint[] = [];
 
   constructor(random: () => number) {
     this.#random = random;
   }
 
-  /** Only a new process can be told of a fail point, or die while it starts. */
   next(isRunning: boolean): Crash {
     const random = this.#random;
-    const choice = random();
-    const afterMs = Math.floor(random() * MOMENT_MS_MAX);
-    if (choice < 0.15) return { kind: "redis", afterMs };
-    if (choice < 0.25) return { kind: "both", afterMs };
-    if (choice < 0.5 || isRunning) return { kind: "sidecar", afterMs };
-    if (choice < 0.6) return { kind: "start", afterMs: Math.floor(random() * START_MS_MAX) };
+    const kind = this.#nextKind(isRunning);
+    if (kind === "start") return { kind, afterMs: Math.floor(random() * START_MS_MAX) };
+    if (kind !== "fail point") return { kind, afterMs: Math.floor(random() * MOMENT_MS_MAX) };
     const name = this.#nextPoint();
     const pass = 1 + Math.floor(random() * (PASSES[name] ?? PASSES_ELSE));
-    return { kind: "fail point", name, pass, afterMs: FAIL_POINT_MS_MAX };
+    return { kind, name, pass, afterMs: FAIL_POINT_MS_MAX };
+  }
+
+  /** Only a new process can be told of a fail point, or die while it starts. */
+  #nextKind(isRunning: boolean): Crash["kind"] {
+    if (this.#kinds.length === 0) this.#kinds = SHARES.flatMap(([kind, share]) => Array(share).fill(kind));
+    const isFit = (kind: Crash["kind"]) => !isRunning || (kind !== "start" && kind !== "fail point");
+    const fit = [...this.#kinds.keys()].filter((at) => isFit(this.#kinds[at]!));
+    if (fit.length === 0) return "sidecar";
+    return this.#kinds.splice(fit[Math.floor(this.#random() * fit.length)]!, 1)[0]!;
   }
 
   #nextPoint(): FailPoint {
-    if (this.#left.length === 0) this.#left = [...failPoints];
-    return this.#left.splice(Math.floor(this.#random() * this.#left.length), 1)[0]!;
+    if (this.#points.length === 0) this.#points = [...failPoints];
+    return this.#points.splice(Math.floor(this.#random() * this.#points.length), 1)[0]!;
   }
 }
