@@ -7,7 +7,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 const storeTests = readdirSync("test/20-store").map((name) => `test/20-store/${name}`);
 const indexTests = [
   ...storeTests.filter((file) => readFileSync(file, "utf8").includes("index-choice.ts")),
-  "test/50-sidecar/*.{serving,crashes,compactions}.test.ts",
+  "test/50-sidecar/*.{serving,compactions}.test.ts",
 ];
 
 /** What the module does in another way on newer servers: post-notification jobs, ACL categories. */
