@@ -898,7 +898,7 @@ static const char *const cache_info_help[] = {
     "    field: 1 to 64 characters of A-Z a-z 0-9 _ -",
     "    value: at most 256 bytes of UTF-8",
     "    Reply: map of name to number: entries, bytes (of their values), hits, exact_hits (among the hits), verifies, misses, false_hits and saved_ms since the sidecar began; of the whole cache also evictions, max_bytes (0: any number), within and error_rate.",
-    "    Complexity: O(N), N being the entries.",
+    "    Complexity: O(N), N being the entries of the scope; O(1) for the whole cache, once its entries were counted.",
     NULL};
 
 static const VstoreCommand vstore_commands[] = {
@@ -1245,7 +1245,7 @@ static const VstoreCommand vstore_commands[] = {
      .help = cache_del_help},
     {.name = "CACHE.INFO",
      .summary = "Returns the figures of a cache, or of one scope of it.",
-     .complexity = "O(N), N being the entries",
+     .complexity = "O(N), N being the entries of the scope; O(1) for the whole cache, once its entries were counted",
      .since = "0.1.0",
      .arity = -2,
      .route = ROUTE_QUERIES,

@@ -6,12 +6,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { expect, onTestFinished, test } from "vitest";
 import { generator, testSeed } from "../../harness/random.ts";
-import { startRedis } from "../../harness/redis-server.ts";
 import { startSidecar } from "../../harness/sidecar.ts";
-import { cacheGet } from "../harness/caches.ts";
+import { cacheGet, startCache } from "../harness/caches.ts";
 import { temporaryDirectory } from "../harness/directory.ts";
 import { fp32 } from "../harness/fp32.ts";
-import { connectClient, served, until } from "../harness/serving.ts";
+import { served, until } from "../harness/serving.ts";
 
 const questions = 40;
 /** Of a question: each version of its entry has another vector, and all are apart. */
@@ -19,19 +18,6 @@ const vectorOf = (question: number, version: number) => {
   const angle = (question + version / 7) * ((2 * Math.PI) / questions);
   return fp32(Math.cos(angle), Math.sin(angle));
 };
-
-async function startStore(args: string[] = [], dataDir?: string) {
-  const server = await startRedis({ args });
-  const sidecar = await startSidecar({ redisUrl: server.url, ...(dataDir !== undefined && { dataDir }) });
-  await sidecar.waitReady();
-  const redis = connectClient(server.url);
-  onTestFinished(async () => {
-    redis.disconnect();
-    await server.stop();
-  });
-  await redis.call("VSTORE.CACHE.CREATE", "c", "DIM", 2, "WITHIN", 0);
-  return { server, sidecar, redis };
-}
 
 /** Every answer is of the question and of the version whose vector was asked for. Returns how many there were. */
 async function assertAgreement(redis: Redis, versions: number): Promise<number> {
@@ -54,7 +40,7 @@ const setWords = (question: number, version: number) =>
 test("while entries are set again, deleted, expired, overwritten and refused at the same time", async () => {
   const seed = testSeed();
   const random = generator(seed);
-  const { sidecar, redis } = await startStore();
+  const { sidecar, redis } = await startCache(["WITHIN", 0]);
   onTestFinished(() => sidecar.stop());
   const versions = 6;
   const acts = [
@@ -90,7 +76,7 @@ test("while entries are set again, deleted, expired, overwritten and refused at 
 
 test("after the sidecar was killed at any moment", async () => {
   const dataDir = temporaryDirectory();
-  const { server, redis, ...first } = await startStore([], dataDir);
+  const { server, redis, ...first } = await startCache(["WITHIN", 0], { dataDir });
   let { sidecar } = first;
   let version = 0;
   for (let round = 0; round < 4; round++) {
@@ -120,7 +106,9 @@ test("after the sidecar was killed at any moment", async () => {
 });
 
 test("after Redis has evicted values to stay below maxmemory", async () => {
-  const { sidecar, redis } = await startStore(["--maxmemory-policy", "volatile-lru"]);
+  const { sidecar, redis } = await startCache(["WITHIN", 0], {
+    args: ["--maxmemory-policy", "volatile-lru"],
+  });
   onTestFinished(() => sidecar.stop());
   const value = "x".repeat(20_000);
   const count = 300;

@@ -3,9 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { expect, onTestFinished, test } from "vitest";
 import { generator, testSeed } from "../../harness/random.ts";
-import { startRedis } from "../../harness/redis-server.ts";
 import { startSidecar } from "../../harness/sidecar.ts";
-import { cacheGet } from "../harness/caches.ts";
+import { cacheGet, startCache } from "../harness/caches.ts";
 import { temporaryDirectory } from "../harness/directory.ts";
 import { fp32 } from "../harness/fp32.ts";
 import { connectClient, served, until } from "../harness/serving.ts";
@@ -19,18 +18,7 @@ local sum = 0
 for _, key in ipairs(redis.call('KEYS', '{c}:*')) do sum = sum + redis.call('STRLEN', key) end
 return sum`;
 
-async function startStore(dataDir?: string) {
-  const server = await startRedis();
-  const sidecar = await startSidecar({ redisUrl: server.url, ...(dataDir !== undefined && { dataDir }) });
-  await sidecar.waitReady();
-  const redis = connectClient(server.url);
-  onTestFinished(async () => {
-    redis.disconnect();
-    await server.stop();
-  });
-  await redis.call("VSTORE.CACHE.CREATE", "c", "DIM", 2, "WITHIN", 0, "MAXBYTES", maxBytes);
-  return { server, sidecar, redis };
-}
+const startStore = (dataDir?: string) => startCache(["WITHIN", 0, "MAXBYTES", maxBytes], { dataDir });
 
 const angle = (i: number) => fp32(Math.cos(i / 1e4), Math.sin(i / 1e4));
 const set = (redis: Redis, i: number, bytes: number) =>

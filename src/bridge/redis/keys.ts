@@ -28,7 +28,7 @@ export const snapshotsKey = "vstore:snapshots";
 export const snapshotStream = (id: string) => `vstore:snapshot:${id}`;
 /** Hash: collection → up to where its log has what it had on earlier servers; see logs/timelines.ts. */
 export const timelinesKey = "vstore:timelines";
-/** Asks the leader to hand over; see handover.ts. */
+/** Asks the leader to hand over: `vstore promote` sets it. */
 export const promoteKey = "vstore:promote";
 /** BullMQ's keys begin with this. */
 export const bullPrefix = "vstore:bull";

@@ -67,12 +67,17 @@ export function countFacts(counts: CacheCounts): Record<string, number> {
   };
 }
 
+/** Of the values of all entries, also of those that have expired and were not swept yet: what MAXBYTES limits. */
+export async function bytesOf(cache: Collection): Promise<number> {
+  const sum = cache.sumOf(bytesOfEntry);
+  await sum.count();
+  return sum.total ?? 0;
+}
+
 /** The same for VSTORE.INFO of a collection, and the bytes of its values; none where it is no cache. */
 export async function cacheFacts(collection: Collection): Promise<Record<string, number>> {
   if (collection.options.cache === undefined) return {};
   const { all, evictions } = countersOf(collection);
-  const sum = collection.sumOf(bytesOfEntry);
-  await sum.count();
-  const facts = Object.entries({ ...countFacts(all), evictions, bytes: sum.total ?? 0 });
+  const facts = Object.entries({ ...countFacts(all), evictions, bytes: await bytesOf(collection) });
   return Object.fromEntries(facts.map(([name, value]) => [`cache_${name}`, value]));
 }
