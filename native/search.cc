@@ -208,18 +208,24 @@ bool Search::walkAll(Probe& probe, size_t ef, size_t visitsMax, Scratch& scratch
   return graph_->searchOn(probe, ef, visitsMax, accept, scratch);
 }
 
-/** The nodes that were found and may be seen, each followed by its twins, as many as a walk keeps. */
+/**
+ * The nodes that were found and may be seen, each followed by its twins, as many as a walk keeps. No more than k of one
+ * place can be results, so the rest come last: many equal vectors must not push out others.
+ */
 std::vector<Candidate> Search::withTwins(const std::vector<Candidate>& found) const {
   const size_t max = std::max({options_.ef, options_.k, found.size()});
   std::vector<Candidate> all;
   all.reserve(max);
-  for (const Candidate candidate : found) {
-    if (all.size() < max && isWanted(slotOf(candidate))) all.push_back(candidate);
-    graph_->forTwins(slotOf(candidate), [&](Slot twin) {
-      if (all.size() < max && isWanted(twin)) all.push_back(withSlot(candidate, twin));
-      return all.size() < max;
-    });
-  }
+  const auto addOf = [&](Candidate candidate, size_t from, size_t to) {
+    size_t number = 0;
+    const auto add = [&](Slot slot) {
+      if (isWanted(slot) && number++ >= from && all.size() < max) all.push_back(withSlot(candidate, slot));
+      return number < to && all.size() < max;
+    };
+    if (add(slotOf(candidate))) graph_->forTwins(slotOf(candidate), add);
+  };
+  for (const Candidate candidate : found) addOf(candidate, 0, options_.k);
+  for (size_t i = 0; i < found.size() && all.size() < max; i++) addOf(found[i], options_.k, max);
   return graph_->isProven() ? all : withoutRepeats(all);
 }
 

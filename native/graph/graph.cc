@@ -113,7 +113,7 @@ void Graph::hang(Slot twin, Slot first) {
 void Graph::mend(Slot slot, const Rows& rows) {
   constexpr int bridgesMax = 4;
   const Life& life = nodes.life(slot);
-  if (!life.isLinked() || life.isTwin() || !life.isAlive()) return;
+  if (!life.isLinked() || life.isTwin() || !life.isOfUse()) return;
   Scratch& scratch = Scratch::ofThread();
   Probe query = finerProbe(slot, rows);
   int bridges = 0;
@@ -243,16 +243,16 @@ Graph::Chosen Graph::select(const std::vector<Candidate>& sorted, const std::vec
 
 /** Of two settled candidates neither is behind the other, so only pairs with another one are compared. */
 void Graph::selectAmong(const std::vector<Candidate>& sorted, const std::vector<Slot>& settled, uint32_t max,
-                        bool alive, const Rows& rows, Chosen& chosen) const {
+                        bool ofUse, const Rows& rows, Chosen& chosen) const {
   auto nextSettled = settled.begin();
   std::vector<Slot> others;
-  if (!alive) others = chosen.slots;
+  if (!ofUse) others = chosen.slots;
   for (const Candidate next : sorted) {
     const Slot slot = slotOf(next);
     if (chosen.slots.size() >= max) return;
     const bool isSettled = nextSettled != settled.end() && *nextSettled == slot;
     nextSettled += isSettled;
-    if (nodes.life(slot).isAlive() != alive) continue;
+    if (nodes.life(slot).isOfUse() != ofUse) continue;
     if (isBehind(next, isSettled ? others : chosen.slots, false, rows)) continue;
     chosen.slots.push_back(slot);
     if (!isSettled) others.push_back(slot);

@@ -131,7 +131,7 @@ class Graph {
   /** @param settled those of the candidates that were so when they were chosen before */
   Chosen select(const std::vector<Candidate>& sorted, const std::vector<Slot>& settled, uint32_t max,
                 const Rows& rows) const;
-  void selectAmong(const std::vector<Candidate>& sorted, const std::vector<Slot>& settled, uint32_t max, bool alive,
+  void selectAmong(const std::vector<Candidate>& sorted, const std::vector<Slot>& settled, uint32_t max, bool ofUse,
                    const Rows& rows, Chosen& chosen) const;
   static void store(Link* links, const Chosen& chosen);
   void connect(Slot from, Slot to, uint32_t level, const Rows& rows);

@@ -94,6 +94,8 @@ class Life {
   bool seenAt(uint64_t epoch) const { return word_.load(std::memory_order_relaxed) >> bits > epoch; }
   /** A thread that sees it sees the row of the slot too. */
   bool isAlive() const { return word_.load(std::memory_order_acquire) >> bits == alive; }
+  /** Whether a search may give its vector: of a dead node with twins, some of them may live. */
+  bool isOfUse() const { return isAlive() || hasTwins(); }
   bool isLinked() const { return has(linked); }
   bool isTwin() const { return has(twin); }
   bool hasTwins() const { return has(twins); }
