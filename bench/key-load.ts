@@ -29,7 +29,7 @@ async function writeLog(directory: string, count: number): Promise<LogEnd> {
 async function measure(directory: string, count: number): Promise<Row> {
   const end = await writeLog(directory, count);
   const texts = Array.from({ length: count }, (_, i) => keyOf(i));
-  const load = () => Keys.open(directory, end, count, () => {}).log.close();
+  const load = async () => (await Keys.open(directory, end, count, () => {})).log.close();
   const fill = () => {
     const map = new Map<string, number>();
     for (let i = 0; i < count; i++) map.set(texts[i]!, i);

@@ -21,9 +21,9 @@ function append(log: RecordLog, { kind, slot, text }: Plain): number {
   return log.append(kind, slot, payload);
 }
 
-function readAll(path: string, end: { bytes: number; checksum: number }): Plain[] {
+async function readAll(path: string, end: { bytes: number; checksum: number }): Promise<Plain[]> {
   const records: Plain[] = [];
-  const log = RecordLog.open(path, MAGIC, end.bytes, end.checksum, ({ kind, slot, payload }) => {
+  const log = await RecordLog.open(path, MAGIC, end.bytes, end.checksum, ({ kind, slot, payload }) => {
     records.push({ kind, slot, text: Buffer.from(payload).toString("latin1") });
   });
   log.close();
@@ -54,7 +54,7 @@ test("records read back as they were appended, whatever they hold", async () => 
   await fc.assert(
     fc.asyncProperty(fc.array(record, { maxLength: 50 }), async (records) => {
       const { path, end } = await written(records);
-      expect(readAll(path, end)).toEqual(records);
+      expect(await readAll(path, end)).toEqual(records);
     }),
     { seed: testSeed(), numRuns: 50 },
   );
@@ -68,7 +68,7 @@ test("a log larger than its chunk in memory is written and read in pieces", asyn
   }));
   const { path, end } = await written(many);
   expect(end.bytes).toBeGreaterThan(2 ** 20);
-  expect(readAll(path, end)).toEqual(many);
+  expect(await readAll(path, end)).toEqual(many);
 });
 
 test("payloads can be read back from memory and from the file", async () => {
@@ -86,11 +86,11 @@ test("payloads can be read back from memory and from the file", async () => {
 test("what lies beyond the counted bytes is cut off, and appending goes on there", async () => {
   const { path, end } = await written(three);
   fs.appendFileSync(path, "garbage of an interrupted write");
-  const log = RecordLog.open(path, MAGIC, end.bytes, end.checksum, () => {});
+  const log = await RecordLog.open(path, MAGIC, end.bytes, end.checksum, () => {});
   append(log, { kind: 1, slot: 1, text: "after" });
   const later = await log.flush();
   log.close();
-  expect(readAll(path, later)).toEqual([...three, { kind: 1, slot: 1, text: "after" }]);
+  expect(await readAll(path, later)).toEqual([...three, { kind: 1, slot: 1, text: "after" }]);
 });
 
 test("records that are appended during a flush are not part of it, and not lost", async () => {
@@ -103,7 +103,7 @@ test("records that are appended during a flush are not part of it, and not lost"
   expect(first.bytes).toBe(LOG_HEADER.bytes + RECORD_HEADER.bytes + 5);
   const second = await log.flush();
   log.close();
-  expect(readAll(path, second)).toHaveLength(101);
+  expect(await readAll(path, second)).toHaveLength(101);
 });
 
 test.each<[string, (path: string, bytes: Buffer) => void, RegExp, number]>([
@@ -119,8 +119,8 @@ test.each<[string, (path: string, bytes: Buffer) => void, RegExp, number]>([
 ])("a log that is %s is refused with file and offset", async (_, damage, message, offset) => {
   const { path, end } = await written(three);
   damage(path, fs.readFileSync(path));
-  expect(() => readAll(path, end)).toThrow(message);
-  expect(() => readAll(path, end)).toThrow(
+  await expect(readAll(path, end)).rejects.toThrow(message);
+  await expect(readAll(path, end)).rejects.toThrow(
     expect.objectContaining({ constructor: DamagedFileError, path, offset }),
   );
 });
@@ -128,7 +128,7 @@ test.each<[string, (path: string, bytes: Buffer) => void, RegExp, number]>([
 test("whole records in another order are not the log that was written", async () => {
   const { path } = await written([three[0]!, three[1]!]);
   const { end } = await written([three[1]!, three[0]!]);
-  expect(() => readAll(path, end)).toThrow(/not those of the manifest/);
+  await expect(readAll(path, end)).rejects.toThrow(/not those of the manifest/);
 });
 
 function put(path: string, bytes: Buffer, at: number, text: string): void {

@@ -6,6 +6,7 @@
 import * as fs from "node:fs";
 import { DamagedFileError } from "../../errors.ts";
 import { failPoint } from "../fail-point.ts";
+import { TimeSlice } from "../time-slice.ts";
 import { crc32, RollingChecksum } from "./checksum.ts";
 import { syncData, write, writeSync } from "./files.ts";
 import { FORMAT_VERSION, LOG_HEADER, RECORD_HEADER } from "./layout.ts";
@@ -17,6 +18,8 @@ const VIEW_BYTES = 1 << 16;
 /** The first chunk in memory, and how much larger the next one is, up to CHUNK_BYTES. */
 const CHUNK_BYTES_MIN = 1 << 12;
 const CHUNK_GROWTH = 4;
+/** Records that are read between two looks at the clock. */
+const RECORDS_PER_LOOK = 64;
 
 export interface LogRecord {
   readonly kind: number;
@@ -63,23 +66,24 @@ export class RecordLog {
   }
 
   /**
-   * Opens the first `bytes` of an existing log, cuts off what is behind them, and hands every record to `visit`.
+   * Opens the first `bytes` of an existing log, cuts off what is behind them, and hands every record to `visit`, in
+   * slices.
    *
    * @param checksum CRC-32 of those bytes
    * @throws {DamagedFileError} with the offset of the first record that is not whole
    */
-  static open(
+  static async open(
     path: string,
     magic: string,
     bytes: number,
     checksum: number,
     visit: (record: LogRecord) => void,
-  ): RecordLog {
+  ): Promise<RecordLog> {
     if (!fs.existsSync(path)) throw new DamagedFileError(path, 0, "the file is missing");
     const log = new RecordLog(path, fs.openSync(path, "r+"));
     try {
-      log.#file.use((descriptor) => {
-        log.#load(descriptor, magic, bytes, checksum, visit);
+      await log.#file.during(async (descriptor) => {
+        await log.#load(descriptor, magic, bytes, checksum, visit);
         fs.ftruncateSync(descriptor, bytes);
       });
       return log;
@@ -203,18 +207,23 @@ export class RecordLog {
     this.#file.close();
   }
 
-  #load(
+  async #load(
     descriptor: number,
     magic: string,
     bytes: number,
     checksum: number,
     visit: (record: LogRecord) => void,
-  ): void {
+  ): Promise<void> {
     const { size } = fs.fstatSync(descriptor);
     if (size < bytes) throw new DamagedFileError(this.path, size, `file of ${size} bytes, expected ${bytes}`);
     const reader = new RecordReader(this.path, descriptor, bytes);
     verifyHeader(this.path, reader.take(LOG_HEADER.bytes), magic);
-    for (let record = reader.next(); record !== undefined; record = reader.next()) visit(record);
+    const slice = new TimeSlice();
+    let count = 0;
+    for (let record = reader.next(); record !== undefined; record = reader.next()) {
+      visit(record);
+      if (++count % RECORDS_PER_LOOK === 0 && slice.spent) await slice.pause();
+    }
     if (reader.checksum.value !== checksum) {
       throw new DamagedFileError(this.path, 0, "the records are whole but not those of the manifest");
     }

@@ -23,6 +23,8 @@ const AT_ONCE_WORK_MAX = 2_048;
 /** Bytes of JSON that are parsed between two looks at the clock, or one text. A short text counts as some bytes. */
 const BYTES_PER_STEP = 16 * 1024;
 const TEXT_BYTES_MIN = 1_024;
+/** Slots that are looked at between two looks at the clock, where each takes next to no time. */
+const SLOTS_PER_LOOK = 1_024;
 
 /** Slots by which an estimate judges. */
 const SAMPLE_SLOTS = 1_024;
@@ -35,13 +37,34 @@ interface Ends {
 
 const START: Position = { range: 0, slots: 0 };
 
+/** Columns that were saved, and the slots that they have to take over again. */
+export interface SavedFilters {
+  readonly columns: Columns;
+  readonly backlog: ChangeLog;
+}
+
+/**
+ * Columns that were saved hold all but what these slots have got since. What the file has of such a slot may be of any
+ * moment since, so all of it has to go.
+ */
+export async function restoredFilters(columns: Columns, backlog: ChangeLog): Promise<SavedFilters> {
+  const slice = new TimeSlice();
+  for (const { from, to } of backlog.between(START, backlog.seal())) {
+    for (let slot = from; slot < to; slot++) {
+      columns.documents.add(slot);
+      if (slot % SLOTS_PER_LOOK === 0 && slice.spent) await slice.pause();
+    }
+  }
+  return { columns, backlog };
+}
+
 export class Filters {
   readonly columns: Columns;
   readonly #source: MatchSource;
   /** What the expressions have to look at again. */
   readonly #changes = new ChangeLog();
   /** What the columns have to take over still, or have taken over since. */
-  readonly #backlog = new ChangeLog();
+  readonly #backlog: ChangeLog;
   /** The least recently used comes first. */
   readonly #sets = new Map<string, MatchSet>();
   /** The columns have taken over all of the backlog before it. */
@@ -53,16 +76,21 @@ export class Filters {
   #inBackground = false;
   #isClosed = false;
 
-  constructor(source: MatchSource, columns = new Columns()) {
-    this.columns = columns;
+  constructor(
+    source: MatchSource,
+    saved: SavedFilters = { columns: new Columns(), backlog: new ChangeLog() },
+  ) {
+    this.columns = saved.columns;
+    this.#backlog = saved.backlog;
     this.#source = source;
+    this.#takeIfFarBehind();
   }
 
   /** Must be called after the attributes of the slots [from, to) were written. */
   changed(from: number, to = from + 1): void {
     this.#note(from, to);
     this.#backlog.add(from, to);
-    if (!this.#inBackground && this.behind > BEHIND_MAX) void this.#takeInBackground();
+    this.#takeIfFarBehind();
   }
 
   /** The same for one slot, whose attributes are parsed already: the columns take them over now. */
@@ -126,15 +154,6 @@ export class Filters {
     while (!this.#isClosed && this.behind > 0) {
       this.#take();
       if (slice.spent) await slice.pause();
-    }
-  }
-
-  /** Columns that were saved hold all but what these slots have got since. */
-  restored(changed: Iterable<number>): void {
-    for (const slot of changed) {
-      // What the file has of it may be of any moment since, so all of it has to go.
-      this.columns.documents.add(slot);
-      this.changed(slot);
     }
   }
 
@@ -238,6 +257,10 @@ export class Filters {
         bytes += length;
       }
     }
+  }
+
+  #takeIfFarBehind(): void {
+    if (!this.#inBackground && this.behind > BEHIND_MAX) void this.#takeInBackground();
   }
 
   async #takeInBackground(): Promise<void> {

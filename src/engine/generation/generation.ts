@@ -59,11 +59,11 @@ export class Generation {
       failed: hooks.failed,
       damaged: () => hooks.damaged(this),
     });
-    this.expiry = new Expiry(parts.keys.deadlines, hooks.now);
+    this.expiry = new Expiry(parts.expiring, hooks.now);
     const source = { attributes: parts.attributes, live: parts.live, slots: () => segments.length };
-    this.filters = new Filters(source, parts.saved?.columns);
-    if (parts.saved !== undefined) this.filters.restored(parts.saved.changed);
-    else if (segments.length > 0 && parts.attributes.isUsed) this.filters.changed(0, segments.length);
+    this.filters = new Filters(source, parts.saved);
+    if (parts.saved === undefined && segments.length > 0 && parts.attributes.isUsed)
+      this.filters.changed(0, segments.length);
     this.searcher = new Searcher(this.indexer, manifest.options.ef, {
       allowed: (filter) => this.allowed(filter),
       prepareIfLate: (filter) => this.filters.prepareIfLate(filter),

@@ -1,10 +1,11 @@
 /** The parts of one generation of a collection: the files that recovery opens and all else works on. */
 import type { Manifest } from "../disk/manifest.ts";
 import type { Segments } from "../disk/segments.ts";
+import type { SavedFilters } from "../filter/filters.ts";
 import type { VectorIndex, VectorIndexKind } from "../index/vector-index.ts";
 import type { Attributes } from "../slots/attributes.ts";
 import type { Bitmap } from "../slots/bitmap.ts";
-import type { Columns } from "../slots/columns.ts";
+import type { DeadlineHeap } from "../slots/deadline-heap.ts";
 import type { Keys } from "../slots/keys.ts";
 
 /** Everything a collection keeps in files and rebuilds from them. */
@@ -17,11 +18,13 @@ export interface Parts {
   readonly manifest: Manifest;
   readonly segments: Segments;
   readonly keys: Keys;
+  /** Slots that have a deadline. */
+  readonly expiring: DeadlineHeap;
   readonly attributes: Attributes;
   /** Slots that are alive. */
   readonly live: Bitmap;
-  /** The saved columns, and the slots whose attributes were written since; undefined when there are none. */
-  readonly saved?: { readonly columns: Columns; readonly changed: readonly number[] } | undefined;
+  /** The saved columns; undefined when there are none. */
+  readonly saved?: SavedFilters | undefined;
   readonly indexKind: VectorIndexKind;
   readonly index: VectorIndex;
   /** Slots below it are in the index or dead. */

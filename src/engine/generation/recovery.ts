@@ -16,6 +16,8 @@ import {
 } from "../disk/names.ts";
 import { firstSegmentBytes } from "../disk/segment.ts";
 import { removeSegmentsFrom, Segments } from "../disk/segments.ts";
+import { ChangeLog } from "../filter/change-log.ts";
+import { restoredFilters } from "../filter/filters.ts";
 import { loadIndex } from "../index/index-file.ts";
 import { type IndexChoice, indexKind } from "../index/kinds.ts";
 import type { VectorIndexKind } from "../index/vector-index.ts";
@@ -23,6 +25,7 @@ import type { CollectionOptions } from "../options.ts";
 import { Attributes } from "../slots/attributes.ts";
 import { Bitmap } from "../slots/bitmap.ts";
 import { loadColumns } from "../slots/columns-file.ts";
+import { DeadlineHeap } from "../slots/deadline-heap.ts";
 import { Keys } from "../slots/keys.ts";
 import type { Parts, Warn } from "./parts.ts";
 
@@ -98,19 +101,20 @@ async function openParts(
   const segments = await openSegments(files, manifest);
   opened.push(segments);
   const live = Bitmap.below(manifest.slots);
-  const keys = Keys.open(files, manifest.keys, manifest.slots, (slot) => live.delete(slot));
+  const keys = await Keys.open(files, manifest.keys, manifest.slots, (slot) => live.delete(slot));
   opened.push(keys.log);
-  const changed: number[] = [];
+  const changed = new ChangeLog();
   const from = manifest.columns?.attributesBytes;
-  const later = (slot: number) => changed.push(slot);
-  const attributes = Attributes.open(files, manifest.attributes, manifest.slots, from, later);
+  const later = (slot: number) => changed.add(slot, slot + 1);
+  const attributes = await Attributes.open(files, manifest.attributes, manifest.slots, from, later);
   opened.push(attributes.log);
   if (live.count !== manifest.live || keys.table.size !== manifest.live) {
     const found = `${keys.table.size} keys and ${live.count} live slots, expected ${manifest.live}`;
     throw new DamagedFileError(`${directory}/${MANIFEST_FILE}`, 0, found);
   }
   const columns = await loadColumns(files, manifest.columns, warn);
-  const saved = columns && { columns, changed };
+  const saved = columns && (await restoredFilters(columns, changed));
+  const expiring = await DeadlineHeap.of(keys.deadlines);
   const source = { segments, live };
   const index = await loadIndex(files, manifest.index, kind, source, warn);
   const watermark = index === undefined ? 0 : manifest.index!.watermark;
@@ -120,12 +124,13 @@ async function openParts(
     manifest,
     ...source,
     keys,
+    expiring,
     attributes,
     saved,
     indexKind: kind,
     watermark,
   };
-  return { ...parts, index: index ?? kind.create(source) };
+  return { ...parts, index: index ?? (await kind.create(source)) };
 }
 
 async function openSegments(files: string, manifest: Manifest): Promise<Segments> {

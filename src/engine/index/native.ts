@@ -19,6 +19,8 @@ import type {
 const BATCH_QUESTIONS_MAX = 16;
 /** Slots linked by one call: some 10 ms on each core. */
 const BATCH_SLOTS = 256;
+/** Slots looked at between two looks at the clock. */
+const SLOTS_PER_LOOK = 1_024;
 
 export function nativeKind(options: CollectionOptions): VectorIndexKind {
   return {
@@ -27,8 +29,8 @@ export function nativeKind(options: CollectionOptions): VectorIndexKind {
     batchSlots: BATCH_SLOTS,
     blocks: false,
     provesItself: true,
-    create: (source) => new NativeIndex(new NativeGraph(options), source),
-    load: async (source, path) => new NativeIndex(await NativeGraph.load(path, options), source),
+    create: (source) => NativeIndex.over(new NativeGraph(options), source),
+    load: async (source, path) => NativeIndex.over(await NativeGraph.load(path, options), source),
   };
 }
 
@@ -50,12 +52,16 @@ class NativeIndex implements VectorIndex {
   /** Asked in this turn of the event loop. */
   #asked: Asked[] = [];
 
-  constructor(graph: NativeGraph, source: VectorSource) {
+  private constructor(graph: NativeGraph, source: VectorSource) {
     this.#graph = graph;
     this.#source = source;
-    const { segments, live } = source;
-    memoryBudget.holders.add(segments);
-    for (let slot = 0; slot < segments.length; slot++) if (live.has(slot)) graph.setLive(slot);
+    memoryBudget.holders.add(source.segments);
+  }
+
+  /** Of a graph in which no slot is alive. */
+  static async over(graph: NativeGraph, source: VectorSource): Promise<NativeIndex> {
+    await setAllLive(graph, source);
+    return new NativeIndex(graph, source);
   }
 
   /** Those that no walk reaches are linked anew. */
@@ -146,12 +152,7 @@ class NativeIndex implements VectorIndex {
   async #beginAnew(): Promise<void> {
     const next = new NativeGraph(this.#graph.options);
     this.#next = next;
-    const { segments, live } = this.#source;
-    const slice = new TimeSlice();
-    for (let slot = 0; slot < segments.length; slot++) {
-      if (slot % 1_024 === 0 && slice.spent) await slice.pause();
-      if (live.has(slot)) next.setLive(slot);
-    }
+    await setAllLive(next, this.#source);
     // Searches under way keep what they need of the damaged one.
     this.#graph = next;
     this.#next = undefined;
@@ -235,4 +236,13 @@ function neighboursOf({ counts, slots, distances }: GraphSearchResults, at: numb
   for (let i = first; i < first + counts[at]!; i++)
     neighbours.push({ slot: slots[i]!, distance: distances[i]! });
   return neighbours;
+}
+
+/** Tells the graph who is alive, in slices. */
+async function setAllLive(graph: NativeGraph, { segments, live }: VectorSource): Promise<void> {
+  const slice = new TimeSlice();
+  for (let slot = 0; slot < segments.length; slot++) {
+    if (slot % SLOTS_PER_LOOK === 0 && slice.spent) await slice.pause();
+    if (live.has(slot)) graph.setLive(slot);
+  }
 }

@@ -29,7 +29,7 @@ export function portableKind(options: CollectionOptions): VectorIndexKind {
     batchSlots: BATCH_SLOTS,
     blocks: true,
     provesItself: false,
-    create: (source) => new PortableIndex(HnswlibGraph.create(options, source), source, options.metric),
+    create: async (source) => new PortableIndex(HnswlibGraph.create(options, source), source, options.metric),
     load: async (source, path, unreached) =>
       new PortableIndex(await HnswlibGraph.load(options, source, path, unreached), source, options.metric),
   };

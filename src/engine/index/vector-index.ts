@@ -108,7 +108,7 @@ export interface VectorIndexKind {
   readonly blocks: boolean;
   /** Whether its file has checksums of its own, so that `load` and `prove` find what is damaged. */
   readonly provesItself: boolean;
-  create(source: VectorSource): VectorIndex;
+  create(source: VectorSource): Promise<VectorIndex>;
   /**
    * @param unreached of the index that was saved
    * @throws when the file is not an index of these options

@@ -14,30 +14,11 @@ export const attributesBytes = (length: number): number => RECORD_HEADER.bytes +
 
 export class Attributes {
   readonly log: RecordLog;
-  /** Where each slot's text is; length 0: none. */
-  readonly #offsets = new SlotNumbers(Float64Array);
-  readonly #lengths = new SlotNumbers(Uint32Array);
-  #isUsed = false;
+  readonly #places: Places;
 
-  private constructor(
-    directory: string,
-    { bytes, checksum }: LogEnd,
-    slots: number,
-    from: number,
-    later: (slot: number) => void,
-  ) {
-    const path = `${directory}/${ATTRIBUTES_FILE}`;
-    this.log = RecordLog.open(path, LOG_MAGIC.attributes, bytes, checksum, (record) => {
-      if (record.slot >= slots || record.kind !== RECORD_KIND.attributes) {
-        throw new DamagedFileError(
-          path,
-          record.offset,
-          `slot ${record.slot} or kind ${record.kind} out of range`,
-        );
-      }
-      if (record.offset >= from) later(record.slot);
-      this.#remember(record.slot, record.offset, record.end - record.start);
-    });
+  private constructor(log: RecordLog, places: Places) {
+    this.log = log;
+    this.#places = places;
   }
 
   static create(directory: string): RecordLog {
@@ -49,54 +30,74 @@ export class Attributes {
    * @param later told of the slots that have a record from there on
    * @throws {DamagedFileError}
    */
-  static open(
+  static async open(
     directory: string,
-    end: LogEnd,
+    { bytes, checksum }: LogEnd,
     slots: number,
     from = Number.POSITIVE_INFINITY,
     later: (slot: number) => void = () => {},
-  ): Attributes {
-    return new Attributes(directory, end, slots, from, later);
+  ): Promise<Attributes> {
+    const path = `${directory}/${ATTRIBUTES_FILE}`;
+    const places = new Places();
+    const log = await RecordLog.open(path, LOG_MAGIC.attributes, bytes, checksum, (record) => {
+      if (record.slot >= slots || record.kind !== RECORD_KIND.attributes) {
+        throw new DamagedFileError(
+          path,
+          record.offset,
+          `slot ${record.slot} or kind ${record.kind} out of range`,
+        );
+      }
+      if (record.offset >= from) later(record.slot);
+      places.set(record.slot, record.offset, record.end - record.start);
+    });
+    return new Attributes(log, places);
   }
 
   /** False when no slot has ever had any. */
   get isUsed(): boolean {
-    return this.#isUsed;
+    return this.#places.isUsed;
   }
 
   /** The slot's JSON text as UTF-8, or undefined. */
   get(slot: number): Buffer | undefined {
     const length = this.lengthOf(slot);
     if (length === 0) return undefined;
-    return this.log.read(this.#offsets.get(slot), length);
+    return this.log.read(this.#places.offsets.get(slot), length);
   }
 
   /** The slot's text as JSON.parse gives it: an object, empty where the text is none; undefined when it has no text. */
   parsed(slot: number): object | undefined {
     const length = this.lengthOf(slot);
     if (length === 0) return undefined;
-    return parseObject(this.log.view(this.#offsets.get(slot), length).toString("utf8"));
+    return parseObject(this.log.view(this.#places.offsets.get(slot), length).toString("utf8"));
   }
 
   /** Bytes of the slot's text; 0 when it has none. */
   lengthOf(slot: number): number {
-    return this.#lengths.get(slot);
+    return this.#places.lengths.get(slot);
   }
 
   /** The slot's text is the payload of a record that was written ahead. */
   adopt(slot: number, offset: number, length: number): void {
-    this.#remember(slot, offset, length);
+    this.#places.set(slot, offset, length);
   }
 
   /** Replaces the slot's text; empty removes it. Needs `log.ensure(attributesBytes(json.length))`. */
   set(slot: number, json: Uint8Array): void {
-    this.#remember(slot, this.log.append(RECORD_KIND.attributes, slot, json), json.length);
+    this.#places.set(slot, this.log.append(RECORD_KIND.attributes, slot, json), json.length);
   }
+}
 
-  #remember(slot: number, offset: number, length: number): void {
-    this.#isUsed = true;
-    this.#offsets.set(slot, offset);
-    this.#lengths.set(slot, length);
+/** Where each slot's text is; length 0: none. */
+class Places {
+  readonly offsets = new SlotNumbers(Float64Array);
+  readonly lengths = new SlotNumbers(Uint32Array);
+  isUsed = false;
+
+  set(slot: number, offset: number, length: number): void {
+    this.isUsed = true;
+    this.offsets.set(slot, offset);
+    this.lengths.set(slot, length);
   }
 }
 

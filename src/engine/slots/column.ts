@@ -5,6 +5,7 @@
  */
 import { limits } from "../../limits.ts";
 import type { Value } from "../filter/value.ts";
+import { TimeSlice } from "../time-slice.ts";
 
 /** Slots of one page; pages come into being with the first value in them. */
 export const PAGE_SLOTS = 1 << 14;
@@ -19,6 +20,8 @@ const BYTE_CODES = 256;
 const DISTINCT_NUMBERS_MAX = 4_096;
 /** Bytes of an entry of a dictionary besides its text, about. */
 const ENTRY_BYTES = 64;
+/** Values of a dictionary that are taken over between two looks at the clock. */
+const VALUES_PER_LOOK = 64;
 
 export type Codes = Uint8Array | Uint16Array;
 
@@ -56,17 +59,20 @@ export class Column {
   /**
    * The column that had these pages and values. @throws {RangeError} when the values are more than the budget has left
    */
-  static restored(budget: Budget, saved: SavedColumn): Column {
+  static async restored(budget: Budget, saved: SavedColumn): Promise<Column> {
     const column = new Column(budget);
+    const slice = new TimeSlice();
     for (const value of saved.values) {
       if (!isKept(value)) throw new RangeError("a value that no column keeps");
       column.#admit(value);
+      if (column.values.length % VALUES_PER_LOOK === 0 && slice.spent) await slice.pause();
     }
     if (budget.textBytes < 0) throw new RangeError("more text than columns keep");
     const isKnown = (code: number) => code < column.values.length;
     for (const codes of saved.codes) {
       if (!(codes?.every(isKnown) ?? true)) throw new RangeError("a code without a value");
       column.codes.push(codes);
+      if (slice.spent) await slice.pause();
     }
     column.numbers.push(...saved.numbers);
     column.opaque = saved.opaque;

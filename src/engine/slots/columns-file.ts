@@ -204,7 +204,7 @@ class FrameReader {
     return end;
   }
 
-  columns(): Columns {
+  columns(): Promise<Columns> {
     if (this.#isFull === undefined) throw new Error("no last frame");
     return Columns.restored(this.#documents, this.#named, this.#isFull);
   }

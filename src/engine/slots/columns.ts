@@ -69,9 +69,13 @@ export class Columns {
   }
 
   /** The columns that had these, by the name of the field. @throws {RangeError} when they are beyond the limits */
-  static restored(documents: Bitmap, saved: ReadonlyMap<string, SavedColumn>, isFull: boolean): Columns {
+  static async restored(
+    documents: Bitmap,
+    saved: ReadonlyMap<string, SavedColumn>,
+    isFull: boolean,
+  ): Promise<Columns> {
     const columns = new Columns(documents);
-    for (const [name, each] of saved) columns.#add(name, Column.restored(columns.#budget, each));
+    for (const [name, each] of saved) columns.#add(name, await Column.restored(columns.#budget, each));
     columns.#isFull = isFull;
     return columns;
   }

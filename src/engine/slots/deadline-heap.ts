@@ -3,18 +3,34 @@
  * top. It knows where in it each slot is, so any slot can leave at any time, and renewing a deadline for ever leaves
  * nothing behind.
  */
+import { TimeSlice } from "../time-slice.ts";
 import { NONE } from "./key-table.ts";
 import { SlotNumbers } from "./slot-numbers.ts";
 
+/** Slots added between two looks at the clock. */
+const SLOTS_PER_LOOK = 64;
+
 export class DeadlineHeap {
-  readonly #deadlines: SlotNumbers;
+  /** Of all slots, in ms since 1970; 0 for none. */
+  readonly deadlines: SlotNumbers;
   readonly #slots: number[] = [];
   /** Index in #slots plus one; 0 for a slot that is not there. */
   readonly #places = new SlotNumbers(Uint32Array);
 
   /** @param deadlines of all slots; a slot's must not change while it is in here */
   constructor(deadlines: SlotNumbers) {
-    this.#deadlines = deadlines;
+    this.deadlines = deadlines;
+  }
+
+  /** All slots that have a deadline, in slices. */
+  static async of(deadlines: SlotNumbers): Promise<DeadlineHeap> {
+    const heap = new DeadlineHeap(deadlines);
+    const slice = new TimeSlice();
+    for (const slot of deadlines.slots()) {
+      heap.add(slot);
+      if (heap.size % SLOTS_PER_LOOK === 0 && slice.spent) await slice.pause();
+    }
+    return heap;
   }
 
   get size(): number {
@@ -52,7 +68,7 @@ export class DeadlineHeap {
   }
 
   isBefore(a: number, b: number): boolean {
-    const difference = this.#deadlines.get(a) - this.#deadlines.get(b);
+    const difference = this.deadlines.get(a) - this.deadlines.get(b);
     return difference < 0 || (difference === 0 && a < b);
   }
 

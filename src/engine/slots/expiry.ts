@@ -13,7 +13,6 @@ import { TimeSlice } from "../time-slice.ts";
 import { Bitmap } from "./bitmap.ts";
 import { DeadlineHeap } from "./deadline-heap.ts";
 import { NONE } from "./key-table.ts";
-import type { SlotNumbers } from "./slot-numbers.ts";
 
 /** When the keys of a write expire. */
 export interface Lifetime {
@@ -27,7 +26,7 @@ export interface Lifetime {
 const BATCH_SLOTS = 256;
 
 export class Expiry {
-  readonly #deadlines: SlotNumbers;
+  readonly #deadlines: DeadlineHeap["deadlines"];
   readonly #clock: () => number;
   readonly #waiting: DeadlineHeap;
   readonly #hidden: DeadlineHeap;
@@ -38,15 +37,14 @@ export class Expiry {
   #hiddenAt = 0;
 
   /**
-   * @param deadlines in ms since 1970, 0 for none; from now on changed here only
+   * @param expiring the slots that have a deadline; from now on they and their deadlines are changed here only
    * @param clock of the reads
    */
-  constructor(deadlines: SlotNumbers, clock: () => number) {
-    this.#deadlines = deadlines;
+  constructor(expiring: DeadlineHeap, clock: () => number) {
+    this.#deadlines = expiring.deadlines;
     this.#clock = clock;
-    this.#waiting = new DeadlineHeap(deadlines);
-    this.#hidden = new DeadlineHeap(deadlines);
-    deadlines.each((slot) => this.#waiting.add(slot));
+    this.#waiting = expiring;
+    this.#hidden = new DeadlineHeap(expiring.deadlines);
   }
 
   /** Slots with a deadline, hidden ones included. */

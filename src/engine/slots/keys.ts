@@ -45,17 +45,17 @@ export class Keys {
    * @param killed called for every slot that lost its key
    * @throws {DamagedFileError}
    */
-  static open(
+  static async open(
     directory: string,
     { bytes, checksum }: LogEnd,
     slots: number,
     killed: (slot: number) => void,
-  ): Keys {
+  ): Promise<Keys> {
     const path = `${directory}/${KEYS_FILE}`;
     const table = new KeyTable();
     const deadlines = new SlotNumbers(Float64Array);
     let next = 0;
-    const log = RecordLog.open(path, LOG_MAGIC.keys, bytes, checksum, (record) => {
+    const log = await RecordLog.open(path, LOG_MAGIC.keys, bytes, checksum, (record) => {
       const { kind, slot } = record;
       const isPut = kind === RECORD_KIND.put;
       if (isPut ? slot !== next || slot >= slots : slot >= next) {

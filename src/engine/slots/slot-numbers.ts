@@ -27,11 +27,11 @@ export class SlotNumbers {
     this.#pageWith(slot)[slot % PAGE_SLOTS] = number;
   }
 
-  /** Visits the slots whose number is not 0, in order. */
-  each(visit: (slot: number) => void): void {
+  /** The slots whose number is not 0, in order. */
+  *slots(): Generator<number> {
     for (const [at, page] of this.#pages.entries()) {
       for (let i = 0; page !== undefined && i < page.length; i++)
-        if (page[i] !== 0) visit(at * PAGE_SLOTS + i);
+        if (page[i] !== 0) yield at * PAGE_SLOTS + i;
     }
   }
 
