@@ -730,7 +730,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   }
 
   /**
-   * Deletes a collection and its files.
+   * Deletes a collection and its files, and the values of a cache.
    *
    * `VSTORE.DROP collection`
    */

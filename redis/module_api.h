@@ -58,6 +58,7 @@ typedef int (*RedisModuleConfigApplyFunc)(RedisModuleCtx *ctx, void *data, Redis
 /* OpenKey() modes */
 #define REDISMODULE_READ (1 << 0)
 #define REDISMODULE_WRITE (1 << 1)
+#define REDISMODULE_STREAM_ITERATOR_EXCLUSIVE (1 << 0)
 #define REDISMODULE_STREAM_ITERATOR_REVERSE (1 << 1)
 #define REDISMODULE_OPEN_KEY_NOTOUCH (1 << 16) /* leaves the key's age for eviction as it is */
 

@@ -162,10 +162,24 @@ static const char *prepare_del(RedisModuleCtx *ctx, const Request *request) {
     return may_for_all(ctx, "DEL", request->arguments[0]) ? NULL : "NOPERM CACHE.DEL deletes strings, and this user may not DEL every key of the cache's values";
 }
 
+/*
+ * Whether it is a cache the module may not know yet. So the entry tells the sidecar, by its proof, whether values may
+ * end with it.
+ */
+static const char *prepare_drop(RedisModuleCtx *ctx, Request *request) {
+    request->is_proven = may_for_all(ctx, "DEL", request->arguments[0]);
+    return request->is_proven || find_cache(request->arguments[0]) == NULL
+               ? NULL
+               : "NOPERM VSTORE.DROP of a cache deletes strings, and this user may not DEL every key of the cache's values";
+}
+
 const char *cache_prepare(RedisModuleCtx *ctx, Request *request, CacheRequest *cached) {
     const char *error = NULL;
     *cached = (CacheRequest){0};
-    if (request->count == 0 || strncmp(request->command->name, "CACHE.", strlen("CACHE.")) != 0) return NULL;
+    if (request->count == 0) return NULL;
+    if (is_named(request, "DROP")) return prepare_drop(ctx, request);
+    if (strncmp(request->command->name, "CACHE.", strlen("CACHE.")) != 0) return NULL;
+    request->is_proven = request->command->route == ROUTE_LOG;
     if (request->count + ADDED_MAX > command_arguments_max)
         return limit_error("one command must not have more than %zu arguments", (size_t)command_arguments_max - ADDED_MAX);
     if (cache_stores(request)) error = prepare_set(ctx, request, cached);

@@ -2,17 +2,18 @@
 #include "cache/releases.h"
 #include "cache/cache_answers.h"
 #include "cache/digest.h"
+#include "cache/remains.h"
 #include "follow/follow_events.h"
 #include "follow/follow_log.h"
 #include "follow/follow_table.h"
 #include "sidecar/leadership.h"
 #include "streams/streams.h"
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define IDLEST "IDLEST"
 #define AT "AT"
+#define DROPPED "DROPPED"
 
 /* A value that may go. */
 typedef struct {
@@ -28,8 +29,7 @@ static bool is_named(const Follow *cache, RedisModuleString *key, RedisModuleStr
     return length == VALUE_DIGEST_CHARS && follow_covers(cache, key);
 }
 
-/* Returns whether the value was still the one with the digest, and is gone now. */
-static bool end_value(RedisModuleCtx *ctx, RedisModuleString *key, RedisModuleString *digest) {
+bool release_value(RedisModuleCtx *ctx, RedisModuleString *key, RedisModuleString *digest) {
     RedisModuleCallReply *value = cache_read_value(ctx, key, RedisModule_StringPtrLen(digest, NULL));
     if (value == NULL) return false;
     RedisModule_FreeCallReply(value);
@@ -75,7 +75,7 @@ static int release_idlest(RedisModuleCtx *ctx, const Follow *cache, RedisModuleS
     qsort(candidates, (size_t)n, sizeof(*candidates), idlest_first);
     long long released = 0;
     for (int i = 0; i < n && bytes > 0; i++) {
-        if (!end_value(ctx, candidates[i].key, candidates[i].digest)) continue;
+        if (!release_value(ctx, candidates[i].key, candidates[i].digest)) continue;
         bytes -= (long long)candidates[i].bytes;
         released++;
     }
@@ -122,6 +122,7 @@ static bool is_word(RedisModuleString *argument, const char *word) {
 int release_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     if (argc < 4 || argc % 2 != 0) return RedisModule_WrongArity(ctx);
     if (!leadership_is_callers(ctx)) return reply_not_leader(ctx);
+    if (is_word(argv[2], DROPPED)) return remains_release(ctx, argv[1], argv[3], argv + 4, argc - 4);
     const Follow *cache = follow_table_find(argv[1]);
     if (cache == NULL || !cache->is_cache) return RedisModule_ReplyWithError(ctx, "ERR the collection is no cache");
     long long bytes, released = 0;
@@ -130,6 +131,6 @@ int release_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
         return RedisModule_ReplyWithError(ctx, "ERR bytes and times must be integers");
     if (is_at) return renew_values(ctx, cache, argv + 4, argc - 4, argv[3]);
     if (is_word(argv[2], IDLEST)) return release_idlest(ctx, cache, argv + 4, argc - 4, bytes);
-    for (int i = 2; i < argc; i += 2) released += is_named(cache, argv[i], argv[i + 1]) && end_value(ctx, argv[i], argv[i + 1]);
+    for (int i = 2; i < argc; i += 2) released += is_named(cache, argv[i], argv[i + 1]) && release_value(ctx, argv[i], argv[i + 1]);
     return RedisModule_ReplyWithLongLong(ctx, released);
 }

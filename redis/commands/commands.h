@@ -801,10 +801,10 @@ static const char *const list_help[] = {
 
 static const char *const drop_help[] = {
     "VSTORE.DROP collection",
-    "    Deletes a collection and its files.",
+    "    Deletes a collection and its files, and the values of a cache.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    Reply: OK.",
-    "    Complexity: O(1), and O(N) in the background to delete the files.",
+    "    Complexity: O(1), and O(N) in the background to delete files and values.",
     NULL};
 
 static const char *const cache_create_help[] = {
@@ -1185,8 +1185,8 @@ static const VstoreCommand vstore_commands[] = {
      .route = ROUTE_CONTROL,
      .help = list_help},
     {.name = "DROP",
-     .summary = "Deletes a collection and its files.",
-     .complexity = "O(1), and O(N) in the background to delete the files",
+     .summary = "Deletes a collection and its files, and the values of a cache.",
+     .complexity = "O(1), and O(N) in the background to delete files and values",
      .since = "0.1.0",
      .arity = 2,
      .route = ROUTE_CONTROL,

@@ -137,11 +137,6 @@ static int add_moment(RedisModuleCtx *ctx, RedisModuleString **fields, int n, co
     return end == NULL ? n : add_field(fields, n, "after", end);
 }
 
-/* Whether the entry proves that the module wrote it: writes of caches may end values, which are keys of Redis. */
-static bool is_proven_write(const Request *request) {
-    return request->command->route == ROUTE_LOG && strncmp(request->command->name, "CACHE.", strlen("CACHE.")) == 0;
-}
-
 /* Of a proven write the position of the proof: behind cmd, at, and client where there is one. */
 static int proof_position(const Request *request) {
     return request->client != 0 ? 7 : 5;
@@ -169,7 +164,7 @@ static int build_fields(RedisModuleCtx *ctx, RedisModuleString **fields, const R
     int n = add_field(fields, 0, "cmd", RedisModule_CreateString(NULL, name, strlen(name)));
     if (request->client != 0) n = add_field(fields, n, "client", waiter_name(request, entry->id));
     n = add_moment(ctx, fields, n, request);
-    if (is_proven_write(request)) n = add_field(fields, n, "proof", write_proof(entry, fields, request));
+    if (request->is_proven) n = add_field(fields, n, "proof", write_proof(entry, fields, request));
     for (int i = 0; i < request->count; i++) {
         fields[n++] = position_name(i);
         fields[n++] = request->arguments[i];
@@ -234,7 +229,7 @@ static int add_write_behind(RedisModuleCtx *ctx, RedisModuleKey *key, RequestId 
 
 static int add_behind(RedisModuleCtx *ctx, RedisModuleKey *key, RequestId *entry, RedisModuleString **fields, int n,
                       const Request *request) {
-    if (is_proven_write(request)) return add_write_behind(ctx, key, entry, fields, n, request);
+    if (request->is_proven) return add_write_behind(ctx, key, entry, fields, n, request);
     if (request->client != 0 && request->command->route == ROUTE_QUERIES)
         return add_read_behind(key, &entry->id, fields, n, request);
     return RedisModule_StreamAdd(key, REDISMODULE_STREAM_ADD_AUTOID, &entry->id, fields, n / 2);

@@ -21,6 +21,7 @@ typedef struct {
     unsigned long long client; /* the id of the client that waits for the answer; 0: none waits */
     RedisModuleString *user;   /* of a read whose client waits: its user; NULL otherwise */
     bool no_wait;              /* the client could wait, and has asked for the entry's id instead */
+    bool is_proven;            /* its caller may end values of the cache, and the entry proves that the module has checked it */
 } Request;
 
 /* The stream that carries a request. The caller frees it. */

@@ -86,7 +86,7 @@ export class Service {
     this.#upkeep.beatWith(this.#heartbeat);
     await assertClocksAgree(this.#session.writer, this.#catalog.clock);
     await this.#catalog.rememberProofKey(this.#session.proofKey); // before anything is believed because of it
-    const { loop, context } = await this.#createLoop();
+    const { loop, endings, context } = await this.#createLoop();
     await reconcile(this.#session.writer, this.#catalog, this.#losses, loop);
     const { writer, answerer, runId } = this.#session;
     await this.#timelines.begin(writer, answerer, this.#catalog, runId);
@@ -96,6 +96,7 @@ export class Service {
     const fault = await outputLimitFault(this.#session.writer);
     if (fault !== undefined) this.#options.log.warn(fault);
     await loop.catchUp(catchUpMsMax);
+    endings.resume(); // the DROPs that a crash has cut short are complete now
     await this.#progress.tell();
     this.#heartbeat.everyBeat(() => this.#progress.tell(this.#upkeep.followers.any));
     this.#heartbeat.everyBeat(() => this.#heedPromotion());

@@ -21,6 +21,7 @@ import {
   collectionOfDirectory,
   creatingDirectory,
   dropOfDirectory,
+  dropOfEnding,
   droppedDirectory,
   isLeftover,
   isReceiving,
@@ -31,6 +32,7 @@ import {
 import { failPoint } from "./fail-point.ts";
 import type { Warn } from "./generation/parts.ts";
 import { createFiles } from "./generation/recovery.ts";
+import { RemainsByDrop } from "./generation/remains.ts";
 import { assertAvailable, type IndexChoice } from "./index/kinds.ts";
 import { compareIds, FIRST_ID } from "./log-id.ts";
 import type { CollectionOptions } from "./options.ts";
@@ -49,6 +51,8 @@ export class Catalog {
   /** Collections whose files could not be opened, and why. They stay on disk as they are. */
   readonly #damaged = new Map<string, VstoreError>();
   readonly #control: ControlFile;
+  /** Caches that were dropped, and whose values may still be there. */
+  readonly remains: RemainsByDrop;
   /** Names of collections that are being created. */
   readonly #creating = new Set<string>();
   readonly #names = new GroupCommit(() => syncDirectory(this.directory));
@@ -63,6 +67,7 @@ export class Catalog {
   ) {
     this.clock = clock;
     this.directory = directory;
+    this.remains = new RemainsByDrop(directory);
     this.#lock = lock;
     this.#control = control;
     this.#warn = warn;
@@ -189,7 +194,7 @@ export class Catalog {
   }
 
   /**
-   * Deletes a collection and its files; durable when it resolves.
+   * Deletes a collection and its files; durable when it resolves. Those of a cache are kept, see `remains`.
    *
    * @param id of the control log entry; a collection that was created later is left alone, and one that this entry has
    * deleted already is no error
@@ -199,16 +204,20 @@ export class Catalog {
     if (!this.has(name) && compareIds(this.dropId(name) ?? FIRST_ID, id) >= 0) return;
     const collection = this.has(name) ? this.find(name) : this.get(name);
     if (collection !== undefined && compareIds(collection.createdId, id) >= 0) return;
+    const isCache = collection?.options.cache !== undefined;
+    // Without it, after a crash, those that were set since the last one are not known any more.
+    if (isCache) await collection.checkpoint().catch(() => {});
     // From here on nothing may write to the files: their name is about to belong to another collection.
     this.#collections.delete(name);
-    await collection?.abandon();
-    const away = this.#path(droppedDirectory(id));
+    const remains = isCache ? await collection.retire() : await collection?.abandon();
+    const away = remains ? this.remains.pathOf(id) : this.#path(droppedDirectory(id));
     await fs.promises.rename(this.#path(collectionDirectory(name)), away);
     failPoint("collection-renamed-away");
+    if (remains) this.remains.add(id, remains);
     await this.#names.run();
     this.#damaged.delete(name);
     await this.#control.mark(id, name);
-    await fs.promises.rm(away, { recursive: true });
+    if (!remains) await fs.promises.rm(away, { recursive: true });
   }
 
   /** These entries of the control log are applied side by side, those of one collection one after the other. */
@@ -275,6 +284,7 @@ export class Catalog {
       const name = collectionOfDirectory(entry);
       if (name !== undefined) await this.#open(name);
       else if (isLeftover(entry)) await this.#tidyAway(entry);
+      else if (dropOfEnding(entry) !== undefined) await this.#takeUp(entry, dropOfEnding(entry)!);
     }
   }
 
@@ -323,10 +333,23 @@ export class Catalog {
 
   /** A DROP that got as far as this was applied: replaying it would find no collection and answer that. */
   async #tidyAway(leftover: string): Promise<void> {
-    const dropId = dropOfDirectory(leftover);
+    const dropId = dropOfDirectory(leftover) ?? dropOfEnding(leftover);
     const name = dropId && (await nameIn(this.#path(leftover)));
     if (dropId && name) await this.#control.rememberDrop(name, dropId);
     fs.rmSync(this.#path(leftover), { recursive: true });
+  }
+
+  /** Of a cache whose values had not ended when this process's predecessor did. */
+  async #takeUp(entry: string, dropId: string): Promise<void> {
+    try {
+      const collection = await Collection.open(this.#path(entry), this.#warn, this.#index, this.clock);
+      await this.#control.rememberDrop(collection.name, dropId);
+      this.remains.add(dropId, await collection.retire());
+    } catch (error) {
+      if (!(error instanceof VstoreError)) throw error;
+      this.#warn("values of a dropped cache stay: its files are damaged", { entry, reason: error.message });
+      await this.#tidyAway(entry);
+    }
   }
 
   async #open(name: string): Promise<void> {

@@ -18,6 +18,7 @@ import { Matching } from "./generation/matching.ts";
 import type { Parts, Warn } from "./generation/parts.ts";
 import { type HitOptions, Questions, type SearchOptions } from "./generation/questions.ts";
 import { openFiles } from "./generation/recovery.ts";
+import { Remains } from "./generation/remains.ts";
 import { Sampling } from "./generation/sampling.ts";
 import type { Hit } from "./hits.ts";
 import type { IndexChoice } from "./index/kinds.ts";
@@ -372,8 +373,14 @@ export class Collection {
   }
 
   /** Closes the files without saving anything: for a collection that is dropped. */
-  abandon(): Promise<void> {
-    return this.#generations.abandon();
+  async abandon(): Promise<void> {
+    await this.#generations.abandon();
+  }
+
+  /** The same, but what its keys and attributes say can be read on. */
+  async retire(): Promise<Remains> {
+    const { name, createdId, position } = this;
+    return new Remains(name, createdId, position, await this.#generations.abandon(true));
   }
 
   get #generation(): Generation {

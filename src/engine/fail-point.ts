@@ -28,6 +28,10 @@ export const failPoints = [
   "collection-renamed-away",
   /** CREATE or DROP is durable, and Redis does not reflect it. */
   "control-before-follow-up",
+  /** Some of the values of a dropped cache have ended. */
+  "values-half-ended",
+  /** All have, and neither Redis nor the files know that. */
+  "values-before-forgotten",
   "log-before-trim",
   /** Some of the live vectors are in the next generation's files. */
   "compaction-copying",

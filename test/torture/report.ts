@@ -1,12 +1,11 @@
 /** What a run did and found, in words. */
-import { failPoints } from "../../src/engine/fail-point.ts";
-import { crashKinds } from "./crashes.ts";
+import { crashKinds, writePoints } from "./crashes.ts";
 import type { DamageReport } from "./damage.ts";
 import type { TortureReport } from "./torture.ts";
 
 /** Kinds of crashes, and fail points by name. */
 export function neverHappened({ crashes }: TortureReport): string[] {
-  return [...crashKinds, ...failPoints].filter((kind) => !crashes.has(kind));
+  return [...crashKinds, ...writePoints].filter((kind) => !crashes.has(kind));
 }
 
 export function describeTorture(report: TortureReport): string {

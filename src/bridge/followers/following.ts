@@ -11,7 +11,14 @@ import { TimeSlice } from "../../engine/time-slice.ts";
 import { VstoreError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import { lookAtLogs } from "../logs/removals.ts";
-import { collectionsKey, controlStream, followersKey, logStream, storeKey } from "../redis/keys.ts";
+import {
+  collectionsKey,
+  controlStream,
+  droppedStream,
+  followersKey,
+  logStream,
+  storeKey,
+} from "../redis/keys.ts";
 import { timeOf } from "../requests/moment.ts";
 import { decodeEntry, type Request } from "../requests/request.ts";
 import type { Source } from "../requests/sources.ts";
@@ -133,6 +140,7 @@ export class Following {
       if (this.#hasAll(told)) this.#controlApplied = control;
     }
     if (told !== undefined) this.#seed(told);
+    await this.#forgetRemains();
     void this.#checkpoint();
     await this.#tell();
     await this.#seeding.settle();
@@ -304,6 +312,15 @@ export class Following {
   async #drop({ name, createdId }: Collection): Promise<void> {
     await this.#catalog.drop(name, nextId(createdId));
     this.#options.log.info({ collection: name }, "dropped, as the leader has");
+  }
+
+  /** The leader ends the values of dropped caches. Until it has, they are known here too: it may die before. */
+  async #forgetRemains(): Promise<void> {
+    const { remains } = this.#catalog;
+    for (const dropId of remains.dropIds) {
+      const { name, createdId } = remains.of(dropId)!;
+      if ((await this.#redis.exists(droppedStream(name, createdId))) === 0) await remains.forget(dropId);
+    }
   }
 
   #noteOut(name: string, begin: string): void {

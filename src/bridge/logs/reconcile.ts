@@ -188,18 +188,33 @@ async function alignControl(redis: Redis, catalog: Catalog): Promise<void> {
   await align(redis, controlStream, () => catalog.controlId);
 }
 
-/** Must be called before a collection is dropped, so that after a crash its absence from the files is expected. */
-export async function expectDrop(redis: Redis, name: string): Promise<void> {
-  await redis.hdel(collectionsKey, name);
+const expectScript = `
+redis.call('HDEL', KEYS[1], ARGV[1])
+if KEYS[2] and redis.call('EXISTS', KEYS[2]) == 0 then redis.call('XADD', KEYS[2], '*', 'drop', ARGV[1]) end`;
+
+/**
+ * Must be called before a collection is dropped, so that after a crash its absence from the files is expected.
+ *
+ * @param dropped of a cache whose values are to end: the stream that says so until they have
+ */
+export async function expectDrop(redis: Redis, name: string, dropped?: string): Promise<void> {
+  const keys = dropped === undefined ? [collectionsKey] : [collectionsKey, dropped];
+  await runScript(redis, expectScript, keys, name);
 }
 
-/** Removes everything that Redis holds of a collection that was dropped. */
-export async function forgetCollection(redis: Redis, name: string): Promise<void> {
+const forgetScript = `
+redis.call('HDEL', KEYS[1], KEYS[2])
+if KEYS[5] and redis.call('EXISTS', KEYS[2], KEYS[5]) == 2 then redis.call('RENAME', KEYS[2], KEYS[5]) end
+return redis.call('UNLINK', KEYS[2], KEYS[3], KEYS[4])`;
+
+/**
+ * Removes everything that Redis holds of a collection that was dropped.
+ *
+ * @param dropped takes the log, if it is there
+ */
+export async function forgetCollection(redis: Redis, name: string, dropped?: string): Promise<void> {
   const keys = [logsKey, logStream(name), queriesStream(name), errorsStream(name)];
-  const script = `
-    redis.call('HDEL', KEYS[1], KEYS[2])
-    return redis.call('UNLINK', unpack(KEYS, 2))`;
-  await runScript(redis, script, keys);
+  await runScript(redis, forgetScript, dropped === undefined ? keys : [...keys, dropped]);
 }
 
 /** Creating a consumer group is the only way to make an empty stream; the script destroys the group again. */

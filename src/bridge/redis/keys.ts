@@ -40,6 +40,9 @@ export const replyPrefix = "vstore:reply:";
 
 export const logStream = (collection: string) => `vstore:${tagOf(collection)}:log`;
 export const queriesStream = (collection: string) => `vstore:${tagOf(collection)}:queries`;
+/** The log of a cache that was dropped, until its values have ended; see upkeep/endings.ts. */
+export const droppedStream = (collection: string, createdId: string) =>
+  `vstore:${tagOf(collection)}:dropped-${createdId}`;
 export const errorsStream = (collection: string) => `vstore:${tagOf(collection)}:errors`;
 
 /** All keys of a collection share its cluster slot: its own hash tag if it has one, else its whole name. */

@@ -1,6 +1,7 @@
 /** Sends the outcome of a request to the client that waits for it, and deletes its entry when the module does not. */
 import { withoutModule } from "../../commands/cache/module-words.ts";
-import { addedToSet, cacheSet } from "../../commands/cache/set.ts";
+import { cacheSet } from "../../commands/cache/set.ts";
+import { valueOfSet } from "../../commands/cache/values.ts";
 import type { Outcome } from "../../commands/execute.ts";
 import { encodeError } from "../../commands/wire/resp3.ts";
 import { toWireError } from "../../commands/wire/wire-error.ts";
@@ -73,9 +74,8 @@ export class Answers {
 
   /** The value of a SET that was refused has no vector. */
   #releaseUnused(request: Request): void {
-    const [key, digest] = request.args.slice(-addedToSet);
-    if (key !== undefined && digest !== undefined && key.length > 0)
-      this.#releases.of(request)?.(request.collection, key, digest.toString("latin1"));
+    const value = valueOfSet(request.args);
+    if (value !== undefined) this.#releases.of(request)?.(request.collection, value.key, value.digest);
   }
 
   /** Reports in the errors stream that a write without a waiting client was refused. */

@@ -7,7 +7,9 @@ import type { Context } from "../../commands/command.ts";
 import { execute, type Outcome } from "../../commands/execute.ts";
 import { commands } from "../../commands/registry.ts";
 import type { Catalog } from "../../engine/catalog.ts";
+import type { Collection } from "../../engine/collection.ts";
 import { failPoint } from "../../engine/fail-point.ts";
+import { Remains } from "../../engine/generation/remains.ts";
 import { compareIds } from "../../engine/log-id.ts";
 import { VstoreError } from "../../errors.ts";
 import { type Follows, forgetFollow } from "../follow/follows.ts";
@@ -15,6 +17,7 @@ import type { LeaderProgress } from "../followers/progress.ts";
 import type { LogLosses } from "../logs/losses.ts";
 import { alignLog, expectDrop, forgetCollection, restoreLogs } from "../logs/reconcile.ts";
 import { setBack } from "../logs/set-back.ts";
+import { droppedStream } from "../redis/keys.ts";
 import type { Session } from "../session/session.ts";
 import { type Answers, refusal } from "./answers.ts";
 import { aheadOf } from "./moment.ts";
@@ -29,6 +32,14 @@ const creating: ReadonlySet<string> = new Set(["CREATE", "CACHE.CREATE"]);
 /** How often to check whether the logs are there. */
 const watchMs = 1_000;
 
+/** What has to be known of DROPs of caches, whose values end with them. */
+export interface Drops {
+  /** Whether the module has appended it, after it had checked its caller's rights. */
+  isProven(request: Request): boolean;
+  /** Called when the DROP of this id is complete but for the values. */
+  begin(dropId: string): void;
+}
+
 export class Control {
   readonly #redis: Redis;
   readonly #reads: Redis;
@@ -38,6 +49,7 @@ export class Control {
   readonly #losses: LogLosses;
   readonly #follows: Follows;
   readonly #progress: LeaderProgress;
+  readonly #drops: Drops;
   readonly #told: Outbox | undefined;
   #watchedAt = performance.now();
   #turn = 0;
@@ -51,8 +63,10 @@ export class Control {
     losses: LogLosses,
     follows: Follows,
     progress: LeaderProgress,
+    drops: Drops,
     told: Outbox | undefined,
   ) {
+    this.#drops = drops;
     this.#told = told;
     this.#progress = progress;
     this.#redis = session.writer;
@@ -133,7 +147,8 @@ export class Control {
   async #run(request: Request, collection: string): Promise<Outcome> {
     const isUsable = this.#catalog.find(collection) !== undefined;
     const isLost = isUsable && commands.get(request.name)?.route === "log";
-    if (request.name === "DROP" && this.#exists(collection)) await expectDrop(this.#redis, collection);
+    if (request.name === "DROP" && this.#exists(collection))
+      await expectDrop(this.#redis, collection, this.#streamOfDrop(request, this.#catalog.find(collection)));
     const outcome = isLost ? logWasMissing(collection) : await this.#execute(request);
     await this.#catalog.markControl(request.id);
     return outcome;
@@ -150,9 +165,21 @@ export class Control {
     if (creates) await this.#progress.tell();
     await this.restoreLog(collection);
     if (creates) await this.#follows.restore();
-    if (request.name !== "DROP" || this.#exists(collection)) return;
+    if (request.name === "DROP" && !this.#exists(collection)) await this.#forget(request, collection);
+  }
+
+  async #forget(request: Request, collection: string): Promise<void> {
     await forgetFollow(this.#redis, collection);
-    await forgetCollection(this.#redis, collection);
+    const remains = this.#catalog.remains.of(request.id);
+    await forgetCollection(this.#redis, collection, remains && this.#streamOfDrop(request, remains));
+    this.#drops.begin(request.id);
+  }
+
+  /** Takes the log while the values end. Undefined where no value ends. */
+  #streamOfDrop(request: Request, dropped: Collection | Remains | undefined): string | undefined {
+    const isCache = dropped instanceof Remains || dropped?.options.cache !== undefined;
+    if (!isCache || !this.#drops.isProven(request)) return undefined;
+    return droppedStream(dropped.name, dropped.createdId);
   }
 
   /** Damaged ones exist too. */

@@ -30,7 +30,7 @@ export class Releases {
     if (request.proof.length === 0) return undefined;
     let isProven: boolean | undefined;
     return (cache, key, digest) => {
-      isProven ??= this.#isProven(request);
+      isProven ??= this.isProven(request);
       if (isProven) this.#outbox.release(cache, key, digest);
     };
   }
@@ -38,10 +38,11 @@ export class Releases {
   /** Whether it is a write of a cache that another producer has made. */
   isForged(request: Request): boolean {
     const command = commands.get(request.name);
-    return command?.route === "log" && command.caches === "only" && !this.#isProven(request);
+    return command?.route === "log" && command.caches === "only" && !this.isProven(request);
   }
 
-  #isProven(request: Request): boolean {
+  /** Whether the module has appended it, after it had checked its caller's rights. */
+  isProven(request: Request): boolean {
     return this.#proofs.some((proofs) => proofs.provesWrite(request));
   }
 }

@@ -19,9 +19,10 @@ import { closedConnections, outputLimitOf } from "../redis/output-limit.ts";
 import type { LoopTurns } from "../session/loop-turns.ts";
 import type { Session } from "../session/session.ts";
 import type { UnexpectedErrors } from "../session/unexpected-errors.ts";
+import { Endings } from "../upkeep/endings.ts";
 import type { Watch } from "../watch/watch.ts";
 import { Answers } from "./answers.ts";
-import { Control } from "./control.ts";
+import { Control, type Drops } from "./control.ts";
 import { Loop, type LoopParts } from "./loop.ts";
 import { timeOf } from "./moment.ts";
 import type { Outbox } from "./outbox.ts";
@@ -58,6 +59,7 @@ export interface ServingParts {
 
 export interface RequestWay {
   readonly loop: Loop;
+  readonly endings: Endings;
   /** For a command that does not come through a stream. */
   readonly context: () => Context;
 }
@@ -75,22 +77,21 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
     const isClient = request.waiter.kind === "client";
     return contextAt(request.id, time, isClient, answerRoom, releases.of(request));
   };
+  const isProven = (request: Request) => releases.isProven(request);
+  const endings = new Endings(session, catalog, isProven, log);
+  const drops: Drops = { isProven, begin: (dropId) => endings.begin(dropId) };
   const forgeries = forgeriesOf(session, releases, answers);
   const reader = new Reader(session, sources, obstructions, await outputLimitOf(writer));
-  const onApplied = (collection: Collection, { id, bytes }: Request) => {
+  const heard = (collection: Collection, { id, bytes, stream }: Request) => {
     losses.applied.note(collection, id);
     parts.onApplied(collection, bytes);
+    if (parts.isAcknowledged) outbox.tellApplied(stream, id);
   };
-  const onAppliedFirst = (collection: Collection, request: Request) => {
-    onApplied(collection, request);
-    outbox.tellApplied(request.stream, request.id);
-  };
-  const heard = parts.isAcknowledged ? onAppliedFirst : onApplied;
   const told = parts.isAcknowledged ? outbox : undefined;
   const loop = new Loop({
     reader,
     writes: new Writes(writer, catalog, answers, forgeries, context, heard, () => session.wakeLogReader()),
-    control: new Control(session, catalog, answers, context, losses, follows, parts.progress, told),
+    control: new Control(session, catalog, answers, context, losses, follows, parts.progress, drops, told),
     answers,
     outbox,
     asOfWaits: new AsOfWaits(catalog, limits.asOfWaitMsMax, parts.timelines),
@@ -104,7 +105,7 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
       session.wakeLogReader().catch(() => {}); // without its connection the session is over
     },
   });
-  return { loop, context: () => contextAt(FIRST_ID, catalog.clock(), false) };
+  return { loop, endings, context: () => contextAt(FIRST_ID, catalog.clock(), false) };
 }
 
 function forgeriesOf(session: Session, releases: Releases, answers: Answers): Forgeries {

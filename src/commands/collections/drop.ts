@@ -6,8 +6,8 @@ import { OK } from "../wire/reply.ts";
 
 export const drop = define({
   name: "DROP",
-  summary: "Deletes a collection and its files.",
-  complexity: "O(1), and O(N) in the background to delete the files",
+  summary: "Deletes a collection and its files, and the values of a cache.",
+  complexity: "O(1), and O(N) in the background to delete files and values",
   route: "control",
   writes: true,
   args: sequence({ collection }),

@@ -20,6 +20,7 @@ const COLLECTION_PREFIX = "c-";
 const GENERATION_PREFIX = "generation-";
 const CREATING_PREFIX = "creating-";
 const DROPPED_PREFIX = "dropped-";
+const ENDING_PREFIX = "ending-";
 const RECEIVING_PREFIX = "receiving-";
 const REPLACED_PREFIX = "replaced-";
 const SAFE = /[a-z0-9_.-]/;
@@ -78,6 +79,11 @@ export const isReceiving = (entry: string): boolean => entry.startsWith(RECEIVIN
 /** The collection's directory whose files were on their way to be replaced; undefined for any other entry. */
 export const replacedOf = (entry: string): string | undefined =>
   entry.startsWith(REPLACED_PREFIX) ? COLLECTION_PREFIX + entry.slice(REPLACED_PREFIX.length) : undefined;
+
+/** Where a cache goes that was dropped, until its values have ended. */
+export const endingDirectory = (id: string): string => ENDING_PREFIX + id;
+/** Id of the DROP that renamed the directory there, or undefined for any other. */
+export const dropOfEnding = (entry: string): string | undefined => /^ending-(\d+-\d+)$/.exec(entry)?.[1];
 
 /** Id of the DROP that renamed the directory away, or undefined for any other. */
 export const dropOfDirectory = (entry: string): string | undefined => /^dropped-(\d+-\d+)$/.exec(entry)?.[1];

@@ -35,7 +35,8 @@ export interface LogRecord {
 }
 
 export class RecordLog {
-  readonly path: string;
+  /** Changes when the file is renamed. */
+  path: string;
   readonly #file: PooledFile;
   /** Of everything before #chunkStart. */
   #checksum = new RollingChecksum();
@@ -201,6 +202,12 @@ export class RecordLog {
     this.#chunkStart += this.#chunkUsed;
     this.#chunkUsed = 0;
     this.#chunk = Buffer.allocUnsafe(bytes);
+  }
+
+  /** Must be called once the file has another name. */
+  moveTo(path: string): void {
+    this.path = path;
+    this.#file.path = path;
   }
 
   close(): void {

@@ -208,7 +208,8 @@ export class Generation {
   }
 
   /** Releases the files once no reader is left. Slices handed out stay valid. */
-  async close(): Promise<void> {
+  /** @param keepsAttributes leaves their file open, to be read */
+  async close(keepsAttributes = false): Promise<void> {
     const { segments, keys, attributes } = this.parts;
     this.filters.close();
     await this.indexer.close();
@@ -217,7 +218,7 @@ export class Generation {
     await segments.grown();
     segments.close();
     keys.log.close();
-    attributes.log.close();
+    if (!keepsAttributes) attributes.log.close();
   }
 
   #keptOf(previous: number): CheckedAttributes | undefined {

@@ -88,15 +88,18 @@ export class Generations {
     await this.#end(new VstoreError("TRYAGAIN", `collection '${this.manifest.name}' is being closed`));
   }
 
-  async abandon(): Promise<void> {
+  /** @param keepsAttributes leaves their file open, to be read. Returns the parts. */
+  async abandon(keepsAttributes = false): Promise<Parts> {
     await this.#stop();
     await this.#checkpointer.idle();
-    await this.#end(new VstoreError("NOCOLLECTION", `collection '${this.manifest.name}' was dropped`));
+    const error = new VstoreError("NOCOLLECTION", `collection '${this.manifest.name}' was dropped`);
+    await this.#end(error, keepsAttributes);
+    return this.#current.parts;
   }
 
-  async #end(error: VstoreError): Promise<void> {
+  async #end(error: VstoreError, keepsAttributes = false): Promise<void> {
     this.#ended = error;
-    await this.#current.close();
+    await this.#current.close(keepsAttributes);
   }
 
   async #stop(): Promise<void> {

@@ -5,6 +5,7 @@ import { directoryKind } from "../directory-kind.ts";
 import {
   collectionDirectory,
   collectionOfDirectory,
+  dropOfEnding,
   isCollectionDirectory,
   isLeftover,
   isReceiving,
@@ -34,7 +35,8 @@ export function listDataDirectory(directory: string): DataDirectory {
     collections: named.filter(isCanonical),
     misnamed: named.filter((entry) => !isCanonical(entry)),
     leftovers: entries.filter(
-      (entry) => isLeftover(entry) || isReceiving(entry) || entry.endsWith(TEMPORARY_SUFFIX),
+      (entry) =>
+        isLeftover(entry) || isReceiving(entry) || isEnding(entry) || entry.endsWith(TEMPORARY_SUFFIX),
     ),
   };
 }
@@ -51,6 +53,8 @@ function readEntries(directory: string): string[] {
     throw new VstoreError("ERR", (error as Error).message, { cause: error });
   }
 }
+
+const isEnding = (entry: string) => dropOfEnding(entry) !== undefined;
 
 function isCanonical(entry: string): boolean {
   try {
