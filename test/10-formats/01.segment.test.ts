@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { crc32 } from "../../src/engine/disk/checksum.ts";
 import { SEGMENT_BYTES, SEGMENT_HEADER } from "../../src/engine/disk/layout.ts";
 import { segmentFile } from "../../src/engine/disk/names.ts";
+import { PageChecksums } from "../../src/engine/disk/pages/page-checksums.ts";
 import {
   firstSegmentBytes,
   Segment,
@@ -25,6 +26,7 @@ const shape: SegmentShape = {
   fileBytes: segmentBytes(0),
 };
 
+const noPages = PageChecksums.create("");
 const row = (value: number) => new Float32Array(DIMENSIONS).fill(value);
 
 function written(): { directory: string; path: string } {
@@ -76,7 +78,7 @@ test("a segment reads back what was written", async () => {
   const { directory } = written();
   const segment = Segment.open(directory, shape);
   expect(segment.rows.subarray(0, DIMENSIONS)).toEqual(row(1.5));
-  expect(await segment.checksumTo(1)).toBe(crc32(new Uint8Array(row(1.5).buffer)));
+  expect(await segment.checksumTo(1, noPages)).toBe(crc32(new Uint8Array(row(1.5).buffer)));
   segment.close();
 });
 
@@ -107,11 +109,11 @@ test("the checksum of rows is extended, not computed again", async () => {
   for (let i = 0; i < 10; i++) {
     segment.rows.set(row(i), i * DIMENSIONS);
     const all = new Uint8Array(segment.rows.slice(0, (i + 1) * DIMENSIONS).buffer);
-    expect(await segment.checksumTo(i + 1)).toBe(crc32(all));
+    expect(await segment.checksumTo(i + 1, noPages)).toBe(crc32(all));
   }
   segment.rows.fill(0); // rows that were covered are not looked at again
-  const before = await segment.checksumTo(10);
-  expect(await segment.checksumTo(10)).toBe(before);
+  const before = await segment.checksumTo(10, noPages);
+  expect(await segment.checksumTo(10, noPages)).toBe(before);
   segment.close();
 });
 

@@ -34,9 +34,15 @@ function dump(bytes: Buffer, from: number, to: number): string {
 test.each([
   ["segment-000000.vec", 0, 44],
   ["segment-000000.vec", 4096, 4120],
+  ["pages.crc", 0, 16],
   ["keys.log", 0, 54],
   ["attributes.log", 0, 35],
 ])("%s from byte %i to %i", async (file, from, to) => {
   const bytes = readFileSync(join(await writeExample(), file));
   expect(page).toContain(dump(bytes, from, to));
+});
+
+test("what the manifest says of the page that is not full", async () => {
+  const { pages } = JSON.parse(readFileSync(join(await writeExample(), "MANIFEST.json"), "utf8"));
+  expect(page).toContain(`"pages": ${JSON.stringify(pages)}`);
 });

@@ -5,7 +5,7 @@ import { testIndex } from "../../harness/index-choice.ts";
 import { generator, randomVector, testSeed } from "../../harness/random.ts";
 import { DIMENSIONS, loadWords } from "../../harness/words.ts";
 import { Collection } from "../../src/engine/collection.ts";
-import { LOG_HEADER, RECORD_HEADER } from "../../src/engine/disk/layout.ts";
+import { LOG_HEADER, PAGE_BYTES, PAGE_CHECKSUM_BYTES, RECORD_HEADER } from "../../src/engine/disk/layout.ts";
 import * as names from "../../src/engine/disk/names.ts";
 import { segmentBytes, segmentCapacity } from "../../src/engine/disk/segment.ts";
 import { createFiles } from "../../src/engine/generation/recovery.ts";
@@ -271,6 +271,8 @@ function expectBoundedFiles(directory: string, store: Collection): void {
     keys: log((each) => each.length),
     attributes: log((each) => store.getAttributes(each)!.length),
     index: 1.01 * Number(store.stats().index_bytes),
+    pages:
+      LOG_HEADER.bytes + (PAGE_CHECKSUM_BYTES * (2 * store.length * dimensions * 4 + segments)) / PAGE_BYTES,
     MANIFEST: 4_096,
   };
   for (const [kind, bytes] of Object.entries(bytesOfFiles(directory)))

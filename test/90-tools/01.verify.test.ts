@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { generator, testSeed } from "../../harness/random.ts";
 import { Catalog } from "../../src/engine/catalog.ts";
 import { crc32 } from "../../src/engine/disk/checksum.ts";
-import { MANIFEST_FORMAT, SIZED_MANIFEST_VERSION } from "../../src/engine/disk/layout.ts";
+import { MANIFEST_FORMAT, PAGED_MANIFEST_VERSION } from "../../src/engine/disk/layout.ts";
 import { seal, unseal } from "../../src/engine/disk/manifest.ts";
 import { damagesOf, lossesOf, verify } from "../../src/engine/tools/verify.ts";
 import { filledDirectory, fingerprint, flip, overwrite } from "../harness/data-directory.ts";
@@ -22,9 +22,9 @@ const nthPut = (n: number) => 16 + n * put("key 0".length);
 function editManifest(directory: string, edit: (manifest: Record<string, unknown>) => void): void {
   const path = `${directory}/c-docs/MANIFEST.json`;
   const text = fs.readFileSync(path, "utf8");
-  const manifest = unseal<Record<string, unknown>>(path, MANIFEST_FORMAT, text, SIZED_MANIFEST_VERSION);
+  const manifest = unseal<Record<string, unknown>>(path, MANIFEST_FORMAT, text, PAGED_MANIFEST_VERSION);
   edit(manifest);
-  fs.writeFileSync(path, seal(MANIFEST_FORMAT, manifest, SIZED_MANIFEST_VERSION));
+  fs.writeFileSync(path, seal(MANIFEST_FORMAT, manifest, PAGED_MANIFEST_VERSION));
 }
 
 /** Replaces the records of a log, checksums and the manifest's count of it included. */
@@ -80,7 +80,34 @@ test.each<[string, (d: string) => void, RegExp[]]>([
   [
     "a vector",
     (d) => flip(`${d}/c-docs/segment-000000.vec`, 9_000),
-    [/segment-000000.vec@4096 the 30 rows .*checksum/],
+    [/segment-000000.vec@4096 the page of rows from here on has checksum/],
+  ],
+  [
+    "vectors of several pages, the last of which are not full",
+    (d) => {
+      flip(`${d}/c-docs/segment-000000.vec`, 4_096 + 30 * 2_048 - 1);
+      flip(`${d}/c-docs/segment-000004.vec`, 4_096 + 2 * 16_384);
+      flip(`${d}/c-docs/segment-000004.vec`, 4_096 + 429 * 2_048 - 1);
+    },
+    [
+      new RegExp(`segment-000000.vec@${4_096 + 3 * 16_384} the page`),
+      new RegExp(`segment-000004.vec@${4_096 + 2 * 16_384} the page`),
+      new RegExp(`segment-000004.vec@${4_096 + 53 * 16_384} the page`),
+    ],
+  ],
+  ["a checksum of a page", (d) => flip(`${d}/c-docs/pages.crc`, 22), [/pages.crc@0 the file has checksum/]],
+  [
+    "missing checksums of pages",
+    (d) => fs.rmSync(`${d}/c-docs/pages.crc`),
+    [/pages.crc@0 the file is missing/],
+  ],
+  [
+    "a vector and the checksums of pages",
+    (d) => {
+      flip(`${d}/c-docs/pages.crc`, 22);
+      flip(`${d}/c-docs/segment-000000.vec`, 9_000);
+    },
+    [/segment-000000.vec@4096 the 30 rows .*checksum/, /pages.crc@0 the file has checksum/],
   ],
   [
     "a segment's magic",

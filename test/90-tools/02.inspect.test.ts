@@ -28,6 +28,7 @@ test("collections, counts, ids, files; nothing is changed", async () => {
     ["segment-000002.vec", 126, 126],
     ["segment-000003.vec", 254, 254],
     ["segment-000004.vec", 429, 510],
+    ["pages.crc", undefined, undefined],
     ["keys.log", undefined, undefined],
     ["attributes.log", undefined, undefined],
   ]);

@@ -5,7 +5,7 @@
 import * as path from "node:path";
 import { COMPONENT_BYTES, SEGMENT_HEADER } from "./layout.ts";
 import type { Manifest } from "./manifest.ts";
-import { ATTRIBUTES_FILE, generationDirectory, KEYS_FILE, segmentFile } from "./names.ts";
+import { ATTRIBUTES_FILE, generationDirectory, KEYS_FILE, PAGES_FILE, segmentFile } from "./names.ts";
 import type { SegmentShape } from "./segment.ts";
 import { segmentShape } from "./segments.ts";
 
@@ -36,10 +36,16 @@ export interface CountedColumns extends Counted {
   readonly kind: "columns";
 }
 
-export type CountedFile = CountedSegment | CountedLog | CountedIndex | CountedColumns;
+export interface CountedPages extends Counted {
+  readonly kind: "pages";
+}
+
+export type CountedFile = CountedSegment | CountedLog | CountedIndex | CountedColumns | CountedPages;
+
+const REBUILT: readonly CountedFile["kind"][] = ["index", "columns", "pages"];
 
 /** True when the next start makes the file again if it is damaged. */
-export const isRebuilt = ({ kind }: CountedFile): boolean => kind === "index" || kind === "columns";
+export const isRebuilt = ({ kind }: CountedFile): boolean => REBUILT.includes(kind);
 
 /** Columns and index come first: a later checkpoint may delete them, so a backup takes them first. */
 export function countedFiles(manifest: Manifest): CountedFile[] {
@@ -48,6 +54,7 @@ export function countedFiles(manifest: Manifest): CountedFile[] {
     ...countedColumns(manifest),
     ...countedIndex(manifest),
     ...countedSegments(manifest),
+    ...countedPages(manifest),
     { kind: "keys", file: below(manifest, KEYS_FILE), ...keys },
     { kind: "attributes", file: below(manifest, ATTRIBUTES_FILE), ...attributes },
   ];
@@ -63,6 +70,12 @@ function countedColumns(manifest: Manifest): CountedColumns[] {
   if (manifest.columns === undefined) return [];
   const { file, bytes, checksum } = manifest.columns;
   return [{ kind: "columns", file: below(manifest, file), bytes, checksum }];
+}
+
+function countedPages(manifest: Manifest): CountedPages[] {
+  if (manifest.pages === undefined) return [];
+  const { bytes, checksum } = manifest.pages;
+  return [{ kind: "pages", file: below(manifest, PAGES_FILE), bytes, checksum }];
 }
 
 /** Path of a file below the collection's directory. */
@@ -83,7 +96,11 @@ export function countedSegments(manifest: Manifest): CountedSegment[] {
 
 /** True when the file will never be written to again, whatever is inserted. */
 export function isFinal(file: CountedFile): boolean {
-  return isRebuilt(file) || (file.kind === "segment" && file.rows === file.shape.capacity);
+  return (
+    file.kind === "index" ||
+    file.kind === "columns" ||
+    (file.kind === "segment" && file.rows === file.shape.capacity)
+  );
 }
 
 /** Bytes that count in all files of the manifest together. */

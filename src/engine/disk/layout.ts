@@ -7,6 +7,8 @@
 export const FORMAT_VERSION = 1;
 /** Of a manifest that says how large its first segment is; without that it is FORMAT_VERSION. */
 export const SIZED_MANIFEST_VERSION = 2;
+/** Of a manifest that names checksums of pages. */
+export const PAGED_MANIFEST_VERSION = 3;
 
 /** Header page of a segment; the rows follow it. */
 export const SEGMENT_HEADER = {
@@ -38,11 +40,17 @@ export const FIRST_SEGMENT_ROWS_MIN = 8;
 /** Bytes of one vector component (float32). */
 export const COMPONENT_BYTES = 4;
 
-/** Header of keys.log and attributes.log. */
+/** The rows of a segment in pages, each with a checksum of its own; the last page of a segment may be shorter. */
+export const PAGE_BYTES = 1 << 14;
+/** pages.crc: a header as of the logs below, then a CRC-32 (uint32) for each page. */
+export const PAGES_MAGIC = "VSTORPAG";
+export const PAGE_CHECKSUM_BYTES = 4;
+
+/** Header of keys.log, attributes.log and pages.crc. */
 export const LOG_HEADER = {
   bytes: 16,
   at: {
-    /** 8 ASCII bytes, one of LOG_MAGIC. */
+    /** 8 ASCII bytes, one of LOG_MAGIC or PAGES_MAGIC. */
     magic: 0,
     version: 8,
     /** CRC-32 of the bytes before it. */

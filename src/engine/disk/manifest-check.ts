@@ -11,6 +11,7 @@ import { countedSegments } from "./inventory.ts";
 import { COLUMNS_HEADER, LOG_HEADER, SEGMENT_BYTES } from "./layout.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
 import { collectionOfDirectory, isColumnsFile, isIndexFile, MANIFEST_FILE } from "./names.ts";
+import { pagesBytes } from "./pages/geometry.ts";
 
 const logId = z.string().regex(ID_PATTERN);
 const slots = z.int().min(0).max(limits.slotsMax);
@@ -45,6 +46,7 @@ const schema = z.object({
   slots,
   live: slots,
   segments: z.array(z.object({ rows: slots.min(1), checksum })),
+  pages: z.object({ bytes: z.int().min(LOG_HEADER.bytes), checksum, rest: checksum }).optional(),
   keys: logEnd,
   attributes: logEnd,
   index: z
@@ -108,6 +110,8 @@ function countFault(manifest: Manifest): string | undefined {
     ({ rows, shape }, at) => rows > shape.capacity || (rows < shape.capacity && at < segments.length - 1),
   );
   if (odd !== undefined) return `${odd.rows} rows in ${odd.file}, which has ${odd.shape.capacity}`;
+  if (manifest.pages !== undefined && manifest.pages.bytes !== pagesBytes(segments))
+    return `${manifest.pages.bytes} bytes of checksums of pages, expected ${pagesBytes(segments)}`;
   if (manifest.live > manifest.slots) return `${manifest.live} of ${manifest.slots} slots are alive`;
   if ((manifest.index?.watermark ?? 0) > manifest.slots) return "its index knows more slots than there are";
   if ((manifest.columns?.attributesBytes ?? 0) > manifest.attributes.bytes)

@@ -7,7 +7,7 @@ import { failPoint } from "../fail-point.ts";
 import type { CollectionOptions } from "../options.ts";
 import { checksumText, crc32 } from "./checksum.ts";
 import { readText, replaceFile } from "./files.ts";
-import { FORMAT_VERSION, MANIFEST_FORMAT, SIZED_MANIFEST_VERSION } from "./layout.ts";
+import { FORMAT_VERSION, MANIFEST_FORMAT, PAGED_MANIFEST_VERSION, SIZED_MANIFEST_VERSION } from "./layout.ts";
 import { MANIFEST_FILE } from "./names.ts";
 
 /** Size and CRC-32 of the part of a log that counts. */
@@ -35,6 +35,12 @@ export interface SavedColumns extends LogEnd {
   readonly attributesBytes: number;
 }
 
+/** Saved checksums of pages: size and CRC-32 of their file. */
+export interface SavedPages extends LogEnd {
+  /** CRC-32 of the rows behind the last page that has a checksum in the file: of a page that is not full. */
+  readonly rest: number;
+}
+
 export interface Manifest {
   readonly name: string;
   /** Log ids: of the CREATE, and of the last entry whose effect is in the files. */
@@ -50,6 +56,8 @@ export interface Manifest {
   readonly live: number;
   /** In order, each with its rows that count and their CRC-32. */
   readonly segments: readonly { readonly rows: number; readonly checksum: number }[];
+  /** Undefined in versions 1 and 2, and then `segments` alone tells whether the rows are whole. */
+  readonly pages?: SavedPages | undefined;
   readonly keys: LogEnd;
   readonly attributes: LogEnd;
   readonly index: SavedIndex | null;
@@ -68,11 +76,15 @@ export async function readManifest(directory: string): Promise<Manifest> {
   const path = `${directory}/${MANIFEST_FILE}`;
   const text = await readText(path);
   if (text === undefined) throw new DamagedFileError(path, 0, "the file is missing");
-  return unseal(path, MANIFEST_FORMAT, text, SIZED_MANIFEST_VERSION);
+  return unseal(path, MANIFEST_FORMAT, text, PAGED_MANIFEST_VERSION);
 }
 
-/** So that a vstore which takes every first segment for one of 1 MiB refuses it by its version. */
-function versionOf({ firstSegmentBytes }: Manifest): number {
+/**
+ * So that a vstore refuses by its version what it would misread or not keep up: one that takes every first segment for
+ * one of 1 MiB, and one that would write rows without checksums of their pages.
+ */
+function versionOf({ firstSegmentBytes, pages }: Manifest): number {
+  if (pages !== undefined) return PAGED_MANIFEST_VERSION;
   return firstSegmentBytes === undefined ? FORMAT_VERSION : SIZED_MANIFEST_VERSION;
 }
 

@@ -11,6 +11,7 @@ export const MANIFEST_FILE = "MANIFEST.json";
 export const ARRIVAL_FILE = "ARRIVAL.json";
 export const KEYS_FILE = "keys.log";
 export const ATTRIBUTES_FILE = "attributes.log";
+export const PAGES_FILE = "pages.crc";
 /** Suffix of a file that is not finished; what a crash leaves of it is removed at the next start. */
 export const TEMPORARY_SUFFIX = ".tmp";
 /** Suffix of a directory that backup or restore has not finished. */

@@ -330,7 +330,8 @@ export class RecordReader implements LogRecord {
   }
 }
 
-function encodeHeader(magic: string): Buffer {
+/** Of pages.crc too. */
+export function encodeHeader(magic: string): Buffer {
   const { at } = LOG_HEADER;
   const header = Buffer.alloc(LOG_HEADER.bytes);
   header.write(magic, at.magic, "ascii");

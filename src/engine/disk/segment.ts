@@ -20,6 +20,7 @@ import {
 } from "./layout.ts";
 import { giveBack, mapFile, residentBytes } from "./mapping.ts";
 import { segmentFile, TEMPORARY_SUFFIX } from "./names.ts";
+import type { PageChecksums } from "./pages/page-checksums.ts";
 import { PooledFile } from "./pooled-file.ts";
 
 /** The contents of a segment's header, which follow from its number and the collection's options. */
@@ -159,17 +160,24 @@ export class Segment {
     }
   }
 
-  /** CRC-32 of the first `rows` rows. Adds only the rows since the last call, which must not have had more rows. */
-  async checksumTo(rows: number): Promise<number> {
+  /**
+   * CRC-32 of the first `rows` rows. Adds only the rows since the last call, which must not have had more rows.
+   *
+   * @param pages get the same rows
+   */
+  async checksumTo(rows: number, pages: PageChecksums): Promise<number> {
     const end = rows * this.shape.dimensions * COMPONENT_BYTES;
+    if (this.#checksum.bytes === end) return this.#checksum.value;
     const slice = new TimeSlice();
     while (this.#checksum.bytes < end) {
       if (slice.spent) await slice.pause();
       const from = SEGMENT_HEADER.bytes + this.#checksum.bytes;
-      this.#checksum.extend(
-        this.#bytes.subarray(from, Math.min(from + CHECKSUM_BYTES, SEGMENT_HEADER.bytes + end)),
-      );
+      const to = Math.min(from + CHECKSUM_BYTES, SEGMENT_HEADER.bytes + end);
+      const bytes = this.#bytes.subarray(from, to);
+      this.#checksum.extend(bytes);
+      pages.extend(bytes);
     }
+    if (rows === this.shape.capacity) pages.endSegment();
     return this.#checksum.value;
   }
 

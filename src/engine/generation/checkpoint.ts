@@ -7,6 +7,7 @@ import * as fs from "node:fs";
 import { syncDirectory } from "../disk/files.ts";
 import { LOG_HEADER } from "../disk/layout.ts";
 import { type Manifest, type SavedColumns, type SavedIndex, writeManifest } from "../disk/manifest.ts";
+import type { PageChecksums } from "../disk/pages/page-checksums.ts";
 import type { Segments } from "../disk/segments.ts";
 import { failPoint } from "../fail-point.ts";
 import { saveIndex } from "../index/index-file.ts";
@@ -181,11 +182,13 @@ export class Checkpointer {
   /** Whether a checkpoint would change nothing. */
   get isCovered(): boolean {
     const appliedId = this.#appliedId();
-    const { segments, keys, attributes } = this.#generation.parts;
+    const { segments, pages, keys, attributes } = this.#generation.parts;
     const last = this.#manifest;
     // Files that no manifest names have to be named even when they hold nothing.
     return (
       this.#isNamed &&
+      // Files of an earlier version have none, and damaged ones are made again.
+      pages.isSaved &&
       last.appliedId === appliedId &&
       last.slots === segments.length &&
       last.keys.bytes === keys.log.bytes &&
@@ -199,18 +202,18 @@ export class Checkpointer {
 }
 
 async function writeCheckpoint(
-  { directory, files, segments, live, keys, attributes }: Parts,
+  { directory, files, segments, pages, live, keys, attributes }: Parts,
   appliedId: string,
   previous: Manifest,
   saved: Pick<Manifest, "index" | "columns">,
 ): Promise<Manifest> {
   const point = { appliedId, slots: segments.length, live: live.count };
-  const [keysEnd, attributesEnd, segmentEnds] = await Promise.all([
+  const [keysEnd, attributesEnd, rowsEnd] = await Promise.all([
     keys.log.flush(),
     attributes.log.flush(),
-    flushSegments(segments, point.slots, previous),
+    flushRows(segments, pages, point.slots, previous),
   ]);
-  const ends = { keys: keysEnd, attributes: attributesEnd, segments: segmentEnds };
+  const ends = { ...rowsEnd, keys: keysEnd, attributes: attributesEnd };
   const manifest: Manifest = { ...previous, ...point, ...ends, ...saved };
   // The names first: without them, what the manifest counts could be missing after a power failure.
   for (const each of new Set([files, directory])) await syncDirectory(each);
@@ -223,12 +226,13 @@ async function writeCheckpoint(
   return manifest;
 }
 
-/** Flushes the segments that have rows the previous checkpoint did not cover. */
-async function flushSegments(
+/** Flushes the segments that have rows the previous checkpoint did not cover, and the checksums of their pages. */
+async function flushRows(
   segments: Segments,
+  pages: PageChecksums,
   slots: number,
   previous: Manifest,
-): Promise<Manifest["segments"]> {
+): Promise<Required<Pick<Manifest, "segments" | "pages">>> {
   const ends: { rows: number; checksum: number }[] = [];
   for (const { segment, rows } of [...segments.covering(slots)]) {
     const covered = previous.segments[segment.shape.number];
@@ -236,8 +240,8 @@ async function flushSegments(
       ends.push(covered);
     } else {
       await segment.sync();
-      ends.push({ rows, checksum: await segment.checksumTo(rows) });
+      ends.push({ rows, checksum: await segment.checksumTo(rows, pages) });
     }
   }
-  return ends;
+  return { segments: ends, pages: await pages.flush() };
 }

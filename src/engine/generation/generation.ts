@@ -207,16 +207,20 @@ export class Generation {
     return length === 0 ? 0 : attributesBytes(length);
   }
 
-  /** Releases the files once no reader is left. Slices handed out stay valid. */
-  /** @param keepsAttributes leaves their file open, to be read */
+  /**
+   * Releases the files once no reader is left. Slices handed out stay valid.
+   *
+   * @param keepsAttributes leaves their file open, to be read
+   */
   async close(keepsAttributes = false): Promise<void> {
-    const { segments, keys, attributes } = this.parts;
+    const { segments, pages, keys, attributes } = this.parts;
     this.filters.close();
     await this.indexer.close();
     await this.searcher.idle();
     this.indexer.index.close();
     await segments.grown();
     segments.close();
+    pages.close();
     keys.log.close();
     if (!keepsAttributes) attributes.log.close();
   }

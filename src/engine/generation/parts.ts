@@ -1,5 +1,6 @@
 /** The parts of one generation of a collection: the files that recovery opens and all else works on. */
 import type { Manifest } from "../disk/manifest.ts";
+import type { PageChecksums } from "../disk/pages/page-checksums.ts";
 import type { Segments } from "../disk/segments.ts";
 import type { SavedFilters } from "../filter/filters.ts";
 import type { VectorIndex, VectorIndexKind } from "../index/vector-index.ts";
@@ -17,6 +18,8 @@ export interface Parts {
   /** The manifest that the files were read from. */
   readonly manifest: Manifest;
   readonly segments: Segments;
+  /** Checksums of the pages of the rows. */
+  readonly pages: PageChecksums;
   readonly keys: Keys;
   /** Slots that have a deadline. */
   readonly expiring: DeadlineHeap;

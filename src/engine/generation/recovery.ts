@@ -5,6 +5,7 @@
 import * as fs from "node:fs";
 import { DamagedFileError } from "../../errors.ts";
 import { checksumText } from "../disk/checksum.ts";
+import { countedSegments } from "../disk/inventory.ts";
 import { type Manifest, readManifest, writeManifest } from "../disk/manifest.ts";
 import {
   generationDirectory,
@@ -14,6 +15,8 @@ import {
   MANIFEST_FILE,
   TEMPORARY_SUFFIX,
 } from "../disk/names.ts";
+import { loadPageChecksums } from "../disk/pages/load-checksums.ts";
+import { PageChecksums } from "../disk/pages/page-checksums.ts";
 import { firstSegmentBytes } from "../disk/segment.ts";
 import { removeSegmentsFrom, Segments } from "../disk/segments.ts";
 import { ChangeLog } from "../filter/change-log.ts";
@@ -41,17 +44,24 @@ export async function createFiles(
   await writeManifest(directory, { ...fixed, ...(await createEmptyFiles(directory)) });
 }
 
+/** What a manifest says of the files of one generation. */
+type Contents = Pick<
+  Manifest,
+  "slots" | "live" | "segments" | "pages" | "keys" | "attributes" | "index" | "columns"
+>;
+
 /** Writes the files of a generation without vectors; returns what a manifest says of them. */
-export async function createEmptyFiles(
-  files: string,
-): Promise<Pick<Manifest, "slots" | "live" | "segments" | "keys" | "attributes" | "index" | "columns">> {
+export async function createEmptyFiles(files: string): Promise<Contents> {
   const logs = [Keys.create(files), Attributes.create(files)] as const;
+  const pages = PageChecksums.create(files);
   const [keys, attributes] = await Promise.all(logs.map((log) => log.flush()));
-  for (const log of logs) log.close();
+  const pagesEnd = await pages.flush();
+  for (const file of [...logs, pages]) file.close();
   return {
     slots: 0,
     live: 0,
     segments: [],
+    pages: pagesEnd,
     keys: keys!,
     attributes: attributes!,
     index: null,
@@ -98,8 +108,8 @@ async function openParts(
   opened: { close(): void }[],
 ): Promise<Parts> {
   const files = generationDirectory(directory, manifest.generation);
-  const segments = await openSegments(files, manifest);
-  opened.push(segments);
+  const { segments, pages } = await openRows(files, manifest, warn);
+  opened.push(segments, pages);
   const live = Bitmap.below(manifest.slots);
   const keys = await Keys.open(files, manifest.keys, manifest.slots, (slot) => live.delete(slot));
   opened.push(keys.log);
@@ -123,6 +133,7 @@ async function openParts(
     files,
     manifest,
     ...source,
+    pages,
     keys,
     expiring,
     attributes,
@@ -133,17 +144,25 @@ async function openParts(
   return { ...parts, index: index ?? (await kind.create(source)) };
 }
 
-async function openSegments(files: string, manifest: Manifest): Promise<Segments> {
+async function openRows(
+  files: string,
+  manifest: Manifest,
+  warn: Warn,
+): Promise<Pick<Parts, "segments" | "pages">> {
+  const saved = await loadPageChecksums(files, manifest, warn);
   const segments = Segments.open(files, manifest.options, manifest.slots, manifest.firstSegmentBytes);
+  const read = PageChecksums.create(files);
   for (const { segment, rows } of segments.covering(manifest.slots)) {
     const expected = manifest.segments[segment.shape.number];
-    const found = await segment.checksumTo(rows);
+    const found = await segment.checksumTo(rows, read);
     if (expected?.rows === rows && expected.checksum === found) continue;
     segments.close();
     const what = `${rows} rows with checksum ${checksumText(found)}`;
     throw new DamagedFileError(segment.path, 0, `${what}, the manifest says ${JSON.stringify(expected)}`);
   }
-  return segments;
+  const pages =
+    saved === undefined ? read : PageChecksums.resume(files, countedSegments(manifest), manifest.pages!);
+  return { segments, pages };
 }
 
 /**

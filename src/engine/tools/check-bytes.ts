@@ -4,10 +4,11 @@
  */
 import * as fs from "node:fs";
 import { setImmediate } from "node:timers/promises";
-import { checksumText, RollingChecksum } from "../disk/checksum.ts";
+import { checksumText, crc32, RollingChecksum } from "../disk/checksum.ts";
 import { openFile } from "../disk/files.ts";
-import type { CountedColumns, CountedIndex, CountedSegment } from "../disk/inventory.ts";
-import { SEGMENT_HEADER } from "../disk/layout.ts";
+import type { CountedFile, CountedSegment } from "../disk/inventory.ts";
+import { PAGE_BYTES, SEGMENT_HEADER } from "../disk/layout.ts";
+import { pageOffset } from "../disk/pages/geometry.ts";
 import { verifyHeader } from "../disk/segment.ts";
 import type { Findings } from "./findings.ts";
 
@@ -20,6 +21,7 @@ export type OnRead = (bytes: number) => void;
 export async function checkSegment(
   path: string,
   { shape, rows, bytes, checksum }: CountedSegment,
+  pages: Uint32Array | undefined,
   findings: Findings,
   onRead: OnRead,
 ): Promise<void> {
@@ -28,16 +30,32 @@ export async function checkSegment(
     fs.readSync(descriptor, header, 0, header.length, 0);
     if (size >= SEGMENT_HEADER.bytes) await findings.attempt(() => verifyHeader(path, header, shape));
     onRead(header.length);
-    const found = await checksumOf(descriptor, SEGMENT_HEADER.bytes, bytes, onRead);
-    if (size < bytes || found === checksum) return;
+    let damagedPages = 0;
+    const found = await checksumOf(descriptor, SEGMENT_HEADER.bytes, bytes, onRead, (chunk, at) => {
+      damagedPages +=
+        pages === undefined || size < bytes ? 0 : checkPages(chunk, at / PAGE_BYTES, pages, findings);
+    });
+    if (size < bytes || damagedPages > 0 || found === checksum) return;
     findings.add(SEGMENT_HEADER.bytes, mismatch(`the ${rows} rows from here on have`, found, checksum));
   });
+}
+
+/** Compares the pages of a part of the rows, which begins with page `first`; returns how many are damaged. */
+function checkPages(chunk: Buffer, first: number, pages: Uint32Array, findings: Findings): number {
+  let damaged = 0;
+  for (let at = 0, page = first; at < chunk.length && page < pages.length; at += PAGE_BYTES, page++) {
+    const found = crc32(chunk, at, Math.min(at + PAGE_BYTES, chunk.length));
+    if (found === pages[page]) continue;
+    findings.add(pageOffset(page), mismatch("the page of rows from here on has", found, pages[page]!));
+    damaged++;
+  }
+  return damaged;
 }
 
 /** A file whose checksum is that of all its bytes. */
 export async function checkWhole(
   path: string,
-  { bytes, checksum }: CountedIndex | CountedColumns,
+  { bytes, checksum }: CountedFile,
   findings: Findings,
   onRead: OnRead,
 ): Promise<void> {
@@ -70,14 +88,25 @@ function mismatch(what: string, found: number, expected: number): string {
   return `${what} checksum ${checksumText(found)}, expected ${checksumText(expected)}`;
 }
 
-/** CRC-32 of the bytes from `start` to `end`, or to the end of the file if that comes first. */
-async function checksumOf(descriptor: number, start: number, end: number, onRead: OnRead): Promise<number> {
+/**
+ * CRC-32 of the bytes from `start` to `end`, or to the end of the file if that comes first.
+ *
+ * @param visit gets them a chunk at a time, of whole pages but the last, with where each begins behind `start`
+ */
+async function checksumOf(
+  descriptor: number,
+  start: number,
+  end: number,
+  onRead: OnRead,
+  visit?: (chunk: Buffer, from: number) => void,
+): Promise<number> {
   const rolling = new RollingChecksum();
   const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   while (start + rolling.bytes < end) {
     const at = start + rolling.bytes;
     const length = fs.readSync(descriptor, chunk, 0, Math.min(chunk.length, end - at), at);
     if (length === 0) break;
+    visit?.(chunk.subarray(0, length), rolling.bytes);
     rolling.extend(chunk.subarray(0, length));
     onRead(length);
     // A turn of the event loop, for signals and the progress bar.

@@ -4,7 +4,8 @@ import * as path from "node:path";
 import { type CountedFile, countedBytes, countedFiles, isRebuilt } from "../disk/inventory.ts";
 import type { Manifest } from "../disk/manifest.ts";
 import { readCheckedManifest } from "../disk/manifest-check.ts";
-import { LOCK_FILE, MANIFEST_FILE } from "../disk/names.ts";
+import { generationDirectory, LOCK_FILE, MANIFEST_FILE } from "../disk/names.ts";
+import { loadPageChecksums } from "../disk/pages/load-checksums.ts";
 import { checkSegment, checkWhole, type OnRead } from "./check-bytes.ts";
 import { checkAttributes, checkKeys } from "./check-records.ts";
 import { type Damage, Findings } from "./findings.ts";
@@ -15,7 +16,7 @@ export interface FileReport {
   /** Bytes that count; undefined when nothing says how many. */
   readonly bytes: number | undefined;
   readonly damages: readonly Damage[];
-  /** True for index and columns: if they are damaged, the next start builds them again. */
+  /** True for index, columns and checksums of pages: if they are damaged, the next start builds them again. */
   readonly isRebuilt: boolean;
 }
 
@@ -62,17 +63,31 @@ export class CollectionCheck {
 
   async run(onRead: OnRead): Promise<CollectionReport> {
     const { manifest } = this;
+    // Without them a segment is compared as a whole; what is wrong with their file is found below.
+    const pages = manifest && (await loadPageChecksums(this.#pathOf(manifest), manifest, () => {}));
     for (const file of manifest === undefined ? [] : countedFiles(manifest)) {
-      this.#files.push(await this.#checkFile(file, manifest!, onRead));
+      this.#files.push(await this.#checkFile(file, manifest!, pages, onRead));
     }
     const leftovers = manifest === undefined ? [] : this.#leftovers(manifest);
     return { directory: this.#entry, manifest, files: this.#files, leftovers };
   }
 
-  async #checkFile(counted: CountedFile, manifest: Manifest, onRead: OnRead): Promise<FileReport> {
+  /** Of the files that count. */
+  #pathOf({ generation }: Manifest): string {
+    return generationDirectory(`${this.#parent}/${this.#entry}`, generation);
+  }
+
+  async #checkFile(
+    counted: CountedFile,
+    manifest: Manifest,
+    pages: readonly Uint32Array[] | undefined,
+    onRead: OnRead,
+  ): Promise<FileReport> {
     const file = `${this.#entry}/${counted.file}`;
     const findings = new Findings(file);
-    await findings.attempt(() => check(`${this.#parent}/${file}`, counted, manifest, findings, onRead));
+    await findings.attempt(() =>
+      check(`${this.#parent}/${file}`, counted, manifest, pages, findings, onRead),
+    );
     return { file, bytes: counted.bytes, damages: findings.damages, isRebuilt: isRebuilt(counted) };
   }
 
@@ -92,12 +107,13 @@ async function check(
   path: string,
   file: CountedFile,
   manifest: Manifest,
+  pages: readonly Uint32Array[] | undefined,
   findings: Findings,
   onRead: OnRead,
 ): Promise<void> {
-  if (file.kind === "segment") return checkSegment(path, file, findings, onRead);
-  if (file.kind === "index" || file.kind === "columns") return checkWhole(path, file, findings, onRead);
+  if (file.kind === "segment") return checkSegment(path, file, pages?.[file.shape.number], findings, onRead);
   if (file.kind === "keys") checkKeys(path, file, manifest, findings);
-  else checkAttributes(path, file, manifest, findings);
+  else if (file.kind === "attributes") checkAttributes(path, file, manifest, findings);
+  else return checkWhole(path, file, findings, onRead);
   onRead(file.bytes);
 }
