@@ -107,7 +107,7 @@ class CodeSpace {
   float dot(const Origin& a, const Code& b) const;
   /** The same with `count` codes, at most `dotsMax`. */
   void dots(const Origin& a, const Code* const* codes, size_t count, float* dots) const;
-  static constexpr size_t dotsMax = 16;
+  static constexpr size_t dotsMax = 64;
   /** Notes a code that others are compared with from now on. */
   void note(const Code& code) { noteLargest(code.norm, code.noise); }
   void noteLargest(float norm, float noise);

@@ -192,45 +192,57 @@ AVX512 inline __m128i sumsOf(const __m512i* four) {
 }
 
 /**
- * Sums of a with `count` others, in lanes. The last bytes are looked at with some before them, whose factors in a are 0
- * then: loads under a mask are far slower where they cross a cache line.
+ * Calls `add(bytes of a, i, loaded)` for each 64 components, which the others have at i. The last bytes are looked at
+ * with some before them, whose factors in a are 0 then: loads under a mask are far slower where they cross a cache line.
  */
-template <size_t count>
-AVX512 inline void dotsInLanes(const int8_t* a, const int8_t* const* b, size_t n, __m512i* sums) {
+template <class Add>
+AVX512 inline void forLanes(const int8_t* a, size_t n, const Add& add) {
   constexpr size_t width = 64;
+  if (n < width) {
+    const __mmask64 mask = lanes(n, 0, width);
+    return add(_mm512_maskz_loadu_epi8(mask, a), 0, mask);
+  }
+  const size_t end = n - n % width;
+  for (size_t i = 0; i < end; i += width) add(_mm512_loadu_si512(a + i), i, ~0ull);
+  const __mmask64 last = ~(~0ull >> (n - end));
+  if (end < n) add(_mm512_maskz_mov_epi8(last, _mm512_loadu_si512(a + n - width)), n - width, ~0ull);
+}
+
+/** 128·Σa, in lanes. */
+AVX512 inline __m512i excessOf(const int8_t* a, size_t n) {
   __m512i excess = _mm512_setzero_si512();
-  for (size_t at = 0; at < count; at++) sums[at] = excess;
-  const auto add = [&](__m512i x, size_t i, __mmask64 loaded) AVX512 {
+  forLanes(a, n, [&](__m512i x, size_t, __mmask64) AVX512 {
     excess = _mm512_dpbusd_epi32(excess, _mm512_set1_epi8(static_cast<char>(0x80)), x);
+  });
+  return excess;
+}
+
+/** Sums of a with `count` others, in lanes. */
+template <size_t count>
+AVX512 inline void dotsInLanes(const int8_t* a, __m512i excess, const int8_t* const* b, size_t n, __m512i* sums) {
+  for (size_t at = 0; at < count; at++) sums[at] = _mm512_setzero_si512();
+  forLanes(a, n, [&](__m512i x, size_t i, __mmask64 loaded) AVX512 {
     for (size_t at = 0; at < count; at++) {
       const __m512i y = loaded == ~0ull ? _mm512_loadu_si512(b[at] + i) : _mm512_maskz_loadu_epi8(loaded, b[at] + i);
       sums[at] = _mm512_dpbusd_epi32(sums[at], unsignedOf(y), x);
     }
-  };
-  if (n < width) {
-    const __mmask64 mask = lanes(n, 0, width);
-    add(_mm512_maskz_loadu_epi8(mask, a), 0, mask);
-  } else {
-    const size_t end = n - n % width;
-    for (size_t i = 0; i < end; i += width) add(_mm512_loadu_si512(a + i), i, ~0ull);
-    const __mmask64 last = ~(~0ull >> (n - end));
-    if (end < n) add(_mm512_maskz_mov_epi8(last, _mm512_loadu_si512(a + n - width)), n - width, ~0ull);
-  }
+  });
   for (size_t at = 0; at < count; at++) sums[at] = _mm512_sub_epi32(sums[at], excess);
 }
 
 AVX512 int32_t dotInt8(const int8_t* a, const int8_t* b, size_t n) {
   __m512i sum;
-  dotsInLanes<1>(a, &b, n, &sum);
+  dotsInLanes<1>(a, excessOf(a, n), &b, n, &sum);
   return _mm512_reduce_add_epi32(sum);
 }
 
 /** Four at once, which share what is done with a, and the steps of their last sums. */
 AVX512 void dotsInt8(const int8_t* a, const int8_t* const* others, size_t n, size_t count, int32_t* dots) {
+  const __m512i excess = excessOf(a, n);
   size_t done = 0;
   for (; done + 4 <= count; done += 4) {
     __m512i sums[4];
-    dotsInLanes<4>(a, others + done, n, sums);
+    dotsInLanes<4>(a, excess, others + done, n, sums);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(dots + done), sumsOf(sums));
   }
   for (; done < count; done++) dots[done] = dotInt8(a, others[done], n);

@@ -7,9 +7,9 @@ namespace vstore {
 namespace {
 
 /** Nodes that a walk looks at per candidate that it keeps, about. */
-constexpr double visitsPerCandidate = 16;
+constexpr double visitsPerCandidate = 12;
 /** How many codes are compared in order in the time in which a walk looks at one node, which is anywhere in memory. */
-constexpr double comparedPerVisit = 4;
+constexpr double comparedPerVisit = 6;
 /** A walk from match to match takes so many times as long as one without a filter. */
 constexpr double hopFactor = 4;
 /** From this share of matches on they cannot be rare around a query and many elsewhere to any purpose. */
@@ -22,12 +22,17 @@ constexpr double rareShare = 0.25;
  */
 constexpr double rimShare = 0.75;
 constexpr double rimDetour = 5;
+/**
+ * A walk that takes so many times as long as expected, and a good part of the time of a comparison of all, is lost: it
+ * hardly ever ends before one that begins now would.
+ */
+constexpr double lostFactor = 1.5, lostShare = 1.0 / 3;
 constexpr size_t rimFactor = 3;
 /** Matches at which a walk begins besides the node that is nearest of all. */
 constexpr size_t seeds = 64;
-/** Slots that are compared in one go, and those of them that are prefetched, and compared, together. */
-constexpr size_t comparedAtOnce = 1024, atOnce = CodeSpace::dotsMax;
-constexpr size_t wordSlots = 64;
+/** Codes that are compared together: so many bytes of them, while as many are prefetched. */
+constexpr size_t bytesAtOnce = 8 << 10;
+constexpr size_t codesAtOnceMin = 8;
 /** Links to matches from which on a node's other links are not followed to a second hop, as a share of all. */
 constexpr size_t matchingLinksShare = 2;
 
@@ -214,44 +219,47 @@ class Comparing {
       : graph_(graph), query_(query), ef_(ef), accept_(accept), scratch_(scratch), last_(last) {}
 
   Candidate all(const Allowed& allowed, Part part) {
-    auto& [visited, frontier, found, unseen, distances, compared] = scratch_;
-    found.clear();
-    compared.clear();
-    unseen.resize(comparedAtOnce + wordSlots);
-    distances.resize(unseen.size());
-    size_t count = 0;
+    scratch_.found.clear();
+    scratch_.compared.clear();
     allowed.forWords(part.from, part.to, [&](Slot first, uint64_t word) {
       const uint64_t plain = graph_.nodes.plainAround(first);
-      Slot* const slots = scratch_.unseen.data();
-      Allowed::forBits(first, word & plain, [&](Slot slot) { slots[count++] = slot; });
+      gather(first, word & plain);
       Allowed::forBits(first, word & ~plain, [&](Slot slot) { lookClosely(slot); });
-      if (count < comparedAtOnce) return;
-      look(count);
-      count = 0;
     });
-    look(count);
+    look(*before_);
+    look(*next_);
     return last_;
   }
 
  private:
-  /** Compares slots that are plain, so that nothing else has to be known of them. */
-  void look(size_t count) {
-    const Slot* const slots = scratch_.unseen.data();
-    Candidate* const candidates = scratch_.distances.data();
-    for (size_t from = 0; from < count; from += atOnce) {
-      const size_t to = std::min(from + atOnce, count);
-      for (size_t i = to + atOnce; i < std::min(to + 2 * atOnce, count); i++) graph_.nodes.prefetch(slots[i]);
-      query_.candidates(slots + from, to - from, candidates + from);
-    }
-    // Which are near cannot be predicted, so nothing branches on it.
-    const Candidate last = last_;
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++) {
-      const Candidate candidate = candidates[i];
-      candidates[kept] = candidate;
-      kept += candidate <= last;
-    }
-    for (size_t i = 0; i < kept; i++) take(candidates[i]);
+  /** Slots that are plain, so that nothing else has to be known of them. */
+  struct Batch {
+    size_t count = 0;
+    Slot slots[CodeSpace::dotsMax];
+    const Code* codes[CodeSpace::dotsMax];
+  };
+
+  /** Asks for the codes of slots, and compares those that were asked for before. */
+  void gather(Slot first, uint64_t word) {
+    if (word == 0) return;
+    const size_t stride = graph_.nodes.codeStride();
+    const auto* codes = reinterpret_cast<const std::byte*>(&graph_.nodes.code(first));
+    Allowed::forBits(0, word, [&](Slot i) {
+      const std::byte* code = codes + i * stride;
+      prefetchLines(code, stride);
+      next_->slots[next_->count] = first + i;
+      next_->codes[next_->count] = reinterpret_cast<const Code*>(code);
+      if (++next_->count < atOnce_) return;
+      look(*before_);
+      std::swap(before_, next_);
+    });
+  }
+
+  void look(Batch& batch) {
+    Candidate near[CodeSpace::dotsMax];
+    const size_t count = query_.nearer(batch.slots, batch.codes, batch.count, last_, near);
+    for (size_t i = 0; i < count; i++) take(near[i]);
+    batch.count = 0;
   }
 
   void lookClosely(Slot slot) {
@@ -274,6 +282,9 @@ class Comparing {
   const Accept& accept_;
   Scratch& scratch_;
   Candidate last_;
+  const size_t atOnce_ = std::clamp(bytesAtOnce / graph_.nodes.codeStride(), codesAtOnceMin, CodeSpace::dotsMax);
+  Batch batches_[2];
+  Batch *before_ = &batches_[0], *next_ = &batches_[1];
 };
 
 }  // namespace
@@ -287,8 +298,7 @@ Course courseOf(const Graph& graph, Probe& query, const Allowed& allowed, size_t
   const double around = share >= nearlyAll ? share : shareAround(graph, query, allowed);
   const bool isOnRim = around < rimShare * share;
   const double detour = isOnRim ? rimDetour : 1;
-  // A walk on the rim that is lost by then hardly ever ends sooner than a comparison.
-  const double visits = std::max(isOnRim ? compared / 2 : compared, 2 * visitsOf(around, ef));
+  const double visits = std::max(compared * lostShare, visitsOf(around, ef) * lostFactor);
   const Plan plan = around < rareShare * share ? Plan::compare : planFor(matches, around, ef, detour);
   return {plan, around, static_cast<size_t>(visits)};
 }

@@ -159,6 +159,8 @@ class Nodes {
   void unsetPlain(Slot slot) { plainOf(slot).fetch_and(~(uint64_t{1} << (slot % bitsOfWord))); }
   Life& life(Slot slot) const { return chunkOf(slot).lives[slot % chunkSlots]; }
   Code& code(Slot slot) const;
+  /** How far apart the codes of successive slots are in memory: of all 64 slots of `plainAround`, and more. */
+  size_t codeStride() const { return codeStride_; }
   /** Ask for a node's cache lines, and for those of its links, ahead of their use. */
   void prefetch(Slot slot) const;
   void prefetchLinks(Slot slot, uint32_t level) const;

@@ -33,11 +33,20 @@ class Probe {
     const Code& code = nodes_.code(slot);
     return quickCandidate(slot, code, space_.dot(origin_, code));
   }
-  /** The same of many slots, which is quicker. */
-  void candidates(const Slot* slots, size_t count, Candidate* out) {
-    for (size_t from = 0; from < count; from += CodeSpace::dotsMax) {
-      some(slots + from, std::min(CodeSpace::dotsMax, count - from), out + from);
-    }
+  /**
+   * The same of several slots at once, which is quicker, for those of them that are no farther than `last`, in order.
+   *
+   * @param count at most CodeSpace::dotsMax
+   * @param near has room for as many
+   * @returns how many those are
+   */
+  size_t nearer(const Slot* slots, const Code* const* codes, size_t count, Candidate last, Candidate* near) {
+    if (__builtin_expect(exactly_, false)) return nearerOf(count, last, near, [&](size_t i) { return candidate(slots[i]); });
+    float dots[CodeSpace::dotsMax];
+    space_.dots(origin_, codes, count, dots);
+    if (isQuick_) return quickNearer(slots, codes, count, last, dots, near);
+    const auto sure = [&](size_t i) { return makeCandidate(sureDistance(slots[i], *codes[i], dots[i]), slots[i]); };
+    return nearerOf(count, last, near, sure);
   }
   Candidate candidateByRow(Slot slot) { return makeCandidate(exact(slot), slot); }
 
@@ -71,27 +80,49 @@ class Probe {
     if (__builtin_expect(rowsAreCold_, false)) return rows_.fetch(slot, uint64_t{slot} + 1);
     __builtin_prefetch(rows_.row(slot));
   }
+  /** The same of a row and of what `bound` reads. */
+  void prefetch(Slot slot) const {
+    __builtin_prefetch(&nodes_.code(slot));
+    prefetchRow(slot);
+  }
   bool expectsColdRows() const { return rowsAreCold_; }
   double shown(Slot slot) { return lazily()(rows_.row(slot)); }
 
  private:
-  void some(const Slot* slots, size_t count, Candidate* out) {
-    const Code* codes[CodeSpace::dotsMax];
-    float dots[CodeSpace::dotsMax];
-    if (__builtin_expect(exactly_, false)) {
-      for (size_t i = 0; i < count; i++) out[i] = candidate(slots[i]);
-      return;
-    }
-    for (size_t i = 0; i < count; i++) codes[i] = &nodes_.code(slots[i]);
-    space_.dots(origin_, codes, count, dots);
+  /** Which are near cannot be predicted, so nothing branches on it; the same in `quickNearer`. */
+  template <class CandidateOf>
+  size_t nearerOf(size_t count, Candidate last, Candidate* near, const CandidateOf& candidateOf) {
+    size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-      out[i] = isQuick_ ? quickCandidate(slots[i], *codes[i], dots[i])
-                        : makeCandidate(sureDistance(slots[i], *codes[i], dots[i]), slots[i]);
+      near[kept] = candidateOf(i);
+      kept += near[kept] <= last;
     }
+    return kept;
+  }
+  size_t quickNearer(const Slot* slots, const Code* const* codes, size_t count, Candidate last, const float* dots,
+                     Candidate* near) {
+    // A candidate drops digits; what is unsure may turn out to be nearer.
+    const float limit = std::max(static_cast<float>(distanceOf(last)) * (1 + 0x1p-20f), unsureMax_);
+    float gaps[CodeSpace::dotsMax];
+    uint32_t kept[CodeSpace::dotsMax];
+    for (size_t i = 0; i < count; i++) gaps[i] = gapOf(*codes[i], dots[i]);
+    size_t keptCount = 0;
+    for (size_t i = 0; i < count; i++) {
+      kept[keptCount] = static_cast<uint32_t>(i);
+      keptCount += !(gaps[i] > limit);
+    }
+    const auto quick = [&](size_t at) {
+      const uint32_t i = kept[at];
+      return quickCandidate(slots[i], *codes[i], dots[i]);
+    };
+    return nearerOf(keptCount, last, near, quick);
+  }
+  float gapOf(const Code& code, float dot) const {
+    return halfSquare_ + code.norm * code.norm * 0.5f - scale_ * code.scale * dot;
   }
   /** Under COSINE norms are at most about 2, so float32 suffices. */
   Candidate quickCandidate(Slot slot, const Code& code, float dot) {
-    const float gap = halfSquare_ + code.norm * code.norm * 0.5f - scale_ * code.scale * dot;
+    const float gap = gapOf(code, dot);
     if (__builtin_expect(gap > unsureMax_, true)) return makeCandidate(gap, slot);
     return makeCandidate(sureDistance(slot, code, dot), slot);
   }

@@ -17,6 +17,9 @@ constexpr double errorsApart = 4;
 /** Cold rows that are read at once, beyond those that are read in any case. */
 constexpr size_t fetchedAtOnce = 32;
 
+/** Rows that are asked for ahead of their use, where many are looked at. */
+constexpr size_t rowsAhead = 8;
+
 /** The largest error of the distances of some of the candidates. */
 double errorOf(Probe& query, const std::vector<Candidate>& sorted) {
   double error = 0;
@@ -62,12 +65,18 @@ bool rescore(Probe& query, const std::vector<Candidate>& sorted, Nearest& neares
 
 void rescoreRest(Probe& query, const std::vector<Candidate>& compared, Candidate rescored,
                  const std::function<bool(Slot)>& accept, Nearest& nearest) {
+  const auto isNear = [&](Candidate candidate, double bound) {
+    return distanceOf(candidate) - bound <= query.walkingOf(nearest.limit());
+  };
+  // A first look at what needs no memory but the candidates'; then their rows, which are anywhere, are asked for early.
+  std::vector<Candidate> worth;
   for (const Candidate candidate : compared) {
-    if (candidate <= rescored) continue;
-    const double distance = distanceOf(candidate), limit = query.walkingOf(nearest.limit());
-    if (distance - query.boundMax(distance) > limit || distance - query.bound(candidate) > limit) continue;
-    const Slot slot = slotOf(candidate);
-    if (accept(slot)) nearest.offer({query.shown(slot), slot});
+    if (candidate > rescored && isNear(candidate, query.boundMax(distanceOf(candidate)))) worth.push_back(candidate);
+  }
+  for (size_t i = 0; i < worth.size(); i++) {
+    if (i + rowsAhead < worth.size()) query.prefetch(slotOf(worth[i + rowsAhead]));
+    const Slot slot = slotOf(worth[i]);
+    if (isNear(worth[i], query.bound(worth[i])) && accept(slot)) nearest.offer({query.shown(slot), slot});
   }
 }
 
