@@ -68,6 +68,7 @@ typedef int (*RedisModuleConfigApplyFunc)(RedisModuleCtx *ctx, void *data, Redis
 #define REDISMODULE_HASH_NONE 0
 #define REDISMODULE_HASH_EXISTS (1 << 3)
 #define REDISMODULE_REPLY_STRING 0
+#define REDISMODULE_REPLY_ERROR 1
 #define REDISMODULE_REPLY_INTEGER 2
 #define REDISMODULE_REPLY_ARRAY 3
 
@@ -77,6 +78,7 @@ typedef int (*RedisModuleConfigApplyFunc)(RedisModuleCtx *ctx, void *data, Redis
 #define REDISMODULE_CTX_FLAGS_LUA (1 << 0)
 #define REDISMODULE_CTX_FLAGS_MULTI (1 << 1)
 #define REDISMODULE_CTX_FLAGS_SLAVE (1 << 3)
+#define REDISMODULE_CTX_FLAGS_CLUSTER (1 << 5)
 #define REDISMODULE_CTX_FLAGS_LOADING (1 << 13)
 #define REDISMODULE_CTX_FLAGS_DENY_BLOCKING (1 << 21)
 #define REDISMODULE_CTX_FLAGS_RESP3 (1 << 22)
@@ -241,6 +243,7 @@ typedef struct {
     X(int, ReplyWithBigNumber, (RedisModuleCtx *, const char *, size_t))                                               \
     X(int, ReplyWithBool, (RedisModuleCtx *, int))                                                                     \
     X(int, ReplyWithNull, (RedisModuleCtx *))                                                                          \
+    X(int, ReplyWithNullArray, (RedisModuleCtx *))                                                                     \
     X(int, ReplyWithArray, (RedisModuleCtx *, long))                                                                   \
     X(int, ReplyWithMap, (RedisModuleCtx *, long))                                                                     \
     X(int, ReplyWithSet, (RedisModuleCtx *, long))                                                                     \
@@ -292,6 +295,9 @@ typedef struct {
     X(int, SubscribeToServerEvent, (RedisModuleCtx *, RedisModuleEvent, RedisModuleEventCallback))                     \
     X(RedisModuleBlockedClient *, BlockClient, (RedisModuleCtx *, RedisModuleCmdFunc reply, RedisModuleCmdFunc timeout,\
                                                 void (*free_data)(RedisModuleCtx *, void *), long long timeout_ms))    \
+    X(RedisModuleBlockedClient *, BlockClientOnKeys,                                                                   \
+      (RedisModuleCtx *, RedisModuleCmdFunc reply, RedisModuleCmdFunc timeout,                                         \
+       void (*free_data)(RedisModuleCtx *, void *), long long timeout_ms, RedisModuleString **keys, int n, void *data)) \
     X(int, UnblockClient, (RedisModuleBlockedClient *, void *data))                                                    \
     X(void, SetDisconnectCallback, (RedisModuleBlockedClient *, RedisModuleDisconnectFunc))                            \
     X(void *, GetBlockedClientPrivateData, (RedisModuleCtx *))                                                         \

@@ -22,8 +22,10 @@
 #include "requests/pending.h"
 #include "requests/requests.h"
 #include "requests/stranding.h"
+#include "streams/own_keys.h"
 #include "streams/proofs.h"
 #include "streams/stream_memory.h"
+#include "streams/stream_reads.h"
 #include "streams/streams.h"
 #include <stdio.h>
 #include <string.h>
@@ -141,6 +143,8 @@ static int register_commands(RedisModuleCtx *ctx) {
         register_admin_command(ctx, "VSTORE.HANDOVER", "admin deny-script", handover_command) != REDISMODULE_OK ||
         register_admin_command(ctx, "VSTORE.TELL", "admin deny-script", tell_command) != REDISMODULE_OK ||
         register_admin_command(ctx, "VSTORE.FOLLOW", "admin deny-script blocking", follow_command) != REDISMODULE_OK ||
+        register_admin_command(ctx, "VSTORE.NODE", "admin deny-script", node_command) != REDISMODULE_OK ||
+        register_admin_command(ctx, "VSTORE.XREAD", "admin deny-script blocking", xread_command) != REDISMODULE_OK ||
         register_admin_command(ctx, "VSTORE.RELEASE", "write admin deny-script", release_command) != REDISMODULE_OK ||
         register_admin_command(ctx, "VSTORE.RESYNC", "write admin deny-script", resync_command) != REDISMODULE_OK)
         return REDISMODULE_ERR;
@@ -185,6 +189,7 @@ static void add_info(RedisModuleInfoCtx *info, int for_crash_report) {
     RedisModule_InfoAddFieldLongLong(info, "attached", attachment_is_live());
     RedisModule_InfoAddFieldCString(info, "sidecar", leadership_sidecar());
     RedisModule_InfoAddFieldLongLong(info, "protocol", PROTOCOL_VERSION);
+    if (own_keys_tag()[0] != '\0') RedisModule_InfoAddFieldCString(info, "tag", own_keys_tag());
     RedisModule_InfoAddFieldLongLong(info, "last_attach_ms_ago", attachment_age_ms());
     RedisModule_InfoAddFieldLongLong(info, "pending", pending_count());
     RedisModule_InfoAddFieldLongLong(info, "requests_log", counters->requests[ROUTE_LOG]);

@@ -5,6 +5,7 @@
 #include "follow/follow_log.h"
 #include "follow/follow_table.h"
 #include "streams/log_replacement.h"
+#include "streams/own_keys.h"
 #include <string.h>
 
 #define FOLLOWED_DATABASE 0
@@ -46,12 +47,6 @@ static bool rewrites(int type, const char *event) {
     size_t length = strlen(event), suffix = strlen("store");
     if (type == REDISMODULE_NOTIFY_HASH || is_one_of(event, replacements)) return true;
     return length > suffix && strcmp(event + length - suffix, "store") == 0;
-}
-
-static bool is_key(const RedisModuleString *key, const char *name) {
-    size_t length;
-    const char *bytes = RedisModule_StringPtrLen(key, &length);
-    return length == strlen(name) && memcmp(bytes, name, length) == 0;
 }
 
 static bool concerns(const Follow *follow, bool ended) {
@@ -165,7 +160,7 @@ static int database_of(RedisModuleCtx *ctx, const char *event, RedisModuleString
 static void tell(RedisModuleCtx *ctx, int type, const char *event, RedisModuleString *key) {
     if (type != REDISMODULE_NOTIFY_HASH) listener(ctx, key);
     int database = database_of(ctx, event, key);
-    bool is_follows = database == FOLLOWED_DATABASE && is_key(key, FOLLOWS_KEY);
+    bool is_follows = database == FOLLOWED_DATABASE && is_own_key(key, OWN_FOLLOWS);
     bool ended = is_one_of(event, endings);
     if (!is_follows && !((ended || rewrites(type, event)) && concerns_any(key, database, ended))) return;
     int flags = RedisModule_GetContextFlags(ctx);
@@ -206,6 +201,13 @@ static int on_event(RedisModuleCtx *ctx, int type, const char *event, RedisModul
 static void lose_all(RedisModuleCtx *ctx) {
     if (RedisModule_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_SLAVE) return;
     for (size_t i = 0; i < follow_table_count(); i++) follow_log_lost_unwritten(follow_table_at(i));
+}
+
+/* Reading the hash fails while the cluster is down, on a replica, and before the names of own keys are known. */
+void follow_events_review(RedisModuleCtx *ctx) {
+    if (!is_cluster_node(ctx)) return;
+    follow_table_load(ctx);
+    lose_all(ctx);
 }
 
 static void on_loading(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t phase, void *data) {

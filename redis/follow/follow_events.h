@@ -17,6 +17,12 @@
 /* Hears of every event that may have ended or overwritten a key, followed or not. */
 typedef void (*KeyListener)(RedisModuleCtx *ctx, const RedisModuleString *key);
 
+/*
+ * On a node of a cluster, when a sidecar leads: reads again which keys are followed, and notes a loss for each
+ * collection that follows some.
+ */
+void follow_events_review(RedisModuleCtx *ctx);
+
 /* Returns REDISMODULE_OK once the events come. */
 int follow_events_open(RedisModuleCtx *ctx, KeyListener hears);
 void follow_events_close(void);

@@ -2,16 +2,15 @@
 #include "follow/follow_log.h"
 #include "commands/command_table.h"
 #include "sidecar/leadership.h"
+#include "streams/own_keys.h"
 #include "streams/stream_memory.h"
 #include "streams/streams.h"
 #include <string.h>
 #include <strings.h>
 
-#define SYNCED_KEY "vstore:synced"
-
 FollowLogCounters follow_log_counters;
 
-/* Collections with a loss that is not written down in SYNCED_KEY yet. */
+/* Collections with a loss that is not written down in OWN_SYNCED yet. */
 static RedisModuleDict *untold;
 
 /* No client can send them, so they are not in the generated table. */
@@ -126,7 +125,7 @@ void follow_log_close(void) {
 }
 
 static void forget_synced(RedisModuleCtx *ctx, RedisModuleString *collection) {
-    RedisModuleCallReply *reply = RedisModule_Call(ctx, "HDEL", "!cs", SYNCED_KEY, collection);
+    RedisModuleCallReply *reply = RedisModule_Call(ctx, "HDEL", "!cs", own_key(OWN_SYNCED), collection);
     if (reply != NULL) RedisModule_FreeCallReply(reply);
 }
 

@@ -1,5 +1,6 @@
 /* The table of follow_table.h. Only follow_table_load() and follow_table_clear() write it. */
 #include "follow/follow_table.h"
+#include "streams/own_keys.h"
 #include "streams/streams.h"
 #include <stdlib.h>
 #include <string.h>
@@ -83,7 +84,7 @@ static void add_follow(RedisModuleCtx *ctx, RedisModuleCallReply *name, RedisMod
     const char *bytes = RedisModule_CallReplyStringPtr(text, &length);
     Follow *follow = &follows[count];
     if (!parse(follow, bytes, bytes + length)) {
-        RedisModule_Log(ctx, "warning", FOLLOWS_KEY " holds something that is not of this release; ignored");
+        RedisModule_Log(ctx, "warning", "%s holds something that is not of this release; ignored", own_key(OWN_FOLLOWS));
         release(follow);
         memset(follow, 0, sizeof(*follow));
         return;
@@ -116,7 +117,7 @@ static void index_follows(void) {
 
 void follow_table_load(RedisModuleCtx *ctx) {
     follow_table_clear();
-    RedisModuleCallReply *all = RedisModule_Call(ctx, "HGETALL", "c", FOLLOWS_KEY);
+    RedisModuleCallReply *all = RedisModule_Call(ctx, "HGETALL", "c", own_key(OWN_FOLLOWS));
     if (all == NULL) return;
     if (RedisModule_CallReplyType(all) == REDISMODULE_REPLY_ARRAY) {
         size_t size = RedisModule_CallReplyLength(all);

@@ -12,7 +12,6 @@
 #include "module_api.h"
 #include <stdbool.h>
 
-#define FOLLOWS_KEY "vstore:follows"
 
 typedef struct Follow Follow;
 

@@ -1,17 +1,15 @@
-/* What Redis has been told of collections. Only the sidecar writes the two keys. */
+/*
+ * What Redis has been told of collections. Only the sidecar writes the two keys: a hash with a field for each
+ * collection, and one that is there while the hash is complete.
+ */
 #include "requests/existence.h"
+#include "streams/own_keys.h"
 #include <string.h>
 
-#define COLLECTIONS_KEY "vstore:collections" /* a hash with a field for each collection */
-#define STORE_KEY "vstore:store"             /* there while the other one is complete */
 #define NAME_BYTES_SHOWN 80
 
-static RedisModuleString *name_of_key(RedisModuleCtx *ctx, const char *name) {
-    return RedisModule_CreateString(ctx, name, strlen(name));
-}
-
 static bool is_told(RedisModuleCtx *ctx) {
-    RedisModuleString *name = name_of_key(ctx, STORE_KEY);
+    RedisModuleString *name = own_key_string(ctx, OWN_STORE);
     bool told = RedisModule_KeyExists(ctx, name);
     RedisModule_FreeString(ctx, name);
     return told;
@@ -19,7 +17,7 @@ static bool is_told(RedisModuleCtx *ctx) {
 
 bool collection_may_exist(RedisModuleCtx *ctx, RedisModuleString *collection) {
     if (!is_told(ctx)) return true;
-    RedisModuleString *name = name_of_key(ctx, COLLECTIONS_KEY);
+    RedisModuleString *name = own_key_string(ctx, OWN_COLLECTIONS);
     RedisModuleKey *key = RedisModule_OpenKey(ctx, name, REDISMODULE_READ | REDISMODULE_OPEN_KEY_NOTOUCH);
     int exists = 0;
     /* Something else than a hash in its place says nothing. */
@@ -28,6 +26,10 @@ bool collection_may_exist(RedisModuleCtx *ctx, RedisModuleString *collection) {
     RedisModule_CloseKey(key);
     RedisModule_FreeString(ctx, name);
     return exists;
+}
+
+bool collection_came_without_files(RedisModuleCtx *ctx, RedisModuleString *collection) {
+    return is_cluster_node(ctx) && !collection_may_exist(ctx, collection);
 }
 
 int reply_no_collection(RedisModuleCtx *ctx, RedisModuleString *collection) {

@@ -11,6 +11,12 @@
  */
 bool collection_may_exist(RedisModuleCtx *ctx, RedisModuleString *collection);
 
+/*
+ * Whether the log came with its slot from another node of the cluster: there is one of a collection that the sidecar
+ * here does not have.
+ */
+bool collection_came_without_files(RedisModuleCtx *ctx, RedisModuleString *collection);
+
 /* NOCOLLECTION, in the sidecar's words. */
 int reply_no_collection(RedisModuleCtx *ctx, RedisModuleString *collection);
 

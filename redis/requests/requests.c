@@ -299,10 +299,11 @@ static int submit(RedisModuleCtx *ctx, Request *request) {
     return REDISMODULE_OK;
 }
 
-/* A write of a collection that does not exist: it is answered here, whether its client waits or not. */
+/* A write of a collection that does not exist here: it is answered now, whether its client waits or not. */
 static bool is_about_nothing(RedisModuleCtx *ctx, const Request *request) {
     if (request->command->route != ROUTE_LOG || request->count == 0) return false;
-    return !has_log(ctx, request) && !collection_may_exist(ctx, request->arguments[0]);
+    RedisModuleString *collection = request->arguments[0];
+    return has_log(ctx, request) ? collection_came_without_files(ctx, collection) : !collection_may_exist(ctx, collection);
 }
 
 int request_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {

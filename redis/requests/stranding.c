@@ -4,6 +4,7 @@
 #include "requests/existence.h"
 #include "requests/pending.h"
 #include "requests/requests.h"
+#include "streams/own_keys.h"
 #include <string.h>
 
 #define PREFIX "vstore:"
@@ -20,8 +21,9 @@ static bool ends_with(const char *name, size_t length, const char *suffix) {
 static bool may_be_stream(const RedisModuleString *key) {
     size_t length;
     const char *name = RedisModule_StringPtrLen(key, &length);
+    if (is_own_key(key, OWN_CONTROL) || is_own_key(key, OWN_QUERIES)) return true;
     if (length <= strlen(PREFIX) || memcmp(name, PREFIX, strlen(PREFIX)) != 0) return false;
-    return ends_with(name, length, ":log") || ends_with(name, length, ":queries") || ends_with(name, length, ":control");
+    return ends_with(name, length, ":log") || ends_with(name, length, ":queries");
 }
 
 static bool was_dropped(RedisModuleCtx *ctx, const Pending *pending) {

@@ -2,6 +2,7 @@
 #include "sidecar/followers.h"
 #include "requests/acknowledgement.h"
 #include "sidecar/leadership.h"
+#include "streams/own_keys.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -223,7 +224,8 @@ static const char *follow_fault(RedisModuleCtx *ctx, RedisModuleString **argv, i
         return "ERR 'serial' must be a number of VSTORE.FOLLOW, or 0";
     if (RedisModule_StringToLongLong(argv[4], &ms) != REDISMODULE_OK || ms < 0 || ms > WAIT_MS_MAX)
         return "ERR 'wait' must be 0 to 10000 milliseconds";
-    return are_positions(argv + FIXED_ARGUMENTS, argc - FIXED_ARGUMENTS) ? NULL : "ERR expected a stream and an id of it";
+    if (!are_positions(argv + FIXED_ARGUMENTS, argc - FIXED_ARGUMENTS)) return "ERR expected a stream and an id of it";
+    return own_keys_fault(ctx);
 }
 
 int follow_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {

@@ -2,12 +2,12 @@
 #include "sidecar/leadership.h"
 #include "callers.h"
 #include "sidecar/followers.h"
+#include "follow/follow_events.h"
+#include "streams/own_keys.h"
 #include "streams/proofs.h"
 #include <stdio.h>
 #include <string.h>
 
-#define LEADER_KEY "vstore:leader"
-#define EPOCH_KEY "vstore:epoch"
 #define SIDECAR_ID_BYTES_MAX 64
 #define SECRET_HEX_DIGITS 32
 #define TTL_MS_MAX 3600000
@@ -20,13 +20,13 @@ static struct {
     unsigned long long connection; /* id of the client that leads; 0 before the first. Redis never gives an id twice */
     unsigned long long answering;  /* that of its second connection; 0 when it has none */
     char sidecar[SIDECAR_ID_BYTES_MAX + 1];
-    char record[RECORD_BYTES_MAX + 1]; /* what LEADER_KEY says of it */
+    char record[RECORD_BYTES_MAX + 1]; /* what OWN_LEADER says of it */
     char lease[LEASE_BYTES_MAX + 1];   /* known to the sidecar alone: the secret is in no key */
     uint64_t held_until;               /* monotonic microseconds */
     uint64_t recorded_until;           /* until then only the record's sidecar may lead; 0: no other has asked yet */
 } lead;
 
-/* vstore.user: the only user that may lead; "" allows every user that may change LEADER_KEY. CONFIG SET writes it. */
+/* vstore.user: the only user that may lead; "" allows every user that may change OWN_LEADER. CONFIG SET writes it. */
 static RedisModuleString *leading_user;
 
 static uint64_t now_us(void) {
@@ -74,7 +74,7 @@ static bool is_sidecar_id(const char *id, size_t length) {
 }
 
 /*
- * A user that may change LEADER_KEY could take the lead by hand: other users must not, whatever commands they may send.
+ * A user that may change OWN_LEADER could take the lead by hand: other users must not, whatever commands they may send.
  */
 bool leadership_is_for(RedisModuleCtx *ctx) {
     RedisModuleString *user = caller_name(ctx);
@@ -82,7 +82,7 @@ bool leadership_is_for(RedisModuleCtx *ctx) {
     if (RedisModule_StringPtrLen(leading_user, NULL)[0] != '\0') {
         may = user != NULL && RedisModule_StringCompare(user, leading_user) == 0;
     } else {
-        RedisModuleString *key = RedisModule_CreateString(ctx, LEADER_KEY, strlen(LEADER_KEY));
+        RedisModuleString *key = own_key_string(ctx, OWN_LEADER);
         may = caller_may_change(user, key);
         RedisModule_FreeString(ctx, key);
     }
@@ -90,9 +90,9 @@ bool leadership_is_for(RedisModuleCtx *ctx) {
     return may;
 }
 
-/* What LEADER_KEY says; "" when it is missing or has another form. */
+/* What OWN_LEADER says; "" when it is missing or has another form. */
 static void read_record(RedisModuleCtx *ctx, char record[RECORD_BYTES_MAX + 1]) {
-    RedisModuleCallReply *reply = RedisModule_Call(ctx, "GET", "c", LEADER_KEY);
+    RedisModuleCallReply *reply = RedisModule_Call(ctx, "GET", "c", own_key(OWN_LEADER));
     size_t length = 0;
     const char *bytes = NULL;
     if (reply != NULL && RedisModule_CallReplyType(reply) == REDISMODULE_REPLY_STRING)
@@ -139,9 +139,9 @@ static void close_connection(RedisModuleCtx *ctx, unsigned long long client) {
     RedisModule_FreeCallReply(killed);
 }
 
-/* The number of this leader; -1 when EPOCH_KEY holds something else. */
+/* The number of this leader; -1 when OWN_EPOCH holds something else. */
 static long long next_epoch(RedisModuleCtx *ctx) {
-    RedisModuleCallReply *reply = RedisModule_Call(ctx, "INCR", "!c", EPOCH_KEY);
+    RedisModuleCallReply *reply = RedisModule_Call(ctx, "INCR", "!c", own_key(OWN_EPOCH));
     bool is_number = reply != NULL && RedisModule_CallReplyType(reply) == REDISMODULE_REPLY_INTEGER;
     long long epoch = is_number ? RedisModule_CallReplyInteger(reply) : -1;
     if (reply != NULL) RedisModule_FreeCallReply(reply);
@@ -149,14 +149,19 @@ static long long next_epoch(RedisModuleCtx *ctx) {
 }
 
 static void write_record(RedisModuleCtx *ctx) {
-    RedisModuleCallReply *reply = RedisModule_Call(ctx, "SET", "!cc", LEADER_KEY, lead.record);
+    RedisModuleCallReply *reply = RedisModule_Call(ctx, "SET", "!cc", own_key(OWN_LEADER), lead.record);
     if (reply != NULL) RedisModule_FreeCallReply(reply);
+}
+
+static int reply_with_epoch_error(RedisModuleCtx *ctx) {
+    char error[128];
+    snprintf(error, sizeof(error), "ERR %s should be a number and is not; delete or rename that key", own_key(OWN_EPOCH));
+    return RedisModule_ReplyWithError(ctx, error);
 }
 
 static int take(RedisModuleCtx *ctx, const char *id, uint64_t ttl_us) {
     long long epoch = next_epoch(ctx);
-    if (epoch < 0)
-        return RedisModule_ReplyWithError(ctx, "ERR " EPOCH_KEY " should be a number and is not; delete or rename that key");
+    if (epoch < 0) return reply_with_epoch_error(ctx);
     unsigned long long client = RedisModule_GetClientId(ctx);
     if (lead.connection != 0 && lead.connection != client) close_connection(ctx, lead.connection);
     if (lead.answering != 0) close_connection(ctx, lead.answering);
@@ -170,6 +175,8 @@ static int take(RedisModuleCtx *ctx, const char *id, uint64_t ttl_us) {
     lead.held_until = now_us() + ttl_us;
     followers_forget_told();
     write_record(ctx);
+    own_keys_mark(ctx);
+    follow_events_review(ctx);
     return RedisModule_ReplyWithStringBuffer(ctx, lead.lease, strlen(lead.lease));
 }
 
@@ -179,7 +186,7 @@ static int give_up(RedisModuleCtx *ctx) {
     read_record(ctx, record);
     lead.held_until = 0;
     if (strcmp(record, lead.record) == 0) {
-        RedisModuleCallReply *reply = RedisModule_Call(ctx, "DEL", "!c", LEADER_KEY);
+        RedisModuleCallReply *reply = RedisModule_Call(ctx, "DEL", "!c", own_key(OWN_LEADER));
         if (reply != NULL) RedisModule_FreeCallReply(reply);
     }
     followers_wake(ctx);
@@ -207,9 +214,11 @@ int lead_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
         return RedisModule_ReplyWithError(ctx, "ERR 'sidecar id' must be 1 to 64 printable characters without spaces");
     if (!leadership_parse_ttl(argv[3], &ttl_ms)) return RedisModule_ReplyWithError(ctx, TTL_FAULT);
     if (ttl_ms == 0) return leadership_is_callers(ctx) ? give_up(ctx) : reply_not_leader(ctx);
+    const char *fault = own_keys_choose(ctx);
+    if (fault != NULL) return RedisModule_ReplyWithError(ctx, fault);
     if (!leadership_is_for(ctx))
         return RedisModule_ReplyWithError(
-            ctx, "NOPERM only the user of vstore.user, or without that setting a user that may change " LEADER_KEY ", may lead");
+            ctx, "NOPERM only the user of vstore.user, or without that setting a user that may change vstore:leader, may lead");
     uint64_t ttl_us = (uint64_t)ttl_ms * US_PER_MS;
     if (is_taken(ctx, id, ttl_us)) return RedisModule_ReplyWithNull(ctx);
     return take(ctx, id, ttl_us);
@@ -222,6 +231,8 @@ int renew_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     if (RedisModule_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_SLAVE)
         return RedisModule_ReplyWithError(ctx, "READONLY a sidecar leads on a primary and this Redis is a replica");
     if (!leadership_is_lease(argv[1], true)) return reply_not_leader(ctx);
+    const char *fault = own_keys_fault(ctx);
+    if (fault != NULL) return RedisModule_ReplyWithError(ctx, fault);
     lead.held_until = now_us() + (uint64_t)ttl_ms * US_PER_MS;
     return RedisModule_ReplyWithSimpleString(ctx, "OK");
 }
@@ -242,6 +253,7 @@ static void on_role(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t role, 
     (void)event, (void)data;
     if (role != REDISMODULE_EVENT_REPLROLECHANGED_NOW_REPLICA) return;
     memset(&lead, 0, sizeof(lead));
+    own_keys_forget();
     followers_forget_told();
     followers_wake(ctx);
 }

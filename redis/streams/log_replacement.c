@@ -1,8 +1,8 @@
 /* The mark of log_replacement.h. */
 #include "streams/log_replacement.h"
+#include "streams/own_keys.h"
 #include <string.h>
 
-#define LOGS_KEY "vstore:logs" /* a hash with a field for each log */
 #define PREFIX "vstore:"
 #define SUFFIX ":log"
 
@@ -15,7 +15,7 @@ bool is_log_name(const RedisModuleString *key) {
 
 /* A log that the sidecar has dropped is no longer noted. */
 static bool is_noted(RedisModuleCtx *ctx, RedisModuleString *log) {
-    RedisModuleString *name = RedisModule_CreateString(ctx, LOGS_KEY, strlen(LOGS_KEY));
+    RedisModuleString *name = own_key_string(ctx, OWN_LOGS);
     RedisModuleKey *key = RedisModule_OpenKey(ctx, name, REDISMODULE_READ | REDISMODULE_OPEN_KEY_NOTOUCH);
     int exists = 0;
     if (key != NULL && RedisModule_HashGet(key, REDISMODULE_HASH_EXISTS, log, &exists, NULL) != REDISMODULE_OK)
@@ -27,6 +27,6 @@ static bool is_noted(RedisModuleCtx *ctx, RedisModuleString *log) {
 
 void log_was_replaced(RedisModuleCtx *ctx, RedisModuleString *log) {
     if (!is_noted(ctx, log)) return;
-    RedisModuleCallReply *reply = RedisModule_Call(ctx, "HSET", "!csc", LOGS_KEY, log, "replaced");
+    RedisModuleCallReply *reply = RedisModule_Call(ctx, "HSET", "!csc", own_key(OWN_LOGS), log, "replaced");
     if (reply != NULL) RedisModule_FreeCallReply(reply);
 }

@@ -1,15 +1,14 @@
 /* The request streams of streams.h. */
 #include "streams/streams.h"
+#include "streams/own_keys.h"
 #include "streams/proofs.h"
 #include "streams/stream_memory.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#define CONTROL_STREAM "vstore:control"
 #define PREFIX "vstore:"
 #define QUERIES_SUFFIX ":queries"
-#define QUERIES_STREAM "vstore:queries" /* of all collections, so that the sidecar need not read one for each */
 #define POSITION_NAMES 16
 #define DEFAULT_USER "default"
 #define USER_BYTES_MAX 64 /* of a user's name: the sidecar looks at no more */
@@ -59,9 +58,10 @@ RedisModuleString *stream_of_request(RedisModuleCtx *ctx, const Request *request
         bool exists = RedisModule_KeyExists(ctx, log);
         if (exists && command->route == ROUTE_LOG) return log;
         RedisModule_FreeString(ctx, log);
-        if (exists) return RedisModule_CreateString(ctx, QUERIES_STREAM, strlen(QUERIES_STREAM));
+        /* One for all collections, so that the sidecar need not read one for each. */
+        if (exists) return own_key_string(ctx, OWN_QUERIES);
     }
-    return RedisModule_CreateString(ctx, CONTROL_STREAM, strlen(CONTROL_STREAM));
+    return own_key_string(ctx, OWN_CONTROL);
 }
 
 static RedisModuleStreamID next_id(void) {
@@ -294,9 +294,10 @@ bool stream_has(RedisModuleCtx *ctx, const RequestId *request) {
     return has;
 }
 
-static bool is_queries_stream(const char *name, size_t length) {
-    size_t suffix = strlen(QUERIES_SUFFIX), prefix = strlen(PREFIX);
-    if (length == strlen(QUERIES_STREAM) && memcmp(name, QUERIES_STREAM, length) == 0) return true;
+static bool is_queries_stream(const RedisModuleString *stream) {
+    size_t length, suffix = strlen(QUERIES_SUFFIX), prefix = strlen(PREFIX);
+    const char *name = RedisModule_StringPtrLen(stream, &length);
+    if (is_own_key(stream, OWN_QUERIES)) return true;
     return length > prefix + suffix && memcmp(name, PREFIX, prefix) == 0 &&
            memcmp(name + length - suffix, QUERIES_SUFFIX, suffix) == 0;
 }
@@ -324,8 +325,6 @@ static bool is_control_read(RedisModuleCtx *ctx, const RequestId *request) {
 }
 
 void stream_delete_unknown(RedisModuleCtx *ctx, const RequestId *request) {
-    size_t length;
-    const char *name = RedisModule_StringPtrLen(request->stream, &length);
-    bool is_control = length == strlen(CONTROL_STREAM) && memcmp(name, CONTROL_STREAM, length) == 0;
-    if (is_queries_stream(name, length) || (is_control && is_control_read(ctx, request))) stream_delete(ctx, request);
+    bool is_control = is_own_key(request->stream, OWN_CONTROL);
+    if (is_queries_stream(request->stream) || (is_control && is_control_read(ctx, request))) stream_delete(ctx, request);
 }

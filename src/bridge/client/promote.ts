@@ -6,6 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { connect } from "../redis/connection.ts";
 import { promoteKey } from "../redis/keys.ts";
+import { readNames } from "../redis/node.ts";
 
 /** How long the leader has to hand over. */
 const patienceMs = 15_000;
@@ -15,6 +16,7 @@ const lookMs = 50;
 export async function promote(url: string): Promise<string> {
   const redis = await connect(url, "vstore-promote");
   try {
+    await readNames(redis);
     const before = await stateOf(redis);
     if (!before.isAttached) throw new Error("no sidecar serves this Redis");
     if (before.ready === 0)

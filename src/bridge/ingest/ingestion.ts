@@ -9,6 +9,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import type { Redis } from "ioredis";
 import type { Logger, LogLevel } from "../../log.ts";
+import { nodeTag } from "../redis/keys.ts";
 import type { ProcessorOptions } from "./processor.ts";
 import { type IngestQueueOptions, ingestQueueKeys } from "./queue.ts";
 
@@ -17,6 +18,12 @@ export type IngestSettings = IngestQueueOptions & ProcessorOptions;
 export interface IngestionOptions extends IngestSettings {
   readonly url: string;
   readonly logLevel: LogLevel;
+}
+
+/** What the thread is told. */
+export interface IngestionData {
+  readonly options: IngestionOptions;
+  readonly nodeTag: string;
 }
 
 /** Time for the answers that jobs under way still wait for. */
@@ -61,7 +68,7 @@ export class Ingestion {
 
   /** A connection that fails ends the session, and this with it. */
   async #isThereAQueue(): Promise<boolean> {
-    return (await this.#redis.exists(...ingestQueueKeys).catch(() => 0)) > 0;
+    return (await this.#redis.exists(...ingestQueueKeys()).catch(() => 0)) > 0;
   }
 
   async #pause(ms: number): Promise<void> {
@@ -70,7 +77,8 @@ export class Ingestion {
 
   async #runOnce(): Promise<void> {
     try {
-      const thread = new Worker(program, { workerData: this.#options });
+      const data: IngestionData = { options: this.#options, nodeTag };
+      const thread = new Worker(program, { workerData: data });
       this.#thread = thread;
       thread.on("error", (error) => this.#log.error({ error: error.message }, "ingestion failed"));
       await once(thread, "exit").catch(() => {});

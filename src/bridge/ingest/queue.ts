@@ -13,7 +13,7 @@ import { type IngestResult, MalformedJob } from "./job.ts";
 
 const queueName = "vstore-ingest";
 /** Every producer writes one of these with its first job at the latest. They stay when the queue is empty. */
-export const ingestQueueKeys = ["meta", "id"].map((key) => `${bullPrefix}:${queueName}:${key}`);
+export const ingestQueueKeys = () => ["meta", "id"].map((key) => `${bullPrefix}:${queueName}:${key}`);
 /** How long a job belongs to a sidecar that gives no sign of life. */
 const lockMs = 5_000;
 const stalledCheckMs = 1_000;

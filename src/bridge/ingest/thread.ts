@@ -6,12 +6,15 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { createLog, takeOverConsole } from "../../log.ts";
 import { connect } from "../redis/connection.ts";
+import { setNodeTag } from "../redis/keys.ts";
 import { IngestClient } from "./client.ts";
-import type { IngestionOptions } from "./ingestion.ts";
+import type { IngestionData } from "./ingestion.ts";
 import { IngestProcessor } from "./processor.ts";
 import { IngestQueue } from "./queue.ts";
 
-const { url, logLevel, ...settings } = workerData as IngestionOptions;
+const { options, nodeTag } = workerData as IngestionData;
+const { url, logLevel, ...settings } = options;
+setNodeTag(nodeTag);
 const log = createLog(logLevel);
 // The main thread talks to the same Redis through the same libraries, and logs their warnings.
 takeOverConsole(log, "debug");

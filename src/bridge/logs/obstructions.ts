@@ -6,7 +6,12 @@
 import type { Redis } from "ioredis";
 import type { Logger } from "../../log.ts";
 import { typesOf } from "../redis/key-state.ts";
-import { logStream, queriesStream } from "../redis/keys.ts";
+import { logStream, nodeTag, queriesStream } from "../redis/keys.ts";
+
+const adviceFor = (type: string): string =>
+  type === "elsewhere"
+    ? "a collection is not served: its slot has moved to another node of the cluster; move it back"
+    : "a stream is obstructed: rename or delete that key";
 
 /** How often to check whether they are gone. */
 const watchMs = 1_000;
@@ -36,18 +41,21 @@ export class Obstructions {
     const types = await typesOf(this.#redis, streams);
     const held = streams.map((stream, i) => [stream, types[i]!] as const);
     const found = new Map(held.filter(([, type]) => type !== "stream" && type !== "none"));
-    for (const [key, type] of found)
-      if (!this.has(key)) this.#log.warn({ key, type }, "a stream is obstructed: rename or delete that key");
+    for (const [key, type] of found) if (!this.has(key)) this.#log.warn({ key, type }, adviceFor(type));
     for (const key of this.#found.keys())
       if (!found.has(key)) this.#log.info({ key }, "a stream is free again");
     this.#found = found;
     this.#lookedAt = performance.now();
   }
 
-  /** Checks once a second whether those that were found are gone. */
-  async watch(): Promise<void> {
-    if (this.#found.size === 0 || performance.now() - this.#lookedAt < watchMs) return;
-    await this.find([...this.#found.keys()]);
+  /**
+   * Checks once a second whether those that were found are gone. On a node of a cluster a slot may leave at any time,
+   * and Redis need not say so to a client that waits for its streams: there it looks at all.
+   */
+  async watch(streams: () => readonly string[]): Promise<void> {
+    const isCluster = nodeTag !== "";
+    if ((this.#found.size === 0 && !isCluster) || performance.now() - this.#lookedAt < watchMs) return;
+    await this.find(isCluster ? streams() : [...this.#found.keys()]);
   }
 
   /** For VSTORE.INFO of one collection, or of all. */

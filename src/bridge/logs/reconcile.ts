@@ -74,7 +74,8 @@ async function alignLogs(
 }
 
 /** Whether Redis has something else of a log than a session leaves there. */
-function needsCare({ last, isIntact, begin }: LogLook, end: string): boolean {
+function needsCare({ last, isIntact, begin, isElsewhere }: LogLook, end: string): boolean {
+  if (isElsewhere) return false;
   return last === undefined || compareIds(last, end) < 0 || isIntact !== true || begin === undefined;
 }
 
@@ -242,7 +243,8 @@ async function align(
   return true;
 }
 
-/** Whether another kind of value is in the stream's place; see obstructions.ts. */
+/** Whether another kind of value is in the stream's place, or it is elsewhere; see obstructions.ts. */
 async function isObstructed(redis: Redis, stream: string): Promise<boolean> {
-  return !["none", "stream"].includes(await redis.type(stream));
+  const [type] = await typesOf(redis, [stream]);
+  return type !== "none" && type !== "stream";
 }

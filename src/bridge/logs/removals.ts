@@ -7,6 +7,7 @@
  * together.
  */
 import type { Redis } from "ioredis";
+import { typeFunction } from "../redis/key-state.ts";
 import { collectionsKey, logStream, logsKey } from "../redis/keys.ts";
 import { readByScript, runScript } from "../redis/script.ts";
 
@@ -31,13 +32,13 @@ local function gone(log)
 end
 `;
 
-const lookScript = `${goneFunction}
+const lookScript = `${typeFunction}${goneFunction}
 local looks = {}
 for i = 3, #KEYS do
-  local count, last = 0, ''
-  if redis.call('TYPE', KEYS[i]).ok == 'stream' then count, last = gone(KEYS[i]) end
+  local count, last, type = 0, '', typeOf(KEYS[i])
+  if type == 'stream' then count, last = gone(KEYS[i]) end
   local noted, begin = redis.call('HGET', KEYS[1], KEYS[i]), redis.call('HGET', KEYS[2], ARGV[i - 2])
-  looks[i - 2] = {last, count, noted or '', begin or ''}
+  looks[i - 2] = {last, count, noted or '', begin or '', type == 'elsewhere' and 1 or 0}
 end
 return looks`;
 
@@ -49,9 +50,11 @@ export interface LogLook {
   readonly isIntact: boolean | undefined;
   /** The id that it begins after, by vstore:collections; undefined when that does not name the collection. */
   readonly begin: string | undefined;
+  /** Whether it lies on another node of the cluster. */
+  readonly isElsewhere: boolean;
 }
 
-type RawLook = [last: string, gone: number, noted: string, begin: string];
+type RawLook = [last: string, gone: number, noted: string, begin: string, elsewhere: number];
 
 /** Looks at the logs of these collections, in order. */
 export async function lookAtLogs(redis: Redis, collections: readonly string[]): Promise<LogLook[]> {
@@ -65,11 +68,12 @@ export async function lookAtLogs(redis: Redis, collections: readonly string[]): 
   return looks;
 }
 
-function lookOf([last, gone, noted, begin]: RawLook): LogLook {
+function lookOf([last, gone, noted, begin, elsewhere]: RawLook): LogLook {
   return {
     last: last === "" ? undefined : last,
     isIntact: noted === "" ? undefined : Number(noted) === gone,
     begin: begin === "" ? undefined : begin,
+    isElsewhere: elsewhere === 1,
   };
 }
 

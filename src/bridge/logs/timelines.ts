@@ -12,6 +12,7 @@ import type { Redis } from "ioredis";
 import type { Timelines } from "../../commands/token.ts";
 import type { Catalog } from "../../engine/catalog.ts";
 import { laterId } from "../../engine/log-id.ts";
+import { typeFunction } from "../redis/key-state.ts";
 import { logStream, timelinesKey } from "../redis/keys.ts";
 import { readByScript, runScript } from "../redis/script.ts";
 import { infoField } from "../redis/server.ts";
@@ -22,7 +23,8 @@ const timelinesMax = 32;
 const markField = "/";
 
 /** Looks at the last 100 entries behind an id: nearly always the last one is of a client. */
-const lastOfClientScript = `
+const lastOfClientScript = `${typeFunction}
+if typeOf(KEYS[1]) ~= 'stream' then return '' end
 local at = '+'
 for _ = 1, 100 do
   local entry = redis.call('XREVRANGE', KEYS[1], at, '(' .. ARGV[1], 'COUNT', 1)[1]

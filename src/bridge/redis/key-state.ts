@@ -2,11 +2,25 @@
 import type { Redis } from "ioredis";
 import { readByScript } from "./script.ts";
 
-export type KeyType = "none" | "stream" | "string" | "hash" | "list" | "set" | "zset";
+/** `elsewhere`: the slot of the key is of another node of the cluster, or on its way there. */
+export type KeyType = "elsewhere" | "none" | "stream" | "string" | "hash" | "list" | "set" | "zset";
 
-const typesScript = `
+/**
+ * For scripts: `typeOf(key)`. On a node of a cluster a key that is elsewhere is an error of the command, and so is
+ * every key while the cluster is down.
+ */
+export const typeFunction = `
+local function typeOf(key)
+  local type = redis.pcall('TYPE', key)
+  if type.ok then return type.ok end
+  if string.find(type.err, 'non local key', 1, true) then return 'elsewhere' end
+  error(type.err)
+end
+`;
+
+const typesScript = `${typeFunction}
 local types = {}
-for i, key in ipairs(KEYS) do types[i] = redis.call('TYPE', key).ok end
+for i, key in ipairs(KEYS) do types[i] = typeOf(key) end
 return types`;
 
 /** Of each key, in order. */
@@ -25,7 +39,8 @@ export async function assertType(redis: Redis, type: KeyType, ...keys: string[])
 
 /** Of a stream, the last id that it ever had; undefined when there is none. */
 export async function lastId(redis: Redis, stream: string): Promise<string | undefined> {
-  if ((await redis.type(stream)) !== "stream") return undefined;
+  const [type] = await typesOf(redis, [stream]);
+  if (type !== "stream") return undefined;
   const info = (await redis.call("XINFO", "STREAM", stream)) as unknown[];
   return String(info[info.indexOf("last-generated-id") + 1]);
 }

@@ -1,37 +1,66 @@
 /**
- * Every Redis key that vstore uses, built in this one place; the table is in PROTOCOL.md.
+ * Every Redis key that vstore uses, built in this one place; the table is in PROTOCOL.md. On a node of a cluster the
+ * keys that are there once carry a hash tag, so that they lie in a slot of that node. A process works with one node,
+ * whose tag setNodeTag() puts into the names before a session uses them.
  */
-export const controlStream = "vstore:control";
+export let controlStream: string;
 /** The reads that the module passes on, of all collections. */
-export const readsStream = "vstore:queries";
-export const leaderKey = "vstore:leader";
-export const epochKey = "vstore:epoch";
+export let readsStream: string;
+export let leaderKey: string;
+export let epochKey: string;
 /** Hash: collection → stream id that its log begins after. */
-export const collectionsKey = "vstore:collections";
+export let collectionsKey: string;
 /** Hash: log → entries that vstore itself has removed from it, or `replaced`. */
-export const logsKey = "vstore:logs";
+export let logsKey: string;
 /** The store id that Redis and the files share. */
-export const storeKey = "vstore:store";
+export let storeKey: string;
 /** Hash: collection → the keys that it follows, for the module to read. */
-export const followsKey = "vstore:follows";
+export let followsKey: string;
 /** Hash: collection that follows keys → whether it is in step with them. */
-export const syncedKey = "vstore:synced";
+export let syncedKey: string;
 /** Hash: collection → how far the leader is with it, for followers; see followers/progress.ts. */
-export const progressKey = "vstore:progress";
+export let progressKey: string;
 /** Hash: id of a follower → how often it has given a sign of life. */
-export const followersKey = "vstore:followers";
-/** Hash: collection → the id that the follower's files have made durable. */
-export const followerKey = (id: string) => `vstore:follower:${id}`;
+export let followersKey: string;
 /** Hash: id of a follower → the snapshot that it asks for; see snapshots/asks.ts. */
-export const snapshotsKey = "vstore:snapshots";
-/** Stream: the pieces of a snapshot that a follower has not taken yet. */
-export const snapshotStream = (id: string) => `vstore:snapshot:${id}`;
+export let snapshotsKey: string;
 /** Hash: collection → up to where its log has what it had on earlier servers; see logs/timelines.ts. */
-export const timelinesKey = "vstore:timelines";
+export let timelinesKey: string;
 /** Asks the leader to hand over: `vstore promote` sets it. */
-export const promoteKey = "vstore:promote";
+export let promoteKey: string;
 /** BullMQ's keys begin with this. */
-export const bullPrefix = "vstore:bull";
+export let bullPrefix: string;
+
+/** As VSTORE.NODE answers it; empty on a server that is no node of a cluster. */
+export let nodeTag: string;
+
+/** The tag stands behind the word, where no key of a collection has one: those end with `:log` and the like. */
+const own = (word: string): string => `vstore:${word}${nodeTag === "" ? "" : `{${nodeTag}}`}`;
+
+export function setNodeTag(tag: string): void {
+  nodeTag = tag;
+  controlStream = own("control");
+  readsStream = own("queries");
+  leaderKey = own("leader");
+  epochKey = own("epoch");
+  collectionsKey = own("collections");
+  logsKey = own("logs");
+  storeKey = own("store");
+  followsKey = own("follows");
+  syncedKey = own("synced");
+  progressKey = own("progress");
+  followersKey = own("followers");
+  snapshotsKey = own("snapshots");
+  timelinesKey = own("timelines");
+  promoteKey = own("promote");
+  bullPrefix = own("bull");
+}
+setNodeTag("");
+
+/** Hash: collection → the id that the follower's files have made durable. */
+export const followerKey = (id: string) => `${own("follower")}:${id}`;
+/** Stream: the pieces of a snapshot that a follower has not taken yet. */
+export const snapshotStream = (id: string) => `${own("snapshot")}:${id}`;
 /**
  * Streams for the answers to stream clients begin with this, so that no key of an application is written, trimmed or
  * expired.

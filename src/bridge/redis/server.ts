@@ -3,16 +3,11 @@ import type { Redis } from "ioredis";
 
 const majorVersionMin = 7;
 
-/** @throws Error that says what to do, when the server is too old, of a cluster, or has no vstore module. */
+/** @throws Error that says what to do, when the server is too old, or has no vstore module. */
 export async function checkServer(redis: Redis): Promise<void> {
   const version = await serverVersion(redis);
   if (Number.parseInt(version, 10) < majorVersionMin) {
     throw new Error(`Redis ${version} is too old: vstore needs Redis 7.0 or Valkey 7.2, or newer`);
-  }
-  if (infoField(await redis.info("cluster"), "cluster_enabled") === "1") {
-    throw new Error(
-      "this Redis is a node of a cluster: vstore needs a server whose keys are all in one place",
-    );
   }
   if (!(await hasModule(redis))) {
     throw new Error(

@@ -8,7 +8,7 @@ import { LimitedLog, type Logger } from "../../log.ts";
 import { removedFunction } from "../logs/removals.ts";
 import { logsKey, syncedKey } from "../redis/keys.ts";
 import { PiecewiseCommand } from "../redis/piecewise-command.ts";
-import { allowedInFullMemory } from "../redis/script.ts";
+import { evalWords } from "../redis/script.ts";
 import type { Request } from "./request.ts";
 
 /** Payload of one VSTORE.REPLY; a single larger answer travels alone. */
@@ -38,7 +38,7 @@ const errorsScript = `
 redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', unpack(ARGV, 3))
 redis.call('PEXPIRE', KEYS[1], ARGV[2])`;
 
-const withdrawScript = `${allowedInFullMemory}${removedFunction}
+const withdrawScript = `${removedFunction}
 return removed(KEYS[2], KEYS[1], redis.call('XDEL', KEYS[1], ARGV[1]))`;
 
 const replyCommand = "VSTORE.REPLY";
@@ -92,7 +92,7 @@ export class Outbox {
 
   /** The same for a write, of whose log it is noted that vstore itself has removed it. */
   withdraw(request: Request): void {
-    this.#push(["EVAL", withdrawScript, 2, request.stream, logsKey, request.id]);
+    this.#push(["EVAL", ...evalWords("allow-oom", withdrawScript, [request.stream, logsKey], [request.id])]);
   }
 
   /** Makes the sidecar look at all keys that the collection follows, if it follows any. */
@@ -174,7 +174,9 @@ export class Outbox {
   #sendInOrder(changes: readonly Argument[][], replies: readonly Argument[][]): Promise<unknown>[] {
     const changed = changes.map((each) => this.#call(this.#redis, each));
     const reply = () => replies.map((each) => this.#call(this.#answerer, each));
-    const deletes = changes.some(([name, script]) => name === "XDEL" || script === withdrawScript);
+    const deletes = changes.some(
+      ([name, script]) => name === "XDEL" || (name === "EVAL" && String(script).endsWith(withdrawScript)),
+    );
     if (!deletes) return [...changed, ...reply()];
     return [Promise.all(changed).then(() => Promise.all(reply()))];
   }

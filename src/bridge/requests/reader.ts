@@ -8,13 +8,14 @@ import { compareIds } from "../../engine/log-id.ts";
 import { TimeSlice } from "../../engine/time-slice.ts";
 import type { Obstructions } from "../logs/obstructions.ts";
 import { codeOf } from "../redis/error-code.ts";
+import { isElsewhere } from "../redis/node.ts";
 import { areBelow, entriesWithin } from "../redis/output-limit.ts";
 import type { Session } from "../session/session.ts";
 import { Proofs } from "./proofs.ts";
 import { decodeEntry, type Request } from "./request.ts";
 import { isWrite } from "./routing.ts";
 import type { Source, Sources } from "./sources.ts";
-import { XreadConnection } from "./xread/connection.ts";
+import { XreadConnection, xreadCommand } from "./xread/connection.ts";
 import type { ProofsOf, StreamRequests } from "./xread/decoder.ts";
 
 /** One batch should stay near this size. */
@@ -94,7 +95,7 @@ export class Reader {
   /** What is there now; when `waits`, what comes first within a second. Moves the positions of the sources. */
   async read(waits: boolean): Promise<readonly Delivery[]> {
     const count = this.#count;
-    await this.#obstructions.watch();
+    await this.#obstructions.watch(() => this.#sources.own.map(({ stream }) => stream));
     const replies = waits ? await this.#wait(count) : [await this.#ask(count, this.#sources.all())];
     const deliveries = this.#take(replies.flat(), count);
     const seen = await this.#withLogs(deliveries, count);
@@ -168,7 +169,7 @@ export class Reader {
     const together = this.#expectsLarge ? 1 : Math.max(1, sources.length);
     const reply: StreamRequests[] = [];
     const ask: Xread = async (args) => {
-      const raw = (await this.#writer.callBuffer("XREAD", ...args)) as RawReply | null;
+      const raw = (await this.#writer.callBuffer(xreadCommand(), ...args)) as RawReply | null;
       return decoded(raw, (stream) => this.#proofsOf(stream));
     };
     for (let at = 0; at < sources.length; at += together) {
@@ -189,9 +190,9 @@ export class Reader {
     try {
       return await xread(args);
     } catch (error) {
-      if (codeOf(error) !== "WRONGTYPE") throw error;
+      if (codeOf(error) !== "WRONGTYPE" && !isElsewhere(error)) throw error;
       await this.#obstructions.find(this.#sources.all().map(({ stream }) => stream));
-      return this.#xread(xread, count, all, waitMs);
+      return this.#xread(xread, count, all, Math.min(waitMs, blockMs)); // it is to be read soon once it is free
     }
   }
 

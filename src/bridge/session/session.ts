@@ -5,6 +5,7 @@
 import type { Redis } from "ioredis";
 import { connect } from "../redis/connection.ts";
 import { joinLargeValues } from "../redis/large-values.ts";
+import { chooseNames } from "../redis/node.ts";
 import { assertRights } from "../redis/rights.ts";
 import { bindScripts } from "../redis/script.ts";
 import { assertServer, checkServer, runIdOf } from "../redis/server.ts";
@@ -44,6 +45,7 @@ export class Session {
         if (opened.length > 1) continue;
         await checkServer(redis);
         await assertRights(redis);
+        await chooseNames(redis);
       }
       const connections = opened as Connections;
       const [writer, reader, logReader] = connections;

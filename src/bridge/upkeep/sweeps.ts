@@ -10,6 +10,7 @@ import type { Collection } from "../../engine/collection.ts";
 import type { Logger } from "../../log.ts";
 import { JobQueue } from "../redis/job-queue.ts";
 import { logStream } from "../redis/keys.ts";
+import { ignoreElsewhere } from "../redis/node.ts";
 
 const queueName = "vstore-sweep";
 const schedulerId = "sweep";
@@ -67,7 +68,7 @@ export class Sweeps {
     const fields = ["cmd", sweep.name, "at", this.#catalog.clock(), "0", name];
     for (let i = 0; i < entries; i++) {
       // NOMKSTREAM: a log that was dropped, or has vanished, must not be created again.
-      await this.#writer.xadd(logStream(name), "NOMKSTREAM", "*", ...fields);
+      await this.#writer.xadd(logStream(name), "NOMKSTREAM", "*", ...fields).catch(ignoreElsewhere);
     }
   }
 }

@@ -9,6 +9,7 @@ import { failPoint } from "../../engine/fail-point.ts";
 import { compareIds, FIRST_ID, nextId } from "../../engine/log-id.ts";
 import type { Followers } from "../followers/followers.ts";
 import { removedFunction } from "../logs/removals.ts";
+import { typeFunction } from "../redis/key-state.ts";
 import { collectionsKey, logStream, logsKey } from "../redis/keys.ts";
 import { runScript } from "../redis/script.ts";
 
@@ -16,10 +17,10 @@ import { runScript } from "../redis/script.ts";
  * Records in Redis how far it trimmed: files that end before that cannot be completed from the log. A collection that
  * is being dropped has lost its record, and must not get it back: the next start would miss its files.
  */
-const trimScript = `${removedFunction}
+const trimScript = `${typeFunction}${removedFunction}
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-if redis.call('TYPE', KEYS[2]).ok ~= 'stream' then return 0 end
+if typeOf(KEYS[2]) ~= 'stream' then return 0 end
 return removed(KEYS[3], KEYS[2], redis.call('XTRIM', KEYS[2], 'MINID', ARGV[3]))`;
 
 export class Trimmer {

@@ -4,8 +4,12 @@
  * nil of a read that found nothing go the ordinary way.
  */
 import type { Redis } from "ioredis";
+import { nodeTag } from "../../redis/keys.ts";
 import { decodeBefore } from "../../redis/large-values.ts";
 import { type ProofsOf, type StreamRequests, XreadDecoder } from "./decoder.ts";
+
+/** A node of a cluster refuses an XREAD of several slots. */
+export const xreadCommand = (): string => (nodeTag === "" ? "XREAD" : "VSTORE.XREAD");
 
 const ARRAY = "*".charCodeAt(0);
 const emptyReply = Buffer.from("*-1\r\n");
@@ -26,7 +30,7 @@ export class XreadConnection {
   /** Must not be called while another command is under way on the connection. */
   async read(args: readonly (string | number)[]): Promise<readonly StreamRequests[]> {
     this.#reply = "expected";
-    await this.#redis.callBuffer("XREAD", ...args);
+    await this.#redis.callBuffer(xreadCommand(), ...args);
     return this.#takeReply();
   }
 

@@ -1,0 +1,212 @@
+/** A Redis Cluster of three nodes with a sidecar each: cluster clients find collections where their names belong. */
+import { execFileSync } from "node:child_process";
+import { Queue } from "bullmq";
+import type { Cluster } from "ioredis";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type ClusterNode, RedisCluster, slotsOf } from "../../harness/cluster.ts";
+import { ownDirectory, removeWithProcesses } from "../../harness/left-behind.ts";
+import { type SidecarProcess, startSidecar } from "../../harness/sidecar.ts";
+import { fp32 } from "../harness/fp32.ts";
+import { base64, ingest } from "../harness/ingest-queue.ts";
+import { until } from "../harness/serving.ts";
+
+/** Names with their slots on all three nodes, one of them with a hash tag of its own. */
+const names = ["docs", "images", "songs", "user:{7}:notes", "user:{8}:notes", "user:{9}:notes"];
+
+let redis: RedisCluster;
+let client: Cluster;
+let sidecars: Map<ClusterNode, SidecarProcess>;
+const directories = new Map<ClusterNode, string>();
+
+function start(node: ClusterNode): SidecarProcess {
+  const dataDir = directories.get(node) ?? ownDirectory("data");
+  directories.set(node, dataDir);
+  const args = ["--checkpoint-interval-ms", "1000"];
+  const sidecar = startSidecar({ redisUrl: node.server.url, dataDir, args });
+  sidecars.set(node, sidecar);
+  return sidecar;
+}
+
+const fact = async ({ redis }: ClusterNode, field: string) =>
+  new RegExp(`^vstore_${field}:(.*)\r$`, "m").exec(await redis.info("vstore"))?.[1];
+
+const isServed = (node: ClusterNode) =>
+  until(
+    () => fact(node, "attached").catch(() => ""),
+    (attached) => attached === "1",
+  );
+
+const nearest = async (name: string, ...query: number[]) =>
+  (await client.call("VSTORE.SEARCH", name, "FP32", fp32(...query), "COUNT", 2)) as string[];
+
+/** The node of a name, and one that is not. */
+async function homeAndOther(name: string): Promise<[ClusterNode, ClusterNode]> {
+  const home = await redis.nodeOf(name);
+  return [home, redis.nodes.find((node) => node !== home)!];
+}
+
+/** Those of `names` that the node has. */
+async function served({ redis }: ClusterNode): Promise<string[]> {
+  const all = (await redis.call("VSTORE.LIST")) as string[];
+  return names.filter((name) => all.includes(name));
+}
+
+/** Keys of a node that lie in slots of others. */
+async function misplaced(node: ClusterNode): Promise<string[]> {
+  const own = await slotsOf(node);
+  const keys = await node.redis.keys("*");
+  const slots = await Promise.all(keys.map((key) => redis.slotOf(key)));
+  expect(keys.length).toBeGreaterThan(4);
+  return keys.filter((_, i) => !own.has(slots[i]!));
+}
+
+beforeAll(async () => {
+  redis = await RedisCluster.start(3, { appendonly: "always" });
+  sidecars = new Map();
+  for (const node of redis.nodes) start(node);
+  for (const sidecar of sidecars.values()) await sidecar.waitReady();
+  client = redis.connect();
+});
+
+afterAll(async () => {
+  client.disconnect();
+  for (const sidecar of sidecars.values()) await sidecar.kill();
+  await redis.stop();
+  for (const directory of directories.values()) removeWithProcesses(directory);
+});
+
+test("each collection is made, written and searched on the node of its name", async () => {
+  const homes = new Set<ClusterNode>();
+  for (const [i, name] of names.entries()) {
+    homes.add(await redis.nodeOf(name));
+    await client.call("VSTORE.CREATE", name, "DIM", 2, "METRIC", "L2");
+    for (const x of [0, 1, 2, 3])
+      await client.call("VSTORE.INSERT", name, `${name}:${x}`, "FP32", fp32(x, i));
+    expect(await nearest(name, 2.2, i)).toEqual([`${name}:2`, `${name}:3`]);
+  }
+  expect(homes.size).toBe(3);
+  for (const node of redis.nodes) {
+    const here: string[] = [];
+    for (const name of names) if ((await redis.nodeOf(name)) === node) here.push(name);
+    expect(await node.redis.call("VSTORE.LIST")).toEqual(here.sort());
+  }
+});
+
+test("redis-cli -c follows MOVED, and another node sends it", async () => {
+  const [, other] = await homeAndOther("docs");
+  await expect(other.redis.call("VSTORE.CARD", "docs")).rejects.toThrow(/^MOVED /);
+  const args = ["-c", "-p", String(other.server.port), "VSTORE.CARD", "docs"];
+  expect(execFileSync("redis-cli", args, { encoding: "utf8" })).toBe("4\n");
+});
+
+test("checkpoints run as jobs, and trim the logs", async () => {
+  for (const name of names) {
+    const log = `vstore:${name.includes("{") ? name : `{${name}}`}:log`;
+    const { redis: home } = await redis.nodeOf(name);
+    expect(await home.exists(log)).toBe(1);
+    await until(
+      () => home.xlen(log),
+      (length) => length === 0,
+    );
+  }
+});
+
+test("jobs are ingested from the queue of the node", async () => {
+  const node = await redis.nodeOf("docs");
+  const prefix = `vstore:bull{${await fact(node, "tag")}}`;
+  const queue = new Queue("vstore-ingest", { connection: { port: node.server.port }, prefix });
+  const items = [{ key: "job:1", vector: base64(9, 9) }];
+  expect(await ingest(queue, { collection: "docs", items })).toMatchObject({ inserted: 1 });
+  const elsewhere = (await redis.nodeOf("images")) === node ? "songs" : "images";
+  await expect(ingest(queue, { collection: elsewhere, items })).rejects.toThrow(/MOVED/);
+  await queue.close();
+  expect(await nearest("docs", 9, 9)).toContain("job:1");
+});
+
+test("values and followed keys of the collection's slot come and go with their vectors", async () => {
+  await client.call("VSTORE.CREATE", "pages", "DIM", 2, "METRIC", "L2", "FOLLOW", "PREFIX", "{pages}:");
+  await client.set("{pages}:1", "one");
+  await client.call("VSTORE.INSERT", "pages", "{pages}:1", "FP32", fp32(1, 1));
+  const query = ["VSTORE.SEARCH", "pages", "FP32", fp32(1, 1), "WITHVALUES"] as const;
+  expect(await client.call(...query)).toEqual(["{pages}:1", "one"]);
+  await client.del("{pages}:1");
+  await until(
+    () => client.call("VSTORE.CARD", "pages"),
+    (count) => count === 0,
+  );
+  await client.call("VSTORE.CACHE.CREATE", "answers", "DIM", 2, "MAXBYTES", 2 ** 20);
+  await client.call("VSTORE.CACHE.SET", "answers", "FP32", fp32(1, 2), "VALUE", "42");
+  expect(String(await client.call("VSTORE.CACHE.GET", "answers", "FP32", fp32(1, 2)))).toContain("42");
+});
+
+test("a write is part of a transaction of its slot", async () => {
+  const home = await redis.nodeOf("docs");
+  const answers = await home.redis
+    .multi()
+    .set("{docs}:9", "nine")
+    .call("VSTORE.INSERT", "docs", "{docs}:9", "FP32", fp32(40, 40))
+    .exec();
+  expect(answers?.map(([error]) => error)).toEqual([null, null]);
+  await until(
+    () => nearest("docs", 40, 40),
+    ([key]) => key === "{docs}:9",
+  );
+});
+
+test("every key of a node lies in its own slots", async () => {
+  for (const node of redis.nodes) expect(await misplaced(node)).toEqual([]);
+});
+
+test("a collection whose slot has moved away is refused, and served again once it is back", async () => {
+  const [home, other] = await homeAndOther("songs");
+  const slot = await redis.slotOf("songs");
+  const neighbours = await served(home);
+  await redis.moveSlot(slot, home, other);
+  await sidecars.get(home)!.waitLog("its slot has moved to another node of the cluster");
+  await expect(nearest("songs", 0, 2)).rejects.toThrow(/^NOCOLLECTION /);
+  const write = () => client.call("VSTORE.INSERT", "songs", "new", "FP32", fp32(0, 2.1));
+  await expect(write()).rejects.toThrow(/^NOCOLLECTION /);
+  for (const name of neighbours.filter((each) => each !== "songs"))
+    expect(await nearest(name, 0, names.indexOf(name))).toContain(`${name}:0`);
+  await redis.moveSlot(slot, other, home);
+  await until(
+    () => write().catch(String),
+    (answer) => answer === 1 || answer === 0,
+  );
+  expect(await nearest("songs", 0, 2)).toEqual(["songs:0", "new"]);
+});
+
+test("when the slot of vstore's own keys moves away, the node chooses another one", async () => {
+  const [docs, node] = await homeAndOther("docs");
+  const tag = (await fact(node, "tag"))!;
+  await redis.moveSlot(await redis.slotOf(`{${tag}}`), node, docs);
+  const now = await until(
+    () => fact(node, "tag"),
+    (other) => other !== tag,
+  );
+  for (const name of await served(node)) {
+    await until(
+      () => nearest(name, 0, names.indexOf(name)).catch(String),
+      (answer) => answer.includes(`${name}:0`),
+    );
+    expect(await client.call("VSTORE.INSERT", name, "moved", "FP32", fp32(-9, 9))).toBe(1);
+  }
+  expect(await node.redis.exists(`vstore:collections{${now}}`, `vstore:store{${now}}`)).toBe(2);
+  expect(await misplaced(node)).toEqual([]);
+});
+
+test("a sidecar that is killed, and a node that is, come back with what was acknowledged", async () => {
+  const node = await redis.nodeOf("docs");
+  await client.call("VSTORE.INSERT", "docs", "late", "FP32", fp32(50, 50));
+  const tag = await fact(node, "tag");
+  await sidecars.get(node)!.kill();
+  await start(node).waitReady();
+  expect(await nearest("docs", 50, 50)).toContain("late");
+  await node.server.kill();
+  await node.server.run();
+  await redis.untilWhole();
+  await isServed(node);
+  expect(await nearest("docs", 50, 50)).toContain("late");
+  expect(await fact(node, "tag")).toBe(tag);
+  expect(await client.call("VSTORE.INSERT", "docs", "later", "FP32", fp32(60, 60))).toBe(1);
+});
