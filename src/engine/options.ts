@@ -22,6 +22,9 @@ export interface Follow {
 }
 
 /** What makes a collection a semantic cache: its keys follow the values. */
+/** The attribute of an entry of a cache that has its whole scope as one text. */
+export const cacheScopeAttribute = "in";
+
 export interface CacheOptions {
   /** Fields that every entry and every question names: an entry is found by questions of the same values only. */
   readonly scope: readonly string[];

@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import type { Catalog } from "../../engine/catalog.ts";
 import type { Collection } from "../../engine/collection.ts";
-import type { CacheOptions } from "../../engine/options.ts";
+import { type CacheOptions, cacheScopeAttribute } from "../../engine/options.ts";
 import { VstoreError } from "../../errors.ts";
 
 export interface Cache {
@@ -81,5 +81,5 @@ export function scopeDigest(scope: Scope): string | undefined {
 
 /** Matches the entries of the scope; undefined where the cache has none. */
 export function scopeFilter(digest: string | undefined): string | undefined {
-  return digest === undefined ? undefined : `.in == "${digest}"`;
+  return digest === undefined ? undefined : `.${cacheScopeAttribute} == "${digest}"`;
 }

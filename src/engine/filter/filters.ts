@@ -11,6 +11,7 @@ import { ChangeLog, type Position } from "./change-log.ts";
 import type { Expression } from "./expression.ts";
 import { MatchSet, type MatchSource } from "./match-set.ts";
 import { Scanner, UNSURE, YES } from "./scanner.ts";
+import { ValueLists } from "./value-lists.ts";
 
 /** Expressions whose matches are kept, and the bytes that those of one collection may take together. */
 const SETS_MAX = 64;
@@ -65,6 +66,7 @@ export class Filters {
   readonly #changes = new ChangeLog();
   /** What the columns have to take over still, or have taken over since. */
   readonly #backlog: ChangeLog;
+  readonly #lists: ValueLists | undefined;
   /** The least recently used comes first. */
   readonly #sets = new Map<string, MatchSet>();
   /** The columns have taken over all of the backlog before it. */
@@ -76,13 +78,16 @@ export class Filters {
   #inBackground = false;
   #isClosed = false;
 
+  /** @param listed a field of which the slots of each text are kept; see value-lists.ts */
   constructor(
     source: MatchSource,
     saved: SavedFilters = { columns: new Columns(), backlog: new ChangeLog() },
+    listed?: string,
   ) {
     this.columns = saved.columns;
     this.#backlog = saved.backlog;
     this.#source = source;
+    this.#lists = listed === undefined ? undefined : new ValueLists(listed, source, this.columns);
     this.#takeIfFarBehind();
   }
 
@@ -97,6 +102,7 @@ export class Filters {
   take(slot: number, json: object): void {
     this.#note(slot, slot + 1);
     this.columns.set(slot, json);
+    this.#lists?.take(slot, json);
   }
 
   /** Must be called after the slot died. */
@@ -159,7 +165,10 @@ export class Filters {
 
   /** What VSTORE.INFO shows. */
   stats(): Record<string, number> {
-    return { ...this.columns.stats(), filter_bytes: this.columns.bytes + this.#matchBytes };
+    return {
+      ...this.columns.stats(),
+      filter_bytes: this.columns.bytes + this.#matchBytes + (this.#lists?.bytes ?? 0),
+    };
   }
 
   /** Stops the work under way. */
@@ -173,7 +182,8 @@ export class Filters {
 
   #setOf(expression: Expression): MatchSet {
     const { text } = expression;
-    const set = this.#sets.get(text) ?? new MatchSet(expression, this.#source, this.columns);
+    const set =
+      this.#sets.get(text) ?? new MatchSet(expression, this.#source, this.columns, this.#listOf(expression));
     this.#sets.delete(text);
     this.#sets.set(text, set);
     for (const oldest of this.#sets.keys()) {
@@ -182,6 +192,13 @@ export class Filters {
       this.#sets.delete(oldest);
     }
     return set;
+  }
+
+  /** The slots that the expression has to look at; undefined where it may be any. */
+  #listOf(expression: Expression): (() => readonly number[]) | undefined {
+    const lists = this.#lists;
+    const text = lists?.textOf(expression);
+    return text === undefined ? undefined : () => lists!.slotsOf(text);
   }
 
   async #bringUpToDate(set: MatchSet): Promise<void> {
@@ -195,7 +212,9 @@ export class Filters {
     }
   }
 
-  #isBehind({ seen, expression: { weight } }: MatchSet): boolean {
+  #isBehind({ seen, listed, expression: { weight } }: MatchSet): boolean {
+    if (listed !== undefined && this.#lists!.isWhole && this.behind === 0)
+      return Math.min(listed().length, this.#changedSince(seen)) * weight > AT_ONCE_WORK_MAX;
     if (seen === undefined) return true;
     if (this.#changes.slotsSince(seen) * weight > AT_ONCE_WORK_MAX) return true;
     let [slots, bytes] = [0, 0];
@@ -208,6 +227,10 @@ export class Filters {
       }
     }
     return false;
+  }
+
+  #changedSince(seen: Position | undefined): number {
+    return seen === undefined ? Number.POSITIVE_INFINITY : this.#changes.slotsSince(seen);
   }
 
   /** Each expression looks at everything when it is new. */
@@ -226,6 +249,7 @@ export class Filters {
       return true;
     }
     if (set.seen !== undefined && set.seen.range >= changes.range) return false;
+    if (set.listed !== undefined && this.#lists!.fill()) return true;
     if (set.step(this.#changes, changes)) return true;
     this.#forget();
     return false;
@@ -253,7 +277,9 @@ export class Filters {
           yield;
           bytes = 0;
         }
-        this.columns.set(slot, attributes.parsed(slot));
+        const json = attributes.parsed(slot);
+        this.columns.set(slot, json);
+        this.#lists?.take(slot, json);
         bytes += length;
       }
     }

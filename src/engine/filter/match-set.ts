@@ -37,8 +37,17 @@ export class MatchSet {
   #evaluation: { readonly steps: Iterator<void>; readonly end: Position } | undefined;
   #copy: { readonly bitmap: Bitmap; readonly version: number } | undefined;
 
-  constructor(expression: Expression, source: MatchSource, columns: Columns) {
+  /** The slots that may match, in order; undefined where it may be any. */
+  readonly listed: (() => readonly number[]) | undefined;
+
+  constructor(
+    expression: Expression,
+    source: MatchSource,
+    columns: Columns,
+    listed?: () => readonly number[],
+  ) {
     this.expression = expression;
+    this.listed = listed;
     this.#source = source;
     this.#scanner = new Scanner(expression, columns);
   }
@@ -79,10 +88,18 @@ export class MatchSet {
   }
 
   #begin(changes: ChangeLog, end: Position): { steps: Iterator<void>; end: Position } {
-    const everything = [{ from: 0, to: this.#source.slots() }];
-    const ranges = this.#seen === undefined ? everything : changes.between(this.#seen, end);
+    const ranges = this.#ranges(changes, end);
     if (ranges.length > 0) this.cost = { slots: 0, fromJson: 0 };
     return { steps: this.#evaluate(ranges), end };
+  }
+
+  /** What to look at: all that has changed, or the slots that may match, where those are fewer. */
+  #ranges(changes: ChangeLog, end: Position): readonly SlotRange[] {
+    const changed = this.#seen && changes.between(this.#seen, end);
+    if (this.listed === undefined) return changed ?? [{ from: 0, to: this.#source.slots() }];
+    const listed = this.listed();
+    if (changed !== undefined && slotsIn(changed) <= listed.length) return changed;
+    return rangesOf(listed);
   }
 
   *#evaluate(ranges: readonly SlotRange[]): Generator<void> {
@@ -125,4 +142,18 @@ export class MatchSet {
     const json = this.#source.attributes.parsed(slot);
     return json !== undefined && this.expression.matches(json);
   }
+}
+
+const slotsIn = (ranges: readonly SlotRange[]): number =>
+  ranges.reduce((sum, { from, to }) => sum + to - from, 0);
+
+/** Consecutive slots are one range. */
+function rangesOf(slots: readonly number[]): SlotRange[] {
+  const ranges: { from: number; to: number }[] = [];
+  for (const slot of slots) {
+    const last = ranges.at(-1);
+    if (last?.to === slot) last.to++;
+    else ranges.push({ from: slot, to: slot + 1 });
+  }
+  return ranges;
 }

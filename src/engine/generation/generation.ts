@@ -8,6 +8,7 @@ import { Filters } from "../filter/filters.ts";
 import { Indexer } from "../index/indexer.ts";
 import { Searcher } from "../index/searcher.ts";
 import type { CheckedAttributes } from "../input.ts";
+import { type CollectionOptions, cacheScopeAttribute } from "../options.ts";
 import { attributesBytes } from "../slots/attributes.ts";
 import type { Bitmap } from "../slots/bitmap.ts";
 import { Expiry, type Lifetime } from "../slots/expiry.ts";
@@ -61,7 +62,7 @@ export class Generation {
     });
     this.expiry = new Expiry(parts.expiring, hooks.now);
     const source = { attributes: parts.attributes, live: parts.live, slots: () => segments.length };
-    this.filters = new Filters(source, parts.saved);
+    this.filters = new Filters(source, parts.saved, scopeFieldOf(manifest.options));
     if (parts.saved === undefined && segments.length > 0 && parts.attributes.isUsed)
       this.filters.changed(0, segments.length);
     this.searcher = new Searcher(this.indexer, manifest.options.ef, {
@@ -245,3 +246,7 @@ export class Generation {
     this.watcher?.(slot);
   }
 }
+
+/** The lookups of a cache are of one scope each. */
+const scopeFieldOf = ({ cache }: CollectionOptions): string | undefined =>
+  (cache?.scope.length ?? 0) > 0 ? cacheScopeAttribute : undefined;
