@@ -5,22 +5,21 @@
  * call it tells the p50 of both, the ratio of each time and their mean, and the CPU time per call of both sidecars and
  * servers.
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { Redis } from "ioredis";
-import type { startVstore, Vstore } from "../harness/sidecar.ts";
+import type { Vstore } from "../harness/sidecar.ts";
 import { DIMENSIONS, loadWords } from "../harness/words.ts";
 import { median, type Row, report } from "./harness.ts";
+import { cpuUs, roots, serverPid, startFrom } from "./pairs.ts";
 
 const ROUNDS = Number(process.env.ROUNDS ?? 12);
 const CALLS = 400;
 const AT_ONCE = 16;
 const BATCH = 100;
-const SETTINGS = { appendonly: "everysec" as const, args: ["--auto-aof-rewrite-percentage", "0"] };
 
 interface Side {
   readonly vstore: Vstore;
   readonly client: Redis;
-  readonly serverPid: number;
+  readonly server: number;
 }
 
 type Call = (client: Redis, i: number) => Promise<unknown>;
@@ -44,32 +43,18 @@ const calls: Readonly<Record<string, Call>> = {
 };
 
 async function begin(root: string): Promise<Side> {
-  // Older checkouts have it among their tests.
-  const place = existsSync(`${root}/harness/sidecar.ts`) ? "harness" : "test/harness";
-  const { startVstore: start } = (await import(`${root}/${place}/sidecar.ts`)) as {
-    startVstore: typeof startVstore;
-  };
-  const vstore = await start(SETTINGS);
+  const vstore = await startFrom(root);
   const client = new Redis(vstore.url, { protocol: 2 });
   for (const name of ["words", "single", "many"])
     await client.call("VSTORE.CREATE", name, "DIM", String(DIMENSIONS));
   for (let i = 0; i < 10_000; i++) await client.call("VSTORE.INSERT", "words", `w${i}`, "FP32", vector(i));
   await client.call("VSTORE.BUILD", "words", "WAIT");
-  const serverPid = Number(/process_id:(\d+)/.exec(await client.info("server"))![1]);
-  return { vstore, client, serverPid };
-}
-
-/** Microseconds that all threads of a process have run. */
-function cpuUs(pid: number): number {
-  const threads = readdirSync(`/proc/${pid}/task`);
-  const ns = (thread: string) =>
-    Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]);
-  return threads.reduce((sum, thread) => sum + ns(thread) / 1000, 0);
+  return { vstore, client, server: await serverPid(client) };
 }
 
 /** The p50 of a round, and the CPU time per call of the sidecar and of the server, in microseconds. */
-async function round({ vstore, client, serverPid }: Side, call: Call, from: number): Promise<number[]> {
-  const pids = [vstore.sidecar.pid, serverPid];
+async function round({ vstore, client, server }: Side, call: Call, from: number): Promise<number[]> {
+  const pids = [vstore.sidecar.pid, server];
   const before = pids.map(cpuUs);
   const times: number[] = [];
   for (let i = 0; i < CALLS; i++) {
@@ -99,11 +84,11 @@ async function compare(sides: readonly [Side, Side], call: Call): Promise<Compar
 }
 
 /** All calls, with the sides started in this order. */
-async function compareAll(roots: readonly string[]): Promise<Compared[]> {
+async function compareAll(order: readonly string[]): Promise<Compared[]> {
   const started = new Map<string, Side>();
   try {
-    for (const root of roots) started.set(root, await begin(root));
-    const sides = [started.get(other!)!, started.get(ours)!] as const;
+    for (const root of order) started.set(root, await begin(root));
+    const sides = [started.get(other)!, started.get(ours)!] as const;
     const all: Compared[] = [];
     for (const call of Object.values(calls)) all.push(await compare(sides, call));
     return all;
@@ -131,10 +116,7 @@ function rowOf(name: string, compared: readonly Compared[]): Row {
   };
 }
 
-const other = process.env.OTHER;
-const ours = new URL("..", import.meta.url).pathname;
-if (other === undefined)
-  throw new Error("OTHER must be the directory of another checkout, after `make build`");
+const [other, ours] = roots;
 const times = [await compareAll([other, ours]), await compareAll([ours, other])];
 const rows = Object.keys(calls).map((name, at) =>
   rowOf(

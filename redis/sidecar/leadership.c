@@ -12,13 +12,14 @@
 #define SECRET_HEX_DIGITS 32
 #define TTL_MS_MAX 3600000
 #define US_PER_MS 1000
+#define JOINED_MAX 3
 /* "<sidecar id>:<epoch>", and that with ":<secret>" behind it. */
 #define RECORD_BYTES_MAX (SIDECAR_ID_BYTES_MAX + 24)
 #define LEASE_BYTES_MAX (RECORD_BYTES_MAX + 1 + SECRET_HEX_DIGITS)
 
 static struct {
     unsigned long long connection; /* id of the client that leads; 0 before the first. Redis never gives an id twice */
-    unsigned long long answering;  /* that of its second connection; 0 when it has none */
+    unsigned long long joined[JOINED_MAX]; /* those of its other connections that may answer, oldest first; 0: none */
     char sidecar[SIDECAR_ID_BYTES_MAX + 1];
     char record[RECORD_BYTES_MAX + 1]; /* what OWN_LEADER says of it */
     char lease[LEASE_BYTES_MAX + 1];   /* known to the sidecar alone: the secret is in no key */
@@ -54,7 +55,11 @@ bool leadership_is_lease(const RedisModuleString *lease, bool is_live) {
 
 bool leadership_is_callers(RedisModuleCtx *ctx) {
     unsigned long long client = RedisModule_GetClientId(ctx);
-    return client != 0 && (client == lead.connection || client == lead.answering);
+    if (client == 0) return false;
+    if (client == lead.connection) return true;
+    for (int i = 0; i < JOINED_MAX; i++)
+        if (client == lead.joined[i]) return true;
+    return false;
 }
 
 int reply_not_leader(RedisModuleCtx *ctx) {
@@ -164,8 +169,9 @@ static int take(RedisModuleCtx *ctx, const char *id, uint64_t ttl_us) {
     if (epoch < 0) return reply_with_epoch_error(ctx);
     unsigned long long client = RedisModule_GetClientId(ctx);
     if (lead.connection != 0 && lead.connection != client) close_connection(ctx, lead.connection);
-    if (lead.answering != 0) close_connection(ctx, lead.answering);
-    lead.answering = 0;
+    for (int i = 0; i < JOINED_MAX; i++)
+        if (lead.joined[i] != 0) close_connection(ctx, lead.joined[i]);
+    memset(lead.joined, 0, sizeof(lead.joined));
     char secret[SECRET_HEX_DIGITS + 1] = {0};
     RedisModule_GetRandomHexChars(secret, SECRET_HEX_DIGITS);
     lead.connection = client;
@@ -237,14 +243,17 @@ int renew_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     return RedisModule_ReplyWithSimpleString(ctx, "OK");
 }
 
+/* A sidecar has no more of them than there is room for, so the oldest one is of no use to it any more. */
+static void join(RedisModuleCtx *ctx, unsigned long long client) {
+    if (lead.joined[0] != 0) close_connection(ctx, lead.joined[0]);
+    memmove(lead.joined, lead.joined + 1, (JOINED_MAX - 1) * sizeof(lead.joined[0]));
+    lead.joined[JOINED_MAX - 1] = client;
+}
+
 int join_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     if (argc != 2) return RedisModule_WrongArity(ctx);
     if (!leadership_is_lease(argv[1], true)) return reply_not_leader(ctx);
-    unsigned long long client = RedisModule_GetClientId(ctx);
-    if (client != lead.connection && client != lead.answering) {
-        if (lead.answering != 0) close_connection(ctx, lead.answering);
-        lead.answering = client;
-    }
+    if (!leadership_is_callers(ctx)) join(ctx, RedisModule_GetClientId(ctx));
     return RedisModule_ReplyWithStringBuffer(ctx, proofs_key(), strlen(proofs_key()));
 }
 

@@ -4,9 +4,8 @@
  * VSTORE.LEAD <protocol> <sidecar id> <ttl ms> gives the lease to the connection that sends it, unless another sidecar
  * holds it, and closes the connection of the holder before. So a sidecar that was paused or cut off, and does not know
  * that it has been succeeded, has no connection to do harm on; with ttl 0 it gives the lease up. VSTORE.RENEW <lease>
- * <ttl ms> extends it, from any connection that knows it. VSTORE.JOIN <lease> makes the connection that sends it the
- * leader's second one, which is closed with the first: writes may be held back on the one while the other answers. It
- * answers the key of proofs.h.
+ * <ttl ms> extends it, from any connection that knows it. VSTORE.JOIN <lease> lets the connection that sends it answer
+ * too, for writes may be held back on the first one; all are closed together. It answers the key of proofs.h.
  *
  * The lease lives in this process, by its monotonic clock: no key expires, can be evicted, or is written at every beat.
  * The key vstore:leader only records whose it is, so that after a restart, or on a new primary, that sidecar has one

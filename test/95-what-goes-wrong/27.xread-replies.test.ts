@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { generator, testSeed } from "../../harness/random.ts";
 import { type RedisServer, startRedis } from "../../harness/redis-server.ts";
 import { connect } from "../../src/bridge/redis/connection.ts";
+import { encodeCommand } from "../../src/bridge/redis/encode-command.ts";
 import { joinLargeValues } from "../../src/bridge/redis/large-values.ts";
 import { XreadConnection } from "../../src/bridge/requests/xread/connection.ts";
 import { XreadDecoder } from "../../src/bridge/requests/xread/decoder.ts";
@@ -102,4 +103,33 @@ test("an entry as large as a request may be, between small ones, in hundreds of 
   expect(large!.args[0]!.equals(argument)).toBe(true);
   expect(last).toMatchObject({ id: "1-3", name: "GET", fault: undefined });
   expect(await redis.echo("still in step")).toBe("still in step");
+});
+
+test("commands sent ahead of a read are answered by their lines, whatever the read brings", async () => {
+  const ahead = (...words: string[]) => xread.sendAhead(encodeCommand(words));
+  const added = [ahead("SADD", "set", "é", "b"), ahead("GET", "set"), ahead("SADD", "set", "c")];
+  expect(await read()).toEqual([]);
+  expect(await Promise.all(added)).toEqual([":2\r\n", expect.stringMatching(/^-WRONGTYPE /), ":1\r\n"]);
+  expect(await writer.sismember("set", "é")).toBe(1);
+  await writer.xadd("log", "1-1", "cmd", "GET", "client", "7", "0", "docs", "1", "key");
+  const removed = ahead("SREM", "set", "b");
+  const [log] = await read();
+  expect(log!.requests).toHaveLength(1);
+  expect(await removed).toBe(":1\r\n");
+});
+
+test("a command sent ahead goes alone where no read follows, and while one waits the connection is not free", async () => {
+  expect(await xread.sendAhead(encodeCommand(["SADD", "set", "a"]))).toBe(":1\r\n");
+  expect(xread.isFree).toBe(true);
+  const waiting = read("BLOCK", 10_000);
+  expect(xread.isFree).toBe(false);
+  await writer.xadd("log", "1-1", "cmd", "GET", "client", "7", "0", "docs", "1", "key");
+  expect(await waiting).toHaveLength(1);
+  expect(xread.isFree).toBe(true);
+});
+
+test("the end of the connection ends what was sent ahead", async () => {
+  const answer = xread.sendAhead(encodeCommand(["SADD", "set", "a"]));
+  redis.disconnect();
+  expect(await answer).toBe("");
 });

@@ -134,6 +134,7 @@ export class Loop {
       waits = this.#isRunning;
       const changesSources = batch.some(hasControlWrite);
       const ahead = isLarge(batch) && !changesSources ? this.#read() : undefined;
+      if (ahead === undefined && !changesSources) this.#parts.outbox.goAhead(this.#parts.reader.free);
       await this.#serveBatch(batch);
       if (changesSources) this.#parts.onCatalogChange();
       // The answers leave at the end of this turn. An XREAD after them keeps none of them waiting, and finds what

@@ -6,10 +6,12 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { LimitedLog, type Logger } from "../../log.ts";
 import { removedFunction } from "../logs/removals.ts";
+import { encodeCommand } from "../redis/encode-command.ts";
 import { logsKey, syncedKey } from "../redis/keys.ts";
 import { PiecewiseCommand } from "../redis/piecewise-command.ts";
 import { evalWords } from "../redis/script.ts";
 import type { Request } from "./request.ts";
+import type { XreadConnection } from "./xread/connection.ts";
 
 /** Payload of one VSTORE.REPLY; a single larger answer travels alone. */
 const replyCommandBytesMax = 8 * 1024 * 1024;
@@ -50,6 +52,8 @@ export class Outbox {
   readonly #redis: Redis;
   readonly #answerer: Redis;
   readonly #lines: LimitedLog;
+  /** A connection that reads next; answers go with that read, in one write. */
+  #ahead: XreadConnection | undefined;
   #answers: { request: Request; bytes: Buffer }[] = [];
   #commands: Argument[][] = [];
   /** Of each stream, up to where it is applied. */
@@ -119,6 +123,11 @@ export class Outbox {
     this.#push(["VSTORE.RELEASE", cache, "AT", String(deadline), Buffer.from(key), digest]);
   }
 
+  /** @param connection whose next read answers may go ahead of; `undefined` where none follows at once */
+  goAhead(connection: XreadConnection | undefined): void {
+    this.#ahead = connection;
+  }
+
   /** Resolves once there is room for more answers. */
   async room(): Promise<void> {
     while (this.#unconfirmedBytes > unconfirmedBytesMax) await this.#confirmed;
@@ -150,7 +159,7 @@ export class Outbox {
     this.#commands = [];
     this.#scheduled = this.#answers.length > 0;
     if (this.#scheduled) setImmediate(() => this.#send());
-    const bytes = [...changes, ...replies].flat().reduce<number>((sum, each) => sum + size(each), 0);
+    const bytes = bytesOf(changes) + bytesOf(replies);
     this.#unconfirmedBytes += bytes;
     this.#confirmed = Promise.all([this.#confirmed, ...this.#sendInOrder(changes, replies)]).then(() => {
       this.#unconfirmedBytes -= bytes;
@@ -173,12 +182,20 @@ export class Outbox {
   /** Deletions first: a withdrawn write must have left its log before its client hears of the refusal. */
   #sendInOrder(changes: readonly Argument[][], replies: readonly Argument[][]): Promise<unknown>[] {
     const changed = changes.map((each) => this.#call(this.#redis, each));
-    const reply = () => replies.map((each) => this.#call(this.#answerer, each));
+    const reply = () => replies.map((each) => this.#reply(each));
     const deletes = changes.some(
       ([name, script]) => name === "XDEL" || (name === "EVAL" && String(script).endsWith(withdrawScript)),
     );
     if (!deletes) return [...changed, ...reply()];
     return [Promise.all(changed).then(() => Promise.all(reply()))];
+  }
+
+  /** Large ones go by themselves: they are not to be held back, nor to hold back a read. */
+  async #reply(command: Argument[]): Promise<void> {
+    if (!this.#ahead?.isFree || bytesOf([command]) >= uncopiedBytesMin)
+      return this.#call(this.#answerer, command);
+    const line = await this.#ahead.sendAhead(encodeCommand(command as (string | Buffer)[]));
+    if (line.startsWith("-")) this.#warn(replyCommand, String(command[1]), line.slice(1).trimEnd());
   }
 
   /** Never rejects: a lost connection ends the session, and everything else concerns one answer only. */
@@ -190,8 +207,12 @@ export class Outbox {
     } catch (error) {
       if (redis.status !== "ready") return;
       const key = String(name === "EVAL" ? args[2] : args[0]);
-      this.#lines.warn({ command: name, key, error: (error as Error).message }, "Redis refused an answer");
+      this.#warn(String(name), key, (error as Error).message);
     }
+  }
+
+  #warn(command: string, key: string, error: string): void {
+    this.#lines.warn({ command, key, error }, "Redis refused an answer");
   }
 }
 
@@ -211,6 +232,12 @@ function replyCommands(answers: readonly { request: Request; bytes: Buffer }[]):
     payload += bytes.length;
   }
   return commands;
+}
+
+function bytesOf(commands: readonly Argument[][]): number {
+  let bytes = 0;
+  for (const command of commands) for (const each of command) bytes += size(each);
+  return bytes;
 }
 
 function size(argument: Argument): number {

@@ -123,6 +123,11 @@ export class Reader {
     if (this.#own?.isIdle) this.#own = undefined;
   }
 
+  /** A connection that is about to read, for what may be sent before. */
+  get free(): XreadConnection | undefined {
+    return [this.#reader, this.#logReader].find(({ isFree }) => isFree);
+  }
+
   /** From now on nothing waits. */
   wake(): void {
     this.#isWoken = true;

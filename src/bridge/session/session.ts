@@ -64,10 +64,12 @@ export class Session {
     }
   }
 
-  /** Lets the answering connection answer, as the second one of the holder of this lease. */
+  /** Lets the other connections answer too, as those of the holder of this lease. Must be called before they read. */
   async join(lease: string): Promise<void> {
     this.#lease = lease;
-    this.#proofKey = String(await this.answerer.call("VSTORE.JOIN", lease));
+    const others = [this.answerer, this.reader, this.logReader];
+    const [key] = await Promise.all(others.map((redis) => redis.call("VSTORE.JOIN", lease)));
+    this.#proofKey = String(key);
   }
 
   /** @throws where the module does not know this session any more, as it was loaded anew or is of a replica now */

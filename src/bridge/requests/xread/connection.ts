@@ -3,7 +3,7 @@
  * empty reply in the place of one that was decoded here, so it still knows which command was answered. Errors and the
  * nil of a read that found nothing go the ordinary way.
  */
-import type { Redis } from "ioredis";
+import { Command, type Redis } from "ioredis";
 import { nodeTag } from "../../redis/keys.ts";
 import { decodeBefore } from "../../redis/large-values.ts";
 import { type ProofsOf, type StreamRequests, XreadDecoder } from "./decoder.ts";
@@ -12,25 +12,81 @@ import { type ProofsOf, type StreamRequests, XreadDecoder } from "./decoder.ts";
 export const xreadCommand = (): string => (nodeTag === "" ? "XREAD" : "VSTORE.XREAD");
 
 const ARRAY = "*".charCodeAt(0);
+const LF = "\n".charCodeAt(0);
 const emptyReply = Buffer.from("*-1\r\n");
+const nothing = Buffer.alloc(0);
+
+/** Of whose bytes others come first. */
+class XreadCommand extends Command {
+  readonly #ahead: Buffer;
+
+  constructor(args: readonly (string | number)[], ahead: Buffer) {
+    super(xreadCommand(), [...args], { replyEncoding: null });
+    this.#ahead = ahead;
+  }
+
+  override toWritable(socket: object): string | Buffer {
+    const own = super.toWritable(socket);
+    return this.#ahead.length === 0 ? own : Buffer.concat([this.#ahead, Buffer.from(own)]);
+  }
+}
 
 export class XreadConnection {
   readonly #redis: Redis;
   readonly #decoder: XreadDecoder;
   /** Before the reply, while it is an array, and when it was one. */
   #reply: "none" | "expected" | "begun" | "read" = "none";
+  /** Of the commands sent ahead of it, each of which is answered by one line. */
+  readonly #ahead: ((line: string) => void)[] = [];
+  #line = "";
+  /** Those that are not sent yet. */
+  #unsent: Buffer[] = [];
 
   /** @param redis on which no command is under way */
   constructor(redis: Redis, proofsOf: ProofsOf) {
     this.#redis = redis;
     this.#decoder = new XreadDecoder(proofsOf);
     decodeBefore(redis, (pass) => (bytes) => this.#decode(bytes, pass));
+    redis.once("close", () => {
+      for (const end of this.#ahead.splice(0)) end("");
+    });
   }
 
-  /** Must not be called while another command is under way on the connection. */
+  /** Whether no read is under way, so that Redis runs at once what is sent. */
+  get isFree(): boolean {
+    return this.#reply === "none";
+  }
+
+  /**
+   * Sends a command with the next read, in one write, and at the latest after the next turn of the event loop. Must be
+   * called while the connection is free.
+   *
+   * @returns what Redis answers, which must be one line; nothing where the connection ends before
+   */
+  sendAhead(command: Buffer): Promise<string> {
+    if (this.#unsent.length === 0) setImmediate(() => setImmediate(() => this.#sendAlone()));
+    this.#unsent.push(command);
+    return new Promise((resolve) => {
+      this.#ahead.push(resolve);
+    });
+  }
+
+  #sendAlone(): void {
+    const unsent = this.#takeUnsent();
+    if (unsent.length > 0 && this.#redis.status === "ready") this.#redis.stream.write(unsent);
+  }
+
+  #takeUnsent(): Buffer {
+    const [first, ...others] = this.#unsent;
+    if (first === undefined) return nothing;
+    this.#unsent = [];
+    return others.length === 0 ? first : Buffer.concat([first, ...others]);
+  }
+
+  /** Must not be called while another read is under way on the connection. */
   async read(args: readonly (string | number)[]): Promise<readonly StreamRequests[]> {
     this.#reply = "expected";
-    await this.#redis.callBuffer(xreadCommand(), ...args);
+    await this.#redis.sendCommand(new XreadCommand(args, this.#takeUnsent()));
     return this.#takeReply();
   }
 
@@ -40,7 +96,9 @@ export class XreadConnection {
     return isRead ? this.#decoder.take() : [];
   }
 
-  #decode(bytes: Buffer, pass: (bytes: Buffer) => void): void {
+  #decode(all: Buffer, pass: (bytes: Buffer) => void): void {
+    const bytes = this.#ahead.length === 0 ? all : this.#takeLines(all);
+    if (bytes.length === 0) return;
     if (this.#reply === "expected") this.#reply = bytes[0] === ARRAY ? "begun" : "none";
     let rest: Buffer | undefined = bytes;
     if (this.#reply === "begun") {
@@ -50,6 +108,20 @@ export class XreadConnection {
       pass(emptyReply);
     }
     if (rest.length > 0) pass(rest);
+  }
+
+  /** @returns what comes after them */
+  #takeLines(bytes: Buffer): Buffer {
+    let start = 0;
+    while (this.#ahead.length > 0) {
+      const end = bytes.indexOf(LF, start) + 1;
+      this.#line += bytes.toString("latin1", start, end > 0 ? end : bytes.length);
+      if (end === 0) return bytes.subarray(bytes.length);
+      this.#ahead.shift()!(this.#line);
+      this.#line = "";
+      start = end;
+    }
+    return bytes.subarray(start);
   }
 
   /** What cannot be decoded ends the connection, as it does with ioredis. */
