@@ -45,6 +45,21 @@ test("the next session of the same sidecar takes over at once, and the connectio
   expect(await two.send("VSTORE.RENEW", lease, "1000")).toMatch(/^-NOPERM /);
 });
 
+test("three more connections may answer, a fourth takes the place of the first, and all end with the lease", async () => {
+  const lease = textOf(await lead(one, "one"));
+  const joined = await Promise.all(Array.from({ length: 4 }, () => connect()));
+  const [first, ...others] = joined as [RespClient, ...RespClient[]];
+  const mayAnswer = (client: RespClient) => client.send("VSTORE.REPLY", "vstore:queries", "1-1", "+OK\r\n");
+  expect(await mayAnswer(first)).toMatch(/^-NOPERM /);
+  for (const each of joined) expect(await each.send("VSTORE.JOIN", lease)).toMatch(/^\$16\r\n[0-9a-f]{16}/);
+  await expect(first.send("PING")).rejects.toThrow("closed");
+  for (const each of others) expect(await mayAnswer(each)).toBe(":0\r\n");
+  expect(await others[0]!.send("VSTORE.JOIN", lease)).toMatch(/^\$16/);
+  for (const each of [one, ...others]) expect(await mayAnswer(each)).toBe(":0\r\n");
+  await lead(two, "one");
+  for (const each of [one, ...others]) await expect(each.send("PING")).rejects.toThrow("closed");
+});
+
 test("a lease that is given up is free, and leaves no record", async () => {
   await lead(one, "one");
   expect(await lead(two, "two", 0)).toMatch(/^-NOPERM /);
