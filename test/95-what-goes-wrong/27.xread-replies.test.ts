@@ -132,4 +132,5 @@ test("the end of the connection ends what was sent ahead", async () => {
   const answer = xread.sendAhead(encodeCommand(["SADD", "set", "a"]));
   redis.disconnect();
   expect(await answer).toBe("");
+  expect(await xread.sendAhead(encodeCommand(["PING"]))).toBe("");
 });

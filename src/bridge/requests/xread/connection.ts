@@ -61,9 +61,10 @@ export class XreadConnection {
    * Sends a command with the next read, in one write, and at the latest after the next turn of the event loop. Must be
    * called while the connection is free.
    *
-   * @returns what Redis answers, which must be one line; nothing where the connection ends before
+   * @returns what Redis answers, which must be one line; nothing where the connection ends before or has ended
    */
   sendAhead(command: Buffer): Promise<string> {
+    if (this.#redis.status !== "ready") return Promise.resolve("");
     if (this.#unsent.length === 0) setImmediate(() => setImmediate(() => this.#sendAlone()));
     this.#unsent.push(command);
     return new Promise((resolve) => {
