@@ -18,10 +18,10 @@ constexpr size_t aheadBytes = 8 << 10;
 constexpr size_t aloneBytes = 1 << 20;
 /** A walk that looks at no more, some 0.3 ms, runs on the calling thread. */
 constexpr size_t soonBytes = 2 << 20;
-/** What may be compared in order there, some 0.4 ms. */
+/** What may be compared in order there, some 0.8 ms. */
 constexpr size_t comparedBytes = 7 << 20;
-/** From so many bytes on, some 0.15 ms, a comparison is shared among threads: each takes about two parts. */
-constexpr size_t splitBytes = 3 << 20;
+/** From so many bytes on, some 0.1 ms, a comparison is shared among threads: each takes about two parts. */
+constexpr size_t splitBytes = 1 << 20;
 constexpr size_t partsPerThread = 2;
 /** Candidates of one comparison whose memory a thread keeps for its next. */
 constexpr size_t comparedKept = 1 << 18;

@@ -7,9 +7,9 @@ namespace vstore {
 namespace {
 
 /** Nodes that a walk looks at per candidate that it keeps, about. */
-constexpr double visitsPerCandidate = 12;
+constexpr double visitsPerCandidate = 16;
 /** How many codes are compared in order in the time in which a walk looks at one node, which is anywhere in memory. */
-constexpr double comparedPerVisit = 6;
+constexpr double comparedPerVisit = 4;
 /** A walk from match to match takes so many times as long as one without a filter. */
 constexpr double hopFactor = 4;
 /** From this share of matches on they cannot be rare around a query and many elsewhere to any purpose. */
@@ -22,11 +22,6 @@ constexpr double rareShare = 0.25;
  */
 constexpr double rimShare = 0.75;
 constexpr double rimDetour = 5;
-/**
- * A walk that takes so many times as long as expected, and a good part of the time of a comparison of all, is lost: it
- * hardly ever ends before one that begins now would.
- */
-constexpr double lostFactor = 1.5, lostShare = 1.0 / 3;
 constexpr size_t rimFactor = 3;
 /** Matches at which a walk begins besides the node that is nearest of all. */
 constexpr size_t seeds = 64;
@@ -298,7 +293,8 @@ Course courseOf(const Graph& graph, Probe& query, const Allowed& allowed, size_t
   const double around = share >= nearlyAll ? share : shareAround(graph, query, allowed);
   const bool isOnRim = around < rimShare * share;
   const double detour = isOnRim ? rimDetour : 1;
-  const double visits = std::max(compared * lostShare, visitsOf(around, ef) * lostFactor);
+  // A walk on the rim that is lost by then hardly ever ends sooner than a comparison.
+  const double visits = std::max(isOnRim ? compared / 2 : compared, 2 * visitsOf(around, ef));
   const Plan plan = around < rareShare * share ? Plan::compare : planFor(matches, around, ef, detour);
   return {plan, around, static_cast<size_t>(visits)};
 }
