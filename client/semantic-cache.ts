@@ -6,7 +6,7 @@
 import { Base } from "./base.ts";
 import type { Connection, Reply, Text, Word } from "./connection.ts";
 import { CollectionExistsError } from "./errors.ts";
-import { Flight } from "./flight.ts";
+import { Flight, StreamFlight } from "./flight.ts";
 import { readFacts, readNumber, readNumberOrNull, readText } from "./replies.ts";
 import { after, type CallOptions, counted, fp32, text, type Vector } from "./words.ts";
 
@@ -181,26 +181,35 @@ export class SemanticCache extends Base {
   }
 
   /**
-   * The same for a function that streams; but each call calls it, also where another of the same question is under
-   * way. A hit comes as one piece. What a caller leaves unread is not stored; an answer that is read to its end is.
+   * The same for a function that streams. A hit comes as one piece. A call that comes while another of the same
+   * question is read gets all of that stream, from its beginning. An error reaches each of them after what came before
+   * it. A caller may leave; when the last one has left, the stream ends. What was read to its end is stored.
    */
   wrapStream(
     ask: (question: string) => AsyncIterable<string>,
   ): (question: string, options?: WrapOptions) => AsyncGenerator<string, void, undefined> {
-    const look = this.#look.bind(this);
-    const store = this.#store.bind(this);
-    return async function* (question, options = {}) {
-      const { vector, found } = await look(question, options);
-      if (found !== undefined) return yield found.value;
-      const began = performance.now();
-      let whole = "";
-      for await (const piece of ask(question)) {
-        if (whole.length <= streamedMax) whole += piece;
-        yield piece;
-      }
-      const cost = Math.round(performance.now() - began);
-      if (whole.length <= streamedMax) await store(question, vector, whole, { ...options, cost });
+    const streams = new StreamFlight();
+    return (question, options = {}) => {
+      const work = () => this.#stream(ask, question, options);
+      return isOfTexts(options.scope) ? streams.share(flightKey(question, options), work) : work();
     };
+  }
+
+  async *#stream(
+    ask: (question: string) => AsyncIterable<string>,
+    question: string,
+    options: WrapOptions,
+  ): AsyncGenerator<string, void, undefined> {
+    const { vector, found } = await this.#look(question, options);
+    if (found !== undefined) return yield found.value;
+    const began = performance.now();
+    let whole = "";
+    for await (const piece of ask(question)) {
+      if (whole.length <= streamedMax) whole += piece;
+      yield piece;
+    }
+    const cost = Math.round(performance.now() - began);
+    if (whole.length <= streamedMax) await this.#store(question, vector, whole, { ...options, cost });
   }
 
   async #look(question: string, options: CacheGetOptions) {

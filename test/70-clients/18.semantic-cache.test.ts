@@ -131,6 +131,68 @@ describe("SemanticCache", () => {
     expect(await collect(ask("count", acme))).toEqual(["one two three"]);
     expect(calls).toBe(2);
   });
+
+  test("concurrent streams of one question are one, each from its beginning", async () => {
+    let calls = 0;
+    const ask = cache.wrapStream(async function* () {
+      calls++;
+      yield* ["one ", "two ", "three"];
+    });
+    const first = ask("count", acme);
+    expect(await first.next()).toEqual({ done: false, value: "one " });
+    const late = Array.from({ length: 200 }, () => collect(ask(" count ", acme)));
+    const other = collect(ask("count", { scope: { tenant: "other" } }));
+    expect(await Promise.all(late)).toEqual(late.map(() => ["one ", "two ", "three"]));
+    expect(await collect(first)).toEqual(["two ", "three"]);
+    expect(await other).toEqual(["one ", "two ", "three"]);
+    expect(calls).toBe(2);
+    expect(await collect(ask("count", acme))).toEqual(["one two three"]);
+  });
+
+  test("an error of a shared stream reaches all, and the next call begins anew", async () => {
+    let calls = 0;
+    const ask = cache.wrapStream(async function* () {
+      yield "half";
+      if (calls++ === 0) throw new Error("broken off");
+    });
+    const read = async () => {
+      const pieces: string[] = [];
+      const failed = await (async () => {
+        for await (const piece of ask("count", acme)) pieces.push(piece);
+      })().catch((error: Error) => error.message);
+      return [...pieces, failed];
+    };
+    expect(await Promise.all([read(), read()])).toEqual([
+      ["half", "broken off"],
+      ["half", "broken off"],
+    ]);
+    expect(await read()).toEqual(["half", undefined]);
+    expect(await collect(ask("count", acme))).toEqual(["half"]);
+    expect(calls).toBe(2);
+  });
+
+  test("a shared stream goes on until its last reader leaves", async () => {
+    let [calls, ended] = [0, 0];
+    const ask = cache.wrapStream(async function* () {
+      calls++;
+      try {
+        for (let i = 0; ; i++) yield `${i} `;
+      } finally {
+        ended++;
+      }
+    });
+    const [first, second] = [ask("count", acme), ask("count", acme)];
+    await Promise.all([first.next(), second.next()]);
+    await first.return();
+    expect(await second.next()).toEqual({ done: false, value: "1 " });
+    expect(ended).toBe(0);
+    await second.return();
+    expect(ended).toBe(1);
+    const third = ask("count", acme);
+    expect(await third.next()).toEqual({ done: false, value: "0 " });
+    await third.return();
+    expect(calls).toBe(2);
+  });
 });
 
 describe("LangChain.js", () => {

@@ -34,7 +34,7 @@ export async function served(
     try {
       return await redis.call(command, ...args);
     } catch (error) {
-      const passes = /VSTOREDOWN|TIMEOUT|TRYAGAIN|BUSY|NOREPLICAS|closed|LOADING/.test(String(error));
+      const passes = /VSTOREDOWN|TIMEOUT|TRYAGAIN|BUSY|NOREPLICAS|closed|LOADING|OOM/.test(String(error));
       if (!passes || Date.now() > deadline) throw error;
     }
   }

@@ -1,15 +1,15 @@
 /**
  * `make torture`: REPLIES replies of Redis in pieces, RESEMBLANCES collections of near-duplicates, CYCLES crashes,
- * FAILOVERS hand-overs and crashes of two sidecars on one Redis, and MUTATIONS damaged files. Ends with exit code 1 at
- * the first loss, and prints the seed that repeats it:
- * `make torture SEED=<seed>`. In a long run every kind of crash has to happen and every fail point to be met, or it
- * ends with exit code 1 too.
+ * FAILOVERS hand-overs and crashes of two sidecars on one Redis, LOOKUPS lookups of caches, and MUTATIONS damaged
+ * files. Ends with exit code 1 at the first loss, and prints the seed that repeats it: `make torture SEED=<seed>`. In a
+ * long run every kind of crash has to happen and every fail point to be met, or it ends with exit code 1 too.
  *
  * FROM is the number of the first mutation, 0 without it. A mutation that was reported is done again, alone, with
- * `make torture CYCLES=0 SEED=<seed> FROM=<its number> MUTATIONS=1`.
+ * `make torture CYCLES=0 LOOKUPS=0 SEED=<seed> FROM=<its number> MUTATIONS=1`.
  */
 import { randomInt } from "node:crypto";
 import { progress } from "../../src/cli/progress.ts";
+import { describeLookups, lookUp } from "./caches/lookups.ts";
 import { describeFailOvers, FailOvers } from "./fail-overs/fail-overs.ts";
 import { damageInParallel } from "./parallel-damage.ts";
 import { describeDamage, describeTorture, neverHappened } from "./report.ts";
@@ -27,6 +27,7 @@ const cycles = Number(process.env.CYCLES || 1_000);
 const from = Number(process.env.FROM || 0);
 const failOvers = Number(process.env.FAILOVERS || 300);
 const count = Number(process.env.MUTATIONS || 1_000_000);
+const lookups = Number(process.env.LOOKUPS ?? 1_000_000);
 
 console.log(`seed ${seed} (repeat with SEED=${seed})`);
 try {
@@ -35,10 +36,18 @@ try {
   if (cycles > 0) await crash();
   if (cycles > 0)
     console.log(describeFailOvers(await FailOvers.run(seed, failOvers, counter("fail-overs", failOvers))));
+  if (lookups > 0) await lookUpCaches();
   console.log(describeDamage(await damageInParallel({ seed, from, count }, counter("mutations", count))));
 } catch (error) {
   console.error((error as Error).message);
   process.exitCode = 1;
+}
+
+async function lookUpCaches(): Promise<void> {
+  const size = { valueBytes: 4_000, memoryBytes: 40_000_000 };
+  const plan = { lookups, tenants: 1_000, prompts: 25, connections: 4, ...size };
+  const show = progress("lookups");
+  console.log(describeLookups(await lookUp(seed, plan, (done) => show(done, lookups))));
 }
 
 async function crash(): Promise<void> {
