@@ -2,12 +2,11 @@
 import type { Redis } from "ioredis";
 import { codeOf } from "./error-code.ts";
 import { setNodeTag } from "./keys.ts";
-import { infoField } from "./server.ts";
+import { infoField, isClusterNode } from "./server.ts";
 
 /** Must come before every use of the names. @throws where this node of a cluster has no slot for them */
 export async function chooseNames(redis: Redis): Promise<void> {
-  const isNode = infoField(await redis.info("cluster"), "cluster_enabled") === "1";
-  setNodeTag(isNode ? String(await redis.call("VSTORE.NODE")) : "");
+  setNodeTag((await isClusterNode(redis)) ? String(await redis.call("VSTORE.NODE")) : "");
 }
 
 /** The same where no sidecar is to be asked for: of the names that one uses already. */
