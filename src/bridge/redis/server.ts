@@ -8,7 +8,7 @@ const majorVersionMin = 7;
  */
 const apartSince = { redis: [7, 4], valkey: [8, 0] } as const;
 
-/** @throws Error that says what to do, when the server is too old, is a node of a cluster that is too new, or has no module. */
+/** @throws Error that says what to do: the server is too old, or a node of too new a cluster, or has no module */
 export async function checkServer(redis: Redis): Promise<void> {
   const version = await serverVersion(redis);
   if (Number.parseInt(version, 10) < majorVersionMin) {
