@@ -96,6 +96,12 @@ export const collectionFacts: readonly Figure<{ facts: Facts }>[] = [
     "what of them is in memory, estimated by samples; the system takes back what is not used",
     "bytes",
   ),
+  fact(
+    "unproved_bytes",
+    "gauge",
+    "what of them was not compared with its checksums since the start",
+    "bytes",
+  ),
   fact("keys_bytes", "gauge", "size of the file of keys", "bytes"),
   fact("attributes_bytes", "gauge", "size of the file of attributes", "bytes"),
   fact("filter_fields", "gauge", "fields of the attributes that have a column"),

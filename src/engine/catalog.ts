@@ -30,6 +30,7 @@ import {
   replacedOf,
 } from "./disk/names.ts";
 import { failPoint } from "./fail-point.ts";
+import { DamagedCollections } from "./generation/damaged-collections.ts";
 import type { Warn } from "./generation/parts.ts";
 import { createFiles } from "./generation/recovery.ts";
 import { RemainsByDrop } from "./generation/remains.ts";
@@ -48,8 +49,8 @@ export class Catalog {
   /** The clock by which reads judge what has expired. */
   readonly clock: Clock;
   readonly #collections = new Map<string, Collection>();
-  /** Collections whose files could not be opened, and why. They stay on disk as they are. */
-  readonly #damaged = new Map<string, VstoreError>();
+  /** They stay on disk as they are. */
+  readonly #damaged: DamagedCollections;
   readonly #control: ControlFile;
   /** Caches that were dropped, and whose values may still be there. */
   readonly remains: RemainsByDrop;
@@ -71,6 +72,7 @@ export class Catalog {
     this.#lock = lock;
     this.#control = control;
     this.#warn = warn;
+    this.#damaged = new DamagedCollections(warn);
     this.#index = index;
   }
 
@@ -148,12 +150,12 @@ export class Catalog {
   get(name: string): Collection {
     const collection = this.find(name);
     if (collection !== undefined) return collection;
-    throw this.#damaged.get(name) ?? new VstoreError("NOCOLLECTION", `no collection '${name}'`);
+    throw this.#damaged.errorOf(name) ?? new VstoreError("NOCOLLECTION", `no collection '${name}'`);
   }
 
   /** All names, sorted; damaged collections too. */
   names(): string[] {
-    return [...this.#collections.keys(), ...this.#damaged.keys()].sort();
+    return [...this.#collections.keys(), ...this.#damaged.names()].sort();
   }
 
   /** The collections that can be used. */
@@ -209,6 +211,7 @@ export class Catalog {
     if (isCache) await collection.checkpoint().catch(() => {});
     // From here on nothing may write to the files: their name is about to belong to another collection.
     this.#collections.delete(name);
+    await this.#damaged.closed(name);
     const remains = isCache ? await collection.retire() : await collection?.abandon();
     const away = remains ? this.remains.pathOf(id) : this.#path(droppedDirectory(id));
     await fs.promises.rename(this.#path(collectionDirectory(name)), away);
@@ -252,6 +255,7 @@ export class Catalog {
   async close(): Promise<void> {
     try {
       await this.#eachCollection((collection) => collection.close());
+      await this.#damaged.closed();
     } finally {
       this.#lock.release();
     }
@@ -310,6 +314,7 @@ export class Catalog {
       const isThere = this.has(name);
       this.#collections.delete(name);
       await old?.abandon();
+      await this.#damaged.closed(name);
       if (isThere) await fs.promises.rename(own!, replaced!);
       await fs.promises.rename(this.#path(receivingDirectory(name)), own!);
       await this.#names.run();
@@ -360,13 +365,23 @@ export class Catalog {
       this.#collections.set(name, await this.#openCollection(name));
     } catch (error) {
       if (!(error instanceof VstoreError)) throw error;
-      this.#damaged.set(name, error);
-      this.#warn("a collection is damaged and not served", { collection: name, reason: error.message });
+      this.#damaged.add(name, error);
     }
   }
 
   #openCollection(name: string): Promise<Collection> {
-    return Collection.open(this.#path(collectionDirectory(name)), this.#warn, this.#index, this.clock);
+    const refuse = (collection: Collection, error: VstoreError) => {
+      if (this.#collections.get(name) !== collection) return;
+      this.#collections.delete(name);
+      this.#damaged.add(name, error, collection.abandon());
+    };
+    return Collection.open(
+      this.#path(collectionDirectory(name)),
+      this.#warn,
+      this.#index,
+      this.clock,
+      refuse,
+    );
   }
 
   async #createDirectory(name: string, options: CollectionOptions, id: string): Promise<void> {

@@ -7,6 +7,7 @@
  * runs. Without a log that time is now.
  */
 
+import type { VstoreError } from "../errors.ts";
 import { type Clock, latestTime } from "./clock.ts";
 import type { CheckpointReport } from "./generation/checkpoint.ts";
 import type { Generation } from "./generation/generation.ts";
@@ -51,6 +52,9 @@ export interface InsertOptions extends Lifetime {
   readonly attributes?: GivenAttributes | undefined;
 }
 
+/** Told once, when vectors turn out not to be what was written: all else that is asked of it fails from now on. */
+export type OnDamage = (collection: Collection, error: VstoreError) => void;
+
 export class Collection {
   /** Id of the last log entry that was run on this collection. Its caller sets it in the same tick as it ran it. */
   appliedId: string;
@@ -60,12 +64,16 @@ export class Collection {
   readonly #questions: Questions;
   readonly #generations: Generations;
 
-  private constructor(parts: Parts, warn: Warn, clock: Clock) {
+  private constructor(parts: Parts, warn: Warn, clock: Clock, onDamage: OnDamage | undefined) {
     this.appliedId = parts.manifest.appliedId;
     this.#generations = new Generations(parts, {
       appliedId: () => this.appliedId,
       now: clock,
       warn,
+      damaged: (error) => {
+        if (onDamage !== undefined) onDamage(this, error);
+        else warn("the vectors are damaged and not served", { reason: error.message });
+      },
     });
     this.lifetimes = new Lifetimes(() => this.#generation);
     this.matching = new Matching(() => this.#generation, this.lifetimes);
@@ -79,8 +87,9 @@ export class Collection {
     warn: Warn,
     index: IndexChoice = "auto",
     clock: Clock = latestTime(),
+    onDamage?: OnDamage,
   ): Promise<Collection> {
-    const collection = new Collection(await openFiles(directory, warn, index), warn, clock);
+    const collection = new Collection(await openFiles(directory, warn, index), warn, clock, onDamage);
     collection.#generation.indexer.noticeGrowth();
     return collection;
   }
@@ -247,10 +256,19 @@ export class Collection {
    * The key's vector, shape (dimensions): a view on the mapped file, not to be written to.
    *
    * @param time of the calling write, in ms since 1970; undefined for a read
+   * @throws {DamagedFileError} when it is not what was written
    */
   get(key: Uint8Array, time?: number): Float32Array | undefined {
     const slot = this.#slotOf(key, time);
-    return slot === NONE ? undefined : this.#generation.parts.segments.row(slot);
+    return slot === NONE ? undefined : this.#generation.parts.segments.provedRow(slot);
+  }
+
+  /** Does in the background what `get` would do for many keys. @throws {DamagedFileError} */
+  async prove(keys: readonly Uint8Array[]): Promise<void> {
+    const { parts, searcher } = this.#generation;
+    if (parts.segments.isProved) return;
+    const slots = keys.map((key) => this.#slotOf(key, undefined)).filter((slot) => slot !== NONE);
+    await searcher.reading(() => parts.segments.prove(slots));
   }
 
   /**

@@ -200,11 +200,6 @@ test("a saved index is loaded, and one that is not whole is built again with a w
 });
 
 test.each<[string, (directory: string) => void, RegExp]>([
-  [
-    "a flipped bit in a vector",
-    (d) => flip(`${d}/${names.segmentFile(0)}`, 4096 + 77),
-    /segment-000000.vec.*checksum/,
-  ],
   ["a missing segment", (d) => fs.rmSync(`${d}/${names.segmentFile(0)}`), /segment-000000.vec.*missing/],
   ["a flipped bit in a key", (d) => flip(`${d}/${names.KEYS_FILE}`, 16 + 12 + 2), /keys.log at byte 16/],
   ["a key log cut short", (d) => fs.truncateSync(`${d}/${names.KEYS_FILE}`, 100), /keys.log at byte 100/],

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { collectionDirectory } from "../../src/engine/disk/names.ts";
-import { everything } from "../harness/data-directory.ts";
+import { everything, flip } from "../harness/data-directory.ts";
 import { temporaryDirectory } from "../harness/directory.ts";
 import { fp32 } from "../harness/fp32.ts";
 import { served, until } from "../harness/serving.ts";
@@ -41,6 +41,38 @@ test("beside a damaged collection, another one is served and checkpointed, one i
   expect(second.isRunning).toBe(true);
   expect(second.stderr.match(/serving redis/g)).toHaveLength(1);
   await second.stop();
+});
+
+test("damaged vectors are found while their collection is served, and no write in its log is lost", async () => {
+  const dataDir = temporaryDirectory();
+  const first = stage.join({ dataDir });
+  await first.waitReady();
+  for (const name of ["good", "bad"]) await stage.redis.call("VSTORE.CREATE", name, "DIM", 1, "METRIC", "L2");
+  for (const name of ["good", "bad"]) await insert(name, "a");
+  await stage.redis.call("VSTORE.CHECKPOINT", "bad");
+  await insert("bad", "b");
+  await first.kill();
+  const segment = `${dataDir}/${collectionDirectory("bad")}/segment-000000.vec`;
+  flip(segment, 4_096);
+
+  const second = stage.join({ dataDir });
+  await second.waitReady();
+  await expect(served(stage.redis, "VSTORE.GET", "bad", "a")).rejects.toThrow(
+    /DAMAGED .*c-bad\/segment-000000.vec at byte 4096/,
+  );
+  await expect(stage.redis.call("VSTORE.CARD", "bad")).rejects.toThrow("DAMAGED");
+  await expect(stage.redis.call("VSTORE.INSERT", "bad", "c", "FP32", fp32(1))).rejects.toThrow("DAMAGED");
+  await expect(stage.redis.call("VSTORE.CHECKPOINT", "bad")).rejects.toThrow("DAMAGED");
+  expect(await stage.redis.call("VSTORE.GET", "good", "a")).toEqual(["1"]);
+  await second.stop();
+
+  flip(segment, 4_096);
+  const third = stage.join({ dataDir });
+  await third.waitReady();
+  expect(await served(stage.redis, "VSTORE.GET", "bad", "a")).toEqual(["1"]);
+  expect(await stage.redis.call("VSTORE.GET", "bad", "b")).toEqual(["1"]);
+  expect(await stage.redis.call("VSTORE.CARD", "bad")).toBe(2);
+  await third.stop();
 });
 
 /** Has the program do something at SIGUSR2 that none of its own code does. */

@@ -83,6 +83,8 @@ export class Writes {
       // Awaiting only what has to wait keeps a batch of small writes in one turn of the event loop.
       const outcome = started instanceof Promise ? await started : started;
       if (replays && foundNoRoom(outcome)) throw outcome.error;
+      // It may have been acknowledged, and stays in the log for files that are whole.
+      if (replays && foundDamage(outcome)) return;
       this.#answers.toWrite(source, request, outcome);
       if (collection !== undefined) this.#onApplied(collection, request);
     }
@@ -102,6 +104,7 @@ export class Writes {
     };
     const outcome = await this.#applyOne(source, collection, request, true);
     if (foundNoRoom(outcome)) throw outcome.error;
+    if (foundDamage(outcome)) return;
     this.#answers.toWrite(source, request, outcome);
     this.#onApplied(collection, request);
   }
@@ -132,7 +135,7 @@ export class Writes {
     replays: boolean,
   ): Outcome | Promise<Outcome> {
     const markApplied = (outcome: Outcome) => {
-      if (collection === undefined || (replays && foundNoRoom(outcome))) return;
+      if (collection === undefined || (replays && (foundNoRoom(outcome) || foundDamage(outcome)))) return;
       collection.appliedId = laterId(collection.appliedId, request.id);
     };
     const fault = faultOf(source, request);
@@ -145,4 +148,8 @@ export class Writes {
 
 function foundNoRoom({ error }: Outcome): boolean {
   return error instanceof VstoreError && error.code === "FULL";
+}
+
+function foundDamage({ error }: Outcome): boolean {
+  return error instanceof VstoreError && error.code === "DAMAGED";
 }

@@ -42,6 +42,7 @@ export const mget = define({
   async run(context, input) {
     const target = context.catalog.get(input.collection);
     await roomFor(context, vectorsBytes(input.keys.length, target.options.dimensions, input.raw));
+    await target.prove(input.keys);
     return input.keys.map((wanted) => {
       const vector = target.get(wanted);
       if (vector === undefined) return null;

@@ -21,6 +21,7 @@ import {
 import { giveBack, mapFile, residentBytes } from "./mapping.ts";
 import { segmentFile, TEMPORARY_SUFFIX } from "./names.ts";
 import type { PageChecksums } from "./pages/page-checksums.ts";
+import { UnprovedPages } from "./pages/unproved-pages.ts";
 import { PooledFile } from "./pooled-file.ts";
 
 /** The contents of a segment's header, which follow from its number and the collection's options. */
@@ -61,6 +62,7 @@ export class Segment {
   readonly #checksum = new RollingChecksum();
   readonly #bytes: Buffer;
   #temporaryPath: string | undefined;
+  #unproved: UnprovedPages | undefined;
 
   private constructor(
     shape: SegmentShape,
@@ -179,6 +181,24 @@ export class Segment {
     }
     if (rows === this.shape.capacity) pages.endSegment();
     return this.#checksum.value;
+  }
+
+  /**
+   * Takes the first `rows` rows for what the manifest says of them, until a read proves them page by page.
+   *
+   * @param checksum of all of them
+   * @param pages of each of their pages
+   */
+  trust(rows: number, checksum: number, pages: Uint32Array): void {
+    this.#checksum.bytes = rows * this.shape.dimensions * COMPONENT_BYTES;
+    this.#checksum.value = checksum;
+    this.#unproved = new UnprovedPages(this.#file, pages, this.#checksum.bytes);
+  }
+
+  /** The pages that were not compared with their checksums yet; undefined when all were. */
+  get unproved(): UnprovedPages | undefined {
+    if (this.#unproved?.bytes === 0) this.#unproved = undefined;
+    return this.#unproved;
   }
 
   /** Makes all that was written durable. */

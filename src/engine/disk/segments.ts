@@ -4,15 +4,19 @@
  * Only the owning Collection appends.
  */
 import * as fs from "node:fs";
-import { VstoreError } from "../../errors.ts";
+import { DamagedFileError, VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import type { CollectionOptions } from "../options.ts";
 import { COMPONENT_BYTES } from "./layout.ts";
+import type { Manifest } from "./manifest.ts";
 import { segmentFile } from "./names.ts";
 import { Segment, type SegmentShape, segmentBytes, segmentCapacity } from "./segment.ts";
 
 /** Samples of 1 MiB that tell how much of all files is in memory: some ms. */
 const RESIDENT_PIECES_MAX = 1_024;
+
+/** Pages that are read at the same time, for reads of many rows. */
+const PROVED_AT_ONCE = 8;
 
 /** Consecutive rows of one segment: slots [from, to), the first of them at rows[start]. */
 export interface Block {
@@ -36,6 +40,10 @@ export class Segments {
   /** Growing has failed. The background does not try again; a writer that needs the room does. */
   #growthFailed = false;
   #closed = false;
+  /** Whether all pages of all segments are proved. */
+  #isProved = true;
+  /** Told of rows that are not what was written. */
+  onDamage: (error: DamagedFileError) => void = () => {};
 
   private constructor(directory: string, options: CollectionOptions, firstBytes?: number) {
     this.#directory = directory;
@@ -79,7 +87,54 @@ export class Segments {
   stats(): Record<string, number> {
     const pieces = Math.ceil(RESIDENT_PIECES_MAX / Math.max(1, this.#open.length));
     const resident = this.#open.reduce((sum, segment) => sum + segment.residentBytes(pieces), 0);
-    return { segment_bytes: this.fileBytes, resident_bytes: resident };
+    const unproved = this.#open.reduce((sum, segment) => sum + (segment.unproved?.bytes ?? 0), 0);
+    return { segment_bytes: this.fileBytes, resident_bytes: resident, unproved_bytes: unproved };
+  }
+
+  /**
+   * Takes the rows that the manifest counts for whole, until reads prove them.
+   *
+   * @param pages checksums of the pages of each segment
+   */
+  trust(manifest: Pick<Manifest, "slots" | "segments">, pages: readonly Uint32Array[]): void {
+    for (const { segment, rows } of this.covering(manifest.slots)) {
+      const { number } = segment.shape;
+      segment.trust(rows, manifest.segments[number]!.checksum, pages[number]!);
+      this.#isProved = false;
+    }
+  }
+
+  /** Whether every row is what was written, as far as that is known since the start. */
+  get isProved(): boolean {
+    if (!this.#isProved) this.#isProved = this.#open.every(({ unproved }) => unproved === undefined);
+    return this.#isProved;
+  }
+
+  /** Compares the rows of the slots with their checksums. @throws {DamagedFileError} */
+  async prove(slots: Iterable<number>): Promise<void> {
+    const waiting = slots[Symbol.iterator]();
+    const workOff = async () => {
+      for (let next = waiting.next(); !next.done; next = waiting.next()) {
+        const { segment, from, to } = this.#placeOf(next.value);
+        if (segment.unproved !== undefined) await segment.unproved.prove(from, to);
+      }
+    };
+    await this.#guarded(() => Promise.all(Array.from({ length: PROVED_AT_ONCE }, workOff)));
+  }
+
+  /** Compares some of the rows that are left; returns how many bytes were read. @throws {DamagedFileError} */
+  proveNext(): Promise<number> {
+    const segment = this.#open.find(({ unproved }) => unproved !== undefined);
+    return this.#guarded(async () => segment?.unproved?.proveNext() ?? 0);
+  }
+
+  async #guarded<Result>(prove: () => Promise<Result>): Promise<Result> {
+    try {
+      return await prove();
+    } catch (error) {
+      if (error instanceof DamagedFileError) this.onDamage(error);
+      throw error;
+    }
   }
 
   /** Gives memory back to the system, a segment at a time, for as long as it is wanted. */
@@ -99,7 +154,17 @@ export class Segments {
     }
   }
 
-  /** The vector in `slot`: shape (dimensions), a view on the mapped file. */
+  /**
+   * The vector in `slot`: shape (dimensions), a view on the mapped file. It is what was written.
+   *
+   * @throws {DamagedFileError}
+   */
+  provedRow(slot: number): Float32Array {
+    if (!this.isProved) this.#proveNow(slot);
+    return this.row(slot);
+  }
+
+  /** The same without a proof: for distances whose results are proved. */
   row(slot: number): Float32Array {
     const segment = this.#segmentOf(slot);
     const start = (slot - segment.shape.firstSlot) * this.#options.dimensions;
@@ -170,6 +235,24 @@ export class Segments {
   /** Waits for a segment that is being filled. */
   async grown(): Promise<void> {
     await this.#growth?.catch(() => {});
+  }
+
+  #proveNow(slot: number): void {
+    const { segment, from, to } = this.#placeOf(slot);
+    try {
+      segment.unproved?.proveNow(from, to);
+    } catch (error) {
+      if (error instanceof DamagedFileError) this.onDamage(error);
+      throw error;
+    }
+  }
+
+  /** Which bytes of the rows of which segment. */
+  #placeOf(slot: number): { segment: Segment; from: number; to: number } {
+    const segment = this.#segmentOf(slot);
+    const bytes = rowBytes(this.#options.dimensions);
+    const from = (slot - segment.shape.firstSlot) * bytes;
+    return { segment, from, to: from + bytes };
   }
 
   #segmentOf(slot: number): Segment {

@@ -139,7 +139,12 @@ export class Compaction {
     const key = keys.table.keyOf(slot);
     const text = attributes.get(slot) ?? NO_TEXT;
     this.#next!.ensure(1, putBytes(key), attributesBytes(text.length));
-    this.#next!.put(key, segments.row(slot), { text, json: undefined }, this.#old.expiry.deadlineOf(slot));
+    this.#next!.put(
+      key,
+      segments.provedRow(slot),
+      { text, json: undefined },
+      this.#old.expiry.deadlineOf(slot),
+    );
   }
 
   /**

@@ -15,6 +15,7 @@ import { Expiry, type Lifetime } from "../slots/expiry.ts";
 import { NONE } from "../slots/key-table.ts";
 import type { LiveSum } from "./live-sum.ts";
 import type { Parts } from "./parts.ts";
+import { Prover } from "./prover.ts";
 
 /** Bytes of attributes that columns take over with the write itself; what is longer they do in slices. */
 const TAKEN_AT_ONCE_MAX = 1_024;
@@ -44,6 +45,7 @@ export class Generation {
   readonly expiry: Expiry;
   readonly searcher: Searcher;
   readonly filters: Filters;
+  readonly #prover: Prover;
   /** The large batch that is being written ahead, until it is committed or given up; see large-batch.ts. */
   largeBatch: Promise<void> | undefined;
   /** Told of every slot that died, or got other attributes or another deadline. */
@@ -56,6 +58,7 @@ export class Generation {
     this.parts = parts;
     this.indexer = new Indexer(indexKind, index, watermark, {
       slots: () => segments.length,
+      prove: (from, to) => (segments.isProved ? undefined : segments.prove(slotsOf(from, to))),
       idle: () => hooks.indexed(this),
       failed: hooks.failed,
       damaged: () => hooks.damaged(this),
@@ -68,7 +71,9 @@ export class Generation {
     this.searcher = new Searcher(this.indexer, manifest.options.ef, {
       allowed: (filter) => this.allowed(filter),
       prepareIfLate: (filter) => this.filters.prepareIfLate(filter),
+      prove: (found) => (segments.isProved ? undefined : segments.prove(found.map(({ slot }) => slot))),
     });
+    this.#prover = new Prover(segments);
   }
 
   /**
@@ -216,6 +221,7 @@ export class Generation {
   async close(keepsAttributes = false): Promise<void> {
     const { segments, pages, keys, attributes } = this.parts;
     this.filters.close();
+    await this.#prover.stop();
     await this.indexer.close();
     await this.searcher.idle();
     this.indexer.index.close();
@@ -250,3 +256,7 @@ export class Generation {
 /** The lookups of a cache are of one scope each. */
 const scopeFieldOf = ({ cache }: CollectionOptions): string | undefined =>
   (cache?.scope.length ?? 0) > 0 ? cacheScopeAttribute : undefined;
+
+function* slotsOf(from: number, to: number): Generator<number> {
+  for (let slot = from; slot < to; slot++) yield slot;
+}

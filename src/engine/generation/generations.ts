@@ -19,6 +19,8 @@ export interface GenerationsHooks {
   /** The time by which reads judge, in ms since 1970. */
   now(): number;
   readonly warn: Warn;
+  /** Rows are not what was written: from now on reads and writes are refused. */
+  damaged(error: VstoreError): void;
 }
 
 export class Generations {
@@ -29,13 +31,15 @@ export class Generations {
   #compacting: Promise<void> = Promise.resolve();
   /** Files of an earlier generation are left, and no longer used. */
   #hasOldFiles = false;
+  /** Where a checkpoint ends that comes after a damage was found; until then where the collection is. */
+  #lastId: string | undefined;
   /** What reads get once the files are closed. */
   #ended: VstoreError | undefined;
 
   constructor(parts: Parts, hooks: GenerationsHooks) {
     this.#hooks = hooks;
     this.#current = this.#start(parts);
-    this.#checkpointer = new Checkpointer(this.#current, hooks.appliedId);
+    this.#checkpointer = new Checkpointer(this.#current, () => this.#lastId ?? hooks.appliedId());
   }
 
   /**
@@ -98,7 +102,7 @@ export class Generations {
   }
 
   async #end(error: VstoreError, keepsAttributes = false): Promise<void> {
-    this.#ended = error;
+    this.#ended ??= error;
     await this.#current.close(keepsAttributes);
   }
 
@@ -141,7 +145,15 @@ export class Generations {
     this.#hasOldFiles = false;
   }
 
+  #refuse(error: VstoreError): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = error;
+    this.#lastId = this.#hooks.appliedId();
+    this.#hooks.damaged(error);
+  }
+
   #start(parts: Parts): Generation {
+    parts.segments.onDamage = (error) => this.#refuse(error);
     return new Generation(parts, {
       indexed: async (generation) => {
         if (generation === this.#current) await this.#saveDerived();

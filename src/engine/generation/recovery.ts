@@ -151,6 +151,11 @@ async function openRows(
 ): Promise<Pick<Parts, "segments" | "pages">> {
   const saved = await loadPageChecksums(files, manifest, warn);
   const segments = Segments.open(files, manifest.options, manifest.slots, manifest.firstSegmentBytes);
+  const counts = [...segments.covering(manifest.slots)].map(({ rows }) => rows);
+  if (saved !== undefined && counts.every((rows, number) => manifest.segments[number]?.rows === rows)) {
+    segments.trust(manifest, saved);
+    return { segments, pages: PageChecksums.resume(files, countedSegments(manifest), manifest.pages!) };
+  }
   const read = PageChecksums.create(files);
   for (const { segment, rows } of segments.covering(manifest.slots)) {
     const expected = manifest.segments[segment.shape.number];
@@ -160,9 +165,7 @@ async function openRows(
     const what = `${rows} rows with checksum ${checksumText(found)}`;
     throw new DamagedFileError(segment.path, 0, `${what}, the manifest says ${JSON.stringify(expected)}`);
   }
-  const pages =
-    saved === undefined ? read : PageChecksums.resume(files, countedSegments(manifest), manifest.pages!);
-  return { segments, pages };
+  return { segments, pages: read };
 }
 
 /**

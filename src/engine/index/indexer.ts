@@ -16,6 +16,8 @@ const MENDING_GROWTH = 1.5;
 export interface IndexerHooks {
   /** How many slots the collection has now. */
   slots(): number;
+  /** Makes sure that the rows of [from, to) are what was written; undefined where that is known. */
+  prove(from: number, to: number): Promise<void> | undefined;
   /** The goal was reached. */
   idle(): Promise<void>;
   /** Indexing in the background failed; it is not tried again before the next start or BUILD. */
@@ -158,6 +160,7 @@ export class Indexer {
   async #addBatch(): Promise<void> {
     if (this.#closed) return;
     const end = Math.min(this.#watermark + this.#kind.batchSlots, this.#hooks.slots());
+    await this.#hooks.prove(this.#watermark, end);
     await this.index.add(this.#watermark, end);
     await this.index.mend(this.#watermark, end);
     this.#watermark = end;

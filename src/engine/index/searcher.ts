@@ -22,25 +22,27 @@ export interface SearchOptions {
   readonly among?: Bitmap | undefined;
 }
 
-export interface SearchedFilters {
+export interface SearchHooks {
   /** The slots that a search which begins now may find; all of them may be when it is undefined. */
   readonly allowed: (filter: Expression | undefined) => Bitmap | undefined;
   /** Undefined where `allowed` takes no time worth mentioning. */
   readonly prepareIfLate: (filter: Expression) => Promise<void> | undefined;
+  /** Makes sure that the rows of the results are what was written; undefined where that is known. */
+  readonly prove: (found: readonly Neighbour[]) => Promise<void> | undefined;
 }
 
 export class Searcher {
   readonly #indexer: Indexer;
   readonly #ef: number;
-  readonly #filters: SearchedFilters;
+  readonly #hooks: SearchHooks;
   #underWay = 0;
   #becameIdle: (() => void) | undefined;
 
   /** @param ef of a search that names none */
-  constructor(indexer: Indexer, ef: number, filters: SearchedFilters) {
+  constructor(indexer: Indexer, ef: number, hooks: SearchHooks) {
     this.#indexer = indexer;
     this.#ef = ef;
-    this.#filters = filters;
+    this.#hooks = hooks;
   }
 
   /**
@@ -56,10 +58,15 @@ export class Searcher {
   ): Promise<readonly T[]> {
     assertCount(k);
     const { index, watermark } = this.#indexer;
-    const allowed = among === undefined ? this.#filters.allowed : () => among;
-    const late = () => (among || filter === undefined ? undefined : this.#filters.prepareIfLate(filter));
+    const allowed = among === undefined ? this.#hooks.allowed : () => among;
+    const late = () => (among || filter === undefined ? undefined : this.#hooks.prepareIfLate(filter));
     const question = { query, k, ef, exact, within, watermark, filter, allowed, late };
-    return this.reading(async () => describe(await index.search(question)));
+    return this.reading(async () => {
+      const found = await index.search(question);
+      const proof = this.#hooks.prove(found);
+      if (proof !== undefined) await proof;
+      return describe(found);
+    });
   }
 
   /** The files stay open while it runs. */
