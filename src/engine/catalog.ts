@@ -14,7 +14,7 @@ import { ControlFile } from "./disk/control-file.ts";
 import { rethrow, syncDirectory } from "./disk/files.ts";
 import { GroupCommit } from "./disk/group-commit.ts";
 import { DirectoryLock } from "./disk/lock.ts";
-import { readManifest } from "./disk/manifest.ts";
+import { nameIn } from "./disk/manifest.ts";
 import { readCheckedManifest } from "./disk/manifest-check.ts";
 import {
   collectionDirectory,
@@ -37,6 +37,7 @@ import { RemainsByDrop } from "./generation/remains.ts";
 import { assertAvailable, type IndexChoice } from "./index/kinds.ts";
 import { compareIds, FIRST_ID } from "./log-id.ts";
 import type { CollectionOptions } from "./options.ts";
+import { sideBySide } from "./time-slice.ts";
 
 /** Collections whose files are flushed at the same time: each has some more files open meanwhile. */
 const sideBySideMax = 16;
@@ -255,22 +256,14 @@ export class Catalog {
   async close(): Promise<void> {
     try {
       await this.#eachCollection((collection) => collection.close());
-      await this.#damaged.closed();
     } finally {
+      await this.#damaged.closed();
       this.#lock.release();
     }
   }
 
-  /** Runs the work for all, a few at a time, even when one fails. @throws the error of the first one that failed */
-  async #eachCollection(work: (collection: Collection) => Promise<unknown>): Promise<void> {
-    const waiting = this.collections();
-    const failures: unknown[] = [];
-    const workOff = async () => {
-      for (let next = waiting.pop(); next !== undefined; next = waiting.pop())
-        await work(next).catch((error: unknown) => failures.push(error));
-    };
-    await Promise.all(Array.from({ length: sideBySideMax }, workOff));
-    if (failures.length > 0) throw failures[0];
+  #eachCollection(work: (collection: Collection) => Promise<unknown>): Promise<void> {
+    return sideBySide(this.collections(), sideBySideMax, work);
   }
 
   /** @throws {VstoreError} LIMIT, unless there may be one more collection */
@@ -370,10 +363,10 @@ export class Catalog {
   }
 
   #openCollection(name: string): Promise<Collection> {
-    const refuse = (collection: Collection, error: VstoreError) => {
-      if (this.#collections.get(name) !== collection) return;
-      this.#collections.delete(name);
-      this.#damaged.add(name, error, collection.abandon());
+    const refuse = (error: VstoreError) => {
+      const collection = this.#collections.get(name);
+      if (!this.#collections.delete(name)) return;
+      this.#damaged.add(name, error, collection?.abandon());
     };
     return Collection.open(
       this.#path(collectionDirectory(name)),
@@ -402,10 +395,4 @@ export class Catalog {
   #path(entry: string): string {
     return `${this.directory}/${entry}`;
   }
-}
-
-/** Undefined when too much of the directory is missing. */
-async function nameIn(collectionDirectory: string): Promise<string | undefined> {
-  const manifest = await readManifest(collectionDirectory).catch(() => undefined);
-  return manifest?.name;
 }

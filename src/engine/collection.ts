@@ -6,8 +6,6 @@
  * A write gets the time of its log entry, in ms since 1970: whether a key has expired must not depend on when a replay
  * runs. Without a log that time is now.
  */
-
-import type { VstoreError } from "../errors.ts";
 import { type Clock, latestTime } from "./clock.ts";
 import type { CheckpointReport } from "./generation/checkpoint.ts";
 import type { Generation } from "./generation/generation.ts";
@@ -16,7 +14,7 @@ import { LargeBatch, type Rows } from "./generation/large-batch.ts";
 import { Lifetimes } from "./generation/lifetimes.ts";
 import { LiveSum } from "./generation/live-sum.ts";
 import { Matching } from "./generation/matching.ts";
-import type { Parts, Warn } from "./generation/parts.ts";
+import type { OnDamage, Parts, Warn } from "./generation/parts.ts";
 import { type HitOptions, Questions, type SearchOptions } from "./generation/questions.ts";
 import { openFiles } from "./generation/recovery.ts";
 import { Remains } from "./generation/remains.ts";
@@ -52,9 +50,6 @@ export interface InsertOptions extends Lifetime {
   readonly attributes?: GivenAttributes | undefined;
 }
 
-/** Told once, when vectors turn out not to be what was written: all else that is asked of it fails from now on. */
-export type OnDamage = (collection: Collection, error: VstoreError) => void;
-
 export class Collection {
   /** Id of the last log entry that was run on this collection. Its caller sets it in the same tick as it ran it. */
   appliedId: string;
@@ -64,16 +59,13 @@ export class Collection {
   readonly #questions: Questions;
   readonly #generations: Generations;
 
-  private constructor(parts: Parts, warn: Warn, clock: Clock, onDamage: OnDamage | undefined) {
+  private constructor(parts: Parts, warn: Warn, clock: Clock, damaged: OnDamage) {
     this.appliedId = parts.manifest.appliedId;
     this.#generations = new Generations(parts, {
       appliedId: () => this.appliedId,
       now: clock,
       warn,
-      damaged: (error) => {
-        if (onDamage !== undefined) onDamage(this, error);
-        else warn("the vectors are damaged and not served", { reason: error.message });
-      },
+      damaged,
     });
     this.lifetimes = new Lifetimes(() => this.#generation);
     this.matching = new Matching(() => this.#generation, this.lifetimes);
@@ -87,9 +79,9 @@ export class Collection {
     warn: Warn,
     index: IndexChoice = "auto",
     clock: Clock = latestTime(),
-    onDamage?: OnDamage,
+    damaged: OnDamage = ({ message }) => warn("vectors are damaged and not served", { reason: message }),
   ): Promise<Collection> {
-    const collection = new Collection(await openFiles(directory, warn, index), warn, clock, onDamage);
+    const collection = new Collection(await openFiles(directory, warn, index), warn, clock, damaged);
     collection.#generation.indexer.noticeGrowth();
     return collection;
   }
@@ -255,8 +247,7 @@ export class Collection {
   /**
    * The key's vector, shape (dimensions): a view on the mapped file, not to be written to.
    *
-   * @param time of the calling write, in ms since 1970; undefined for a read
-   * @throws {DamagedFileError} when it is not what was written
+   * @param time of the calling write, in ms since 1970; undefined for a read. @throws {DamagedFileError}
    */
   get(key: Uint8Array, time?: number): Float32Array | undefined {
     const slot = this.#slotOf(key, time);
@@ -265,10 +256,7 @@ export class Collection {
 
   /** Does in the background what `get` would do for many keys. @throws {DamagedFileError} */
   async prove(keys: readonly Uint8Array[]): Promise<void> {
-    const { parts, searcher } = this.#generation;
-    if (parts.segments.isProved) return;
-    const slots = keys.map((key) => this.#slotOf(key, undefined)).filter((slot) => slot !== NONE);
-    await searcher.reading(() => parts.segments.prove(slots));
+    await this.#generation.prove(keys);
   }
 
   /**
@@ -286,7 +274,7 @@ export class Collection {
   /** The key's JSON text; undefined when there is none, or no such key. `time` as of `get`. */
   getAttributes(key: Uint8Array, time?: number): string | undefined {
     const slot = this.#slotOf(key, time);
-    return slot === NONE ? undefined : textOf(this.#generation.parts.attributes.get(slot));
+    return slot === NONE ? undefined : this.#generation.parts.attributes.get(slot)?.toString("utf8");
   }
 
   /**
@@ -409,5 +397,3 @@ export class Collection {
     return time === undefined ? this.#generation.slotNow(key) : this.#generation.slotAt(key, time);
   }
 }
-
-const textOf = (bytes: Buffer | undefined): string | undefined => bytes?.toString("utf8");

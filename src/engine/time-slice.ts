@@ -78,3 +78,19 @@ export async function giveWay(): Promise<void> {
   await nextTurn();
   if (performance.now() - start > BUSY_TURN_MS_MIN) await setTimeout(GIVE_WAY_MS);
 }
+
+/** Runs the work for all, so many at a time, even when one fails. @throws the error of the first one that failed */
+export async function sideBySide<T>(
+  items: readonly T[],
+  max: number,
+  work: (item: T) => Promise<unknown>,
+): Promise<void> {
+  const waiting = [...items];
+  const failures: unknown[] = [];
+  const workOff = async () => {
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop())
+      await work(next).catch((error: unknown) => failures.push(error));
+  };
+  await Promise.all(Array.from({ length: max }, workOff));
+  if (failures.length > 0) throw failures[0];
+}

@@ -79,6 +79,12 @@ export async function readManifest(directory: string): Promise<Manifest> {
   return unseal(path, MANIFEST_FORMAT, text, PAGED_MANIFEST_VERSION);
 }
 
+/** Name of the collection; undefined when too much of the directory is missing. */
+export async function nameIn(directory: string): Promise<string | undefined> {
+  const manifest = await readManifest(directory).catch(() => undefined);
+  return manifest?.name;
+}
+
 /**
  * So that a vstore refuses by its version what it would misread or not keep up: one that takes every first segment for
  * one of 1 MiB, and one that would write rows without checksums of their pages.

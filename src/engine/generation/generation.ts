@@ -104,6 +104,14 @@ export class Generation {
     return this.expiry.isHidden(slot) ? NONE : slot;
   }
 
+  /** Makes sure that the vectors of the keys are what was written. @throws {DamagedFileError} */
+  async prove(keys: readonly Uint8Array[]): Promise<void> {
+    const { segments } = this.parts;
+    if (segments.isProved) return;
+    const slots = keys.map((key) => this.slotNow(key)).filter((slot) => slot !== NONE);
+    await this.searcher.reading(() => segments.prove(slots));
+  }
+
   /**
    * Makes room: everything that can fail for lack of space fails here, before anything has changed.
    *

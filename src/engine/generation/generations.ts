@@ -10,7 +10,7 @@ import { failPoint } from "../fail-point.ts";
 import { Checkpointer, type CheckpointReport } from "./checkpoint.ts";
 import { Compaction } from "./compaction.ts";
 import { Generation } from "./generation.ts";
-import type { Parts, Warn } from "./parts.ts";
+import type { OnDamage, Parts, Warn } from "./parts.ts";
 import { removeOtherGenerations } from "./recovery.ts";
 
 export interface GenerationsHooks {
@@ -19,8 +19,7 @@ export interface GenerationsHooks {
   /** The time by which reads judge, in ms since 1970. */
   now(): number;
   readonly warn: Warn;
-  /** Rows are not what was written: from now on reads and writes are refused. */
-  damaged(error: VstoreError): void;
+  readonly damaged: OnDamage;
 }
 
 export class Generations {

@@ -1,4 +1,5 @@
 /** The parts of one generation of a collection: the files that recovery opens and all else works on. */
+import type { VstoreError } from "../../errors.ts";
 import type { Manifest } from "../disk/manifest.ts";
 import type { PageChecksums } from "../disk/pages/page-checksums.ts";
 import type { Segments } from "../disk/segments.ts";
@@ -35,3 +36,6 @@ export interface Parts {
 }
 
 export type Warn = (message: string, details?: object) => void;
+
+/** Told once, when vectors turn out not to be what was written: reads and writes fail from then on. */
+export type OnDamage = (error: VstoreError) => void;
