@@ -17,9 +17,11 @@
 #include "commands/help.h"
 #include "sidecar/followers.h"
 #include "sidecar/leadership.h"
+#include "sidecar/reader.h"
 #include "module_api.h"
 #include "requests/acknowledgement.h"
 #include "requests/pending.h"
+#include "requests/read_queue.h"
 #include "requests/requests.h"
 #include "requests/stranding.h"
 #include "streams/own_keys.h"
@@ -145,6 +147,7 @@ static int register_commands(RedisModuleCtx *ctx) {
         register_admin_command(ctx, "VSTORE.FOLLOW", "admin deny-script blocking", follow_command) != REDISMODULE_OK ||
         register_admin_command(ctx, "VSTORE.NODE", "admin deny-script", node_command) != REDISMODULE_OK ||
         register_admin_command(ctx, "VSTORE.XREAD", "admin deny-script blocking", xread_command) != REDISMODULE_OK ||
+        register_admin_command(ctx, "VSTORE.FETCH", "admin deny-script blocking", fetch_command) != REDISMODULE_OK ||
         register_admin_command(ctx, "VSTORE.RELEASE", "write admin deny-script", release_command) != REDISMODULE_OK ||
         register_admin_command(ctx, "VSTORE.RESYNC", "write admin deny-script", resync_command) != REDISMODULE_OK)
         return REDISMODULE_ERR;
@@ -188,6 +191,10 @@ static void add_info(RedisModuleInfoCtx *info, int for_crash_report) {
     RedisModule_InfoAddSection(info, "");
     RedisModule_InfoAddFieldLongLong(info, "attached", attachment_is_live());
     RedisModule_InfoAddFieldCString(info, "sidecar", leadership_sidecar());
+    RedisModule_InfoAddFieldLongLong(info, "reader_attached", reader_is_live());
+    RedisModule_InfoAddFieldCString(info, "reader", reader_sidecar());
+    RedisModule_InfoAddFieldLongLong(info, "queued_reads", read_queue_count());
+    RedisModule_InfoAddFieldLongLong(info, "queued_read_bytes", read_queue_bytes());
     RedisModule_InfoAddFieldLongLong(info, "protocol", PROTOCOL_VERSION);
     if (own_keys_tag()[0] != '\0') RedisModule_InfoAddFieldCString(info, "tag", own_keys_tag());
     RedisModule_InfoAddFieldLongLong(info, "last_attach_ms_ago", attachment_age_ms());
@@ -232,7 +239,7 @@ __attribute__((visibility("default"))) int RedisModule_OnLoad(RedisModuleCtx *ct
     acknowledgement_open();
     followers_open();
     stream_memory_open();
-    if (leadership_open(ctx) != REDISMODULE_OK || stranding_open(ctx) != REDISMODULE_OK) return REDISMODULE_ERR;
+    if (leadership_open(ctx) != REDISMODULE_OK || reader_open(ctx) != REDISMODULE_OK || stranding_open(ctx) != REDISMODULE_OK) return REDISMODULE_ERR;
     return follow_events_open(ctx, stranding_hear);
 }
 

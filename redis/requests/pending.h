@@ -17,9 +17,10 @@
 #include "streams/streams.h"
 
 typedef struct Pending Pending;
+typedef struct QueuedRead QueuedRead;
 
 /* How the wait has ended. */
-typedef enum { PENDING_ANSWERED, PENDING_TIMED_OUT, PENDING_DROPPED, PENDING_STRANDED } PendingEnd;
+typedef enum { PENDING_ANSWERED, PENDING_TIMED_OUT, PENDING_DROPPED, PENDING_STRANDED, PENDING_DOWN } PendingEnd;
 
 typedef void (*PendingExpired)(RedisModuleCtx *ctx, Pending *pending);
 
@@ -34,6 +35,8 @@ struct Pending {
     bool to_resp3;
     PendingEnd end;
     RedisModuleString *collection; /* NULL where the request is about none */
+    bool is_local;      /* a read on a replica: its entry is in no key, see read_queue.h */
+    QueuedRead *queued; /* of such a read, until it is fetched; read_queue.h alone writes it */
     bool is_stranded; /* see stranding.h */
     bool is_answering; /* the answer is given in pieces: see answering.h */
     bool awaits_followers; /* see acknowledgement.h, which alone writes this and the next */

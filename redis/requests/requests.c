@@ -10,11 +10,14 @@
 #include "callers.h"
 #include "commands/command_table.h"
 #include "requests/acknowledgement.h"
+#include "requests/endings.h"
 #include "requests/existence.h"
 #include "follow/follow_events.h"
 #include "sidecar/followers.h"
 #include "sidecar/leadership.h"
+#include "sidecar/reader.h"
 #include "requests/pending.h"
+#include "requests/read_queue.h"
 #include "answers/reply.h"
 #include "answers/resp3.h"
 #include "streams/stream_memory.h"
@@ -38,38 +41,19 @@ RequestCounters request_counters;
 long long request_timeout_ms;
 long long request_wait_timeout_ms;
 
-/* The leader has applied it, and followers have not said so in time. */
-static int reply_with_few_followers(RedisModuleCtx *ctx, const Pending *pending) {
-    char error[128];
-    snprintf(error, sizeof(error), "TIMEOUT no acknowledgement within %lld ms; the write is applied, by %d of %d followers too",
-             pending->timeout_ms, acknowledgement_count(pending), followers_needed());
-    return RedisModule_ReplyWithError(ctx, error);
-}
-
-static int reply_with_timeout(RedisModuleCtx *ctx, const Pending *pending) {
-    if (pending->is_held) return reply_with_few_followers(ctx, pending);
-    char error[128];
-    const char *fate = pending->command->writes ? "the write is in the log and will be applied" : "nothing was changed";
-    snprintf(error, sizeof(error), "TIMEOUT no answer within %lld ms; %s", pending->timeout_ms, fate);
-    return RedisModule_ReplyWithError(ctx, error);
-}
-
-/* What is known of a request whose entry is gone. */
-static int reply_with_loss(RedisModuleCtx *ctx, const Pending *pending) {
-    if (pending->end == PENDING_DROPPED) return reply_no_collection(ctx, pending->collection);
-    return RedisModule_ReplyWithError(
-        ctx, pending->command->writes
-                 ? "LOST the log was deleted, renamed or evicted while the write waited: it is applied if the sidecar had read "
-                   "it, and lost otherwise"
-                 : "TRYAGAIN the stream of the request was deleted, renamed or evicted while it waited; nothing was changed");
-}
-
 /* However a wait ends, the entry of a read has served its purpose. */
+static void forget_entry(RedisModuleCtx *ctx, Pending *pending) {
+    if (pending->is_local)
+        read_queue_forget(pending);
+    else if (!pending->command->writes)
+        stream_delete(ctx, &pending->request);
+}
+
 static void end_wait(RedisModuleCtx *ctx, Pending *pending) {
     if (pending->is_answering) answering_cancel(pending);
     acknowledgement_forget(pending);
     pending_take(ctx, pending);
-    if (!pending->command->writes) stream_delete(ctx, &pending->request);
+    forget_entry(ctx, pending);
     RedisModule_UnblockClient(pending->client, pending);
 }
 
@@ -138,7 +122,9 @@ static void wait_for_answer(RedisModuleCtx *ctx, const RequestId *entry, const R
     pending->client = RedisModule_BlockClient(ctx, on_answered, on_unblocked, pending_free, 0);
     RedisModule_SetDisconnectCallback(pending->client, on_disconnected);
     RedisModule_RetainString(ctx, entry->stream);
+    pending->is_local = request->is_local;
     pending_add(ctx, pending);
+    if (request->is_local) read_queue_awaits(ctx, pending);
     if (command->writes && followers_needed() > 0) acknowledgement_expect(pending);
 }
 
@@ -243,6 +229,9 @@ static const char *replicas_missing(void) {
 
 /* NULL, or the error that refuses the request before anything is appended. */
 static const char *refusal(RedisModuleCtx *ctx, int flags, const Request *request) {
+    /* Redis says so itself, unless its replicas take writes: those of vstore would lead nowhere. */
+    if (request->command->writes && flags & REDISMODULE_CTX_FLAGS_SLAVE)
+        return "READONLY You can't write against a read only replica.";
     const char *missing = attachment_missing(ctx, flags);
     bool expects_service = waits(request) || request->no_wait;
     if (missing != NULL && (expects_service || !can_be_deferred(ctx, flags, request))) {
@@ -264,6 +253,8 @@ static const char *refusal(RedisModuleCtx *ctx, int flags, const Request *reques
 
 /* NULL, or the error that says why the request was not appended. */
 static const char *append(RedisModuleCtx *ctx, RequestId *entry, const Request *request, const CacheRequest *cached) {
+    if (request->is_local) return read_queue_add(ctx, entry, request);
+    entry->stream = stream_of_request(ctx, request);
     if (stream_is_full(ctx, entry->stream)) {
         request_counters.refused_busy++;
         return "BUSY the vstore sidecar is behind: the stream of these requests has reached vstore.log-max-bytes";
@@ -282,7 +273,7 @@ static int submit(RedisModuleCtx *ctx, Request *request) {
     if (waits(request) && request->command->route == ROUTE_QUERIES) request->user = caller_name(ctx);
     CacheRequest cached;
     const char *error = cache_prepare(ctx, request, &cached);
-    RequestId entry = {.stream = stream_of_request(ctx, request)};
+    RequestId entry = {.stream = NULL};
     if (error == NULL) error = append(ctx, &entry, request, &cached);
     if (error != NULL) {
         RedisModule_ReplyWithError(ctx, error);
@@ -294,7 +285,7 @@ static int submit(RedisModuleCtx *ctx, Request *request) {
             reply_logged(ctx, &entry, request->no_wait ? "" : "QUEUED ");
     }
     if (request->user != NULL) RedisModule_FreeString(ctx, request->user);
-    RedisModule_FreeString(ctx, entry.stream);
+    if (entry.stream != NULL) RedisModule_FreeString(NULL, entry.stream);
     cache_free(&cached);
     return REDISMODULE_OK;
 }
@@ -316,6 +307,7 @@ int request_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
         .count = argc - 1 - asked,
         .client = can_wait && !asked ? RedisModule_GetClientId(ctx) : 0,
         .no_wait = can_wait && asked,
+        .is_local = flags & REDISMODULE_CTX_FLAGS_SLAVE,
     };
     int words = argc - asked - (asks_as_of(command, argv, argc) ? 2 : 0);
     if (command->fixed_words && words != abs(command->arity)) return RedisModule_WrongArity(ctx);
@@ -345,8 +337,12 @@ static void give(RedisModuleCtx *ctx, Pending *pending, RedisModuleString *bytes
         return;
     }
     pending_answered(ctx, pending);
-    if (!pending->command->writes) stream_delete(ctx, &pending->request);
+    forget_entry(ctx, pending);
     answering_add(pending, shape);
+}
+
+static bool is_replica(RedisModuleCtx *ctx) {
+    return RedisModule_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_SLAVE;
 }
 
 /* Hands `bytes` to the client that waits for the request. Returns whether it gets its answer. */
@@ -354,7 +350,7 @@ static bool answer(RedisModuleCtx *ctx, const RequestId *request, RedisModuleStr
     Pending *pending = pending_of_request(request);
     if (pending == NULL) {
         request_counters.replies_unknown++;
-        stream_delete_unknown(ctx, request);
+        if (!is_replica(ctx)) stream_delete_unknown(ctx, request);
         return false;
     }
     if (shape != NULL)
@@ -372,7 +368,7 @@ static bool is_whole(RedisModuleString *bytes, Resp3Shape *shape) {
 
 int reply_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     if (argc < 4 || (argc - 1) % 3 != 0) return RedisModule_WrongArity(ctx);
-    if (!leadership_is_callers(ctx)) return reply_not_leader(ctx);
+    if (is_replica(ctx) ? !reader_is_callers(ctx) : !leadership_is_callers(ctx)) return reply_not_leader(ctx);
     long long answered = 0, malformed = 0;
     for (int i = 1; i < argc; i += 3) {
         RequestId request = {.stream = argv[i]};

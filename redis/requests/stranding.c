@@ -37,7 +37,7 @@ static bool look(RedisModuleCtx *ctx) {
     Pending **all = pending_all(&count);
     for (size_t i = 0; i < count; i++) {
         Pending *pending = all[i];
-        if (pending->is_answering || stream_has(ctx, &pending->request)) continue;
+        if (pending->is_answering || pending->is_local || stream_has(ctx, &pending->request)) continue;
         if (was_dropped(ctx, pending))
             request_strand(ctx, pending, PENDING_DROPPED);
         else if (pending->is_held)

@@ -3,6 +3,7 @@
 #include "requests/acknowledgement.h"
 #include "sidecar/followers.h"
 #include "sidecar/leadership.h"
+#include "sidecar/reader.h"
 #include <strings.h>
 
 #define US_PER_MS 1000
@@ -30,9 +31,9 @@ long long attachment_age_ms(void) {
 }
 
 const char *attachment_missing(RedisModuleCtx *ctx, int flags) {
-    if (!attachment_is_live() || flags & REDISMODULE_CTX_FLAGS_SLAVE)
-        return "VSTOREDOWN no vstore sidecar is attached";
-    if (RedisModule_GetSelectedDb(ctx) != attachment.database)
+    bool is_replica = flags & REDISMODULE_CTX_FLAGS_SLAVE;
+    if (is_replica ? !reader_is_live() : !attachment_is_live()) return "VSTOREDOWN no vstore sidecar is attached";
+    if (RedisModule_GetSelectedDb(ctx) != (is_replica ? reader_database() : attachment.database))
         return "ERR this connection has selected another database than the one that the vstore sidecar serves";
     return NULL;
 }
@@ -91,6 +92,7 @@ static void detach(RedisModuleCtx *ctx) {
 }
 
 int attach_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    if (reader_is_asked_for(argv, argc)) return reader_attach_command(ctx, argv);
     if (argc != 3 && argc != 4) return RedisModule_WrongArity(ctx);
     long long ttl_ms, needed = 0;
     if (!leadership_parse_ttl(argv[2], &ttl_ms)) return RedisModule_ReplyWithError(ctx, TTL_FAULT);

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 /*
- * VSTORE.ATTACH <lease> <ttl ms> [<followers>]; 0 detaches. So many followers have to apply a write before it is
+ * VSTORE.ATTACH <lease> <ttl ms> [<followers>], or READER …, see reader.h; 0 detaches. So many followers have to apply a write before it is
  * answered.
  */
 int attach_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);

@@ -3,6 +3,7 @@
 #include "callers.h"
 #include "sidecar/followers.h"
 #include "follow/follow_events.h"
+#include "sidecar/reader.h"
 #include "streams/own_keys.h"
 #include "streams/proofs.h"
 #include <stdio.h>
@@ -71,7 +72,9 @@ bool leadership_parse_ttl(const RedisModuleString *text, long long *ttl_ms) {
 }
 
 /* Printable, as INFO shows it. */
-static bool is_sidecar_id(const char *id, size_t length) {
+bool leadership_is_sidecar_id(const RedisModuleString *text) {
+    size_t length;
+    const char *id = RedisModule_StringPtrLen(text, &length);
     if (length == 0 || length > SIDECAR_ID_BYTES_MAX) return false;
     for (size_t i = 0; i < length; i++)
         if (id[i] <= ' ' || id[i] > '~') return false;
@@ -211,13 +214,11 @@ int lead_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     if (argc == 2) return reply_with_protocol_error(ctx, 1);
     if (argc != 4) return RedisModule_WrongArity(ctx);
     long long protocol, ttl_ms;
-    size_t length;
-    const char *id = RedisModule_StringPtrLen(argv[2], &length);
+    const char *id = RedisModule_StringPtrLen(argv[2], NULL);
     if (RedisModule_StringToLongLong(argv[1], &protocol) != REDISMODULE_OK)
         return RedisModule_ReplyWithError(ctx, "ERR 'protocol' must be an integer");
     if (protocol != PROTOCOL_VERSION) return reply_with_protocol_error(ctx, protocol);
-    if (!is_sidecar_id(id, length))
-        return RedisModule_ReplyWithError(ctx, "ERR 'sidecar id' must be 1 to 64 printable characters without spaces");
+    if (!leadership_is_sidecar_id(argv[2])) return RedisModule_ReplyWithError(ctx, SIDECAR_ID_FAULT);
     if (!leadership_parse_ttl(argv[3], &ttl_ms)) return RedisModule_ReplyWithError(ctx, TTL_FAULT);
     if (ttl_ms == 0) return leadership_is_callers(ctx) ? give_up(ctx) : reply_not_leader(ctx);
     const char *fault = own_keys_choose(ctx);
@@ -260,6 +261,7 @@ int join_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
 /* A replica has no leader, and what it knew is of no use once it is a primary again. */
 static void on_role(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t role, void *data) {
     (void)event, (void)data;
+    reader_end(ctx);
     if (role != REDISMODULE_EVENT_REPLROLECHANGED_NOW_REPLICA) return;
     memset(&lead, 0, sizeof(lead));
     own_keys_forget();

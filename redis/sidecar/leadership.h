@@ -47,6 +47,10 @@ int leadership_open(RedisModuleCtx *ctx);
 int leadership_register_settings(RedisModuleCtx *ctx);
 void leadership_close(void);
 
+/* Whether the text can name a sidecar. */
+bool leadership_is_sidecar_id(const RedisModuleString *text);
+#define SIDECAR_ID_FAULT "ERR 'sidecar id' must be 1 to 64 printable characters without spaces"
+
 /* Parses milliseconds from 0 to an hour. */
 bool leadership_parse_ttl(const RedisModuleString *text, long long *ttl_ms);
 #define TTL_FAULT "ERR 'ttl' must be 0 to 3600000 milliseconds"

@@ -50,6 +50,10 @@ RedisModuleString *stream_tag_with(RedisModuleString *collection, const char *en
     return tagged_key(NULL, "", collection, ending);
 }
 
+RedisModuleString *stream_of_reads(RedisModuleCtx *ctx) {
+    return own_key_string(ctx, OWN_QUERIES);
+}
+
 RedisModuleString *stream_of_request(RedisModuleCtx *ctx, const Request *request) {
     const VstoreCommand *command = request->command;
     if (command->route != ROUTE_CONTROL && command->has_collection && request->count > 0) {
@@ -59,7 +63,7 @@ RedisModuleString *stream_of_request(RedisModuleCtx *ctx, const Request *request
         if (exists && command->route == ROUTE_LOG) return log;
         RedisModule_FreeString(ctx, log);
         /* One for all collections, so that the sidecar need not read one for each. */
-        if (exists) return own_key_string(ctx, OWN_QUERIES);
+        if (exists) return stream_of_reads(ctx);
     }
     return own_key_string(ctx, OWN_CONTROL);
 }
@@ -132,7 +136,7 @@ static int add_moment(RedisModuleCtx *ctx, RedisModuleString **fields, int n, co
     const VstoreCommand *command = request->command;
     if (command->writes)
         return add_field(fields, n, "at", RedisModule_CreateStringFromLongLong(NULL, RedisModule_Milliseconds()));
-    if (!command->has_collection || request->count == 0) return n;
+    if (!command->has_collection || request->count == 0 || request->is_local) return n;
     RedisModuleString *end = stream_end_of_log(ctx, request->arguments[0]);
     return end == NULL ? n : add_field(fields, n, "after", end);
 }
@@ -275,6 +279,12 @@ const char *stream_append(RedisModuleCtx *ctx, RequestId *entry, const Request *
     for (int i = 0; i < n; i++) RedisModule_FreeString(NULL, fields[i]);
     RedisModule_Free(fields);
     return error;
+}
+
+int stream_entry_of_read(RedisModuleCtx *ctx, RequestId *entry, RedisModuleString **fields, const Request *request) {
+    entry->id = next_id();
+    entry->stream = stream_of_reads(NULL);
+    return build_fields(ctx, fields, request, entry);
 }
 
 void stream_delete(RedisModuleCtx *ctx, const RequestId *request) {

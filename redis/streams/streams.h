@@ -22,6 +22,7 @@ typedef struct {
     RedisModuleString *user;   /* of a read whose client waits: its user; NULL otherwise */
     bool no_wait;              /* the client could wait, and has asked for the entry's id instead */
     bool is_proven;            /* its caller may end values of the cache, and the entry proves that the module has checked it */
+    bool is_local;             /* a read on a replica, which must change no key: see read_queue.h */
 } Request;
 
 /* The stream that carries a request. The caller frees it. */
@@ -41,6 +42,15 @@ RedisModuleString *stream_end_of_log(RedisModuleCtx *ctx, RedisModuleString *col
  * reply when nothing was appended.
  */
 const char *stream_append(RedisModuleCtx *ctx, RequestId *entry, const Request *request);
+
+/* vstore:queries. The caller frees it. */
+RedisModuleString *stream_of_reads(RedisModuleCtx *ctx);
+
+/*
+ * Makes the entry that a read would have in vstore:queries, in no stream: its identity, whose stream the caller frees,
+ * and its fields, for which there is room (those of the arguments and four more). Returns how many strings they are.
+ */
+int stream_entry_of_read(RedisModuleCtx *ctx, RequestId *entry, RedisModuleString **fields, const Request *request);
 
 /* Whether the stream is there, and the entry in it. */
 bool stream_has(RedisModuleCtx *ctx, const RequestId *request);

@@ -9,11 +9,13 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Catalog } from "../engine/catalog.ts";
 import { VstoreError } from "../errors.ts";
-import { Following } from "./followers/following.ts";
+import { Following, inStep } from "./followers/following.ts";
 import { checkFiles } from "./logs/belonging.ts";
 import { LogLosses } from "./logs/losses.ts";
-import { publicUrl } from "./redis/address.ts";
+import { namesSentinels, publicUrl } from "./redis/address.ts";
 import { closedConnections, outputLimitOf } from "./redis/output-limit.ts";
+import { type Place, placeInReplication } from "./replica/primary.ts";
+import { ReplicaReads } from "./replica/replica-reads.ts";
 import { Service, type ServiceOptions } from "./service.ts";
 import { Heartbeat } from "./session/heartbeat.ts";
 import { Lease, sendAttach } from "./session/lease.ts";
@@ -48,15 +50,32 @@ export class Sidecar {
   #lostRunId = "";
   #backOffMs = backOffMsMin;
   #yieldsUntil = 0;
+  /** Of the primary of this session. */
+  #url: string;
+  /** Where the sidecar's Redis stands among others; undefined before that was seen. */
+  #place: Place | undefined;
+  readonly #replicaReads: ReplicaReads;
 
   constructor(options: SidecarOptions, stop: AbortSignal) {
     this.#options = options;
     this.#stop = stop;
     this.#losses = new LogLosses(options.log);
+    this.#url = options.url;
+    const { url, sidecarId, busyPollUs, log, errors, watch } = options;
+    const onServing = () => options.onServing?.();
+    this.#replicaReads = new ReplicaReads({ url, sidecarId, busyPollUs, log, errors, watch, onServing });
   }
 
   /** Resolves once `stop` was aborted. @throws VstoreError when the files cannot be opened */
   async run(): Promise<void> {
+    try {
+      await this.#runSessions();
+    } finally {
+      await this.#replicaReads.stop();
+    }
+  }
+
+  async #runSessions(): Promise<void> {
     while (!this.#stop.aborted) {
       try {
         await this.#oneSession();
@@ -71,7 +90,10 @@ export class Sidecar {
 
   async #oneSession(): Promise<void> {
     await this.#options.beforeConnect?.();
-    const session = await Session.open(this.#options.url);
+    await this.#findPrimary();
+    const session = await Session.open(this.#url);
+    this.#replicaReads.onMoved = () =>
+      session.end(new Error("the Redis of this sidecar has another role now"));
     await this.#countClosed(session);
     const end = () => session.end(new Error("stopped"));
     this.#stop.addEventListener("abort", end);
@@ -100,6 +122,24 @@ export class Sidecar {
     }
   }
 
+  /**
+   * A follower may be beside a replica: then its session is with the primary, and clients of the replica are answered
+   * there. While the replica is gone, the primary is where it was.
+   */
+  async #findPrimary(): Promise<void> {
+    const { url, role } = this.#options;
+    if (role === "leader" || namesSentinels(url)) return;
+    try {
+      this.#place = await placeInReplication(url);
+    } catch (error) {
+      if (this.#place?.source === undefined) throw error;
+    }
+    const { source, primary } = this.#place;
+    this.#url = primary;
+    if (source === undefined) await this.#replicaReads.stop();
+    else await this.#replicaReads.serve(source);
+  }
+
   /** The same server is there still: it has closed a connection, which it does where an answer passes its limit. */
   async #countClosed({ runId, writer }: Session): Promise<void> {
     const wasClosed = this.#lostRunId === runId;
@@ -114,10 +154,11 @@ export class Sidecar {
   /** @param serving called before clients are */
   async #serve(session: Session, lease: Lease, serving: () => void): Promise<void> {
     // At once: opening the files may take longer than the lease lasts.
-    const heartbeat = new Heartbeat(session, lease, this.#options.url, this.#options.syncFollowers);
+    const heartbeat = new Heartbeat(session, lease, this.#url, this.#options.syncFollowers);
     try {
       const isHandedOver = await heartbeat.keepClientsWaiting();
-      const service = new Service(session, heartbeat, await this.#openFiles(), this.#losses, this.#options);
+      const options = { ...this.#options, url: this.#url };
+      const service = new Service(session, heartbeat, await this.#openFiles(), this.#losses, options);
       await service.start(isHandedOver ? catchUpMsMax : undefined);
       serving();
       this.#announce();
@@ -157,6 +198,7 @@ export class Sidecar {
   ): Promise<Lease | undefined> {
     while (!this.#stop.aborted) {
       const state = await following.step();
+      if (state === inStep) this.#replicaReads.admit(catalog);
       if (following.isLeadFree) await following.attend(0, false); // writes may wait for what was applied here
       const isReady = this.#isReady && (await areComplete(session, catalog));
       const lease = isReady ? await Lease.take(session.writer, this.#options.sidecarId) : undefined;
@@ -164,7 +206,7 @@ export class Sidecar {
         await following.step(); // what the old leader has told at last
         return lease;
       }
-      this.#report("info", `following ${publicUrl(this.#options.url)}, ${state}`);
+      this.#report("info", `following ${publicUrl(this.#url)}, ${state}`);
       await following.attend(standbyPollMs, isReady);
     }
     return undefined;
@@ -187,7 +229,7 @@ export class Sidecar {
 
   #announce(): void {
     this.#backOffMs = backOffMsMin;
-    this.#report("info", `serving ${publicUrl(this.#options.url)}`);
+    this.#report("info", `serving ${publicUrl(this.#url)}`);
     this.#options.onServing?.();
   }
 

@@ -40,7 +40,7 @@ const batchBytesTarget = 16 * 1024 * 1024;
 /** Of one turn of the event loop. */
 const turnMsMax = 10;
 /** The state of a follower that has applied all that it was told. */
-const inStep = "in step";
+export const inStep = "in step";
 
 export interface FollowingOptions {
   readonly followerId: string;

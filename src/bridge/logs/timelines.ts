@@ -52,6 +52,14 @@ export class LogTimelines implements Timelines {
     return this.#ends.get(collection)?.get(timeline);
   }
 
+  /** What the leader has noted, for a follower. */
+  async read(reads: Redis): Promise<void> {
+    const { [markField]: mark = "", ...known } = await reads.hgetall(timelinesKey);
+    this.current = mark.split(" ")[0]!;
+    this.#ends.clear();
+    for (const [name, text] of Object.entries(known)) this.#ends.set(name, decode(text));
+  }
+
   /** Must be called when the logs belong to the files, and before what they have beyond them is applied. */
   async begin(redis: Redis, reads: Redis, catalog: Catalog, runId: string): Promise<void> {
     const { [markField]: mark = "", ...known } = await reads.hgetall(timelinesKey);

@@ -133,6 +133,24 @@ export function withTls(text: string, files: TlsFiles): string {
   return url.href;
 }
 
+/** The same user, database and TLS on another server. Not of Sentinels, which name the server themselves. */
+export function onServer(text: string, host: string, port: number): string {
+  const url = parse(text);
+  const name = host.includes(":") ? `[${host}]` : host;
+  if (url.protocol !== "redis+unix:") {
+    url.hostname = name;
+    url.port = String(port);
+    return url.href;
+  }
+  const user = url.username || url.password ? `${url.username}:${url.password}@` : "";
+  return `redis://${user}${name}:${port}/${url.searchParams.get("db") ?? 0}`;
+}
+
+/** Whether it names Sentinels, and so always the primary. */
+export function namesSentinels(text: string): boolean {
+  return isSentinel(parse(text));
+}
+
 /** The address without its password and its query, for people to read. */
 export function publicUrl(text: string): string {
   const url = parse(text);

@@ -21,7 +21,7 @@ const onKeysWithSubcommand = ["xgroup|create", "xgroup|destroy", "xinfo|stream"]
 /** Commands without keys. */
 const others = [
   "client|id client|setname client|unblock command|info dbsize exec info multi ping scan time",
-  "vstore.attach vstore.follow vstore.handover vstore.join vstore.lead vstore.node vstore.release",
+  "vstore.attach vstore.fetch vstore.follow vstore.handover vstore.join vstore.lead vstore.node vstore.release",
   "vstore.renew vstore.reply vstore.resync vstore.tell vstore.xread",
 ]
   .join(" ")

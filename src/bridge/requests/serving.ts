@@ -23,11 +23,12 @@ import { Endings } from "../upkeep/endings.ts";
 import type { Watch } from "../watch/watch.ts";
 import { Answers } from "./answers.ts";
 import { Control, type Drops } from "./control.ts";
-import { Loop, type LoopParts } from "./loop.ts";
+import { Loop } from "./loop.ts";
 import { timeOf } from "./moment.ts";
 import type { Outbox } from "./outbox.ts";
 import { Reader } from "./reader.ts";
 import { AsOfWaits } from "./reads/as-of-waits.ts";
+import { Reads, type ReadsParts } from "./reads/reads.ts";
 import { refusalsOf } from "./refusals.ts";
 import { Releases } from "./releases.ts";
 import type { Request } from "./request.ts";
@@ -72,7 +73,7 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
   const releases = new Releases(outbox, catalog.proofKeys);
   const answers = new Answers(outbox, parts.watch.tally, releases);
   const contextAt = contextOf(parts, obstructions);
-  const context: LoopParts["context"] = (request, answerRoom) => {
+  const context: ReadsParts["context"] = (request, answerRoom) => {
     const time = timeOf(request, catalog.clock());
     const isClient = request.waiter.kind === "client";
     return contextAt(request.id, time, isClient, answerRoom, releases.of(request));
@@ -92,12 +93,15 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
     reader,
     writes: new Writes(writer, catalog, answers, forgeries, context, heard, () => session.wakeLogReader()),
     control: new Control(session, catalog, answers, context, losses, follows, parts.progress, drops, told),
-    answers,
+    reads: new Reads({
+      answers,
+      outbox,
+      asOfWaits: new AsOfWaits(catalog, limits.asOfWaitMsMax, parts.timelines),
+      context,
+      isWanted: async ({ stream, id }) => (await writer.xrangeBuffer(stream, id, id, "COUNT", 1)).length > 0,
+    }),
     outbox,
-    asOfWaits: new AsOfWaits(catalog, limits.asOfWaitMsMax, parts.timelines),
     busyPollUs: parts.busyPollUs,
-    context,
-    isWanted: async ({ stream, id }) => (await writer.xrangeBuffer(stream, id, id, "COUNT", 1)).length > 0,
     assertLeader: parts.assertLeader,
     onCatalogChange: () => {
       sources.follow();

@@ -74,6 +74,10 @@ export class AsOfWaits {
     }
   }
 
+  get any(): boolean {
+    return this.#lanes.size > 0;
+  }
+
   /** Resolves when none waits. */
   async idle(): Promise<void> {
     while (this.#lanes.size > 0) await once(this.#ended, "one");

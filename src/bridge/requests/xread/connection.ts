@@ -20,8 +20,8 @@ const nothing = Buffer.alloc(0);
 class XreadCommand extends Command {
   readonly #ahead: Buffer;
 
-  constructor(args: readonly (string | number)[], ahead: Buffer) {
-    super(xreadCommand(), [...args], { replyEncoding: null });
+  constructor(name: string, args: readonly (string | number)[], ahead: Buffer) {
+    super(name, [...args], { replyEncoding: null });
     this.#ahead = ahead;
   }
 
@@ -84,10 +84,17 @@ export class XreadConnection {
     return others.length === 0 ? first : Buffer.concat([first, ...others]);
   }
 
-  /** Must not be called while another read is under way on the connection. */
-  async read(args: readonly (string | number)[]): Promise<readonly StreamRequests[]> {
+  /**
+   * Must not be called while another read is under way on the connection.
+   *
+   * @param command one that answers as XREAD does
+   */
+  async read(
+    args: readonly (string | number)[],
+    command = xreadCommand(),
+  ): Promise<readonly StreamRequests[]> {
     this.#reply = "expected";
-    await this.#redis.sendCommand(new XreadCommand(args, this.#takeUnsent()));
+    await this.#redis.sendCommand(new XreadCommand(command, args, this.#takeUnsent()));
     return this.#takeReply();
   }
 
