@@ -180,7 +180,8 @@ test("INFO vstore has every field, and plain INFO leaves modules out as always",
   const text = await sidecar.redis.info("vstore");
   const fields = [...text.matchAll(/^vstore_(\w+):/gm)].map(([, field]) => field);
   expect(fields).toEqual([
-    ...["attached", "sidecar", "protocol", "last_attach_ms_ago", "pending"],
+    ...["attached", "sidecar", "reader_attached", "reader", "queued_reads", "queued_read_bytes"],
+    ...["protocol", "last_attach_ms_ago", "pending"],
     ...["requests_log", "requests_queries", "requests_control"],
     ...["replies", "replies_unknown", "replies_malformed"],
     ...["timeouts", "stranded", "disconnects", "refused_down", "refused_busy"],
