@@ -1,6 +1,7 @@
 /**
  * Builds the way of a request through the sidecar: from the streams to the loop, and from there to the outbox.
  */
+import type { Redis } from "ioredis";
 import type { Context } from "../../commands/command.ts";
 import type { Timelines } from "../../commands/token.ts";
 import type { Catalog } from "../../engine/catalog.ts";
@@ -89,17 +90,12 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
     if (parts.isAcknowledged) outbox.tellApplied(stream, id);
   };
   const told = parts.isAcknowledged ? outbox : undefined;
+  const asOfWaits = new AsOfWaits(catalog, limits.asOfWaitMsMax, parts.timelines);
   const loop = new Loop({
     reader,
     writes: new Writes(writer, catalog, answers, forgeries, context, heard, () => session.wakeLogReader()),
     control: new Control(session, catalog, answers, context, losses, follows, parts.progress, drops, told),
-    reads: new Reads({
-      answers,
-      outbox,
-      asOfWaits: new AsOfWaits(catalog, limits.asOfWaitMsMax, parts.timelines),
-      context,
-      isWanted: async ({ stream, id }) => (await writer.xrangeBuffer(stream, id, id, "COUNT", 1)).length > 0,
-    }),
+    reads: new Reads({ answers, outbox, asOfWaits, context, isWanted: isThere(writer) }),
     outbox,
     busyPollUs: parts.busyPollUs,
     assertLeader: parts.assertLeader,
@@ -111,6 +107,12 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
   });
   return { loop, endings, context: () => contextAt(FIRST_ID, catalog.clock(), false) };
 }
+
+/** Whether the entry of a request is in its stream. */
+const isThere =
+  (redis: Redis) =>
+  async ({ stream, id }: Request) =>
+    (await redis.xrangeBuffer(stream, id, id, "COUNT", 1)).length > 0;
 
 function forgeriesOf(session: Session, releases: Releases, answers: Answers): Forgeries {
   return {
