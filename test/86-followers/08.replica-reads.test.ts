@@ -34,7 +34,7 @@ const call = (redis: Redis, command: string, ...args: (string | number | Buffer)
 const asOf = (token: string, command: string, ...args: (string | number | Buffer)[]) =>
   until(
     () => call(replica, command, ...args, "ASOF", token).catch(String),
-    (answer) => !String(answer).includes("BEHIND"),
+    (answer) => !/^ReplyError: (BEHIND|VSTOREDOWN|TRYAGAIN|TIMEOUT)/.test(String(answer)),
   );
 /** On the replica. A machine that is busy elsewhere may keep the follower from its sign of life. */
 const read = (command: string, ...args: (string | number | Buffer)[]) =>
