@@ -17,6 +17,11 @@ export async function sourceOf(redis: Redis, url: string): Promise<string | unde
   return onServer(url, infoField(info, "master_host"), Number(infoField(info, "master_port")));
 }
 
+/** Whether the replica has the primary's data set, and hears from it. */
+export async function isLinkUp(redis: Redis): Promise<boolean> {
+  return infoField(await redis.info("replication"), "master_link_status") === "up";
+}
+
 export interface Place {
   /** What the server at the URL replicates; undefined when it is a primary. */
   readonly source: string | undefined;

@@ -31,7 +31,7 @@ import { isWrite } from "../requests/routing.ts";
 import { XreadConnection } from "../requests/xread/connection.ts";
 import type { UnexpectedErrors } from "../session/unexpected-errors.ts";
 import type { Watch } from "../watch/watch.ts";
-import { sourceOf } from "./primary.ts";
+import { isLinkUp, sourceOf } from "./primary.ts";
 
 /** How often the sidecar says that it is there, and for how long the module believes it. */
 const beatMs = 1_000;
@@ -75,6 +75,8 @@ export class ReaderSession {
   #reads: Reads | undefined;
   #asOfWaits: AsOfWaits | undefined;
   #unknownTimelines = 0;
+  /** Whether the replica has had the primary's data set: before that it lacks values and timelines. */
+  #hasData = false;
 
   /** @throws Error that says why the replica cannot be reached, or has not loaded the module */
   static async open(options: ReaderSessionOptions): Promise<ReaderSession> {
@@ -113,7 +115,9 @@ export class ReaderSession {
     if (limit > 0) this.#fetchBytes = Math.max(1, Math.min(fetchBytes, Math.floor(limit / 2)));
     while (await this.#isReplica()) {
       const catalog = this.#options.catalog();
-      if (catalog !== undefined) {
+      // Once only: reads go on when the primary is gone.
+      this.#hasData ||= await isLinkUp(this.#answerer);
+      if (catalog !== undefined && this.#hasData) {
         await this.#timelines.read(this.#answerer);
         await this.#answerer.call("VSTORE.ATTACH", "READER", this.#options.sidecarId, attachMs);
         if (this.#reads === undefined) this.#begin(catalog);
