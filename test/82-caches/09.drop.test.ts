@@ -48,7 +48,7 @@ async function start(args?: string[]) {
 test("ends what the entries have stored, and no other string under the prefix", async () => {
   const { sidecar, redis, dataDir } = await start();
   onTestFinished(() => sidecar.stop());
-  await fill(redis, 1_200);
+  await fill(redis, 700);
   await redis.set("{c}:1", "of another command");
   await redis.set("{c}:mine", "v2");
   await redis.call("VSTORE.CACHE.CREATE", "d", "DIM", 2);
@@ -96,12 +96,11 @@ test("only for a user that may delete them", async () => {
   expect(await values(redis)).toEqual(["{c}:0", "{c}:1", "{c}:2"]);
 });
 
-// The other places are torture's, see test/torture/caches.
-test.each<FailPoint>(["control-before-follow-up", "values-half-ended"])(
+test.each<FailPoint>(["control-before-follow-up", "values-half-ended", "values-before-forgotten"])(
   "goes on after the sidecar was killed at %s",
   async (point) => {
     const { server, sidecar: first, redis, dataDir } = await start();
-    await fill(redis, 1_200);
+    await fill(redis, 700);
     await first.stop();
     const second = startSidecar({ redisUrl: server.url, dataDir, env: { FAIL_POINT: point } });
     await second.waitReady();
@@ -180,13 +179,13 @@ test.each(["on", "killed meanwhile"])(
   async (fate) => {
     const random = generator(testSeed());
     const { server, sidecar: first, redis, dataDir } = await start();
-    const count = 3_000;
+    const count = 1_200;
     await fill(redis, count);
     await redis.call("VSTORE.DROP", "c");
     await redis.call("VSTORE.CACHE.CREATE", "c", "DIM", 2, "WITHIN", 0);
     const kept = new Set<number>();
     const setting = (async () => {
-      for (let n = 0; n < 300; n++) {
+      for (let n = 0; n < 150; n++) {
         const i = Math.floor(random() * count);
         // The very same string under the very same key.
         await served(redis, ...setWords(i));
