@@ -117,6 +117,8 @@ export class RedisServer {
       ...["--bind", "127.0.0.1", "--port", String(this.port), "--dir", this.directory],
       ...["--appendonly", appendonly === "no" ? "no" : "yes"],
       ...(appendonly === "no" ? ["--save", ""] : ["--appendfsync", appendonly, "--save", ""]),
+      // A primary would wait 5 s for further replicas before it sends its data.
+      ...["--repl-diskless-sync-delay", "0"],
       ...["--enable-debug-command", "yes", "--enable-module-command", "yes"],
       ...(module ? ["--loadmodule", modulePath] : []),
       ...args,

@@ -13,10 +13,7 @@ import { fp32 } from "../harness/fp32.ts";
 import { connectClient, served, until } from "../harness/serving.ts";
 import { eachTestOnStage, NO_CHECKPOINTS } from "../harness/stage.ts";
 
-const stage = eachTestOnStage({
-  appendonly: "always",
-  args: ["--repl-diskless-sync-delay", "0"],
-});
+const stage = eachTestOnStage({ appendonly: "always" });
 const keys = 8;
 const logOf = (collection: string) => `vstore:{${collection}}:log`;
 const insert = (redis: Redis, collection: string, i: number) =>
