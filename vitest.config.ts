@@ -13,9 +13,12 @@ const indexTests = [
 /** What the module does in another way on newer servers: post-notification jobs, ACL categories. */
 const newerServerTests = [
   "test/60-module/*.{multi-scripts,commands,lifecycle}.test.ts",
-  "test/80-keys-and-queues/*.{follow,follow-hash,follow-losses,follow-order,databases}.test.ts",
-  "test/82-caches/*.agreement.test.ts",
+  "test/80-keys-and-queues/*.{follow,follow-hash,follow-order,databases}.test.ts",
   "test/95-what-goes-wrong/*.paused-writes.test.ts",
+  // Two minutes, so only `make torture` runs them there.
+  ...(process.env.VSTORE_TEST_LONG
+    ? ["test/80-keys-and-queues/*.follow-losses.test.ts", "test/82-caches/*.agreement.test.ts"]
+    : []),
 ];
 /** There where the installed redis-server has none: scripts/ensure-newer-server.sh. */
 const newerServer = fileURLToPath(new URL(".cache/valkey/usr/bin/valkey-server", import.meta.url));

@@ -8,7 +8,7 @@ import { describeTorture } from "../torture/report.ts";
 import { compareWithExact } from "../torture/resemblance.ts";
 import { Torture } from "../torture/torture.ts";
 
-const CYCLES = 34;
+const CYCLES = 24;
 /** A second each, on two free cores. */
 const TEST_MS_MAX = 15 * 60_000;
 
@@ -21,7 +21,7 @@ test(
     expect(report.counts.valuesChecked).toBeGreaterThan(100 * CYCLES);
     for (const kind of crashKinds) expect(report.crashes.get(kind) ?? 0, kind).toBeGreaterThan(0);
     const met = writePoints.filter((name) => report.crashes.has(name));
-    expect(met.length).toBeGreaterThan(writePoints.length / 3);
+    expect(met.length).toBeGreaterThan(writePoints.length / 5);
   },
   TEST_MS_MAX,
 );

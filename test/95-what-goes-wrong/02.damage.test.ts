@@ -4,7 +4,7 @@ import { testSeed } from "../../harness/random.ts";
 import { damageInParallel } from "../torture/parallel-damage.ts";
 import { describeDamage } from "../torture/report.ts";
 
-const MUTATIONS = 1_200;
+const MUTATIONS = 800;
 const TEST_MS_MAX = 10 * 60_000;
 
 test(
