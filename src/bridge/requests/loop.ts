@@ -107,7 +107,9 @@ export class Loop {
       waits = this.#isRunning;
       const changesSources = batch.some(hasControlWrite);
       const ahead = isLarge(batch) && !changesSources ? this.#read() : undefined;
-      if (ahead === undefined && !changesSources) this.#parts.outbox.goAhead(this.#parts.reader.free);
+      // One that waits alone is answered sooner by itself: Redis wakes its client while the next XREAD is prepared.
+      const goesAhead = ahead === undefined && !changesSources && isOfSeveral(batch);
+      this.#parts.outbox.goAhead(goesAhead ? this.#parts.reader.free : undefined);
       await this.#serveBatch(batch);
       if (changesSources) this.#parts.onCatalogChange();
       // The answers leave at the end of this turn. An XREAD after them keeps none of them waiting, and finds what
@@ -163,6 +165,10 @@ function inTurn(batch: readonly Delivery[]): { source: Source; request: Request 
   const rounds = Math.max(...[...queues.values()].map(({ length }) => length));
   const all = [...queues.values()];
   return Array.from({ length: rounds }, (_, i) => all.flatMap((queue) => queue[i] ?? [])).flat();
+}
+
+function isOfSeveral(batch: readonly Delivery[]): boolean {
+  return batch.length > 1 || (batch[0]?.requests.length ?? 0) > 1;
 }
 
 function wantsNoAnswer({ requests }: Delivery): boolean {
