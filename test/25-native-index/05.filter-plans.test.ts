@@ -98,5 +98,5 @@ test("a walk from match to match finds them, two hops apart", async () => {
   const may = (slot: number) => slot % 20 === 7;
   expect(fixture.graph.planOf(1_400, 5)).toBe("hop");
   const all = await meanRecall(fixture, () => true, { k: 5, ef: 5 });
-  expect(await meanRecall(fixture, may, { k: 5, ef: 5 })).toBeGreaterThan(Math.min(all, 0.9) - 0.08);
+  expect(await meanRecall(fixture, may, { k: 5, ef: 5 })).toBeGreaterThan(Math.min(all, 0.9) - 0.1);
 });
