@@ -12,7 +12,6 @@
 #include "module_api.h"
 #include <stdbool.h>
 
-
 typedef struct Follow Follow;
 
 struct Follow {

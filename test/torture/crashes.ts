@@ -17,7 +17,7 @@ export type Crash =
       readonly afterMs: number;
     };
 
-/** Those of caches have a torture of their own. */
+/** Its collections are no caches: at the points of those, test/82-caches/09 kills the sidecar. */
 export const writePoints: readonly FailPoint[] = failPoints.filter((name) => !name.startsWith("values-"));
 
 const MOMENT_MS_MAX = 300;
