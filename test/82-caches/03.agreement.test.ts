@@ -2,15 +2,13 @@
  * Value and vector of an entry agree, whatever happens to either: each value says which question it belongs to, and a
  * GET by the very vector of a question must not get the value of another.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { expect, onTestFinished, test } from "vitest";
 import { generator, testSeed } from "../../harness/random.ts";
-import { startSidecar } from "../../harness/sidecar.ts";
 import { cacheGet, startCache } from "../harness/caches.ts";
-import { temporaryDirectory } from "../harness/directory.ts";
 import { fp32 } from "../harness/fp32.ts";
 import { served, until } from "../harness/serving.ts";
+import { CacheKills, describeKills } from "../torture/caches/kills.ts";
 
 const questions = 40;
 /** Of a question: each version of its entry has another vector, and all are apart. */
@@ -74,36 +72,10 @@ test("while entries are set again, deleted, expired, overwritten and refused at 
   expect(found).toBeGreaterThan(0);
 });
 
-test("after the sidecar was killed at any moment", async () => {
-  const dataDir = temporaryDirectory();
-  const { server, redis, ...first } = await startCache(["WITHIN", 0], { dataDir });
-  let { sidecar } = first;
-  let version = 0;
-  for (let round = 0; round < 4; round++) {
-    const writing = (async () => {
-      for (let question = 0; question < questions; question++)
-        await redis.call("VSTORE.CACHE.SET", ...setWords(question, version)).catch(() => {});
-    })();
-    await sleep(20 + 25 * round);
-    await sidecar.kill();
-    // Written to the log and to the keys, without a sidecar.
-    await redis
-      .multi()
-      .call("VSTORE.CACHE.SET", ...setWords(round, version))
-      .exec();
-    await redis.del(`{c}:${round + 1}`);
-    await writing;
-    sidecar = await startSidecar({ redisUrl: server.url, dataDir });
-    await sidecar.waitReady();
-    version++;
-    expect(await assertAgreement(redis, version)).toBeGreaterThan(0);
-    expect(await cacheGet(redis, "c", "FP32", vectorOf(round, version - 1))).toMatchObject({
-      id: String(round),
-    });
-    expect(await cacheGet(redis, "c", "FP32", vectorOf(round + 1, version - 1))).toBeUndefined();
-  }
-  await sidecar.stop();
-});
+test("after the sidecar or Redis was killed, and after Redis has lost its last writes", async () => {
+  const seed = testSeed();
+  console.log(describeKills(await CacheKills.run(seed, 4)));
+}, 180_000);
 
 test("after Redis has evicted values to stay below maxmemory", async () => {
   const { sidecar, redis } = await startCache(["WITHIN", 0], {

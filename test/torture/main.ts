@@ -1,14 +1,16 @@
 /**
  * `make torture`: REPLIES replies of Redis in pieces, RESEMBLANCES collections of near-duplicates, CYCLES crashes,
- * FAILOVERS hand-overs and crashes of two sidecars on one Redis, LOOKUPS lookups of caches, and MUTATIONS damaged
- * files. Ends with exit code 1 at the first loss, and prints the seed that repeats it: `make torture SEED=<seed>`. In a
- * long run every kind of crash has to happen and every fail point to be met, or it ends with exit code 1 too.
+ * FAILOVERS hand-overs and crashes of two sidecars on one Redis, LOOKUPS lookups of caches, KILLS crashes under caches,
+ * and MUTATIONS damaged files. Ends with exit code 1 at the first loss, and prints the seed that repeats it:
+ * `make torture SEED=<seed>`. In a long run every kind of crash has to happen and every fail point to be met, or it ends
+ * with exit code 1 too.
  *
  * FROM is the number of the first mutation, 0 without it. A mutation that was reported is done again, alone, with
- * `make torture CYCLES=0 LOOKUPS=0 SEED=<seed> FROM=<its number> MUTATIONS=1`.
+ * `make torture CYCLES=0 LOOKUPS=0 KILLS=0 SEED=<seed> FROM=<its number> MUTATIONS=1`.
  */
 import { randomInt } from "node:crypto";
 import { progress } from "../../src/cli/progress.ts";
+import { CacheKills, describeKills } from "./caches/kills.ts";
 import { describeLookups, lookUp } from "./caches/lookups.ts";
 import { describeFailOvers, FailOvers } from "./fail-overs/fail-overs.ts";
 import { damageInParallel } from "./parallel-damage.ts";
@@ -28,6 +30,7 @@ const from = Number(process.env.FROM || 0);
 const failOvers = Number(process.env.FAILOVERS || 300);
 const count = Number(process.env.MUTATIONS || 1_000_000);
 const lookups = Number(process.env.LOOKUPS ?? 1_000_000);
+const kills = Number(process.env.KILLS ?? 200);
 
 console.log(`seed ${seed} (repeat with SEED=${seed})`);
 try {
@@ -37,6 +40,7 @@ try {
   if (cycles > 0)
     console.log(describeFailOvers(await FailOvers.run(seed, failOvers, counter("fail-overs", failOvers))));
   if (lookups > 0) await lookUpCaches();
+  if (kills > 0) console.log(describeKills(await CacheKills.run(seed, kills, counter("kills", kills))));
   console.log(describeDamage(await damageInParallel({ seed, from, count }, counter("mutations", count))));
 } catch (error) {
   console.error((error as Error).message);
