@@ -53,6 +53,8 @@ export interface CreateOptions extends CallOptions {
   readonly quant?: "INT8" | "INT4" | "INT2" | "BIN" | "F16" | "F32" | undefined;
   /** Answers nil instead of an error when the collection exists. */
   readonly nx?: boolean | undefined;
+  /** An integer from 1 to 64. */
+  readonly shards?: number | undefined;
   readonly follow?:
     | {
         readonly prefix: Text;
@@ -237,7 +239,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   /**
    * Creates a collection of vectors of one dimension and metric.
    *
-   * `VSTORE.CREATE collection DIM dimensions [METRIC <COSINE | L2 | IP>] [M m] [EF_CONSTRUCTION ef-construction] [EF ef] [QUANT <INT8 | INT4 | INT2 | BIN | F16 | F32>] [NX] [FOLLOW PREFIX prefix [FROM HASH FIELD field [ATTRS attribute [attribute ...]]]]`
+   * `VSTORE.CREATE collection DIM dimensions [METRIC <COSINE | L2 | IP>] [M m] [EF_CONSTRUCTION ef-construction] [EF ef] [QUANT <INT8 | INT4 | INT2 | BIN | F16 | F32>] [NX] [SHARDS shards] [FOLLOW PREFIX prefix [FROM HASH FIELD field [ATTRS attribute [attribute ...]]]]`
    */
   create<C extends Name<S>>(collection: C, options: CreateOptions): Promise<string | null> {
     return this.call(
@@ -251,6 +253,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
         ...after("EF", options.ef),
         ...after("QUANT", options.quant),
         ...flag("NX", options.nx),
+        ...after("SHARDS", options.shards),
         ...block("FOLLOW", options.follow, (follow) => [
           ...after("PREFIX", follow.prefix),
           ...block("FROM", follow.from, (from) => [

@@ -40,6 +40,10 @@ export class TimeoutError extends VstoreError {}
  * succeed later.
  */
 export class TryAgainError extends VstoreError {}
+/** `PARTDOWN`: a part of a collection with SHARDS did not answer. The message says whether a write may be applied. */
+export class PartDownError extends VstoreError {}
+/** `LOST`: what carried the write went while it waited. It may have been applied or not. */
+export class LostError extends VstoreError {}
 /** This version of the client does not know the reply. */
 export class UnreadableReplyError extends VstoreError {
   constructor(message: string) {
@@ -66,6 +70,8 @@ const classes: Readonly<Record<string, ErrorClass>> = {
   BEHIND: TryAgainError,
   NOREPLICAS: TryAgainError,
   LOADING: TryAgainError,
+  PARTDOWN: PartDownError,
+  LOST: LostError,
 };
 
 /** An error reply as its class; any other error as it is. */

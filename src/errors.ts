@@ -13,6 +13,8 @@ export const errorCodes = {
   DAMAGED: "a file of the data directory is not what was written",
   LOCKED: "another process uses the data directory",
   BEHIND: "this sidecar has not applied yet what the token of ASOF names",
+  LOST: "what carried the write went while it waited; it may have been applied or not",
+  PARTDOWN: "a part of a collection with SHARDS did not answer; the message names it",
   TRYAGAIN: "the request was not applied and may be sent again as it is",
 } as const;
 
@@ -22,7 +24,6 @@ export const moduleErrorCodes = {
   TIMEOUT: "no answer in time; the message says whether the write is in the log",
   BUSY: "too many requests wait, or a stream has reached vstore.log-max-bytes",
   NOREPLICAS: "fewer followers are in step than a write needs (--sync-followers); nothing was changed",
-  LOST: "the log went while the write waited; it may have been applied or not",
   NOPERM: "the ACL does not let the user do or see this",
   WRONGTYPE: "the key of a request stream holds something else",
 } as const;

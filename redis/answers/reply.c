@@ -62,9 +62,12 @@ bool reply_next(RedisModuleCtx *ctx, ReplyWriter *writer) {
     while (writer->missing[writer->depth] == 0) writer->depth--;
     writer->missing[writer->depth]--;
     if (token.type == '@') return false;
-    if (flattens && writer->depth == writer->pairs_depth - 1 && holds_pairs(&token, &writer->cursor))
+    bool is_above = flattens && writer->depth == writer->pairs_depth - 1;
+    bool is_pair = flattens && writer->depth == writer->pairs_depth && writer->holds_pairs && token.type == '*';
+    if (is_above) writer->holds_pairs = holds_pairs(&token, &writer->cursor);
+    if (is_above && writer->holds_pairs)
         RedisModule_ReplyWithArray(ctx, (long)token.integer * 2);
-    else if (!flattens || writer->depth != writer->pairs_depth || token.type != '*')
+    else if (!is_pair)
         reply_with_token(ctx, &token, writer->to_resp3);
     if (resp3_children(&token) > 0) writer->missing[++writer->depth] = resp3_children(&token);
     return true;

@@ -14,6 +14,7 @@ typedef struct {
     Resp3Cursor cursor;
     int pairs_depth;
     bool to_resp3;
+    bool holds_pairs; /* the array at the level above that of the pairs does */
     int depth;
     size_t missing[RESP3_DEPTH_MAX + 1]; /* values still to come, per level */
 } ReplyWriter;

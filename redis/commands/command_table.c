@@ -1,6 +1,7 @@
 /* The one place that compiles the generated table. */
 #include "commands/command_table.h"
 #include "commands/commands.h"
+#include <stddef.h>
 #include <strings.h>
 
 const VstoreCommand *const command_table = vstore_commands;
@@ -19,4 +20,20 @@ const VstoreCommand *command_find(const char *name) {
     for (const VstoreCommand *command = vstore_commands; command->name != NULL; command++)
         if (strcasecmp(command->name, name) == 0) return command;
     return NULL;
+}
+
+#define COMMANDS (sizeof(vstore_commands) / sizeof(vstore_commands[0]))
+
+/* By their place in the table; each is made when it is first asked for. Only command_passed_on() writes it. */
+static VstoreCommand passed_on[COMMANDS];
+
+const VstoreCommand *command_passed_on(const VstoreCommand *command) {
+    if (command->is_passed_on) return command;
+    ptrdiff_t place = command - vstore_commands;
+    VstoreCommand *copy = &passed_on[place];
+    *copy = *command;
+    copy->route = ROUTE_QUERIES;
+    copy->writes = false;
+    copy->is_passed_on = true;
+    return copy;
 }

@@ -40,6 +40,7 @@ typedef struct {
     int pairs_depth;                  /* level of the reply at which RESP2 clients get pairs as a flat array; 0: none */
     bool has_collection;              /* the first argument names a collection; it may be absent when arity allows it */
     RedisModuleCommandArg *arguments; /* NULL when there are none */
+    bool is_passed_on;                /* see command_passed_on(); never in the table */
     const char *const *help;          /* for VSTORE.HELP: syntax, summary, more lines, NULL */
 } VstoreCommand;
 
@@ -66,5 +67,11 @@ extern const size_t attributes_bytes_max;
 
 /* The command of this name (without the prefix, in any case), or NULL. */
 const VstoreCommand *command_find(const char *name);
+
+/*
+ * The same write where the collection has its vectors in parts on other nodes: it travels as a read does, because the
+ * log of its part is the one that keeps it.
+ */
+const VstoreCommand *command_passed_on(const VstoreCommand *command);
 
 #endif

@@ -37,6 +37,7 @@ static RedisModuleCommandArg create_arguments[] = {
         {.name = "f32", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "F32"},
         {0}}},
     {.name = "nx", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "NX", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "shards", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "SHARDS", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "follow", .type = REDISMODULE_ARG_TYPE_BLOCK, .token = "FOLLOW", .flags = REDISMODULE_CMD_ARG_OPTIONAL,
      .subargs = (RedisModuleCommandArg[]){
         {.name = "prefix", .type = REDISMODULE_ARG_TYPE_STRING, .token = "PREFIX"},
@@ -457,7 +458,7 @@ static RedisModuleCommandArg cache_info_arguments[] = {
     {0}};
 
 static const char *const create_help[] = {
-    "VSTORE.CREATE collection DIM dimensions [METRIC <COSINE | L2 | IP>] [M m] [EF_CONSTRUCTION ef-construction] [EF ef] [QUANT <INT8 | INT4 | INT2 | BIN | F16 | F32>] [NX] [FOLLOW PREFIX prefix [FROM HASH FIELD field [ATTRS attribute [attribute ...]]]]",
+    "VSTORE.CREATE collection DIM dimensions [METRIC <COSINE | L2 | IP>] [M m] [EF_CONSTRUCTION ef-construction] [EF ef] [QUANT <INT8 | INT4 | INT2 | BIN | F16 | F32>] [NX] [SHARDS shards] [FOLLOW PREFIX prefix [FROM HASH FIELD field [ATTRS attribute [attribute ...]]]]",
     "    Creates a collection of vectors of one dimension and metric.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    DIM dimensions: an integer from 1 to 16384",
@@ -467,6 +468,7 @@ static const char *const create_help[] = {
     "    EF ef: an integer from 1 to 10000; default: 100",
     "    QUANT INT8 | INT4 | INT2 | BIN | F16 | F32: how the index keeps vectors; distances are exact with each; default: INT8",
     "    NX: answers nil instead of an error when the collection exists",
+    "    SHARDS shards: an integer from 1 to 64",
     "    PREFIX prefix: 1 to 256 bytes that the keys begin with, but not those of vstore:",
     "    HASH: takes vectors from the hashes under these keys",
     "    FIELD field: the name of a field, at most 256 bytes",

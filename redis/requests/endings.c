@@ -16,7 +16,9 @@ static int reply_with_few_followers(RedisModuleCtx *ctx, const Pending *pending)
 int reply_with_timeout(RedisModuleCtx *ctx, const Pending *pending) {
     if (pending->is_held) return reply_with_few_followers(ctx, pending);
     char error[128];
-    const char *fate = pending->command->writes ? "the write is in the log and will be applied" : "nothing was changed";
+    const char *fate = pending->command->is_passed_on ? "the write may have been applied or not"
+                       : pending->command->writes     ? "the write is in the log and will be applied"
+                                                      : "nothing was changed";
     snprintf(error, sizeof(error), "TIMEOUT no answer within %lld ms; %s", pending->timeout_ms, fate);
     return RedisModule_ReplyWithError(ctx, error);
 }
@@ -25,6 +27,10 @@ int reply_with_loss(RedisModuleCtx *ctx, const Pending *pending) {
     if (pending->end == PENDING_DOWN)
         return RedisModule_ReplyWithError(ctx, "VSTOREDOWN the vstore sidecar left before it answered; nothing was changed");
     if (pending->end == PENDING_DROPPED) return reply_no_collection(ctx, pending->collection);
+    if (pending->command->is_passed_on)
+        return RedisModule_ReplyWithError(
+            ctx, "LOST the stream of the request was deleted, renamed or evicted while the write waited: it may have been applied "
+                 "or not");
     return RedisModule_ReplyWithError(
         ctx, pending->command->writes
                  ? "LOST the log was deleted, renamed or evicted while the write waited: it is applied if the sidecar had read "

@@ -4,6 +4,7 @@
  */
 #include "requests/existence.h"
 #include "streams/own_keys.h"
+#include "streams/streams.h"
 #include <string.h>
 
 #define NAME_BYTES_SHOWN 80
@@ -30,6 +31,14 @@ bool collection_may_exist(RedisModuleCtx *ctx, RedisModuleString *collection) {
 
 bool collection_came_without_files(RedisModuleCtx *ctx, RedisModuleString *collection) {
     return is_cluster_node(ctx) && !collection_may_exist(ctx, collection);
+}
+
+bool collection_has_parts(RedisModuleCtx *ctx, RedisModuleString *collection) {
+    if (!is_cluster_node(ctx)) return false;
+    RedisModuleString *mark = stream_mark_of_parts(ctx, collection);
+    bool has = RedisModule_KeyExists(ctx, mark);
+    RedisModule_FreeString(ctx, mark);
+    return has;
 }
 
 int reply_no_collection(RedisModuleCtx *ctx, RedisModuleString *collection) {

@@ -17,6 +17,9 @@ bool collection_may_exist(RedisModuleCtx *ctx, RedisModuleString *collection);
  */
 bool collection_came_without_files(RedisModuleCtx *ctx, RedisModuleString *collection);
 
+/* Whether its vectors are in parts on several nodes of the cluster. */
+bool collection_has_parts(RedisModuleCtx *ctx, RedisModuleString *collection);
+
 /* NOCOLLECTION, in the sidecar's words. */
 int reply_no_collection(RedisModuleCtx *ctx, RedisModuleString *collection);
 

@@ -297,6 +297,17 @@ static bool is_about_nothing(RedisModuleCtx *ctx, const Request *request) {
     return has_log(ctx, request) ? collection_came_without_files(ctx, collection) : !collection_may_exist(ctx, collection);
 }
 
+/* Has a write of a collection with parts passed on to them. Returns NULL, or the error where no client would wait. */
+static const char *pass_on_to_parts(RedisModuleCtx *ctx, Request *request) {
+    if (request->command->route != ROUTE_LOG || request->count == 0) return NULL;
+    if (!collection_has_parts(ctx, request->arguments[0])) return NULL;
+    if (!waits(request))
+        return "ERR a write of a collection with SHARDS cannot be used with NOWAIT, nor inside MULTI or a script: it goes to "
+               "another node";
+    request->command = command_passed_on(request->command);
+    return NULL;
+}
+
 int request_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     int flags = RedisModule_GetContextFlags(ctx);
     const VstoreCommand *command = command_find(RedisModule_StringPtrLen(argv[0], NULL) + strlen("VSTORE."));
@@ -311,7 +322,8 @@ int request_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     };
     int words = argc - asked - (asks_as_of(command, argv, argc) ? 2 : 0);
     if (command->fixed_words && words != abs(command->arity)) return RedisModule_WrongArity(ctx);
-    const char *refused = refusal(ctx, flags, &request);
+    const char *refused = flags & REDISMODULE_CTX_FLAGS_SLAVE ? NULL : pass_on_to_parts(ctx, &request);
+    if (refused == NULL) refused = refusal(ctx, flags, &request);
     if (refused != NULL) return RedisModule_ReplyWithError(ctx, refused);
     if (!waits(&request) && !request.command->writes) return reply_cannot_wait(ctx, request.command);
     if (is_about_nothing(ctx, &request)) return reply_no_collection(ctx, request.arguments[0]);

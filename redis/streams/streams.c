@@ -46,6 +46,10 @@ RedisModuleString *stream_of_log(RedisModuleCtx *ctx, RedisModuleString *collect
     return tagged_key(ctx, PREFIX, collection, ":log");
 }
 
+RedisModuleString *stream_mark_of_parts(RedisModuleCtx *ctx, RedisModuleString *collection) {
+    return tagged_key(ctx, PREFIX, collection, ":shards");
+}
+
 RedisModuleString *stream_tag_with(RedisModuleString *collection, const char *ending) {
     return tagged_key(NULL, "", collection, ending);
 }

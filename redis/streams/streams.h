@@ -34,6 +34,9 @@ RedisModuleString *stream_tag_with(RedisModuleString *collection, const char *en
 /* The write-ahead log of the collection, whether it exists or not. The caller frees it. */
 RedisModuleString *stream_of_log(RedisModuleCtx *ctx, RedisModuleString *collection);
 
+/* The key that is there while the collection has its vectors in parts, see PROTOCOL.md. The caller frees it. */
+RedisModuleString *stream_mark_of_parts(RedisModuleCtx *ctx, RedisModuleString *collection);
+
 /* The id of the log's last entry, or NULL where there is none. The caller frees it. */
 RedisModuleString *stream_end_of_log(RedisModuleCtx *ctx, RedisModuleString *collection);
 

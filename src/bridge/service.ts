@@ -22,6 +22,7 @@ import type { Heartbeat } from "./session/heartbeat.ts";
 import { LoopTurns } from "./session/loop-turns.ts";
 import type { Session } from "./session/session.ts";
 import type { UnexpectedErrors } from "./session/unexpected-errors.ts";
+import { restoreMarks } from "./shards/marks.ts";
 import { Upkeep, type UpkeepOptions } from "./upkeep/upkeep.ts";
 import type { Watch } from "./watch/watch.ts";
 
@@ -91,6 +92,7 @@ export class Service {
     const { writer, answerer, runId } = this.#session;
     await this.#timelines.begin(writer, answerer, this.#catalog, runId);
     await this.#follows.restore();
+    await restoreMarks(writer, answerer, this.#catalog);
     await this.#catalog.forgetArrivals();
     this.#loop = loop;
     const fault = await outputLimitFault(this.#session.writer);
@@ -189,6 +191,7 @@ export class Service {
   #createLoop(): Promise<RequestWay> {
     return createLoop({
       session: this.#session,
+      url: this.#options.url,
       catalog: this.#catalog,
       losses: this.#losses,
       follows: this.#follows,

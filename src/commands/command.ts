@@ -34,6 +34,8 @@ export interface Context {
   readonly answerRoom?: ((bytes: number) => Promise<void>) | undefined;
   /** Of the logs; there is only one without a Redis. */
   readonly timelines?: Timelines;
+  /** Of a CREATE with SHARDS: the parts, which are there already. */
+  readonly shards?: readonly string[] | undefined;
   /** Hears of every error that was not raised on purpose, so that it is logged. */
   readonly onUnexpectedError?: (error: unknown, command: string) => void;
 }

@@ -60,6 +60,7 @@ function startOrThrow(
 ): LastStep | Promise<LastStep> {
   const command = commands.get(name) ?? raise(unknownCommand(name));
   const input = parseArguments(command.args, args);
+  if (command.route !== "control" && args.length > 0) assertHasNoParts(context, args[0]!, name);
   if (command.route === "log") {
     if (command.caches === undefined) assertNoCache(context, args, name);
     const staged = command.stage?.(context, input);
@@ -81,6 +82,14 @@ function assertNoCache({ catalog }: Context, [collection]: readonly Uint8Array[]
     "ERR",
     `VSTORE.${name} is not for caches, and '${target.name}' is one; see VSTORE.CACHE.SET`,
   );
+}
+
+/** What has come here all the same found no sidecar, or no mark, that would have passed it on to the parts. */
+function assertHasNoParts({ catalog }: Context, collection: Uint8Array, name: string): void {
+  const target = catalog.find(latin1(collection));
+  if (target?.options.shards === undefined) return;
+  const what = `VSTORE.${name} of '${target.name}', a collection with SHARDS, was not passed on to its parts`;
+  throw new VstoreError("TRYAGAIN", `${what}; nothing was changed`);
 }
 
 /** A long reply is encoded while other requests have their turn. */

@@ -1,5 +1,9 @@
 /** The mean of the vectors of some keys, minus that of others: the query of a search for more of the same. */
-import type { Collection } from "./collection.ts";
+/** Where the vectors of keys are. */
+export interface VectorSource {
+  readonly options: { readonly dimensions: number };
+  get(key: Uint8Array): Float32Array | undefined;
+}
 
 /**
  * Sums in float64, as one of float32 may overflow.
@@ -8,7 +12,7 @@ import type { Collection } from "./collection.ts";
  * @returns shape (dimensions)
  */
 export function meanDifference(
-  collection: Collection,
+  collection: VectorSource,
   like: readonly Uint8Array[],
   unlike: readonly Uint8Array[],
   missing: (key: Uint8Array) => Error,

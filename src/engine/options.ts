@@ -57,6 +57,11 @@ export interface CollectionOptions {
   readonly quantization: Quantization;
   readonly follow?: Follow;
   readonly cache?: CacheOptions;
+  /**
+   * The collections on other nodes of a cluster that have its vectors; this one has none then. The engine only stores
+   * this for the bridge, which knows other nodes.
+   */
+  readonly shards?: readonly string[];
 }
 
 const ranges = {
@@ -83,6 +88,7 @@ export function resolveOptions(
     quantization: given.quantization ?? quantizations[0],
     ...(given.follow && { follow: given.follow }),
     ...(given.cache && { cache: given.cache }),
+    ...(given.shards && { shards: given.shards }),
   };
   for (const [name, [min, max]] of Object.entries(ranges)) {
     const value = options[name as keyof typeof ranges];

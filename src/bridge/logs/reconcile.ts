@@ -15,9 +15,12 @@ import {
   errorsStream,
   logStream,
   logsKey,
+  nodeTag,
   queriesStream,
+  shardsKey,
   syncedKey,
 } from "../redis/keys.ts";
+import { ignoreElsewhere } from "../redis/node.ts";
 import { runScript } from "../redis/script.ts";
 import type { Request } from "../requests/request.ts";
 import { checkFiles, isPaired, pair } from "./belonging.ts";
@@ -216,6 +219,7 @@ return redis.call('UNLINK', KEYS[2], KEYS[3], KEYS[4])`;
 export async function forgetCollection(redis: Redis, name: string, dropped?: string): Promise<void> {
   const keys = [logsKey, logStream(name), queriesStream(name), errorsStream(name)];
   await runScript(redis, forgetScript, dropped === undefined ? keys : [...keys, dropped]);
+  if (nodeTag !== "") await redis.unlink(shardsKey(name)).catch(ignoreElsewhere);
 }
 
 /** Creating a consumer group is the only way to make an empty stream; the script destroys the group again. */

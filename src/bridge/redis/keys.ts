@@ -72,6 +72,8 @@ export const queriesStream = (collection: string) => `vstore:${tagOf(collection)
 /** The log of a cache that was dropped, until its values have ended; see upkeep/endings.ts. */
 export const droppedStream = (collection: string, createdId: string) =>
   `vstore:${tagOf(collection)}:dropped-${createdId}`;
+/** Tells the module that the collection has its vectors in parts; see shards/marks.ts. */
+export const shardsKey = (collection: string) => `vstore:${tagOf(collection)}:shards`;
 export const errorsStream = (collection: string) => `vstore:${tagOf(collection)}:errors`;
 
 /** All keys of a collection share its cluster slot: its own hash tag if it has one, else its whole name. */

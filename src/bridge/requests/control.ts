@@ -19,6 +19,7 @@ import { alignLog, expectDrop, forgetCollection, restoreLogs } from "../logs/rec
 import { setBack } from "../logs/set-back.ts";
 import { droppedStream } from "../redis/keys.ts";
 import type { Session } from "../session/session.ts";
+import { restoreMarks } from "../shards/marks.ts";
 import { type Answers, refusal } from "./answers.ts";
 import { aheadOf } from "./moment.ts";
 import type { Outbox } from "./outbox.ts";
@@ -44,7 +45,7 @@ export class Control {
   readonly #redis: Redis;
   readonly #reads: Redis;
   readonly #catalog: Catalog;
-  readonly #answers: Answers;
+  readonly #answers: Pick<Answers, "toControlWrite">;
   readonly #context: (request: Request) => Context;
   readonly #losses: LogLosses;
   readonly #follows: Follows;
@@ -58,7 +59,7 @@ export class Control {
   constructor(
     session: Session,
     catalog: Catalog,
-    answers: Answers,
+    answers: Pick<Answers, "toControlWrite">,
     context: (request: Request) => Context,
     losses: LogLosses,
     follows: Follows,
@@ -141,6 +142,7 @@ export class Control {
     if (performance.now() - this.#watchedAt < watchMs) return;
     await restoreLogs(this.#redis, this.#reads, this.#catalog, this.#losses, this.#turn++);
     await this.#follows.restore();
+    await restoreMarks(this.#redis, this.#reads, this.#catalog);
     this.#watchedAt = performance.now();
   }
 
@@ -165,6 +167,7 @@ export class Control {
     if (creates) await this.#progress.tell();
     await this.restoreLog(collection);
     if (creates) await this.#follows.restore();
+    if (creates) await restoreMarks(this.#redis, this.#reads, this.#catalog);
     if (request.name === "DROP" && !this.#exists(collection)) await this.#forget(request, collection);
   }
 

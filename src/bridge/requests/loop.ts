@@ -6,6 +6,7 @@
 import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import type { Collection } from "../../engine/collection.ts";
 import { TimeSlice } from "../../engine/time-slice.ts";
+import type { Sharding } from "../shards/sharding.ts";
 import { pollBusily } from "./busy-poll.ts";
 import type { Control } from "./control.ts";
 import type { Outbox } from "./outbox.ts";
@@ -32,6 +33,8 @@ export interface LoopParts {
   readonly writes: Writes;
   readonly control: Control;
   readonly reads: Reads;
+  /** On a node of a cluster. */
+  readonly sharding: Sharding | undefined;
   readonly outbox: Outbox;
   /** How long to poll for the next batch after one with an answered client. */
   readonly busyPollUs: number;
@@ -78,12 +81,13 @@ export class Loop {
 
   /** Resolves when no read is under way. */
   idle(): Promise<void> {
-    return this.#parts.reads.idle();
+    return Promise.all([this.#parts.reads.idle(), this.#parts.sharding?.shards.idle()]).then(() => {});
   }
 
   /** Reads that have not begun are left to the next session, whose streams have them still. */
   forgetReads(): void {
     this.#parts.reads.forget();
+    this.#parts.sharding?.shards.forget();
   }
 
   /** A read that waits already has to be woken by the caller. */
@@ -132,18 +136,21 @@ export class Loop {
   async #serveBatch(batch: readonly Delivery[]): Promise<void> {
     await this.#parts.outbox.room();
     this.#parts.assertLeader();
-    const { writes, control, reads } = this.#parts;
+    const { writes, control, reads, sharding } = this.#parts;
     const logs = batch.filter(({ source }) => source.kind === "log");
     const slice = new TimeSlice(turnMsMax);
     await Promise.all(logs.map((each) => writes.apply(each, this.#replays, slice)));
     await control.restoreLogs();
     for (const { source, requests } of batch) {
-      if (source.kind === "control") await control.apply(source, requests.filter(isWrite));
+      if (source.kind !== "control") continue;
+      const isDueHere = (each: Request) => isWrite(each) && !sharding?.making.take(each, this.#replays);
+      await control.apply(source, requests.filter(isDueHere));
     }
     reads.recheck();
     for (const { source, request } of inTurn(batch)) {
       if (source.kind === "log" || (source.kind === "control" && isWrite(request))) continue;
       if (source.kind === "control") await control.restoreLog(request.collection);
+      if (sharding?.shards.take(source, request, this.#replays)) continue;
       reads.start(request, faultOf(source, request));
       if (slice.spent) await slice.pause();
     }

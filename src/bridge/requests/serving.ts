@@ -20,6 +20,7 @@ import { closedConnections, outputLimitOf } from "../redis/output-limit.ts";
 import type { LoopTurns } from "../session/loop-turns.ts";
 import type { Session } from "../session/session.ts";
 import type { UnexpectedErrors } from "../session/unexpected-errors.ts";
+import { shardingOf } from "../shards/sharding.ts";
 import { Endings } from "../upkeep/endings.ts";
 import type { Watch } from "../watch/watch.ts";
 import { Answers } from "./answers.ts";
@@ -38,6 +39,8 @@ import { type Forgeries, Writes } from "./writes.ts";
 
 export interface ServingParts {
   readonly session: Session;
+  /** Of its Redis. */
+  readonly url: string;
   readonly catalog: Catalog;
   readonly losses: LogLosses;
   readonly follows: Follows;
@@ -67,7 +70,7 @@ export interface RequestWay {
 }
 
 export async function createLoop(parts: ServingParts): Promise<RequestWay> {
-  const { session, catalog, losses, follows, outbox, log } = parts;
+  const { session, catalog, losses, outbox, log } = parts;
   const { writer } = session;
   const sources = new Sources(catalog, await endsOfDamaged(writer, catalog));
   const obstructions = new Obstructions(writer, log);
@@ -77,8 +80,10 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
   const context: ReadsParts["context"] = (request, answerRoom) => {
     const time = timeOf(request, catalog.clock());
     const isClient = request.waiter.kind === "client";
-    return contextAt(request.id, time, isClient, answerRoom, releases.of(request));
+    const release = releases.of(request);
+    return contextAt(request.id, time, isClient, answerRoom, release, sharding?.making.partsOf(request));
   };
+  const sharding = shardingOf(parts, answers, context);
   const isProven = (request: Request) => releases.isProven(request);
   const endings = new Endings(session, catalog, isProven, log);
   const drops: Drops = { isProven, begin: (dropId) => endings.begin(dropId) };
@@ -89,13 +94,13 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
     parts.onApplied(collection, bytes);
     if (parts.isAcknowledged) outbox.tellApplied(stream, id);
   };
-  const told = parts.isAcknowledged ? outbox : undefined;
   const asOfWaits = new AsOfWaits(catalog, limits.asOfWaitMsMax, parts.timelines);
   const loop = new Loop({
     reader,
     writes: new Writes(writer, catalog, answers, forgeries, context, heard, () => session.wakeLogReader()),
-    control: new Control(session, catalog, answers, context, losses, follows, parts.progress, drops, told),
+    control: controlOf(parts, sharding?.answers ?? answers, context, drops),
     reads: new Reads({ answers, outbox, asOfWaits, context, isWanted: isThere(writer) }),
+    sharding,
     outbox,
     busyPollUs: parts.busyPollUs,
     assertLeader: parts.assertLeader,
@@ -106,6 +111,17 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
     },
   });
   return { loop, endings, context: () => contextAt(FIRST_ID, catalog.clock(), false) };
+}
+
+function controlOf(
+  parts: ServingParts,
+  answers: Pick<Answers, "toControlWrite">,
+  context: (request: Request) => Context,
+  drops: Drops,
+): Control {
+  const { session, catalog, losses, follows, progress, outbox } = parts;
+  const told = parts.isAcknowledged ? outbox : undefined;
+  return new Control(session, catalog, answers, context, losses, follows, progress, drops, told);
 }
 
 /** Whether the entry of a request is in its stream. */
@@ -150,6 +166,7 @@ function contextOf(parts: ServingParts, obstructions: Obstructions) {
     canShowValues: boolean,
     answerRoom?: Context["answerRoom"],
     release?: Context["release"],
+    shards?: Context["shards"],
   ): Context => ({
     catalog,
     id,
@@ -162,6 +179,7 @@ function contextOf(parts: ServingParts, obstructions: Obstructions) {
     renew,
     answerRoom,
     timelines,
+    shards,
     onUnexpectedError,
   });
 }

@@ -1,7 +1,8 @@
 /** VSTORE.CREATE: a new collection. Its dimension and metric never change. */
 import { quantizations, resolveOptions } from "../../engine/options.ts";
+import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
-import { define } from "../command.ts";
+import { type Context, define } from "../command.ts";
 import { afterToken, collection, flag, integerValue, options, sequence, word } from "../grammar/arguments.ts";
 import { assertFollowable, follow, toFollow } from "../grammar/follow.ts";
 import { dimensions, metric } from "../grammar/shape.ts";
@@ -31,20 +32,37 @@ export const create = define({
         quantizations[0],
       ),
       nx: flag("NX", "answers nil instead of an error when the collection exists"),
+      shards: afterToken("SHARDS", integerValue("shards", limits.shardsMin, limits.shardsMax)),
       follow,
     }),
   }),
   reply: "OK; nil when the collection exists and NX is given",
   replyType: '"OK" | null',
-  async run({ catalog, id, database }, { collection: name, dimensions, options: { nx, follow, ...given } }) {
+  async run(context, { collection: name, dimensions, options: { nx, follow, shards: count, ...given } }) {
+    const { catalog, id, database } = context;
     if (follow) assertFollowable(database, "'FOLLOW'");
     // A damaged collection is refused, not taken for a usable one; a replay finds what this very entry created.
     if (nx && catalog.has(name) && catalog.get(name).createdId !== id) return null;
+    const shards = count === undefined ? undefined : partsOf(context, name, follow !== undefined);
     await catalog.create(
       name,
-      resolveOptions({ dimensions, ...given, ...(follow && { follow: toFollow(follow) }) }),
+      resolveOptions({
+        dimensions,
+        ...given,
+        ...(follow && { follow: toFollow(follow) }),
+        ...(shards && { shards }),
+      }),
       id,
     );
     return OK;
   },
 });
+
+/** The bridge has made them before. @throws {VstoreError} ERR, COLLECTIONEXISTS */
+function partsOf({ catalog, shards }: Context, name: string, follows: boolean): readonly string[] {
+  if (follows)
+    throw new VstoreError("ERR", "'SHARDS' cannot be used with 'FOLLOW': the keys are on one node");
+  if (shards !== undefined) return shards;
+  if (catalog.has(name)) throw new VstoreError("COLLECTIONEXISTS", `collection '${name}' exists already`);
+  throw new VstoreError("ERR", "'SHARDS' needs a node of a Redis Cluster");
+}

@@ -2,8 +2,7 @@
  * `KEY a [KEY b …] [NOT KEY x …]`: the mean of the vectors of some keys, minus that of others. The keys themselves are
  * no results then, unless WITHSELF is given; a single KEY is a query like any other, and finds itself.
  */
-import type { Collection } from "../../engine/collection.ts";
-import { meanDifference } from "../../engine/mean.ts";
+import { meanDifference, type VectorSource } from "../../engine/mean.ts";
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import { afterToken, key, type TokenArgument } from "../grammar/arguments.ts";
@@ -52,7 +51,7 @@ export const likeKeys: TokenArgument<Keys> = {
 /** The vector to look for, and the keys that are no results. */
 export function toQuestion(
   query: VectorInput | { like: Keys },
-  target: Collection,
+  target: VectorSource,
   withSelf: true | undefined,
 ): { vector: Float32Array; without: Uint8Array[] } {
   if (!("like" in query)) return { vector: toVector(query, target.options.dimensions), without: [] };
@@ -68,7 +67,7 @@ function assertCount(count: number): void {
     throw new VstoreError("ERR", `'KEY' must be at most ${meanKeysMax} keys, got more`);
 }
 
-function vectorOf(wanted: Uint8Array, target: Collection): Float32Array {
+function vectorOf(wanted: Uint8Array, target: VectorSource): Float32Array {
   const vector = target.get(wanted);
   if (vector === undefined) throw noKey(wanted);
   return vector;

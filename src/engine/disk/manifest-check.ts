@@ -40,6 +40,7 @@ const schema = z.object({
     quantization: z.enum(quantizations),
     follow: z.object({ prefix: z.string().min(1), hash: followedHash.optional() }).optional(),
     cache: cache.optional(),
+    shards: z.array(z.string()).min(limits.shardsMin).max(limits.shardsMax).optional(),
   }),
   firstSegmentBytes: z.int().min(SEGMENT_BYTES.firstMin).max(SEGMENT_BYTES.first).optional(),
   generation: z.int().min(0),

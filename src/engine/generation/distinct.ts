@@ -162,13 +162,7 @@ class DistinctSearch {
   /** The value of the field, or its text, to tell values apart. */
   #valueOf(slot: number): string | number {
     const found = this.#generation.filters.columns.of(this.#path)?.get(slot);
-    const value: Value | undefined = found?.value ?? this.#fromJson(slot, found);
-    if (typeof value === "number") return value;
-    const isPlain = typeof value === "string" && value.length <= VALUE_TEXT_LENGTH_MAX;
-    if (isPlain && !value.startsWith(TEXT_MARK)) return value;
-    const text = JSON.stringify(value ?? null);
-    const isShort = text.length <= VALUE_TEXT_LENGTH_MAX;
-    return TEXT_MARK + (isShort ? text : createHash("sha256").update(text).digest("base64"));
+    return identityOf(found?.value ?? this.#fromJson(slot, found));
   }
 
   #fromJson(slot: number, found: { readonly value: Value } | null | undefined): Value | undefined {
@@ -179,7 +173,18 @@ class DistinctSearch {
   }
 }
 
-function pathOf(field: string): string[] {
+/** What tells values apart: the value itself, or a text of it. */
+export function identityOf(value: Value | undefined): string | number {
+  if (typeof value === "number") return value;
+  const isPlain = typeof value === "string" && value.length <= VALUE_TEXT_LENGTH_MAX;
+  if (isPlain && !value.startsWith(TEXT_MARK)) return value;
+  const text = JSON.stringify(value ?? null);
+  const isShort = text.length <= VALUE_TEXT_LENGTH_MAX;
+  return TEXT_MARK + (isShort ? text : createHash("sha256").update(text).digest("base64"));
+}
+
+/** @throws {VstoreError} ERR */
+export function pathOf(field: string): string[] {
   const path = FIELD.exec(field)?.[1];
   if (path !== undefined) return path.split(".");
   throw new VstoreError(

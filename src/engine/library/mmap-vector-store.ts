@@ -72,6 +72,7 @@ const CREATE_OPTIONS: Known<CollectionOptions> = {
   quantization: true,
   follow: true,
   cache: true,
+  shards: true,
 };
 const INSERT_OPTIONS: Known<StoreInsertOptions> = { mode: true, attributes: true };
 const LIKENESS: Known<Likeness> = { like: true, unlike: true, withSelf: true };

@@ -1,0 +1,136 @@
+/**
+ * The nodes that have parts, and where each part is. What a node answers that is no fault of the request becomes
+ * `PARTDOWN`, which names the part: its sidecar is away, its slot is in motion, it was dropped by hand.
+ */
+import type { Redis } from "ioredis";
+import { type ErrorCode, errorCodes, VstoreError } from "../../errors.ts";
+import { onServer } from "../redis/address.ts";
+import { codeOf } from "../redis/error-code.ts";
+import { NoAnswer, Node, TooMany, type Word } from "./node.ts";
+import { slotOf } from "./slots.ts";
+import { type Address, readTopology, Topology } from "./topology.ts";
+
+/** Nodes that say that a slot is not theirs are not asked about the slots again before this time has passed. */
+const refreshMsMin = 100;
+
+export class Nodes {
+  readonly #redis: Redis;
+  readonly #url: string;
+  readonly #nodes = new Map<string, Node>();
+  #topology = new Topology([]);
+  #refresh: Promise<void> | undefined;
+  #refreshedAt = Number.NEGATIVE_INFINITY;
+
+  /**
+   * @param redis connection to the sidecar's own node, which says where slots are
+   * @param url of that node; the others are reached with the same user and TLS
+   */
+  constructor(redis: Redis, url: string) {
+    this.#redis = redis;
+    this.#url = url;
+  }
+
+  /** Where the slots are now. @throws Error where the user may not ask for it */
+  async look(): Promise<Topology> {
+    await this.#renew();
+    return this.#topology;
+  }
+
+  /**
+   * What the part answers. It leaves at once, behind all earlier requests to that node.
+   *
+   * @param writes whether the error has to say that it may have been applied
+   * @throws {VstoreError} PARTDOWN, TRYAGAIN, and what the part itself refuses
+   */
+  async ask(part: string, command: string, words: readonly Word[], writes = false): Promise<unknown> {
+    const name = `VSTORE.${command}`;
+    const all = [part, ...words];
+    if (this.#topology.primaries.length === 0) await this.#renew();
+    let address = this.#addressOf(part);
+    try {
+      return await this.#nodeAt(address).ask(name, all);
+    } catch (error) {
+      if (!hasMoved(error)) throw refusalOf(part, address, error, writes);
+    }
+    try {
+      await this.#renew();
+      address = this.#addressOf(part);
+      return await this.#nodeAt(address).ask(name, all);
+    } catch (error) {
+      throw refusalOf(part, address, error, writes);
+    }
+  }
+
+  close(): void {
+    for (const node of this.#nodes.values()) node.close();
+    this.#nodes.clear();
+  }
+
+  /** Where the part is, for people to read. */
+  placeOf(part: string): string {
+    return textOf(this.#topology.ofSlot(slotOf(part)), this.#url);
+  }
+
+  #addressOf(part: string): Address {
+    const address = this.#topology.ofSlot(slotOf(part));
+    if (address !== undefined) return address;
+    throw new VstoreError("PARTDOWN", `part '${part}': no node of the cluster has its slot`);
+  }
+
+  #nodeAt(address: Address): Node {
+    const name = `${address.host}:${address.port}`;
+    const known = this.#nodes.get(name);
+    if (known !== undefined) return known;
+    const url = address.host === undefined ? this.#url : onServer(this.#url, address.host, address.port);
+    const node = new Node(url);
+    this.#nodes.set(name, node);
+    return node;
+  }
+
+  /** One look for all that ask at the same time. */
+  #renew(): Promise<void> {
+    if (this.#refresh === undefined && performance.now() - this.#refreshedAt < refreshMsMin)
+      return Promise.resolve();
+    this.#refresh ??= readTopology(this.#redis)
+      .then((topology) => {
+        this.#topology = topology;
+        this.#refreshedAt = performance.now();
+      })
+      .finally(() => {
+        this.#refresh = undefined;
+      });
+    return this.#refresh;
+  }
+}
+
+/** Redis has not passed the request on to the module. */
+function hasMoved(error: unknown): boolean {
+  return ["MOVED", "ASK"].includes(codeOf(error) ?? "");
+}
+
+/** Those that say something about the request, which every part would. */
+const passedOn: ReadonlySet<string> = new Set(
+  Object.keys(errorCodes).filter((code) => !["NOCOLLECTION", "PARTDOWN"].includes(code)),
+);
+/** Nothing was applied, and the same may succeed later. */
+const passing: ReadonlySet<string> = new Set(["BUSY", "NOREPLICAS"]);
+
+function refusalOf(part: string, address: Address, error: unknown, writes: boolean): VstoreError {
+  if (error instanceof VstoreError) return error;
+  const { message } = error as Error;
+  if (error instanceof TooMany) return new VstoreError("TRYAGAIN", `part '${part}': ${message}`);
+  const code = codeOf(error);
+  if (code !== undefined && passedOn.has(code))
+    return new VstoreError(code as ErrorCode, message.slice(code.length + 1));
+  if (code !== undefined && passing.has(code))
+    return new VstoreError("TRYAGAIN", `part '${part}': ${message}`);
+  const isOpen = writes && error instanceof NoAnswer && error.isSent;
+  const fate = isOpen ? "; the write may have been applied or not" : "";
+  return new VstoreError("PARTDOWN", `part '${part}' on ${textOf(address)}: ${message}${fate}`);
+}
+
+function textOf(address: Address | undefined, own?: string): string {
+  if (address === undefined) return "no node";
+  if (address.host === undefined) return own === undefined ? `this node` : new URL(own).host;
+  return `${address.host}:${address.port}`;
+}

@@ -1,0 +1,57 @@
+/**
+ * The parts of one collection, as its requests see them. A key is in the part that its CRC-16 names, counted among the
+ * parts as they stand in the collection's files.
+ */
+import type { Collection } from "../../engine/collection.ts";
+import type { Word } from "./node.ts";
+import type { Nodes } from "./nodes.ts";
+import { crc16 } from "./slots.ts";
+
+export class Parts {
+  /** Where the collection is at home: it has the options, and no vectors. */
+  readonly home: Collection;
+  readonly names: readonly string[];
+  readonly #nodes: Nodes;
+
+  constructor(home: Collection, nodes: Nodes) {
+    this.home = home;
+    this.names = home.options.shards ?? [];
+    this.#nodes = nodes;
+  }
+
+  /** The number of the part that has the key. */
+  of(key: Uint8Array): number {
+    return crc16(key) % this.names.length;
+  }
+
+  placeOf(part: number): string {
+    return this.#nodes.placeOf(this.names[part]!);
+  }
+
+  /** A read of one part: its reply as RESP2, with texts as bytes. @throws {VstoreError} */
+  ask(part: number, command: string, words: readonly Word[]): Promise<unknown> {
+    return this.#nodes.ask(this.names[part]!, command, words);
+  }
+
+  /** The same of all of them, in their order. */
+  askAll(command: string, words: readonly Word[]): Promise<unknown[]> {
+    return Promise.all(this.names.map((_, part) => this.ask(part, command, words)));
+  }
+
+  /** A write of one part. @throws {VstoreError} */
+  tell(part: number, command: string, words: readonly Word[]): Promise<unknown> {
+    return this.#nodes.ask(this.names[part]!, command, words, true);
+  }
+
+  /** Part → the positions of its keys, in their order. */
+  group(keys: readonly Uint8Array[]): Map<number, number[]> {
+    const groups = new Map<number, number[]>();
+    for (const [i, key] of keys.entries()) {
+      const part = this.of(key);
+      const group = groups.get(part);
+      if (group === undefined) groups.set(part, [i]);
+      else group.push(i);
+    }
+    return groups;
+  }
+}

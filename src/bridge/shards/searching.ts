@@ -1,0 +1,108 @@
+/**
+ * SEARCH of all parts: each finds as many as are wanted of all, so the nearest of what they find are the nearest of
+ * all. An offset is skipped after that.
+ */
+import { parseArguments } from "../../commands/grammar/arguments.ts";
+import { toBlob } from "../../commands/grammar/vector.ts";
+import { replyOf } from "../../commands/search/hits.ts";
+import { type Keys, toQuestion } from "../../commands/search/mean.ts";
+import { search } from "../../commands/search/search.ts";
+import { type Hit, KeySet } from "../../engine/hits.ts";
+import { VstoreError } from "../../errors.ts";
+import { limits } from "../../limits.ts";
+import type { Handler } from "./handler.ts";
+import { type FoundByPart, nearestFirst, ValueLimit } from "./merge.ts";
+import type { Word } from "./node.ts";
+import type { Parts } from "./parts.ts";
+import { bufferOf, vectorsOf } from "./reading.ts";
+
+export interface SearchWords {
+  readonly k?: number | undefined;
+  readonly offset?: number | undefined;
+  readonly ef?: number | undefined;
+  readonly exact?: true | undefined;
+  readonly within?: number | undefined;
+  readonly filter?: string | undefined;
+  readonly distinct?: { readonly field: string; readonly per?: number } | undefined;
+  readonly withDistances?: true | undefined;
+  readonly withAttributes?: true | undefined;
+  readonly withValues?: true | undefined;
+  readonly fields?: readonly Uint8Array[] | undefined;
+}
+
+export const readSearch: Handler = async (parts, args) => {
+  const { query, options } = parseArguments(search.args, args);
+  assertForParts(options);
+  const source = "like" in query ? await sourceOf(parts, query.like) : parts.home;
+  const { vector, without } = toQuestion(query, source, options.withSelf);
+  if (without.length > 0 && options.distinct !== undefined)
+    throw new VstoreError(
+      "ERR",
+      "'DISTINCT' with several keys needs 'WITHSELF' where the collection has SHARDS",
+    );
+  const wanted = wantedOf(options, without.length);
+  assertResults(wanted * parts.names.length, parts.names.length);
+  const words = ["FP32", bufferOf(toBlob(vector)), ...optionWords(options, wanted)];
+  const found = (await parts.askAll("SEARCH", words)) as FoundByPart[];
+  return replyOf(take(found, options, KeySet.of(without)), options);
+};
+
+export function assertForParts({ withValues }: SearchWords): void {
+  if (withValues)
+    throw new VstoreError(
+      "ERR",
+      "'WITHVALUES' is not for collections with SHARDS: the values are on other nodes",
+    );
+}
+
+export function assertResults(all: number, parts: number): void {
+  const { shardedResultsMax } = limits;
+  if (all <= shardedResultsMax) return;
+  const what = `COUNT and OFFSET must be at most ${Math.floor(shardedResultsMax / parts)} together`;
+  throw new VstoreError("LIMIT", `${what} with SHARDS ${parts}`);
+}
+
+/** Results of each part: all that may be among those of the whole. */
+export function wantedOf({ k = limits.countDefault, offset = 0 }: SearchWords, without = 0): number {
+  const wanted = k + offset + without;
+  if (wanted <= limits.countMax) return wanted;
+  const what = `COUNT, OFFSET and the excluded keys must be at most ${limits.countMax} together, got ${wanted}`;
+  throw new VstoreError("LIMIT", what);
+}
+
+/** What follows the vector in the request of a part. */
+export function optionWords(options: SearchWords, count: number): Word[] {
+  const { ef, exact, within, filter, distinct, withAttributes } = options;
+  const words: Word[] = ["COUNT", count];
+  if (ef !== undefined) words.push("EF", ef);
+  if (exact) words.push("EXACT");
+  if (within !== undefined) words.push("WITHIN", String(within));
+  if (filter !== undefined) words.push("FILTER", filter);
+  if (distinct !== undefined) words.push("DISTINCT", distinct.field, "PER", distinct.per ?? 1);
+  words.push("WITHDISTANCES");
+  if (withAttributes || distinct !== undefined) words.push("WITHATTRS");
+  return words;
+}
+
+/** The results of the whole. */
+export function take(found: readonly FoundByPart[], options: SearchWords, without: KeySet): Hit[] {
+  const { k = limits.countDefault, offset = 0, distinct, withAttributes } = options;
+  const limit = distinct && new ValueLimit(distinct.field, distinct.per ?? 1);
+  const hits: Hit[] = [];
+  for (const hit of nearestFirst(found, withAttributes === true || distinct !== undefined)) {
+    if (without.has(hit.key) || limit?.takes(hit) === false) continue;
+    hits.push(hit);
+    if (hits.length >= k + offset) break;
+  }
+  return hits.slice(offset);
+}
+
+/** The vectors of the keys of a question, wherever they are. */
+async function sourceOf(parts: Parts, { like, unlike }: Keys) {
+  const keys = [...like, ...unlike];
+  const vectors = await vectorsOf(parts, keys);
+  const byKey = new Map(keys.map((key, i) => [textOf(key), vectors[i]]));
+  return { options: parts.home.options, get: (key: Uint8Array) => byKey.get(textOf(key)) };
+}
+
+const textOf = (key: Uint8Array): string => bufferOf(key).toString("latin1");

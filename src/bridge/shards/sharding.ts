@@ -1,0 +1,49 @@
+/** What a node of a cluster needs for collections whose vectors are in parts, put together for one session. */
+import type { Context } from "../../commands/command.ts";
+import type { Catalog } from "../../engine/catalog.ts";
+import { nodeTag } from "../redis/keys.ts";
+import type { Answers } from "../requests/answers.ts";
+import type { Request } from "../requests/request.ts";
+import type { Session } from "../session/session.ts";
+import type { UnexpectedErrors } from "../session/unexpected-errors.ts";
+import { Making } from "./making.ts";
+import { Nodes } from "./nodes.ts";
+import { Shards } from "./shards.ts";
+
+export interface Sharding {
+  readonly shards: Shards;
+  readonly making: Making;
+  /** Of the writes of the control stream. */
+  readonly answers: Pick<Answers, "toControlWrite">;
+}
+
+export interface ShardingParts {
+  readonly session: Session;
+  /** Of its Redis. */
+  readonly url: string;
+  readonly catalog: Catalog;
+  readonly errors: UnexpectedErrors;
+}
+
+/** Undefined where the server is no node of a cluster. */
+export function shardingOf(
+  { session, url, catalog, errors }: ShardingParts,
+  answers: Answers,
+  context: (request: Request) => Context,
+): Sharding | undefined {
+  if (nodeTag === "") return undefined;
+  const nodes = new Nodes(session.answerer, url);
+  session.signal.addEventListener("abort", () => nodes.close(), { once: true });
+  const onUnexpectedError = (error: unknown, command: string) => errors.report(error, { command });
+  const making = new Making(catalog, nodes, session.writer, answers);
+  return {
+    shards: new Shards({ catalog, nodes, answers, context, onUnexpectedError }),
+    making,
+    answers: {
+      toControlWrite(request, outcome) {
+        answers.toControlWrite(request, outcome);
+        making.heard(request, outcome);
+      },
+    },
+  };
+}

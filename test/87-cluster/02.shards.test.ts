@@ -1,0 +1,243 @@
+/** One collection over three nodes: what its parts find together is what one node would find. */
+import type { Cluster } from "ioredis";
+import { afterAll, test as always, beforeAll, expect } from "vitest";
+import { type ClusterNode, RedisCluster } from "../../harness/cluster.ts";
+import { ownDirectory, removeWithProcesses } from "../../harness/left-behind.ts";
+import { generator } from "../../harness/random.ts";
+import { isServerSince } from "../../harness/server-program.ts";
+import { type SidecarProcess, startSidecar } from "../../harness/sidecar.ts";
+import { fp32 } from "../harness/fp32.ts";
+import { until } from "../harness/serving.ts";
+
+const isRefused = isServerSince(7, 4);
+const test = always.skipIf(isRefused);
+
+const dimensions = 8;
+const count = 600;
+const random = generator(17);
+const rows = Array.from({ length: count }, (_, i) => ({
+  key: `k${i}`,
+  vector: fp32(...Array.from({ length: dimensions }, () => random() * 2 - 1)),
+  json: JSON.stringify({ n: i, kind: i % 5 === 0 ? "rare" : `often${i % 3}` }),
+}));
+
+let redis: RedisCluster;
+let client: Cluster;
+const sidecars = new Map<ClusterNode, SidecarProcess>();
+const directories = new Map<ClusterNode, string>();
+
+function start(node: ClusterNode): SidecarProcess {
+  const dataDir = directories.get(node) ?? ownDirectory("data");
+  directories.set(node, dataDir);
+  const sidecar = startSidecar({ redisUrl: node.server.url, dataDir });
+  sidecars.set(node, sidecar);
+  return sidecar;
+}
+
+const call = (command: string, ...args: (string | number | Buffer)[]) =>
+  client.call(`VSTORE.${command}`, ...args);
+
+/** The parts, as the nodes list them. */
+async function partsOn(node: ClusterNode): Promise<string[]> {
+  const all = (await node.redis.call("VSTORE.LIST")) as string[];
+  return all.filter((name) => name.startsWith("vstore:{"));
+}
+
+/** Asks both collections, and expects the same answer. */
+async function same(command: string, ...args: (string | number | Buffer)[]): Promise<unknown> {
+  const [parted, plain] = [await call(command, "parted", ...args), await call(command, "plain", ...args)];
+  expect(parted).toEqual(plain);
+  return parted;
+}
+
+beforeAll(async () => {
+  if (isRefused) return;
+  redis = await RedisCluster.start(3);
+  for (const node of redis.nodes) start(node);
+  for (const sidecar of sidecars.values()) await sidecar.waitReady();
+  client = redis.connect();
+});
+
+afterAll(async () => {
+  if (isRefused) return;
+  client.disconnect();
+  for (const sidecar of sidecars.values()) await sidecar.kill();
+  await redis.stop();
+  for (const directory of directories.values()) removeWithProcesses(directory);
+});
+
+test("CREATE with SHARDS makes a part on each node, and the collection at home", async () => {
+  expect(await call("CREATE", "plain", "DIM", dimensions, "METRIC", "L2")).toBe("OK");
+  expect(await call("CREATE", "parted", "DIM", dimensions, "METRIC", "L2", "SHARDS", 3)).toBe("OK");
+  for (const node of redis.nodes) expect(await partsOn(node)).toHaveLength(1);
+  await expect(call("CREATE", "parted", "DIM", 4, "SHARDS", 3)).rejects.toThrow(/^COLLECTIONEXISTS /);
+  expect(await call("CREATE", "parted", "DIM", 4, "SHARDS", 3, "NX")).toBe(null);
+});
+
+test("writes go to the part of their key, and all parts answer together", async () => {
+  for (const { key, vector, json } of rows.slice(0, 100))
+    expect(await same("INSERT", key, "FP32", vector, "SETATTR", json)).toBe(1);
+  const rest = rows.slice(100);
+  const [keys, blob, texts] = [
+    rest.map(({ key }) => key),
+    Buffer.concat(rest.map(({ vector }) => vector)),
+    rest.map(({ json }) => json),
+  ];
+  expect(await same("MINSERT", rest.length, ...keys, "FP32", blob, "SETATTR", ...texts)).toBe(500);
+  expect(await same("CARD")).toBe(count);
+  expect(await same("INSERT", "k1", "FP32", rows[1]!.vector, "NX")).toBe(null);
+  for (const node of redis.nodes) {
+    const [part] = await partsOn(node);
+    expect(Number(await node.redis.call("VSTORE.CARD", part!))).toBeGreaterThan(150);
+  }
+});
+
+test("a search finds what one node would find, in the same order", async () => {
+  for (let i = 0; i < 10; i++) {
+    const query = ["FP32", rows[i]!.vector] as const;
+    const exact = [...query, "EXACT", "WITHDISTANCES"] as const;
+    expect(await same("SEARCH", ...exact, "COUNT", 50)).toHaveLength(100);
+    await same("SEARCH", ...exact, "COUNT", 7, "OFFSET", 20, "WITHATTRS");
+    await same("SEARCH", ...exact, "COUNT", 40, "FILTER", '.kind == "rare" and .n > 100');
+    await same("SEARCH", ...exact, "COUNT", 100, "WITHIN", 1.1);
+    await same("SEARCH", ...exact, "COUNT", 9, "DISTINCT", "kind", "PER", 2);
+    await same("SEARCH", "KEY", `k${i}`, "EXACT");
+    await same("SEARCH", "KEY", `k${i}`, "KEY", "k20", "NOT", "KEY", "k30", "EXACT", "COUNT", 25);
+  }
+  const found = (await call("SEARCH", "parted", "FP32", rows[0]!.vector, "COUNT", 600)) as string[];
+  expect(new Set(found).size).toBe(600);
+});
+
+test("with the index, it finds at least as many of the nearest as one node", async () => {
+  const recall = { parted: 0, plain: 0 };
+  for (const { vector } of rows.slice(100, 140)) {
+    const exact = (await call("SEARCH", "plain", "FP32", vector, "EXACT")) as string[];
+    for (const name of ["parted", "plain"] as const) {
+      const found = (await call("SEARCH", name, "FP32", vector, "EF", 10)) as string[];
+      recall[name] += found.filter((key) => exact.includes(key)).length;
+    }
+  }
+  expect(recall.parted).toBeGreaterThanOrEqual(recall.plain);
+});
+
+test("reads and changes of keys are those of one node", async () => {
+  await same("GET", "k3", "RAW");
+  await same("GET", "k3");
+  await same("GET", "none");
+  await same("MGET", "k1", "none", "k2", "ASOF");
+  await same("EXISTS", "k1", "none", "k2", "FILTER", "k3");
+  await same("GETATTR", "k7");
+  await same("SETATTR", "k7", '{"kind":"rare","n":1000}');
+  await same("CARD", "FILTER", ".n >= 1000");
+  expect(await same("EXPIRE", "k8", 1000)).toBe(1);
+  expect(await same("TTL", "k8")).toBeGreaterThan(900);
+  expect(await same("PERSIST", "k8")).toBe(1);
+  expect(await same("INSERT", "FILTER", "FP32", rows[0]!.vector)).toBe(1);
+  expect(await same("DEL", "k9", "k10", "FILTER", "none", "k11")).toBe(4);
+  expect(await same("DEL", "FILTER", ".n < 100 and .n > 80")).toBe(19);
+  expect(await same("CARD")).toBe(count - 22);
+});
+
+test("what the parts refuse is refused, and so is what collections with parts do not have", async () => {
+  await expect(call("INSERT", "parted", "x", "FP32", fp32(1))).rejects.toThrow(
+    /^ERR 'vector' must be 32 bytes/,
+  );
+  await expect(call("INSERT", "parted", "x")).rejects.toThrow(/wrong number of arguments/);
+  const query = ["SEARCH", "parted", "FP32", rows[0]!.vector] as const;
+  await expect(call(...query, "FILTER", ".n >")).rejects.toThrow(/^ERR /);
+  await expect(call(...query, "WITHVALUES")).rejects.toThrow(/^ERR 'WITHVALUES' is not for/);
+  await expect(call(...query, "ASOF", "t")).rejects.toThrow(/^ERR 'ASOF' is not for/);
+  await expect(call("TOKEN", "parted")).rejects.toThrow(
+    /^ERR VSTORE.TOKEN is not for collections with SHARDS/,
+  );
+  const insert = ["INSERT", "parted", "x", "FP32", rows[0]!.vector] as const;
+  await expect(call(...insert, "NOWAIT")).rejects.toThrow(/cannot be used with NOWAIT/);
+  const home = await redis.nodeOf("parted");
+  const results = await home.redis
+    .multi()
+    .call("VSTORE.INSERT", ...insert.slice(1))
+    .exec();
+  expect(String(results?.[0]?.[0])).toMatch(/inside MULTI/);
+});
+
+test("INFO tells of the whole and of each part", async () => {
+  const facts = ((await call("INFO", "parted")) as unknown[]).map(String);
+  const of = (name: string) => facts[facts.indexOf(name) + 1];
+  expect(of("shards")).toBe("3");
+  expect(of("vectors")).toBe(String(await call("CARD", "parted")));
+  for (const i of [0, 1, 2])
+    expect(of(`shard_${i}`)).toMatch(/^vstore:\{\d+\}:[0-9a-f]{12}:parted on 127\.0\.0\.1:\d+, \d+ vectors$/);
+});
+
+test("a user of the collection reaches its parts through it alone", async () => {
+  const home = await redis.nodeOf("parted");
+  const part = (await partsOn(home))[0]!;
+  for (const { redis: each } of redis.nodes)
+    await each.acl(
+      "SETUSER",
+      "app",
+      "on",
+      "nopass",
+      "resetchannels",
+      "~parted",
+      "-@all",
+      "+vstore.get",
+      "+auth",
+    );
+  const app = home.redis.duplicate();
+  await app.auth("app", "any");
+  expect(await app.call("VSTORE.GET", "parted", "k1")).toHaveLength(dimensions);
+  await expect(app.call("VSTORE.GET", part, "k1")).rejects.toThrow(/^NOPERM /);
+  await expect(app.call("VSTORE.CARD", "parted")).rejects.toThrow(/^NOPERM /);
+  app.disconnect();
+});
+
+test("a write that a stream client puts into the log at home is refused", async () => {
+  const home = await redis.nodeOf("parted");
+  const fields = ["cmd", "INSERT", "0", "parted", "1", "forged", "2", "FP32", "3", rows[0]!.vector] as const;
+  await home.redis.xadd("vstore:{parted}:log", "*", ...fields);
+  await until(
+    () => home.redis.xrange("vstore:{parted}:errors", "-", "+"),
+    (entries) => String(entries).includes("was not passed on to its parts"),
+  );
+  expect(await call("GET", "parted", "forged")).toBe(null);
+});
+
+test("the home's sidecar comes back with the collection, and the mark that was lost", async () => {
+  const home = await redis.nodeOf("parted");
+  await home.redis.del("vstore:{parted}:shards");
+  await until(
+    () => home.redis.exists("vstore:{parted}:shards"),
+    (there) => there === 1,
+  );
+  const before = await call("CARD", "parted");
+  await sidecars.get(home)!.stop();
+  await start(home).waitReady();
+  expect(await call("CARD", "parted")).toBe(before);
+  expect(await same("INSERT", "after", "FP32", rows[0]!.vector)).toBe(1);
+});
+
+test("a part that does not answer is named", async () => {
+  const home = await redis.nodeOf("parted");
+  const other = redis.nodes.find((node) => node !== home)!;
+  const [part] = await partsOn(other);
+  await sidecars.get(other)!.stop();
+  const query = ["FP32", rows[2]!.vector] as const;
+  const error = await until(
+    () => call("SEARCH", "parted", ...query).then(String, String),
+    (answer) => answer.includes("PARTDOWN"),
+  );
+  expect(error).toContain(`part '${part}' on 127.0.0.1:${other.server.port}: `);
+  await start(other).waitReady();
+  expect(await call("SEARCH", "parted", ...query, "COUNT", 1)).toEqual(["k2"]);
+});
+
+test("DROP takes all parts", async () => {
+  expect(await call("DROP", "parted")).toBe("OK");
+  await expect(call("CARD", "parted")).rejects.toThrow(/^NOCOLLECTION /);
+  for (const node of redis.nodes) expect(await partsOn(node)).toEqual([]);
+  const home = await redis.nodeOf("parted");
+  expect(await home.redis.keys("vstore:*parted*")).toEqual([]);
+  expect(await call("CREATE", "parted", "DIM", 2)).toBe("OK");
+  expect(await call("INSERT", "parted", "a", "FP32", fp32(1, 2))).toBe(1);
+});
