@@ -6,6 +6,7 @@ import { VstoreError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { allFinite, isZero } from "./index/distance.ts";
 import type { CollectionOptions } from "./options.ts";
+import { type Flat, recentShapes } from "./slots/flat-json.ts";
 
 /** The part of a collection's options that concerns a single vector. */
 export type VectorShape = Pick<CollectionOptions, "dimensions" | "metric">;
@@ -54,11 +55,13 @@ function hasZeroRow(vectors: Float32Array, dimensions: number): boolean {
   return false;
 }
 
-/** Attributes that were checked: their UTF-8, and what JSON.parse made of it, which the columns can take over. */
+/** Attributes that were checked: their UTF-8, and what the columns can take over without parsing it once more. */
 export interface CheckedAttributes {
   /** Empty for none. */
   readonly text: Uint8Array;
   readonly json: object | undefined;
+  /** Where its values are, if JSON.parse was not needed. */
+  readonly flat?: Flat | undefined;
 }
 
 /** As text, "" for none, or as they were checked. */
@@ -85,8 +88,23 @@ const encoded = (json: string): CheckedAttributes =>
 /** Undefined where the text is neither empty nor that of an object. */
 export function checkJson(json: string): CheckedAttributes | undefined {
   if (json === "") return NO_ATTRIBUTES;
+  const text = Buffer.from(json);
+  const flat = flatAttributes(text);
+  if (flat !== undefined) return flat;
   const object = readObject(json);
-  return object && { text: Buffer.from(json), json: HALF_PAIR.test(json) ? undefined : object };
+  return object && parsedAttributes(text, HALF_PAIR.test(json) ? undefined : object);
+}
+
+/** Undefined where JSON.parse has to say whether the text is that of an object. */
+export function flatAttributes(text: Uint8Array): CheckedAttributes | undefined {
+  const flat = recentShapes.read(text);
+  return flat && { text, json: undefined, flat };
+}
+
+/** @param json what JSON.parse made of the text */
+export function parsedAttributes(text: Uint8Array, json: object | undefined): CheckedAttributes {
+  if (json !== undefined) recentShapes.learn(text);
+  return { text, json, flat: undefined };
 }
 
 /** The object whose JSON text it is; undefined where it is none. */

@@ -80,8 +80,13 @@ export const key: Arguments<Uint8Array> = {
     return isKey(bytes) ? bytes : check(keyBytes, bytes, label);
   },
 };
+const checkedValue = value("json", "string", attributesJson);
+
 /** Kept with what was read to check them. */
-export const attributes = value("json", "string", attributesJson);
+export const attributes: Arguments<CheckedAttributes> = {
+  nodes: checkedValue.nodes,
+  parse: (cursor, label = "json") => checkAttributes(cursor.take(label), label),
+};
 const attributesValue = value("json", "string", attributesBytes);
 
 /** Checks only their size: checking the contents of many would take too long for one turn of the event loop. */

@@ -4,7 +4,13 @@
  * documentation. See arguments.ts for the other half.
  */
 import { z } from "zod";
-import { type CheckedAttributes, NO_ATTRIBUTES, readObject } from "../../engine/input.ts";
+import {
+  type CheckedAttributes,
+  flatAttributes,
+  NO_ATTRIBUTES,
+  parsedAttributes,
+  readObject,
+} from "../../engine/input.ts";
 import { ID_PATTERN } from "../../engine/log-id.ts";
 import { limits } from "../../limits.ts";
 import { latin1 } from "./bytes.ts";
@@ -176,6 +182,8 @@ export const attributesJson: Value<CheckedAttributes> = attributesBytes
 /** What `attributesJson` makes of it, without the words of a refusal. */
 export function readAttributes(text: Uint8Array): CheckedAttributes | undefined {
   if (text.length > limits.attributesBytesMax) return undefined;
+  const flat = flatAttributes(text);
+  if (flat !== undefined) return flat;
   const decoded = decodeUtf8(text);
   return decoded === undefined ? undefined : checkedAttributes(text, decoded);
 }
@@ -183,7 +191,7 @@ export function readAttributes(text: Uint8Array): CheckedAttributes | undefined 
 function checkedAttributes(text: Uint8Array, decoded: string): CheckedAttributes | undefined {
   if (decoded === "") return NO_ATTRIBUTES;
   const json = readObject(decoded);
-  return json && { text, json };
+  return json && parsedAttributes(text, json);
 }
 
 function refuse(context: z.RefinementCtx, message: string): never {

@@ -6,6 +6,7 @@
  */
 
 import { Columns } from "../slots/columns.ts";
+import type { Flat } from "../slots/flat-json.ts";
 import { giveWay, TimeSlice } from "../time-slice.ts";
 import { ChangeLog, type Position } from "./change-log.ts";
 import type { Expression } from "./expression.ts";
@@ -103,6 +104,16 @@ export class Filters {
     this.#note(slot, slot + 1);
     this.columns.set(slot, json);
     this.#lists?.take(slot, json);
+  }
+
+  /** The same for a text of a shape. */
+  takeFlat(slot: number, text: Uint8Array, flat: Flat): void {
+    if (this.#lists !== undefined) {
+      this.changed(slot);
+      return;
+    }
+    this.#note(slot, slot + 1);
+    this.columns.setFlat(slot, text, flat);
   }
 
   /** Must be called after the slot died. */

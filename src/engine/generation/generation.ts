@@ -245,9 +245,10 @@ export class Generation {
     return text && { text, json: undefined };
   }
 
-  #write(slot: number, { text, json }: CheckedAttributes): void {
+  #write(slot: number, { text, json, flat }: CheckedAttributes): void {
     this.parts.attributes.set(slot, text);
-    if (json === undefined || text.length > TAKEN_AT_ONCE_MAX) this.filters.changed(slot);
+    if (flat !== undefined) this.filters.takeFlat(slot, text, flat);
+    else if (json === undefined || text.length > TAKEN_AT_ONCE_MAX) this.filters.changed(slot);
     else this.filters.take(slot, json);
   }
 

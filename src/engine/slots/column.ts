@@ -6,6 +6,9 @@
 import { limits } from "../../limits.ts";
 import type { Value } from "../filter/value.ts";
 import { TimeSlice } from "../time-slice.ts";
+import { scalarIn } from "./flat-json.ts";
+import { NumberCodes } from "./number-codes.ts";
+import { TextCodes } from "./text-codes.ts";
 
 /** Slots of one page; pages come into being with the first value in them. */
 export const PAGE_SLOTS = 1 << 14;
@@ -22,6 +25,9 @@ const DISTINCT_NUMBERS_MAX = 4_096;
 const ENTRY_BYTES = 64;
 /** Values of a dictionary that are taken over between two looks at the clock. */
 const VALUES_PER_LOOK = 64;
+
+/** What the JSON of a string begins with. */
+const QUOTE = 0x22;
 
 export type Codes = Uint8Array | Uint16Array;
 
@@ -49,6 +55,7 @@ export class Column {
   opaque = 0;
   readonly #budget: Budget;
   readonly #dictionary = new Dictionary();
+  readonly #texts = new TextCodes();
   #distinctNumbers = 0;
   #textBytes = 0;
 
@@ -88,7 +95,7 @@ export class Column {
   get bytes(): number {
     const pages = [...this.codes, ...this.numbers];
     const inPages = pages.reduce((sum, page) => sum + (page?.byteLength ?? 0), 0);
-    return inPages + this.#textBytes + this.values.length * ENTRY_BYTES;
+    return inPages + this.#textBytes + this.#texts.bytes + this.values.length * ENTRY_BYTES;
   }
 
   /** Distinct values that are kept. */
@@ -98,13 +105,38 @@ export class Column {
 
   /** @param value undefined for none */
   set(slot: number, value: Value | undefined): void {
-    const page = Math.floor(slot / PAGE_SLOTS);
-    const at = slot % PAGE_SLOTS;
     const code = value === undefined ? MISSING : this.#encode(value);
-    if (code === undefined) {
-      this.#numbersOf(page)[at] = value as number;
+    if (code === undefined)
+      this.#numbersOf(Math.floor(slot / PAGE_SLOTS))[slot % PAGE_SLOTS] = value as number;
+    else this.#setCode(slot, code);
+  }
+
+  /** The same for the JSON in text[start, end): a number, true, false, null, or a string without an escape. */
+  setJson(slot: number, text: Uint8Array, start: number, end: number): void {
+    // Numbers that are kept themselves differ so much that their texts do not come again.
+    const mayBeKnown = this.numbers.length === 0 || text[start] === QUOTE;
+    const known = mayBeKnown ? this.#texts.get(text, start, end) : MISSING;
+    if (known !== MISSING) {
+      this.#setCode(slot, known);
       return;
     }
+    const value = scalarIn(text, start, end);
+    const code = this.#encode(value);
+    if (code === undefined) {
+      this.#setNumber(slot, value as number);
+      return;
+    }
+    this.#setCode(slot, code);
+    if (mayBeKnown && code !== OPAQUE) this.#texts.add(text, start, end, code);
+  }
+
+  #setNumber(slot: number, value: number): void {
+    this.#numbersOf(Math.floor(slot / PAGE_SLOTS))[slot % PAGE_SLOTS] = value;
+  }
+
+  #setCode(slot: number, code: number): void {
+    const page = Math.floor(slot / PAGE_SLOTS);
+    const at = slot % PAGE_SLOTS;
     const numbers = this.numbers[page];
     if (numbers !== undefined) numbers[at] = Number.NaN;
     if (code !== MISSING || this.codes[page] !== undefined) this.#codesFor(page, code)[at] = code;
@@ -167,7 +199,7 @@ export class Column {
 
 /** The codes of values: of numbers and strings by themselves, which is quick, of all others by their JSON. */
 class Dictionary {
-  readonly #numbers = new Map<number, number>();
+  readonly #numbers = new NumberCodes();
   readonly #strings = new Map<string, number>();
   readonly #others = new Map<string, number>();
 
@@ -177,7 +209,7 @@ class Dictionary {
   }
 
   add(value: Value, code: number): void {
-    if (typeof value === "number") this.#numbers.set(value, code);
+    if (typeof value === "number") this.#numbers.add(value, code);
     else if (typeof value === "string") this.#strings.set(value, code);
     else this.#others.set(valueText(value), code);
   }

@@ -8,6 +8,7 @@ import { nameOf } from "../filter/expression.ts";
 import { toValue } from "../filter/value.ts";
 import { Bitmap } from "./bitmap.ts";
 import { type Budget, Column, type SavedColumn } from "./column.ts";
+import type { Flat, FlatShape } from "./flat-json.ts";
 
 /** Names that a filter can contain. */
 const NAME = /^[A-Za-z0-9_-]+$/;
@@ -26,6 +27,8 @@ export class Columns {
   readonly #columns = new Map<string, Column>();
   /** The same columns by the members of a JSON object. */
   readonly #members: Members = new Map();
+  /** For each name of a shape. */
+  readonly #byShape = new WeakMap<FlatShape, readonly (Column | undefined)[]>();
   readonly #budget: Budget = { textBytes: limits.columnTextBytesMax };
   #isFull = false;
 
@@ -48,14 +51,35 @@ export class Columns {
 
   /** Replaces what a slot has. @param json its attributes as JSON.parse gives them, undefined for none */
   set(slot: number, json: object | undefined): void {
-    const isNew = !this.documents.has(slot);
-    if (!isNew) for (const column of this.#columns.values()) column.set(slot, undefined);
+    this.#clear(slot);
     if (json === undefined) {
       this.documents.delete(slot);
       return;
     }
     this.documents.add(slot);
     this.#setMembers(slot, json, this.#members, "", 1);
+  }
+
+  /** The same for a text of a shape. */
+  setFlat(slot: number, text: Uint8Array, { shape, places }: Flat): void {
+    this.#clear(slot);
+    this.documents.add(slot);
+    const columns = this.#columnsOf(shape);
+    for (let i = 0; i < columns.length; i++)
+      columns[i]?.setJson(slot, text, places[2 * i]!, places[2 * i + 1]!);
+  }
+
+  #columnsOf(shape: FlatShape): readonly (Column | undefined)[] {
+    const known = this.#byShape.get(shape);
+    if (known !== undefined) return known;
+    const columns = shape.names.map((name) => (NAME.test(name) ? this.#columnOf(name) : undefined));
+    this.#byShape.set(shape, columns);
+    return columns;
+  }
+
+  #clear(slot: number): void {
+    if (!this.documents.has(slot)) return;
+    for (const column of this.#columns.values()) column.set(slot, undefined);
   }
 
   /** What has a column, by the name of the field. */
