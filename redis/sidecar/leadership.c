@@ -14,6 +14,8 @@
 #define TTL_MS_MAX 3600000
 #define US_PER_MS 1000
 #define JOINED_MAX 3
+/* On a replica that was promoted, the record's sidecar may come first for so long, if it lives: it hears of that too. */
+#define PROMOTED_WAIT_US (1000ULL * US_PER_MS)
 /* "<sidecar id>:<epoch>", and that with ":<secret>" behind it. */
 #define RECORD_BYTES_MAX (SIDECAR_ID_BYTES_MAX + 24)
 #define LEASE_BYTES_MAX (RECORD_BYTES_MAX + 1 + SECRET_HEX_DIGITS)
@@ -26,6 +28,7 @@ static struct {
     char lease[LEASE_BYTES_MAX + 1];   /* known to the sidecar alone: the secret is in no key */
     uint64_t held_until;               /* monotonic microseconds */
     uint64_t recorded_until;           /* until then only the record's sidecar may lead; 0: no other has asked yet */
+    bool was_promoted;                 /* the record is of a leader on the primary of which this was a replica */
 } lead;
 
 /* vstore.user: the only user that may lead; "" allows every user that may change OWN_LEADER. CONFIG SET writes it. */
@@ -118,11 +121,14 @@ static bool is_record_of(const char *record, const char *id) {
 }
 
 /*
- * After a restart, and on a new primary, the module knows only the holder's record. That sidecar may come back first.
+ * After a restart, and on a new primary, the module knows only the holder's record. That sidecar may come back first,
+ * because its files may have what the log here lacks. No harm is done where it comes later: it has no connection that
+ * leads here. After a restart it may be slow to come, as all connect anew and none knows when.
  */
 static bool is_waited_for(const char *record, const char *id, uint64_t ttl_us) {
     if (record[0] == '\0' || is_record_of(record, id)) return false;
-    if (lead.recorded_until == 0) lead.recorded_until = now_us() + ttl_us;
+    uint64_t wait_us = lead.was_promoted && ttl_us > PROMOTED_WAIT_US ? PROMOTED_WAIT_US : ttl_us;
+    if (lead.recorded_until == 0) lead.recorded_until = now_us() + wait_us;
     return now_us() < lead.recorded_until;
 }
 
@@ -262,7 +268,8 @@ int join_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
 static void on_role(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t role, void *data) {
     (void)event, (void)data;
     reader_end(ctx);
-    if (role != REDISMODULE_EVENT_REPLROLECHANGED_NOW_REPLICA) return;
+    lead.was_promoted = role != REDISMODULE_EVENT_REPLROLECHANGED_NOW_REPLICA;
+    if (lead.was_promoted) return;
     memset(&lead, 0, sizeof(lead));
     own_keys_forget();
     followers_forget_told();

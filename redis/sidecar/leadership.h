@@ -8,8 +8,8 @@
  * too, for writes may be held back on the first one; all are closed together. It answers the key of proofs.h.
  *
  * The lease lives in this process, by its monotonic clock: no key expires, can be evicted, or is written at every beat.
- * The key vstore:leader only records whose it is, so that after a restart, or on a new primary, that sidecar has one
- * lease's time to come back first.
+ * The key vstore:leader only records whose it is, so that after a restart that sidecar has one lease's time to come back
+ * first, and on a replica that was promoted a second.
  */
 #ifndef VSTORE_LEADERSHIP_H
 #define VSTORE_LEADERSHIP_H

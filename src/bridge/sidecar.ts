@@ -19,10 +19,15 @@ import { ReplicaReads } from "./replica/replica-reads.ts";
 import { Service, type ServiceOptions } from "./service.ts";
 import { Heartbeat } from "./session/heartbeat.ts";
 import { Lease, sendAttach } from "./session/lease.ts";
+import { SentinelWatch } from "./session/sentinel-watch.ts";
 import { isConnectionLoss, Session } from "./session/session.ts";
 
 const backOffMsMin = 100;
-const backOffMsMax = 5_000;
+/** Shorter than the time for which a new primary waits for the leader of the old one. */
+const backOffMsMax = 500;
+/** A primary in whose place the Sentinels have named another one: how long it may be silent, and between two looks. */
+const primarySilenceMsMax = 500;
+const primaryLookMs = 1_000;
 const standbyPollMs = 1_000;
 /** After it has handed over it leaves the lead to others for so long. */
 const yieldMs = 5_000;
@@ -55,6 +60,10 @@ export class Sidecar {
   /** Where the sidecar's Redis stands among others; undefined before that was seen. */
   #place: Place | undefined;
   readonly #replicaReads: ReplicaReads;
+  /** The one that is under way. */
+  #session: Session | undefined;
+  /** Ends the pause before the next session. */
+  #hurry = new AbortController();
 
   constructor(options: SidecarOptions, stop: AbortSignal) {
     this.#options = options;
@@ -68,10 +77,28 @@ export class Sidecar {
 
   /** Resolves once `stop` was aborted. @throws VstoreError when the files cannot be opened */
   async run(): Promise<void> {
+    const sentinels = new SentinelWatch(this.#options.url, this.#options.log);
+    sentinels.onSwitched = (host, port) => void this.#leaveFor(host, port);
     try {
       await this.#runSessions();
     } finally {
+      await sentinels.stop();
       await this.#replicaReads.stop();
+    }
+  }
+
+  /**
+   * The Sentinels name that primary. After SENTINEL FAILOVER the old one goes on as one for some ten seconds, and so
+   * do the clients that are connected to it; the demotion then closes all connections. One that is silent is left.
+   */
+  async #leaveFor(host: string, port: number): Promise<void> {
+    this.#hurry.abort();
+    const session = this.#session;
+    if (session === undefined || session.isWith(host, port)) return;
+    while (!session.signal.aborted) {
+      if (!(await session.isWithPrimary(primarySilenceMsMax)))
+        session.end(new Error("the Sentinels name another primary, and this one is silent"));
+      await this.#pause(primaryLookMs);
     }
   }
 
@@ -83,15 +110,24 @@ export class Sidecar {
         if (error instanceof UnusableFiles) throw error.cause;
         if (!this.#stop.aborted) this.#report("warn", `not serving: ${reasonOf(error as Error)}`);
       }
-      await this.#pause(this.#backOffMs);
-      this.#backOffMs = Math.min(2 * this.#backOffMs, backOffMsMax);
+      this.#session = undefined;
+      await this.#backOff();
     }
+  }
+
+  /** No pause where Sentinels have named another primary since the session began. */
+  async #backOff(): Promise<void> {
+    const isHurried = this.#hurry.signal.aborted;
+    await this.#pause(isHurried ? 0 : this.#backOffMs, this.#hurry.signal);
+    this.#backOffMs = isHurried ? backOffMsMin : Math.min(2 * this.#backOffMs, backOffMsMax);
+    this.#hurry = new AbortController();
   }
 
   async #oneSession(): Promise<void> {
     await this.#options.beforeConnect?.();
     await this.#findPrimary();
     const session = await Session.open(this.#url);
+    this.#session = session;
     this.#replicaReads.onMoved = () =>
       session.end(new Error("the Redis of this sidecar has another role now"));
     await this.#countClosed(session);
@@ -239,8 +275,9 @@ export class Sidecar {
     this.#lastReport = what;
   }
 
-  async #pause(ms: number): Promise<void> {
-    await delay(ms, undefined, { signal: this.#stop }).catch(() => {});
+  async #pause(ms: number, hurry?: AbortSignal): Promise<void> {
+    const signal = hurry === undefined ? this.#stop : AbortSignal.any([this.#stop, hurry]);
+    await delay(ms, undefined, { signal }).catch(() => {});
   }
 }
 

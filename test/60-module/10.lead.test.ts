@@ -187,6 +187,30 @@ test("on a promoted replica the sidecar of the record is waited for no longer th
   expect(performance.now() - asked).toBeGreaterThan(450);
 });
 
+test("on a promoted replica the sidecar of the record is not waited for as long as a lease lasts, and may come first", async () => {
+  const hour = 3_600_000;
+  await lead(one, "one", hour);
+  const replicas = await Promise.all(
+    [1, 2].map(() => startRedis({ args: ["--replicaof", "127.0.0.1", String(redis.port)] })),
+  );
+  for (const replica of replicas) onTestFinished(() => replica.stop());
+  const [first, second] = await Promise.all(replicas.map(({ port }) => connect(port)));
+  for (const other of [first!, second!]) {
+    await until(
+      () => other.send("GET", "vstore:leader"),
+      (reply) => reply.includes("one:1"),
+    );
+    await other.send("REPLICAOF", "NO", "ONE");
+    expect(await lead(other, "two", hour)).toBe(nil);
+  }
+  expect(await lead(first!, "one", hour)).toContain("one:2:");
+  expect(await lead(first!, "two", hour)).toBe(nil);
+  await until(
+    () => lead(second!, "two", hour),
+    (reply) => reply.includes("two:2:"),
+  );
+});
+
 test("a leader that becomes a replica leads no more", async () => {
   const lease = textOf(await lead(one, "one"));
   await two.send("REPLICAOF", "127.0.0.1", "1");

@@ -1,7 +1,7 @@
 /** Leader and follower ask Sentinels for the primary, and one of them leads on the new one. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
 import { type RedisServer, startRedis } from "../../harness/redis-server.ts";
 import { type SidecarProcess, startSidecar } from "../../harness/sidecar.ts";
 import { temporaryDirectory } from "../harness/directory.ts";
@@ -117,4 +117,22 @@ test("a planned fail-over: one leads on the new primary, the other follows there
   await untilReady();
   expect(await served(client, "VSTORE.EXISTS", "c", ...acknowledged)).toBe(acknowledged.length);
   expect(await client.role()).toContain("master");
+});
+
+test("the primary stands still: the leader leads on the new one, with all that it has acknowledged", async () => {
+  const [leader, follower] = await pair(1);
+  const before = await primaryPort();
+  const acknowledged: string[] = [];
+  await write(acknowledged, WRITES);
+  const { pid } = servers[1]!;
+  process.kill(pid, "SIGSTOP");
+  try {
+    await until(primaryPort, (port) => port !== before);
+    for (const sidecar of [leader, follower]) await sidecar.waitLog("this one is silent");
+    const other = connectClient(servers[2]!.url);
+    onTestFinished(() => other.disconnect());
+    expect(await served(other, "VSTORE.EXISTS", "c", ...acknowledged)).toBe(acknowledged.length);
+  } finally {
+    process.kill(pid, "SIGCONT");
+  }
 });

@@ -9,8 +9,9 @@ import { logStream } from "../redis/keys.ts";
 import { decodeEntry, type Request } from "../requests/request.ts";
 import type { AppliedIds } from "./applied-ids.ts";
 
-/** Entries of one XRANGE: one may have 64 MiB. */
-const pageEntries = 16;
+/** Entries of one XRANGE: more only where those before were small, as one may have 64 MiB. */
+const pageEntries = { min: 16, max: 512 } as const;
+const pageBytesMax = 1024 * 1024;
 
 /** Strays of the collection, oldest first. Only for a log that does not have the entry that the files end with. */
 export async function* strays(
@@ -21,8 +22,9 @@ export async function* strays(
   const stream = logStream(collection.name);
   const end = collection.position;
   let after = applied.oldest(collection);
+  let count: number = pageEntries.min;
   while (after !== undefined) {
-    const page = (await redis.callBuffer("XRANGE", stream, `(${after}`, end, "COUNT", pageEntries)) as [
+    const page = (await redis.callBuffer("XRANGE", stream, `(${after}`, end, "COUNT", count)) as [
       Buffer,
       Buffer[],
     ][];
@@ -33,5 +35,10 @@ export async function* strays(
     );
     for (const [id, fields] of entries) if (unknown.has(id)) yield decodeEntry(stream, id, fields);
     after = entries.at(-1)?.[0];
+    count = bytesOf(page) < pageBytesMax ? Math.min(2 * count, pageEntries.max) : pageEntries.min;
   }
+}
+
+function bytesOf(page: readonly [Buffer, Buffer[]][]): number {
+  return page.reduce((sum, [, fields]) => sum + fields.reduce((all, { length }) => all + length, 0), 0);
 }

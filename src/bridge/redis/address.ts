@@ -21,7 +21,7 @@ const otherSentinel = "sentinel";
 const tlsFiles = ["ca", "cert", "key"] as const;
 export type TlsFiles = { readonly [File in (typeof tlsFiles)[number]]?: string | undefined };
 
-type Place = Pick<
+export type Place = Pick<
   RedisOptions,
   "host" | "port" | "path" | "username" | "password" | "db" | "tls" | "sentinels" | "name"
 >;
@@ -89,7 +89,7 @@ export function placeOf(text: string): Place {
       db: Number(url.searchParams.get("db") ?? 0),
     };
   }
-  if (isSentinel(url)) return { ...secrets, ...sentinelsOf(url) };
+  if (isSentinel(url)) return { ...secrets, ...throughSentinels(url) };
   return {
     ...secrets,
     host: hostOf(url),
@@ -100,7 +100,7 @@ export function placeOf(text: string): Place {
 }
 
 /** Sentinels may have a user of their own, in the query; files of TLS are for them and for Redis. */
-function sentinelsOf(url: URL): RedisOptions {
+function throughSentinels(url: URL): RedisOptions {
   const query = (name: string) => url.searchParams.get(name) ?? undefined;
   const others = url.searchParams.getAll(otherSentinel).map((host) => new URL(`redis://${host}`));
   const [sentinelUsername, sentinelPassword] = [query("sentinel-user"), query("sentinel-password")];
@@ -116,6 +116,23 @@ function sentinelsOf(url: URL): RedisOptions {
     ...(sentinelPassword !== undefined && { sentinelPassword }),
     ...(tls && { tls, sentinelTLS: tls, enableTLSForSentinelMode: true }),
   };
+}
+
+/** How to reach one Sentinel itself. */
+export type Sentinel = Place & { readonly host: string; readonly port: number };
+
+/** The Sentinels of the address, and the name of the primary there; none where it is of another kind. */
+export function sentinelsOf(text: string): { sentinels: readonly Sentinel[]; name: string } {
+  const url = parse(text);
+  if (!isSentinel(url)) return { sentinels: [], name: "" };
+  const { sentinels, name, sentinelUsername, sentinelPassword, sentinelTLS } = throughSentinels(url);
+  const common = {
+    ...(sentinelUsername && { username: sentinelUsername }),
+    ...(sentinelPassword && { password: sentinelPassword }),
+    ...(sentinelTLS && { tls: sentinelTLS }),
+  };
+  const each = sentinels!.map(({ host, port }) => ({ ...common, host: host!, port: port! }));
+  return { sentinels: each, name: name! };
 }
 
 function tlsOf(url: URL): NonNullable<RedisOptions["tls"]> {
@@ -165,7 +182,7 @@ export function publicUrl(text: string): string {
 export function redisCli(text: string): string {
   const url = parse(text);
   if (isSentinel(url)) {
-    const { host, port } = sentinelsOf(url).sentinels![0]!;
+    const { host, port } = throughSentinels(url).sentinels![0]!;
     return `redis-cli -h ${host} -p ${port} SENTINEL GET-MASTER-ADDR-BY-NAME ${url.pathname.slice(1)}`;
   }
   if (url.protocol === "redis+unix:") return `redis-cli -s ${decodeURIComponent(url.pathname)}`;

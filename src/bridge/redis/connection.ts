@@ -4,7 +4,7 @@
  * to do first (lease, reconciliation, attach). The sidecar opens a new session instead.
  */
 import { Redis, type RedisOptions } from "ioredis";
-import { placeOf } from "./address.ts";
+import { type Place, placeOf } from "./address.ts";
 
 /** A connection that answers nothing for this long is given up. The reader asks at least every second. */
 const silenceMsMax = 15_000;
@@ -26,13 +26,16 @@ const options = {
   disconnectTimeout: disconnectMsMax,
 } satisfies RedisOptions;
 
+type Extra = Pick<RedisOptions, "enableOfflineQueue" | "socketTimeout" | "commandTimeout">;
+
 /** @throws Error that says why, when Redis cannot be reached. */
-export async function connect(
-  url: string,
-  name: string,
-  extra: Pick<RedisOptions, "enableOfflineQueue" | "socketTimeout" | "commandTimeout"> = {},
-): Promise<Redis> {
-  const redis = new Redis({ ...options, ...placeOf(url), connectionName: name, ...extra });
+export async function connect(url: string, name: string, extra: Extra = {}): Promise<Redis> {
+  return connectTo(placeOf(url), name, extra);
+}
+
+/** The same where no URL names the server. */
+export async function connectTo(place: Place, name: string, extra: Extra = {}): Promise<Redis> {
+  const redis = new Redis({ ...options, ...place, connectionName: name, ...extra });
   let cause: Error | undefined;
   // Without a listener ioredis prints errors itself. The "close" event is what ends a session.
   redis.on("error", (error: Error) => {

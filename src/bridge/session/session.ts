@@ -2,13 +2,15 @@
  * One connected lifetime: two connections that block in XREAD, one that writes and one that answers. It ends when any
  * of them closes, or when it is ended with a reason; it is never revived.
  */
+import type { Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { connect } from "../redis/connection.ts";
 import { joinLargeValues } from "../redis/large-values.ts";
 import { chooseNames } from "../redis/node.ts";
 import { assertRights } from "../redis/rights.ts";
 import { bindScripts } from "../redis/script.ts";
-import { assertServer, checkServer, runIdOf } from "../redis/server.ts";
+import { assertServer, checkServer, infoField, runIdOf } from "../redis/server.ts";
 
 const names = ["vstore-writer", "vstore-reader", "vstore-log-reader", "vstore-answerer"] as const;
 type Connections = [writer: Redis, reader: Redis, logReader: Redis, answerer: Redis];
@@ -86,6 +88,19 @@ export class Session {
   /** Aborted once the session has ended; its reason is the error that ended it. */
   get signal(): AbortSignal {
     return this.#ended.signal;
+  }
+
+  /** Whether it is with the server of this address, as far as its connection shows that. */
+  isWith(host: string, port: number): boolean {
+    const { remoteAddress, remotePort } = this.writer.stream as Socket;
+    return remoteAddress === host && remotePort === port;
+  }
+
+  /** Whether the server answers within that time that it is a primary. */
+  async isWithPrimary(ms: number): Promise<boolean> {
+    const asked = this.answerer.info("replication").catch(() => "");
+    const info = await Promise.race([asked, delay(ms, "", { ref: false })]);
+    return infoField(info, "role") === "master";
   }
 
   /** Commands under way fail, so that their callers are released. */
