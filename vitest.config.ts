@@ -10,8 +10,9 @@ const indexTests = [
   "test/50-sidecar/*.{serving,compactions}.test.ts",
 ];
 
-/** What the module does in another way on newer servers: post-notification jobs, ACL categories. */
+/** What the module does in another way on newer servers: post-notification jobs, ACL categories, slots kept apart. */
 const newerServerTests = [
+  "test/87-cluster/*.test.ts",
   "test/60-module/*.{multi-scripts,commands,lifecycle}.test.ts",
   "test/80-keys-and-queues/*.{follow,follow-hash,follow-order,databases}.test.ts",
   "test/95-what-goes-wrong/*.paused-writes.test.ts",

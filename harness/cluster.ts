@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Cluster, Redis } from "ioredis";
 import { freePort, type RedisOptions, type RedisServer, startRedis } from "./redis-server.ts";
+import { strictSlots } from "./server-program.ts";
 
 const slots = 16_384;
 const patienceMs = 60_000;
@@ -26,7 +27,7 @@ export async function startNode(options: RedisOptions = {}): Promise<ClusterNode
       const server = await startRedis({
         ...options,
         port,
-        args: [...args, ...timeout, ...(options.args ?? [])],
+        args: [...args, ...timeout, ...strictSlots(), ...(options.args ?? [])],
       });
       const redis = new Redis(server.url, {
         protocol: 2,

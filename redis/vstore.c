@@ -20,6 +20,7 @@
 #include "sidecar/reader.h"
 #include "module_api.h"
 #include "requests/acknowledgement.h"
+#include "requests/existence.h"
 #include "requests/pending.h"
 #include "requests/read_queue.h"
 #include "requests/requests.h"
@@ -251,6 +252,7 @@ __attribute__((visibility("default"))) int RedisModule_OnUnload(RedisModuleCtx *
     followers_close();
     stream_memory_close();
     follow_events_close();
+    existence_close();
     leadership_close();
     streams_close();
     return REDISMODULE_OK;

@@ -4,6 +4,7 @@
 #include "follow/follow_events.h"
 #include "follow/follow_log.h"
 #include "follow/follow_table.h"
+#include "requests/existence.h"
 #include "streams/log_replacement.h"
 #include "streams/own_keys.h"
 #include <string.h>
@@ -81,17 +82,12 @@ static void note_change(const RedisModuleString *key, int database, bool ended) 
     changes[change_count++] = (Change){RedisModule_CreateString(NULL, bytes, length), database, ended};
 }
 
-static bool pass_on(RedisModuleCtx *ctx, const Follow *follow, RedisModuleString *key) {
-    if (follow->field_count > 0) return follow_log_changed(ctx, follow, key);
-    return follow_log_gone(ctx, follow, key);
-}
-
 static void flush_change(RedisModuleCtx *ctx, const Change *change) {
     RedisModule_SelectDb(ctx, change->database);
     if (change->ended && is_log_name(change->key)) log_was_replaced(ctx, change->key);
     if (change->database != FOLLOWED_DATABASE) return;
     for (const Follow *each = follow_table_covering(change->key); each != NULL; each = each->wider)
-        if (concerns(each, change->ended) && !pass_on(ctx, each, change->key)) follow_log_lost(ctx, each);
+        if (concerns(each, change->ended) && !follow_log_hear(ctx, each, change->key)) follow_log_lost(ctx, each);
     const Follow *logs = change->ended ? follow_table_of_log(change->key) : NULL;
     if (logs != NULL) follow_log_lost(ctx, logs); /* it was the log itself that has gone */
 }
@@ -188,6 +184,7 @@ static void tell(RedisModuleCtx *ctx, int type, const char *event, RedisModuleSt
  */
 static int on_event(RedisModuleCtx *ctx, int type, const char *event, RedisModuleString *key) {
     static int moved_from;
+    existence_hear(ctx, key);
     tell(ctx, type, event, key);
     if (strcmp(event, "move_from") == 0) moved_from = RedisModule_GetSelectedDb(ctx);
     if (strcmp(event, "move_to") == 0) RedisModule_SelectDb(ctx, moved_from);

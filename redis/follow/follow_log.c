@@ -1,12 +1,17 @@
 /* The entries of follow_log.h. */
 #include "follow/follow_log.h"
 #include "commands/command_table.h"
+#include "follow/follow_queue.h"
 #include "sidecar/leadership.h"
+#include "streams/later.h"
 #include "streams/own_keys.h"
+#include "streams/slots.h"
 #include "streams/stream_memory.h"
 #include "streams/streams.h"
 #include <string.h>
 #include <strings.h>
+
+#define FOLLOWED_DATABASE 0
 
 FollowLogCounters follow_log_counters;
 
@@ -36,10 +41,56 @@ static bool append(RedisModuleCtx *ctx, const Follow *follow, const VstoreComman
     return true;
 }
 
-bool follow_log_gone(RedisModuleCtx *ctx, const Follow *follow, RedisModuleString *key) {
+/* An entry of a collection that follows no keys any more is of no use. */
+static void append_queued(RedisModuleCtx *ctx, const FollowEntry *entry) {
+    const Follow *follow = follow_table_find(entry->arguments[0]);
+    if (follow == NULL) return;
+    if (!append(ctx, follow, entry->command, entry->arguments, entry->count)) follow_log_lost(ctx, follow);
+}
+
+void follow_log_flush(RedisModuleCtx *ctx, const RedisModuleString *collection) {
+    if (follow_queue_is_empty() || RedisModule_AvoidReplicaTraffic()) return;
+    if (RedisModule_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_SLAVE) return;
+    FollowEntry *entry = follow_queue_take(collection);
+    int database = RedisModule_GetSelectedDb(ctx);
+    RedisModule_SelectDb(ctx, FOLLOWED_DATABASE);
+    for (; entry != NULL; entry = follow_queue_take(collection)) {
+        append_queued(ctx, entry);
+        follow_queue_free(entry);
+    }
+    RedisModule_SelectDb(ctx, database);
+}
+
+/* A replica hears of them from its primary, or will look at all keys once it leads. */
+static void drop_queue(void) {
+    for (FollowEntry *entry; (entry = follow_queue_take(NULL)) != NULL;) follow_queue_free(entry);
+}
+
+static void on_later(RedisModuleCtx *ctx, void *data) {
+    (void)data;
+    if (RedisModule_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_SLAVE)
+        drop_queue();
+    else
+        follow_log_flush(ctx, NULL);
+}
+
+/* Appends to the log, or has it done where the command that runs must not touch the log's slot. */
+static bool put(RedisModuleCtx *ctx, const Follow *follow, const VstoreCommand *command, RedisModuleString **arguments,
+                int count, bool is_later) {
+    if (!is_later) return append(ctx, follow, command, arguments, count);
+    follow_queue_add(command, arguments, count);
+    later(ctx, on_later, NULL);
+    return true;
+}
+
+static bool put_gone(RedisModuleCtx *ctx, const Follow *follow, RedisModuleString *key, bool is_later) {
     if (length_of(key) > key_bytes_max) return true; /* no vector has such a name */
     RedisModuleString *arguments[] = {follow->collection, key};
-    return append(ctx, follow, command_find("DEL"), arguments, 2);
+    return put(ctx, follow, command_find("DEL"), arguments, 2, is_later);
+}
+
+bool follow_log_gone(RedisModuleCtx *ctx, const Follow *follow, RedisModuleString *key) {
+    return put_gone(ctx, follow, key, false);
 }
 
 bool follow_log_renewed(RedisModuleCtx *ctx, const Follow *follow, RedisModuleString *key, RedisModuleString *deadline) {
@@ -96,7 +147,7 @@ static void limit_payload(RedisModuleString **strings, int *count) {
     *count = 1;
 }
 
-bool follow_log_changed(RedisModuleCtx *ctx, const Follow *follow, RedisModuleString *name) {
+static bool put_changed(RedisModuleCtx *ctx, const Follow *follow, RedisModuleString *name, bool is_later) {
     RedisModuleKey *key = RedisModule_OpenKey(ctx, name, REDISMODULE_READ | REDISMODULE_OPEN_KEY_NOTOUCH);
     RedisModuleString **arguments = RedisModule_Alloc(sizeof(*arguments) * 2 * (size_t)(follow->field_count + 1));
     arguments[0] = follow->collection;
@@ -107,13 +158,19 @@ bool follow_log_changed(RedisModuleCtx *ctx, const Follow *follow, RedisModuleSt
     bool done;
     if (found > 0) {
         limit_payload(arguments + 2, &found);
-        done = append(ctx, follow, &followed_command, arguments, found + 2);
+        done = put(ctx, follow, &followed_command, arguments, found + 2, is_later);
     } else {
-        done = follow_log_gone(ctx, follow, name);
+        done = put_gone(ctx, follow, name, is_later);
     }
     for (int i = 0; i < found; i++) RedisModule_FreeString(NULL, arguments[i + 2]);
     RedisModule_Free(arguments);
     return done;
+}
+
+bool follow_log_hear(RedisModuleCtx *ctx, const Follow *follow, RedisModuleString *key) {
+    bool is_later = slots_are_apart(ctx) && !slots_are_equal(key, follow->log);
+    if (follow->field_count > 0) return put_changed(ctx, follow, key, is_later);
+    return put_gone(ctx, follow, key, is_later);
 }
 
 void follow_log_open(void) {
@@ -130,6 +187,10 @@ static void forget_synced(RedisModuleCtx *ctx, RedisModuleString *collection) {
 }
 
 void follow_log_lost(RedisModuleCtx *ctx, const Follow *follow) {
+    if (slots_are_apart(ctx)) {
+        follow_log_lost_unwritten(follow);
+        return;
+    }
     forget_synced(ctx, follow->collection);
     follow_log_counters.losses++;
 }
@@ -161,7 +222,7 @@ static long long tell_losses(RedisModuleCtx *ctx) {
 /* Returns whether the log says what it should about the key. */
 static bool resync_key(RedisModuleCtx *ctx, const Follow *follow, RedisModuleString *key, bool all) {
     if (!follow_covers(follow, key)) return true;
-    if (all && follow->field_count > 0) return follow_log_changed(ctx, follow, key);
+    if (all && follow->field_count > 0) return put_changed(ctx, follow, key, false);
     return RedisModule_KeyExists(ctx, key) || follow_log_gone(ctx, follow, key);
 }
 
@@ -177,6 +238,7 @@ int resync_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
         return RedisModule_ReplyWithError(ctx, "ERR the keys to look at must be GONE or ALL");
     const Follow *follow = follow_table_find(argv[1]);
     if (follow == NULL) return RedisModule_ReplyWithError(ctx, "ERR the collection follows no keys");
+    follow_log_flush(ctx, argv[1]);
     for (int i = 3; i < argc; i++)
         if (!resync_key(ctx, follow, argv[i], all))
             return RedisModule_ReplyWithError(ctx, "BUSY the log is missing or has reached vstore.log-max-bytes");

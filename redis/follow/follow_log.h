@@ -29,12 +29,18 @@ void follow_log_close(void);
 
 /* The vector of the key goes. Returns whether that is in the log. */
 bool follow_log_gone(RedisModuleCtx *ctx, const Follow *follow, RedisModuleString *key);
-/* The vector of the key becomes what the hash holds now, or goes with it. Returns whether that is in the log. */
-bool follow_log_changed(RedisModuleCtx *ctx, const Follow *follow, RedisModuleString *key);
+/*
+ * Something has happened to the key. Its vector goes, or with FROM HASH becomes what the hash holds now. Returns whether
+ * that is in the log, or will be: see follow_queue.h.
+ */
+bool follow_log_hear(RedisModuleCtx *ctx, const Follow *follow, RedisModuleString *key);
+/* Appends what waits for this collection, or with NULL for any; not while writes are paused. */
+void follow_log_flush(RedisModuleCtx *ctx, const RedisModuleString *collection);
 /* The key lives until then, in ms since 1970. Returns whether that is in the log. */
 bool follow_log_renewed(RedisModuleCtx *ctx, const Follow *follow, RedisModuleString *key, RedisModuleString *deadline);
 /*
  * Notes a loss: the log will not tell all that has happened to the collection's keys. Only where the module may write.
+ * On a cluster that keeps slots apart it is the same as the next one.
  */
 void follow_log_lost(RedisModuleCtx *ctx, const Follow *follow);
 /* The same, at any time. */

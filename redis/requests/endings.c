@@ -16,8 +16,9 @@ static int reply_with_few_followers(RedisModuleCtx *ctx, const Pending *pending)
 int reply_with_timeout(RedisModuleCtx *ctx, const Pending *pending) {
     if (pending->is_held) return reply_with_few_followers(ctx, pending);
     char error[128];
+    bool is_logged = pending->command->writes && pending->deferred == NULL;
     const char *fate = pending->command->is_passed_on ? "the write may have been applied or not"
-                       : pending->command->writes     ? "the write is in the log and will be applied"
+                       : is_logged                    ? "the write is in the log and will be applied"
                                                       : "nothing was changed";
     snprintf(error, sizeof(error), "TIMEOUT no answer within %lld ms; %s", pending->timeout_ms, fate);
     return RedisModule_ReplyWithError(ctx, error);

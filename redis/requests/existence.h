@@ -20,6 +20,15 @@ bool collection_came_without_files(RedisModuleCtx *ctx, RedisModuleString *colle
 /* Whether its vectors are in parts on several nodes of the cluster. */
 bool collection_has_parts(RedisModuleCtx *ctx, RedisModuleString *collection);
 
+/* A key has changed, perhaps one that tells of collections. */
+void existence_hear(RedisModuleCtx *ctx, const RedisModuleString *key);
+
+/* Where slots are apart: reads what Redis was told, now or before it reads the next commands. Now: not in a command with keys. */
+void existence_learn(RedisModuleCtx *ctx);
+void existence_learn_soon(RedisModuleCtx *ctx);
+
+void existence_close(void);
+
 /* NOCOLLECTION, in the sidecar's words. */
 int reply_no_collection(RedisModuleCtx *ctx, RedisModuleString *collection);
 

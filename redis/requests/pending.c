@@ -38,12 +38,24 @@ static void on_deadline(RedisModuleCtx *ctx, void *data) {
     pending->expired(ctx, pending);
 }
 
-void pending_add(RedisModuleCtx *ctx, Pending *pending) {
-    pending->deadline = RedisModule_CreateTimer(ctx, pending->timeout_ms, on_deadline, pending);
+static void find_by_id(Pending *pending) {
     size_t length;
     void *key = key_of(&pending->request, &length);
     RedisModule_DictSetC(by_id, key, length, pending);
     RedisModule_Free(key);
+}
+
+static void lose_by_id(Pending *pending) {
+    size_t length;
+    void *key = key_of(&pending->request, &length);
+    /* A stream that was deleted may have given the id again, to a client that waits still. */
+    if (RedisModule_DictGetC(by_id, key, length, NULL) == pending) RedisModule_DictDelC(by_id, key, length, NULL);
+    RedisModule_Free(key);
+}
+
+void pending_add(RedisModuleCtx *ctx, Pending *pending) {
+    pending->deadline = RedisModule_CreateTimer(ctx, pending->timeout_ms, on_deadline, pending);
+    find_by_id(pending);
     RedisModule_DictSetC(by_client, &pending->client, sizeof(pending->client), pending);
 }
 
@@ -72,11 +84,13 @@ Pending **pending_all(size_t *count) {
 void pending_answered(RedisModuleCtx *ctx, Pending *pending) {
     if (pending->deadline != 0) RedisModule_StopTimer(ctx, pending->deadline, NULL);
     pending->deadline = 0;
-    size_t length;
-    void *key = key_of(&pending->request, &length);
-    /* A stream that was deleted may have given the id again, to a client that waits still. */
-    if (RedisModule_DictGetC(by_id, key, length, NULL) == pending) RedisModule_DictDelC(by_id, key, length, NULL);
-    RedisModule_Free(key);
+    lose_by_id(pending);
+}
+
+void pending_rename(Pending *pending, RedisModuleStreamID id) {
+    lose_by_id(pending);
+    pending->request.id = id;
+    find_by_id(pending);
 }
 
 void pending_take(RedisModuleCtx *ctx, Pending *pending) {

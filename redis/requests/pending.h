@@ -18,9 +18,10 @@
 
 typedef struct Pending Pending;
 typedef struct QueuedRead QueuedRead;
+typedef struct DeferredWrite DeferredWrite;
 
 /* How the wait has ended. */
-typedef enum { PENDING_ANSWERED, PENDING_TIMED_OUT, PENDING_DROPPED, PENDING_STRANDED, PENDING_DOWN } PendingEnd;
+typedef enum { PENDING_ANSWERED, PENDING_TIMED_OUT, PENDING_DROPPED, PENDING_STRANDED, PENDING_DOWN, PENDING_REFUSED } PendingEnd;
 
 typedef void (*PendingExpired)(RedisModuleCtx *ctx, Pending *pending);
 
@@ -35,8 +36,10 @@ struct Pending {
     bool to_resp3;
     PendingEnd end;
     RedisModuleString *collection; /* NULL where the request is about none */
-    bool is_local;      /* a read on a replica: its entry is in no key, see read_queue.h */
-    QueuedRead *queued; /* of such a read, until it is fetched; read_queue.h alone writes it */
+    bool is_local;      /* a read whose entry is in no key, see read_queue.h */
+    QueuedRead *queued; /* of such a read, while the queue has it; read_queue.h alone writes it */
+    DeferredWrite *deferred; /* a write that is not appended yet; deferral.h alone writes it */
+    const char *refusal; /* with PENDING_REFUSED */
     bool is_stranded; /* see stranding.h */
     bool is_answering; /* the answer is given in pieces: see answering.h */
     bool awaits_followers; /* see acknowledgement.h, which alone writes this and the next */
@@ -62,6 +65,9 @@ Pending **pending_all(size_t *count);
 
 /* The answer has come, and will be given in pieces: no deadline any more, and no other answer. */
 void pending_answered(RedisModuleCtx *ctx, Pending *pending);
+
+/* The request has got another id within its stream. */
+void pending_rename(Pending *pending, RedisModuleStreamID id);
 
 /* Ends the waiting; the caller unblocks the client. */
 void pending_take(RedisModuleCtx *ctx, Pending *pending);

@@ -3,6 +3,8 @@
 #include "requests/requests.h"
 #include "sidecar/leadership.h"
 #include "sidecar/reader.h"
+#include "streams/own_keys.h"
+#include "streams/slots.h"
 #include <stdio.h>
 
 /* Entries are as many as clients that wait (PENDING_MAX). One more of any size is taken below this limit. */
@@ -32,6 +34,7 @@ typedef struct {
 static QueuedRead *first, *last;
 static long long queued_count, queued_bytes;
 static Fetch *waiting;
+static bool is_signal_due;
 
 long long read_queue_count(void) {
     return queued_count;
@@ -115,6 +118,42 @@ static int reply_reads(RedisModuleCtx *ctx, long long count_max, long long bytes
     return REDISMODULE_OK;
 }
 
+static bool is_after(const QueuedRead *read, RedisModuleStreamID id) {
+    return read->id.id.ms > id.ms || (read->id.id.ms == id.ms && read->id.id.seq > id.seq);
+}
+
+/* Entries of a name that vstore:queries had before belong to no stream that is read. */
+static bool is_current(const QueuedRead *read) {
+    return is_own_key(read->id.stream, OWN_QUERIES);
+}
+
+/* From the newest one back, as a sidecar asks for what is new. */
+static const QueuedRead *first_after(RedisModuleStreamID id) {
+    const QueuedRead *found = NULL;
+    for (const QueuedRead *each = last; each != NULL && is_after(each, id); each = each->before)
+        if (is_current(each)) found = each;
+    return found;
+}
+
+long long read_queue_count_after(RedisModuleStreamID id, long long count_max) {
+    long long count = 0;
+    for (const QueuedRead *each = first_after(id); each != NULL && count < count_max; each = each->after)
+        count += is_current(each);
+    return count;
+}
+
+void read_queue_reply_after(RedisModuleCtx *ctx, RedisModuleStreamID id, long long count) {
+    const QueuedRead *each = first_after(id);
+    RedisModule_ReplyWithArray(ctx, 2);
+    reply_string(ctx, each->id.stream);
+    RedisModule_ReplyWithArray(ctx, (long)count);
+    for (; count > 0; each = each->after) {
+        if (!is_current(each)) continue;
+        reply_read(ctx, each);
+        count--;
+    }
+}
+
 static int on_woken(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     (void)argv, (void)argc;
     const Fetch *fetch = RedisModule_GetBlockedClientPrivateData(ctx);
@@ -175,6 +214,7 @@ int fetch_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     long long count, bytes, ms;
     if (RedisModule_GetContextFlags(ctx) & (REDISMODULE_CTX_FLAGS_MULTI | REDISMODULE_CTX_FLAGS_DENY_BLOCKING))
         return RedisModule_ReplyWithError(ctx, "ERR VSTORE.FETCH cannot be used inside MULTI");
+    if (argc == 4 && leadership_is_callers(ctx)) return reply_wanted(ctx, argv[3]);
     if (!leadership_is_for(ctx) || !reader_has_id(argv[1]))
         return RedisModule_ReplyWithError(ctx, "NOPERM this command is for the sidecar that reads (VSTORE.ATTACH READER)");
     if (argc == 4) return reply_wanted(ctx, argv[3]);
@@ -187,6 +227,21 @@ int fetch_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     if (first != NULL || ms == 0) return reply_reads(ctx, count, bytes);
     wait_for_read(ctx, count, bytes, ms);
     return REDISMODULE_OK;
+}
+
+/* Not within the command: Redis looks the key up. */
+static void on_signal(RedisModuleCtx *ctx, void *data) {
+    (void)data;
+    is_signal_due = false;
+    RedisModuleString *name = stream_of_reads(ctx);
+    RedisModule_SignalKeyAsReady(ctx, name);
+    RedisModule_FreeString(ctx, name);
+}
+
+/* Wakes VSTORE.XREAD, once for all reads that come in one turn. */
+static void signal_soon(RedisModuleCtx *ctx) {
+    if (!is_signal_due) RedisModule_CreateTimer(ctx, 0, on_signal, NULL);
+    is_signal_due = true;
 }
 
 const char *read_queue_add(RedisModuleCtx *ctx, RequestId *entry, const Request *request) {
@@ -205,6 +260,7 @@ void read_queue_awaits(RedisModuleCtx *ctx, Pending *pending) {
     last->pending = pending;
     pending->queued = last;
     wake(ctx);
+    if (slots_are_apart(ctx)) signal_soon(ctx);
 }
 
 void read_queue_forget(Pending *pending) {

@@ -1,11 +1,16 @@
 /*
- * The reads that wait on a replica for the sidecar to fetch them. They are entries as those of vstore:queries, but in
- * the memory of this process and in no key: a replica's keys are the primary's.
+ * The reads that wait for the sidecar in the memory of this process and in no key. They are entries as those of
+ * vstore:queries, and are named as if they were in it.
  *
- * VSTORE.FETCH <sidecar id> <count> <bytes> <wait ms> comes from the sidecar that is attached as the reader. It answers
- * what XREAD would answer of vstore:queries, or nil when nothing has come for so long. An entry that was fetched is
- * gone; its client waits on, in pending.h, for VSTORE.REPLY. VSTORE.FETCH <sidecar id> WANTED <entry> answers 1 while it
- * does, and else 0.
+ * On a replica they are here because its keys are the primary's. VSTORE.FETCH <sidecar id> <count> <bytes> <wait ms>
+ * comes from the sidecar that is attached as the reader. It answers what XREAD would answer of vstore:queries, or nil
+ * when nothing has come for so long. An entry that was fetched is gone; its client waits on, in pending.h, for
+ * VSTORE.REPLY.
+ *
+ * On a primary they are here where a command must not touch the slot of vstore:queries: see streams/slots.h. The leading
+ * sidecar reads them by VSTORE.XREAD as it reads the stream elsewhere, and an entry stays until its wait has ended.
+ *
+ * VSTORE.FETCH <sidecar id> WANTED <entry> answers 1 while a client waits for a read of vstore:queries, and else 0.
  */
 #ifndef VSTORE_READ_QUEUE_H
 #define VSTORE_READ_QUEUE_H
@@ -27,6 +32,10 @@ void read_queue_awaits(RedisModuleCtx *ctx, Pending *pending);
 
 /* The wait has ended: nobody has to fetch the request any more. */
 void read_queue_forget(Pending *pending);
+
+/* How many there are behind this id, `count_max` at most, and the answer of XREAD for as many of them. */
+long long read_queue_count_after(RedisModuleStreamID id, long long count_max);
+void read_queue_reply_after(RedisModuleCtx *ctx, RedisModuleStreamID id, long long count);
 
 /* The sidecar is gone: ends every wait that began here, with what is known. */
 void read_queue_end(RedisModuleCtx *ctx);

@@ -10,9 +10,11 @@
 #include "callers.h"
 #include "commands/command_table.h"
 #include "requests/acknowledgement.h"
+#include "requests/deferral.h"
 #include "requests/endings.h"
 #include "requests/existence.h"
 #include "follow/follow_events.h"
+#include "follow/follow_log.h"
 #include "sidecar/followers.h"
 #include "sidecar/leadership.h"
 #include "sidecar/reader.h"
@@ -20,6 +22,7 @@
 #include "requests/read_queue.h"
 #include "answers/reply.h"
 #include "answers/resp3.h"
+#include "streams/slots.h"
 #include "streams/stream_memory.h"
 #include "streams/streams.h"
 #include <stdio.h>
@@ -45,6 +48,8 @@ long long request_wait_timeout_ms;
 static void forget_entry(RedisModuleCtx *ctx, Pending *pending) {
     if (pending->is_local)
         read_queue_forget(pending);
+    else if (pending->deferred != NULL)
+        deferral_forget(pending);
     else if (!pending->command->writes)
         stream_delete(ctx, &pending->request);
 }
@@ -59,7 +64,8 @@ static void end_wait(RedisModuleCtx *ctx, Pending *pending) {
 
 static void on_deadline(RedisModuleCtx *ctx, Pending *pending) {
     request_counters.timeouts++;
-    pending->end = PENDING_TIMED_OUT;
+    pending->end = pending->deferred == NULL ? PENDING_TIMED_OUT : PENDING_REFUSED;
+    pending->refusal = "TIMEOUT writes are paused; nothing was changed";
     end_wait(ctx, pending);
 }
 
@@ -71,6 +77,12 @@ void request_release(RedisModuleCtx *ctx, Pending *pending) {
 void request_strand(RedisModuleCtx *ctx, Pending *pending, PendingEnd end) {
     request_counters.stranded++;
     pending->end = end;
+    end_wait(ctx, pending);
+}
+
+void request_refuse(RedisModuleCtx *ctx, Pending *pending, const char *error) {
+    pending->end = PENDING_REFUSED;
+    pending->refusal = error;
     end_wait(ctx, pending);
 }
 
@@ -96,6 +108,7 @@ static int on_answered(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) 
     (void)argv, (void)argc;
     const Pending *pending = RedisModule_GetBlockedClientPrivateData(ctx);
     if (pending->end == PENDING_TIMED_OUT) return reply_with_timeout(ctx, pending);
+    if (pending->end == PENDING_REFUSED) return RedisModule_ReplyWithError(ctx, pending->refusal);
     if (pending->end != PENDING_ANSWERED) return reply_with_loss(ctx, pending);
     if (pending->is_answering) return REDISMODULE_OK; /* it is written already */
     if (pending->answer == NULL) return RedisModule_ReplyWithError(ctx, "ERR the sidecar sent a malformed reply");
@@ -104,7 +117,7 @@ static int on_answered(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) 
     return REDISMODULE_OK;
 }
 
-static void wait_for_answer(RedisModuleCtx *ctx, const RequestId *entry, const Request *request) {
+static void wait_for_answer(RedisModuleCtx *ctx, const RequestId *entry, const Request *request, bool is_deferred) {
     const VstoreCommand *command = request->command;
     Pending *pending = RedisModule_Calloc(1, sizeof(*pending));
     if (command->has_collection && command->route != ROUTE_CONTROL && request->count > 0) {
@@ -125,7 +138,9 @@ static void wait_for_answer(RedisModuleCtx *ctx, const RequestId *entry, const R
     pending->is_local = request->is_local;
     pending_add(ctx, pending);
     if (request->is_local) read_queue_awaits(ctx, pending);
-    if (command->writes && followers_needed() > 0) acknowledgement_expect(pending);
+    if (is_deferred)
+        deferral_awaits(pending);
+    else if (command->writes && followers_needed() > 0) acknowledgement_expect(pending);
 }
 
 static int reply_logged(RedisModuleCtx *ctx, const RequestId *entry, const char *prefix) {
@@ -252,12 +267,18 @@ static const char *refusal(RedisModuleCtx *ctx, int flags, const Request *reques
 }
 
 /* NULL, or the error that says why the request was not appended. */
-static const char *append(RedisModuleCtx *ctx, RequestId *entry, const Request *request, const CacheRequest *cached) {
+static const char *append(RedisModuleCtx *ctx, RequestId *entry, const Request *request, const CacheRequest *cached,
+                          bool *is_deferred) {
     if (request->is_local) return read_queue_add(ctx, entry, request);
     entry->stream = stream_of_request(ctx, request);
+    *is_deferred = deferral_is_due(ctx, request, entry->stream);
+    if (*is_deferred) {
+        deferral_add(ctx, entry, request);
+        return NULL;
+    }
     if (stream_is_full(ctx, entry->stream)) {
         request_counters.refused_busy++;
-        return "BUSY the vstore sidecar is behind: the stream of these requests has reached vstore.log-max-bytes";
+        return STREAM_IS_FULL;
     }
     cache_make_room(ctx, cached);
     const char *error = stream_append(ctx, entry, request);
@@ -270,17 +291,19 @@ static const char *append(RedisModuleCtx *ctx, RequestId *entry, const Request *
 /* Appends first, then blocks: a request that cannot be appended is answered at once. */
 static int submit(RedisModuleCtx *ctx, Request *request) {
     follow_events_flush(ctx);
+    if (request->count > 0) follow_log_flush(ctx, request->arguments[0]);
     if (waits(request) && request->command->route == ROUTE_QUERIES) request->user = caller_name(ctx);
     CacheRequest cached;
     const char *error = cache_prepare(ctx, request, &cached);
     RequestId entry = {.stream = NULL};
-    if (error == NULL) error = append(ctx, &entry, request, &cached);
+    bool is_deferred = false;
+    if (error == NULL) error = append(ctx, &entry, request, &cached, &is_deferred);
     if (error != NULL) {
         RedisModule_ReplyWithError(ctx, error);
     } else {
         request_counters.requests[request->command->route]++;
         if (waits(request))
-            wait_for_answer(ctx, &entry, request);
+            wait_for_answer(ctx, &entry, request, is_deferred);
         else
             reply_logged(ctx, &entry, request->no_wait ? "" : "QUEUED ");
     }
@@ -308,6 +331,10 @@ static const char *pass_on_to_parts(RedisModuleCtx *ctx, Request *request) {
     return NULL;
 }
 
+static bool is_read_of_collection(const Request *request) {
+    return !request->command->writes && request->command->has_collection && request->count > 0;
+}
+
 int request_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     int flags = RedisModule_GetContextFlags(ctx);
     const VstoreCommand *command = command_find(RedisModule_StringPtrLen(argv[0], NULL) + strlen("VSTORE."));
@@ -318,11 +345,12 @@ int request_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
         .count = argc - 1 - asked,
         .client = can_wait && !asked ? RedisModule_GetClientId(ctx) : 0,
         .no_wait = can_wait && asked,
-        .is_local = flags & REDISMODULE_CTX_FLAGS_SLAVE,
+        .is_on_replica = flags & REDISMODULE_CTX_FLAGS_SLAVE,
     };
     int words = argc - asked - (asks_as_of(command, argv, argc) ? 2 : 0);
     if (command->fixed_words && words != abs(command->arity)) return RedisModule_WrongArity(ctx);
-    const char *refused = flags & REDISMODULE_CTX_FLAGS_SLAVE ? NULL : pass_on_to_parts(ctx, &request);
+    const char *refused = request.is_on_replica ? NULL : pass_on_to_parts(ctx, &request);
+    request.is_local = request.is_on_replica || (slots_are_apart(ctx) && is_read_of_collection(&request));
     if (refused == NULL) refused = refusal(ctx, flags, &request);
     if (refused != NULL) return RedisModule_ReplyWithError(ctx, refused);
     if (!waits(&request) && !request.command->writes) return reply_cannot_wait(ctx, request.command);

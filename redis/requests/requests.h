@@ -5,6 +5,8 @@
 #include "module_api.h"
 #include "requests/pending.h"
 
+#define STREAM_IS_FULL "BUSY the vstore sidecar is behind: the stream of these requests has reached vstore.log-max-bytes"
+
 /* Counted since the module was loaded; for INFO. Only requests.c writes them. */
 typedef struct {
     long long requests[3]; /* by the VstoreRoute of the command */
@@ -27,6 +29,9 @@ extern long long request_wait_timeout_ms;
 
 /* Ends a wait whose entry is in no stream any more. */
 void request_strand(RedisModuleCtx *ctx, Pending *pending, PendingEnd end);
+
+/* Ends a wait with this error, whose text stays: nothing was appended. */
+void request_refuse(RedisModuleCtx *ctx, Pending *pending, const char *error);
 
 /* Gives an answer that was held: enough followers have applied the write. */
 void request_release(RedisModuleCtx *ctx, Pending *pending);

@@ -37,7 +37,7 @@ static bool look(RedisModuleCtx *ctx) {
     Pending **all = pending_all(&count);
     for (size_t i = 0; i < count; i++) {
         Pending *pending = all[i];
-        if (pending->is_answering || pending->is_local || stream_has(ctx, &pending->request)) continue;
+        if (pending->is_answering || pending->is_local || pending->deferred != NULL || stream_has(ctx, &pending->request)) continue;
         if (was_dropped(ctx, pending))
             request_strand(ctx, pending, PENDING_DROPPED);
         else if (pending->is_held)
@@ -76,7 +76,9 @@ void stranding_hear(RedisModuleCtx *ctx, const RedisModuleString *key) {
 
 static void on_databases(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t phase, void *data) {
     (void)data;
-    if (event.id == REDISMODULE_EVENT_SWAPDB || phase == REDISMODULE_SUBEVENT_FLUSHDB_END) look_soon(ctx);
+    if (event.id != REDISMODULE_EVENT_SWAPDB && phase != REDISMODULE_SUBEVENT_FLUSHDB_END) return;
+    existence_learn_soon(ctx);
+    look_soon(ctx);
 }
 
 int stranding_open(RedisModuleCtx *ctx) {

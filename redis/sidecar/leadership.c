@@ -4,6 +4,7 @@
 #include "sidecar/followers.h"
 #include "follow/follow_events.h"
 #include "sidecar/reader.h"
+#include "requests/existence.h"
 #include "streams/own_keys.h"
 #include "streams/proofs.h"
 #include <stdio.h>
@@ -191,6 +192,7 @@ static int take(RedisModuleCtx *ctx, const char *id, uint64_t ttl_us) {
     followers_forget_told();
     write_record(ctx);
     own_keys_mark(ctx);
+    existence_learn(ctx);
     follow_events_review(ctx);
     return RedisModule_ReplyWithStringBuffer(ctx, lead.lease, strlen(lead.lease));
 }

@@ -1,6 +1,8 @@
 /* The mark of log_replacement.h. */
 #include "streams/log_replacement.h"
+#include "streams/later.h"
 #include "streams/own_keys.h"
+#include "streams/slots.h"
 #include <string.h>
 
 #define PREFIX "vstore:"
@@ -25,8 +27,22 @@ static bool is_noted(RedisModuleCtx *ctx, RedisModuleString *log) {
     return exists;
 }
 
-void log_was_replaced(RedisModuleCtx *ctx, RedisModuleString *log) {
+static void mark(RedisModuleCtx *ctx, RedisModuleString *log) {
     if (!is_noted(ctx, log)) return;
     RedisModuleCallReply *reply = RedisModule_Call(ctx, "HSET", "!csc", own_key(OWN_LOGS), log, "replaced");
     if (reply != NULL) RedisModule_FreeCallReply(reply);
+}
+
+static void mark_later(RedisModuleCtx *ctx, void *log) {
+    if (!(RedisModule_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_SLAVE)) mark(ctx, log);
+    RedisModule_FreeString(NULL, log);
+}
+
+void log_was_replaced(RedisModuleCtx *ctx, RedisModuleString *log) {
+    if (!slots_are_apart(ctx)) {
+        mark(ctx, log);
+        return;
+    }
+    RedisModule_RetainString(NULL, log);
+    later(ctx, mark_later, log);
 }

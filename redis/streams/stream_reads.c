@@ -3,7 +3,10 @@
  * is for the keys, of which Redis says itself when one of them has an entry.
  */
 #include "streams/stream_reads.h"
+#include "requests/read_queue.h"
 #include "sidecar/leadership.h"
+#include "streams/own_keys.h"
+#include "streams/slots.h"
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
@@ -12,6 +15,13 @@
 #define WAIT_MS_MAX 60000
 #define WORDS_UNBLOCKED 4 /* the command's name, COUNT, n, STREAMS */
 #define WORDS_BLOCKED 6
+
+/* What one stream has: the reply of XREAD, or of the reads that are kept in memory how many there are. */
+typedef struct {
+    RedisModuleCallReply *reply;
+    RedisModuleStreamID after;
+    long long kept;
+} Answer;
 
 typedef struct {
     RedisModuleString *count, **streams, **ids;
@@ -39,9 +49,9 @@ static bool parse(RedisModuleString **argv, int argc, Xread *read) {
     return true;
 }
 
-static void free_answers(RedisModuleCallReply **answers, int n) {
+static void free_answers(Answer *answers, int n) {
     for (int i = 0; i < n; i++)
-        if (answers[i] != NULL) RedisModule_FreeCallReply(answers[i]);
+        if (answers[i].reply != NULL) RedisModule_FreeCallReply(answers[i].reply);
     RedisModule_Free(answers);
 }
 
@@ -51,30 +61,57 @@ static int reply_with_failure(RedisModuleCtx *ctx, int why) {
     return RedisModule_ReplyWithError(ctx, "CLUSTERDOWN the cluster is down");
 }
 
+/* Where slots are apart, vstore:queries is not in its key: see requests/read_queue.h. */
+static bool is_kept(RedisModuleCtx *ctx, const RedisModuleString *stream) {
+    return slots_are_apart(ctx) && is_own_key(stream, OWN_QUERIES);
+}
+
+/* Returns false, and replies, where the stream cannot be read. */
+static bool ask_one(RedisModuleCtx *ctx, const Xread *read, int at, Answer *answer) {
+    if (is_kept(ctx, read->streams[at])) {
+        long long count = 1;
+        RedisModule_StringToLongLong(read->count, &count);
+        if (RedisModule_StringToStreamID(read->ids[at], &answer->after) == REDISMODULE_OK)
+            answer->kept = read_queue_count_after(answer->after, count);
+        return true;
+    }
+    errno = 0;
+    answer->reply = RedisModule_Call(ctx, "XREAD", "cscss", "COUNT", read->count, "STREAMS", read->streams[at], read->ids[at]);
+    if (answer->reply == NULL) reply_with_failure(ctx, errno);
+    else if (RedisModule_CallReplyType(answer->reply) == REDISMODULE_REPLY_ERROR)
+        RedisModule_ReplyWithCallReply(ctx, answer->reply);
+    else
+        return true;
+    return false;
+}
+
+static bool has_entries(const Answer *answer) {
+    return answer->kept > 0 || (answer->reply != NULL && RedisModule_CallReplyType(answer->reply) == REDISMODULE_REPLY_ARRAY);
+}
+
+static void reply_one(RedisModuleCtx *ctx, const Answer *answer) {
+    if (answer->kept > 0)
+        read_queue_reply_after(ctx, answer->after, answer->kept);
+    else
+        RedisModule_ReplyWithCallReply(ctx, RedisModule_CallReplyArrayElement(answer->reply, 0));
+}
+
 /* Replies with what the streams have and returns true; or, where they have nothing, returns false. */
 static bool reply_with_entries(RedisModuleCtx *ctx, const Xread *read) {
-    RedisModuleCallReply **answers = RedisModule_Calloc((size_t)read->n, sizeof(*answers));
-    int found = 0, at = 0;
-    bool is_done = false;
-    for (; at < read->n && !is_done; at++) {
-        errno = 0;
-        answers[at] = RedisModule_Call(ctx, "XREAD", "cscss", "COUNT", read->count, "STREAMS", read->streams[at],
-                                       read->ids[at]);
-        int type = answers[at] == NULL ? REDISMODULE_REPLY_ERROR : RedisModule_CallReplyType(answers[at]);
-        found += type == REDISMODULE_REPLY_ARRAY;
-        is_done = type == REDISMODULE_REPLY_ERROR;
-        if (answers[at] == NULL) reply_with_failure(ctx, errno);
-        else if (is_done) RedisModule_ReplyWithCallReply(ctx, answers[at]);
+    Answer *answers = RedisModule_Calloc((size_t)read->n, sizeof(*answers));
+    int found = 0;
+    bool is_whole = true;
+    for (int i = 0; i < read->n && is_whole; i++) {
+        is_whole = ask_one(ctx, read, i, &answers[i]);
+        found += is_whole && has_entries(&answers[i]);
     }
-    if (!is_done && found > 0) {
-        is_done = true;
+    if (is_whole && found > 0) {
         RedisModule_ReplyWithArray(ctx, found);
-        for (int i = 0; i < at; i++)
-            if (RedisModule_CallReplyType(answers[i]) == REDISMODULE_REPLY_ARRAY)
-                RedisModule_ReplyWithCallReply(ctx, RedisModule_CallReplyArrayElement(answers[i], 0));
+        for (int i = 0; i < read->n; i++)
+            if (has_entries(&answers[i])) reply_one(ctx, &answers[i]);
     }
     free_answers(answers, read->n);
-    return is_done;
+    return !is_whole || found > 0;
 }
 
 /* One of the streams has changed. With REDISMODULE_ERR the client goes on waiting. */
@@ -88,6 +125,15 @@ static int on_time_over(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     return RedisModule_ReplyWithNullArray(ctx);
 }
 
+/* A key that is kept in memory is not there when it is ready. */
+static void wait_for_streams(RedisModuleCtx *ctx, const Xread *read) {
+    if (slots_are_apart(ctx))
+        RedisModule_BlockClientOnKeysWithFlags(ctx, on_changed, on_time_over, NULL, read->wait_ms, read->streams, read->n,
+                                               NULL, REDISMODULE_BLOCK_UNBLOCK_DELETED);
+    else
+        RedisModule_BlockClientOnKeys(ctx, on_changed, on_time_over, NULL, read->wait_ms, read->streams, read->n, NULL);
+}
+
 int xread_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     Xread read;
     if (!leadership_is_for(ctx)) return RedisModule_ReplyWithError(ctx, "NOPERM only a user that may lead may read logs");
@@ -96,6 +142,6 @@ int xread_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     if (reply_with_entries(ctx, &read)) return REDISMODULE_OK;
     int forbidden = REDISMODULE_CTX_FLAGS_MULTI | REDISMODULE_CTX_FLAGS_LUA | REDISMODULE_CTX_FLAGS_DENY_BLOCKING;
     if (read.wait_ms == 0 || RedisModule_GetContextFlags(ctx) & forbidden) return RedisModule_ReplyWithNullArray(ctx);
-    RedisModule_BlockClientOnKeys(ctx, on_changed, on_time_over, NULL, read.wait_ms, read.streams, read.n, NULL);
+    wait_for_streams(ctx, &read);
     return REDISMODULE_OK;
 }

@@ -15,7 +15,7 @@
 #define HEAD_FIELDS 4 /* cmd, client, at or after, and proof */
 #define WAITER_POSITION 3 /* of the value of client, where there is one */
 
-/* Ids given so far: the sequence numbers of the next ones, so that no two are equal. Only next_id() writes it. */
+/* Ids given so far: the sequence numbers of the next ones, so that no two are equal. Only stream_next_id() writes it. */
 static uint64_t ids_given;
 
 /* Whether Redis Cluster finds a hash tag in the name: `{`, then `}` with something in between. */
@@ -72,7 +72,7 @@ RedisModuleString *stream_of_request(RedisModuleCtx *ctx, const Request *request
     return own_key_string(ctx, OWN_CONTROL);
 }
 
-static RedisModuleStreamID next_id(void) {
+RedisModuleStreamID stream_next_id(void) {
     return (RedisModuleStreamID){.ms = (uint64_t)RedisModule_Milliseconds(), .seq = ++ids_given};
 }
 
@@ -140,7 +140,7 @@ static int add_moment(RedisModuleCtx *ctx, RedisModuleString **fields, int n, co
     const VstoreCommand *command = request->command;
     if (command->writes)
         return add_field(fields, n, "at", RedisModule_CreateStringFromLongLong(NULL, RedisModule_Milliseconds()));
-    if (!command->has_collection || request->count == 0 || request->is_local) return n;
+    if (!command->has_collection || request->count == 0 || request->is_on_replica) return n;
     RedisModuleString *end = stream_end_of_log(ctx, request->arguments[0]);
     return end == NULL ? n : add_field(fields, n, "after", end);
 }
@@ -271,8 +271,12 @@ static bool is_hidden(RedisModuleCtx *ctx, RedisModuleKey *key, RedisModuleStrin
 }
 
 const char *stream_append(RedisModuleCtx *ctx, RequestId *entry, const Request *request) {
+    entry->id = stream_next_id();
+    return stream_append_as(ctx, entry, request);
+}
+
+const char *stream_append_as(RedisModuleCtx *ctx, RequestId *entry, const Request *request) {
     RedisModuleString **fields = RedisModule_Alloc(sizeof(*fields) * 2 * (size_t)(request->count + HEAD_FIELDS));
-    entry->id = next_id();
     int n = build_fields(ctx, fields, request, entry);
     RedisModuleKey *key = RedisModule_OpenKey(ctx, entry->stream, REDISMODULE_READ | REDISMODULE_WRITE);
     const char *error = is_hidden(ctx, key, entry->stream)
@@ -285,8 +289,17 @@ const char *stream_append(RedisModuleCtx *ctx, RequestId *entry, const Request *
     return error;
 }
 
+/* Greater than all before, as in a stream: the clock may be set back. */
+static RedisModuleStreamID next_id_of_reads(void) {
+    static RedisModuleStreamID last;
+    RedisModuleStreamID next = stream_next_id();
+    if (next.ms < last.ms) next.ms = last.ms;
+    last = next;
+    return next;
+}
+
 int stream_entry_of_read(RedisModuleCtx *ctx, RequestId *entry, RedisModuleString **fields, const Request *request) {
-    entry->id = next_id();
+    entry->id = next_id_of_reads();
     entry->stream = stream_of_reads(NULL);
     return build_fields(ctx, fields, request, entry);
 }

@@ -22,7 +22,8 @@ typedef struct {
     RedisModuleString *user;   /* of a read whose client waits: its user; NULL otherwise */
     bool no_wait;              /* the client could wait, and has asked for the entry's id instead */
     bool is_proven;            /* its caller may end values of the cache, and the entry proves that the module has checked it */
-    bool is_local;             /* a read on a replica, which must change no key: see read_queue.h */
+    bool is_local;             /* a read that must change no key: see read_queue.h */
+    bool is_on_replica;        /* what it reads is as far as the sidecar there is */
 } Request;
 
 /* The stream that carries a request. The caller frees it. */
@@ -45,6 +46,11 @@ RedisModuleString *stream_end_of_log(RedisModuleCtx *ctx, RedisModuleString *col
  * reply when nothing was appended.
  */
 const char *stream_append(RedisModuleCtx *ctx, RequestId *entry, const Request *request);
+
+/* The same under `entry->id`, which was given before, unless the stream is ahead of it. */
+const char *stream_append_as(RedisModuleCtx *ctx, RequestId *entry, const Request *request);
+
+RedisModuleStreamID stream_next_id(void);
 
 /* vstore:queries. The caller frees it. */
 RedisModuleString *stream_of_reads(RedisModuleCtx *ctx);

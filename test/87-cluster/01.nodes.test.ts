@@ -2,10 +2,9 @@
 import { execFileSync } from "node:child_process";
 import { Queue } from "bullmq";
 import type { Cluster } from "ioredis";
-import { afterAll, test as always, beforeAll, expect } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { type ClusterNode, RedisCluster, slotsOf } from "../../harness/cluster.ts";
 import { ownDirectory, removeWithProcesses } from "../../harness/left-behind.ts";
-import { isServerSince } from "../../harness/server-program.ts";
 import { type SidecarProcess, startSidecar } from "../../harness/sidecar.ts";
 import { fp32 } from "../harness/fp32.ts";
 import { base64, ingest } from "../harness/ingest-queue.ts";
@@ -13,10 +12,6 @@ import { until } from "../harness/serving.ts";
 
 /** Names with their slots on all three nodes, one of them with a hash tag of its own. */
 const names = ["docs", "images", "songs", "user:{7}:notes", "user:{8}:notes", "user:{9}:notes"];
-
-/** Newer servers are refused: test/95-what-goes-wrong/24. */
-const isRefused = isServerSince(7, 4);
-const test = always.skipIf(isRefused);
 
 let redis: RedisCluster;
 let client: Cluster;
@@ -66,7 +61,6 @@ async function misplaced(node: ClusterNode): Promise<string[]> {
 }
 
 beforeAll(async () => {
-  if (isRefused) return;
   redis = await RedisCluster.start(3, { appendonly: "always" });
   sidecars = new Map();
   for (const node of redis.nodes) start(node);
@@ -75,7 +69,6 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  if (isRefused) return;
   client.disconnect();
   for (const sidecar of sidecars.values()) await sidecar.kill();
   await redis.stop();

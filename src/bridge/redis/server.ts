@@ -2,22 +2,11 @@
 import type { Redis } from "ioredis";
 
 const majorVersionMin = 7;
-/**
- * Redis and Valkey from these on keep the keys of each slot in a dictionary of its own, and look up every key that a
- * command uses in that of the command's slot: there the module would put vstore's own keys into wrong ones.
- */
-const apartSince = { redis: [7, 4], valkey: [8, 0] } as const;
-
-/** @throws Error that says what to do: the server is too old, or a node of too new a cluster, or has no module */
+/** @throws Error that says what to do: the server is too old, or has no module */
 export async function checkServer(redis: Redis): Promise<void> {
   const version = await serverVersion(redis);
   if (Number.parseInt(version, 10) < majorVersionMin) {
     throw new Error(`Redis ${version} is too old: vstore needs Redis 7.0 or Valkey 7.2, or newer`);
-  }
-  if (await keepsSlotsApart(redis)) {
-    throw new Error(
-      "vstore serves nodes of a cluster on Redis 7.0, Redis 7.2 and Valkey 7.2 so far: newer ones keep slots apart",
-    );
   }
   if (!(await hasModule(redis))) {
     throw new Error(
@@ -33,15 +22,6 @@ export async function hasModule(redis: Redis): Promise<boolean> {
 
 async function serverVersion(redis: Redis): Promise<string> {
   return infoField(await redis.info("server"), "redis_version");
-}
-
-async function keepsSlotsApart(redis: Redis): Promise<boolean> {
-  if (!(await isClusterNode(redis))) return false;
-  const info = await redis.info("server");
-  const valkey = infoField(info, "valkey_version");
-  const [major = 0, minor = 0] = (valkey || infoField(info, "redis_version")).split(".").map(Number);
-  const since = valkey === "" ? apartSince.redis : apartSince.valkey;
-  return major > since[0] || (major === since[0] && minor >= since[1]);
 }
 
 export async function isClusterNode(redis: Redis): Promise<boolean> {

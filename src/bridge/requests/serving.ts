@@ -16,6 +16,7 @@ import type { LogLosses } from "../logs/losses.ts";
 import { Obstructions } from "../logs/obstructions.ts";
 import { endsOfDamaged } from "../logs/reconcile.ts";
 import { jobFailures } from "../redis/job-queue.ts";
+import { nodeTag, readsStream } from "../redis/keys.ts";
 import { closedConnections, outputLimitOf } from "../redis/output-limit.ts";
 import type { LoopTurns } from "../session/loop-turns.ts";
 import type { Session } from "../session/session.ts";
@@ -99,7 +100,7 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
     reader,
     writes: new Writes(writer, catalog, answers, forgeries, context, heard, () => session.wakeLogReader()),
     control: controlOf(parts, sharding?.answers ?? answers, context, drops),
-    reads: new Reads({ answers, outbox, asOfWaits, context, isWanted: isThere(writer) }),
+    reads: new Reads({ answers, outbox, asOfWaits, context, isWanted: isWanted(session) }),
     sharding,
     outbox,
     busyPollUs: parts.busyPollUs,
@@ -124,11 +125,13 @@ function controlOf(
   return new Control(session, catalog, answers, context, losses, follows, progress, drops, told);
 }
 
-/** Whether the entry of a request is in its stream. */
-const isThere =
-  (redis: Redis) =>
+/** Whether the entry of a request is in its stream. On a cluster the module knows: the stream may be in its memory. */
+const isWanted =
+  ({ writer, answerer }: Session) =>
   async ({ stream, id }: Request) =>
-    (await redis.xrangeBuffer(stream, id, id, "COUNT", 1)).length > 0;
+    nodeTag !== "" && stream === readsStream
+      ? (await answerer.call("VSTORE.FETCH", "leader", "WANTED", id)) === 1
+      : (await writer.xrangeBuffer(stream, id, id, "COUNT", 1)).length > 0;
 
 function forgeriesOf(session: Session, releases: Releases, answers: Answers): Forgeries {
   return {
