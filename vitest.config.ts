@@ -12,13 +12,17 @@ const indexTests = [
 
 /** What the module does in another way on newer servers: post-notification jobs, ACL categories, slots kept apart. */
 const newerServerTests = [
-  "test/87-cluster/*.test.ts",
+  "test/87-cluster/*.slots-apart.test.ts",
   "test/60-module/*.{multi-scripts,commands,lifecycle}.test.ts",
   "test/80-keys-and-queues/*.{follow,follow-hash,follow-order,databases}.test.ts",
   "test/95-what-goes-wrong/*.paused-writes.test.ts",
-  // Two minutes, so only `make torture` runs them there.
+  // Minutes, so only `make torture` runs them there.
   ...(process.env.VSTORE_TEST_LONG
-    ? ["test/80-keys-and-queues/*.follow-losses.test.ts", "test/82-caches/*.agreement.test.ts"]
+    ? [
+        "test/80-keys-and-queues/*.follow-losses.test.ts",
+        "test/82-caches/*.agreement.test.ts",
+        "test/87-cluster/*.nodes.test.ts",
+      ]
     : []),
 ];
 /** There where the installed redis-server has none: scripts/ensure-newer-server.sh. */

@@ -1,4 +1,4 @@
-/** A Redis Cluster on 127.0.0.1: so many primaries, which share the slots evenly, and no replicas. */
+/** A Redis Cluster on 127.0.0.1: so many primaries, which share the slots evenly, and the replicas that are added. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Cluster, Redis } from "ioredis";
 import { freePort, type RedisOptions, type RedisServer, startRedis } from "./redis-server.ts";
@@ -43,7 +43,9 @@ export async function startNode(options: RedisOptions = {}): Promise<ClusterNode
 }
 
 export class RedisCluster {
+  /** The primaries that it began with. */
   readonly nodes: readonly ClusterNode[];
+  readonly #replicas: ClusterNode[] = [];
 
   private constructor(nodes: readonly ClusterNode[]) {
     this.nodes = nodes;
@@ -73,6 +75,28 @@ export class RedisCluster {
       for (const deadline = Date.now() + patienceMs; !(await isWhole()); await sleep(50))
         if (Date.now() > deadline)
           throw new Error(`the cluster is not whole: ${await redis.call("CLUSTER", "NODES")}`);
+    }
+  }
+
+  /** Resolves when it has the primary's data, and all nodes know it. */
+  async addReplica(primary: ClusterNode, options: RedisOptions = {}): Promise<ClusterNode> {
+    const replica = await startNode(options);
+    this.#replicas.push(replica);
+    await replica.redis.call("CLUSTER", "MEET", "127.0.0.1", primary.server.port, primary.busPort);
+    const knows = async (redis: Redis, words: RegExp) => {
+      for (const deadline = Date.now() + patienceMs; ; await sleep(50)) {
+        const nodes = String(await redis.call("CLUSTER", "NODES"));
+        if (words.test(nodes)) return;
+        if (Date.now() > deadline) throw new Error(`the replica is not known: ${nodes}`);
+      }
+    };
+    await knows(replica.redis, new RegExp(`^${primary.id} \\S+ master .* connected \\d`, "m"));
+    await replica.redis.call("CLUSTER", "REPLICATE", primary.id);
+    for (const { redis } of this.nodes)
+      await knows(redis, new RegExp(`^${replica.id} \\S+ slave ${primary.id} .* connected`, "m"));
+    for (const deadline = Date.now() + patienceMs; ; await sleep(50)) {
+      if (/master_link_status:up/.test(await replica.redis.info("replication"))) return replica;
+      if (Date.now() > deadline) throw new Error("the replica does not get the primary's data");
     }
   }
 
@@ -110,7 +134,7 @@ export class RedisCluster {
   }
 
   async stop(): Promise<void> {
-    for (const { redis, server } of this.nodes) {
+    for (const { redis, server } of [...this.#replicas, ...this.nodes]) {
       redis.disconnect();
       await server.stop();
     }

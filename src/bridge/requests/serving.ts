@@ -1,7 +1,6 @@
 /**
  * Builds the way of a request through the sidecar: from the streams to the loop, and from there to the outbox.
  */
-import type { Redis } from "ioredis";
 import type { Context } from "../../commands/command.ts";
 import type { Timelines } from "../../commands/token.ts";
 import type { Catalog } from "../../engine/catalog.ts";
