@@ -23,7 +23,7 @@ bool collection_has_parts(RedisModuleCtx *ctx, RedisModuleString *collection);
 /* A key has changed, perhaps one that tells of collections. */
 void existence_hear(RedisModuleCtx *ctx, const RedisModuleString *key);
 
-/* Where slots are apart: reads what Redis was told, now or before it reads the next commands. Now: not in a command with keys. */
+/* Where slots are apart: reads what Redis was told, now or before the next commands. Now: not in a command with keys. */
 void existence_learn(RedisModuleCtx *ctx);
 void existence_learn_soon(RedisModuleCtx *ctx);
 
