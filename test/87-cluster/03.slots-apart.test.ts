@@ -1,7 +1,7 @@
 /**
- * What a command changes in other slots than its own. Redis 7.4 and Valkey 8, and newer ones, keep the keys of each slot
- * apart: there a key is looked up in the slot of the command that runs, and Valkey ends itself in these tests where that
- * is not the slot of the key.
+ * What a command changes in other slots than its own. Redis 7.4 and Valkey 8, and newer ones, keep the keys of each
+ * slot apart: there a key is looked up in the slot of the command that runs, and Valkey ends itself in these tests
+ * where that is not the slot of the key.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type ClusterNode, RedisCluster } from "../../harness/cluster.ts";
