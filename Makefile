@@ -32,7 +32,7 @@ test: build redis newer-server chromium nodes ## run every test
 # FROM is the first mutation's number: make torture CYCLES=0 LOOKUPS=0 KILLS=0 SEED=1 FROM=7 MUTATIONS=1 does one of them again.
 torture: build redis newer-server ## crash it and damage its files, thousands of times; takes hours
 	$(MAKE) -C native
-	VSTORE_TEST_LONG=1 npx vitest run --project "newer server" --passWithNoTests follow-losses agreement nodes
+	VSTORE_TEST_LONG=1 npx vitest run --project "newer server" --passWithNoTests follow-losses agreement nodes shards
 	npx tsx test/torture/main.ts
 
 build: dist/cli.js module $(ADDON) ## leave dist/, redis/vstore.so and the addon

@@ -21,7 +21,7 @@ const newerServerTests = [
     ? [
         "test/80-keys-and-queues/*.follow-losses.test.ts",
         "test/82-caches/*.agreement.test.ts",
-        "test/87-cluster/*.nodes.test.ts",
+        "test/87-cluster/*.{nodes,shards}.test.ts",
       ]
     : []),
 ];

@@ -1,16 +1,12 @@
 /** One collection over three nodes: what its parts find together is what one node would find. */
 import type { Cluster } from "ioredis";
-import { afterAll, test as always, beforeAll, expect } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { type ClusterNode, RedisCluster } from "../../harness/cluster.ts";
 import { ownDirectory, removeWithProcesses } from "../../harness/left-behind.ts";
 import { generator } from "../../harness/random.ts";
-import { isServerSince } from "../../harness/server-program.ts";
 import { type SidecarProcess, startSidecar } from "../../harness/sidecar.ts";
 import { fp32 } from "../harness/fp32.ts";
 import { until } from "../harness/serving.ts";
-
-const isRefused = isServerSince(7, 4);
-const test = always.skipIf(isRefused);
 
 const dimensions = 8;
 const count = 600;
@@ -51,7 +47,6 @@ async function same(command: string, ...args: (string | number | Buffer)[]): Pro
 }
 
 beforeAll(async () => {
-  if (isRefused) return;
   redis = await RedisCluster.start(3);
   for (const node of redis.nodes) start(node);
   for (const sidecar of sidecars.values()) await sidecar.waitReady();
@@ -59,7 +54,6 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  if (isRefused) return;
   client.disconnect();
   for (const sidecar of sidecars.values()) await sidecar.kill();
   await redis.stop();
