@@ -7,10 +7,13 @@ import { Redis, type RedisOptions } from "ioredis";
 import { type Place, placeOf } from "./address.ts";
 
 /** A connection that answers nothing for this long is given up. The reader asks at least every second. */
-const silenceMsMax = 15_000;
+export const silenceMsMax = 15_000;
 const connectMsMax = 5_000;
 /** How long to wait for an orderly end of the socket; ioredis' own 2 s would hold the process up. */
 const disconnectMsMax = 100;
+
+/** ioredis says so to what was under way, before it tells that the connection is closed. */
+export const closedMessage = "Connection is closed.";
 
 const options = {
   protocol: 2,

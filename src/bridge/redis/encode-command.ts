@@ -2,17 +2,24 @@
 
 const CRLF = "\r\n";
 
+/** The text between two blobs is written at once: each write is a call into the runtime. */
 export function encodeCommand(words: readonly (string | Buffer)[]): Buffer {
-  const heads = words.map((word) => `$${Buffer.byteLength(word)}${CRLF}`);
-  const first = `*${words.length}${CRLF}`;
-  let size = first.length;
-  for (const [i, word] of words.entries()) size += heads[i]!.length + Buffer.byteLength(word) + CRLF.length;
-  const bytes = Buffer.allocUnsafe(size);
-  let at = bytes.write(first, "latin1");
-  for (const [i, word] of words.entries()) {
-    at += bytes.write(heads[i]!, at, "latin1");
-    at += typeof word === "string" ? bytes.write(word, at) : word.copy(bytes, at);
-    at += bytes.write(CRLF, at, "latin1");
+  const parts: (string | Buffer)[] = [];
+  let text = `*${words.length}${CRLF}`;
+  let size = 0;
+  for (const word of words) {
+    text += `$${Buffer.byteLength(word)}${CRLF}`;
+    if (typeof word === "string") {
+      text += word + CRLF;
+      continue;
+    }
+    parts.push(text, word);
+    size += Buffer.byteLength(text) + word.length;
+    text = CRLF;
   }
+  const bytes = Buffer.allocUnsafe(size + Buffer.byteLength(text));
+  let at = 0;
+  for (const part of parts) at += typeof part === "string" ? bytes.write(part, at) : part.copy(bytes, at);
+  bytes.write(text, at);
   return bytes;
 }

@@ -111,9 +111,9 @@ export class Loop {
       waits = this.#isRunning;
       const changesSources = batch.some(hasControlWrite);
       const ahead = isLarge(batch) && !changesSources ? this.#read() : undefined;
+      const goesAhead = ahead === undefined && !changesSources;
       // One that waits alone is answered sooner by itself: Redis wakes its client while the next XREAD is prepared.
-      const goesAhead = ahead === undefined && !changesSources && isOfSeveral(batch);
-      this.#parts.outbox.goAhead(goesAhead ? this.#parts.reader.free : undefined);
+      this.#parts.outbox.goAhead(goesAhead ? this.#parts.reader.free : undefined, isOfSeveral(batch));
       await this.#serveBatch(batch);
       if (changesSources) this.#parts.onCatalogChange();
       // The answers leave at the end of this turn. An XREAD after them keeps none of them waiting, and finds what

@@ -52,8 +52,10 @@ export class Outbox {
   readonly #redis: Redis;
   readonly #answerer: Redis;
   readonly #lines: LimitedLog;
-  /** A connection that reads next; answers go with that read, in one write. */
+  /** A connection that reads next, which answers go ahead of. */
   #ahead: XreadConnection | undefined;
+  /** Whether they go with that read, in one write. */
+  #together = false;
   #answers: { request: Request; bytes: Buffer }[] = [];
   #commands: Argument[][] = [];
   /** Of each stream, up to where it is applied. */
@@ -123,9 +125,13 @@ export class Outbox {
     this.#push(["VSTORE.RELEASE", cache, "AT", String(deadline), Buffer.from(key), digest]);
   }
 
-  /** @param connection whose next read answers may go ahead of; `undefined` where none follows at once */
-  goAhead(connection: XreadConnection | undefined): void {
+  /**
+   * @param connection whose next read answers may go ahead of; `undefined` where none follows at once
+   * @param together whether they go with that read, in one write, or at once
+   */
+  goAhead(connection: XreadConnection | undefined, together: boolean): void {
     this.#ahead = connection;
+    this.#together = together;
   }
 
   /** Resolves once there is room for more answers. */
@@ -194,7 +200,8 @@ export class Outbox {
   async #reply(command: Argument[]): Promise<void> {
     if (!this.#ahead?.isFree || bytesOf([command]) >= uncopiedBytesMin)
       return this.#call(this.#answerer, command);
-    const line = await this.#ahead.sendAhead(encodeCommand(command as (string | Buffer)[]));
+    const bytes = encodeCommand(command as (string | Buffer)[]);
+    const line = await (this.#together ? this.#ahead.sendAhead(bytes) : this.#ahead.send(bytes));
     if (line.startsWith("-")) this.#warn(replyCommand, String(command[1]), line.slice(1).trimEnd());
   }
 

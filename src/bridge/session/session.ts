@@ -5,7 +5,7 @@
 import type { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
-import { connect } from "../redis/connection.ts";
+import { closedMessage, connect } from "../redis/connection.ts";
 import { joinLargeValues } from "../redis/large-values.ts";
 import { chooseNames } from "../redis/node.ts";
 import { assertRights } from "../redis/rights.ts";
@@ -125,9 +125,6 @@ class ConnectionLost extends Error {
     super("the connection to Redis was lost");
   }
 }
-
-/** ioredis rejects what was under way, before it tells that the connection is closed. */
-const closedMessage = "Connection is closed.";
 
 /** Whether it ended a session because one of its connections was closed from outside. */
 export function isConnectionLoss(error: unknown): boolean {

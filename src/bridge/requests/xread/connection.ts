@@ -1,9 +1,11 @@
 /**
- * A connection whose replies to XREAD are decoded by `decoder.ts`. Everything else is left to ioredis, which gets an
- * empty reply in the place of one that was decoded here, so it still knows which command was answered. Errors and the
- * nil of a read that found nothing go the ordinary way.
+ * A connection that reads by XREAD. Its reads pass by ioredis, which takes some 10 µs to send a command and to hand on
+ * its reply: they are written to the socket as they are, and their replies are decoded by `decoder.ts`. ioredis keeps
+ * the connection, and may send other commands while no read is under way.
  */
-import { Command, type Redis } from "ioredis";
+import { type Redis, ReplyError } from "ioredis";
+import { closedMessage, silenceMsMax } from "../../redis/connection.ts";
+import { encodeCommand } from "../../redis/encode-command.ts";
 import { nodeTag } from "../../redis/keys.ts";
 import { decodeBefore } from "../../redis/large-values.ts";
 import { type ProofsOf, type StreamRequests, XreadDecoder } from "./decoder.ts";
@@ -11,50 +13,43 @@ import { type ProofsOf, type StreamRequests, XreadDecoder } from "./decoder.ts";
 /** A node of a cluster refuses an XREAD of several slots. */
 export const xreadCommand = (): string => (nodeTag === "" ? "XREAD" : "VSTORE.XREAD");
 
-const ARRAY = "*".charCodeAt(0);
+const MINUS = "-".charCodeAt(0);
 const LF = "\n".charCodeAt(0);
-const emptyReply = Buffer.from("*-1\r\n");
 const nothing = Buffer.alloc(0);
 
-/** Of whose bytes others come first. */
-class XreadCommand extends Command {
-  readonly #ahead: Buffer;
-
-  constructor(name: string, args: readonly (string | number)[], ahead: Buffer) {
-    super(name, [...args], { replyEncoding: null });
-    this.#ahead = ahead;
-  }
-
-  override toWritable(socket: object): string | Buffer {
-    const own = super.toWritable(socket);
-    return this.#ahead.length === 0 ? own : Buffer.concat([this.#ahead, Buffer.from(own)]);
-  }
+interface Reading {
+  readonly resolve: (read: readonly StreamRequests[]) => void;
+  readonly reject: (error: Error) => void;
+  /** What the reply is, once its first byte has come. */
+  reply: "array" | "error" | undefined;
 }
 
 export class XreadConnection {
   readonly #redis: Redis;
   readonly #decoder: XreadDecoder;
-  /** Before the reply, while it is an array, and when it was one. */
-  #reply: "none" | "expected" | "begun" | "read" = "none";
+  /** The read that is under way. */
+  #reading: Reading | undefined;
   /** Of the commands sent ahead of it, each of which is answered by one line. */
   readonly #ahead: ((line: string) => void)[] = [];
+  /** A line that has begun. */
   #line = "";
   /** Those that are not sent yet. */
   #unsent: Buffer[] = [];
+  /** Ends a connection that says nothing although an answer is due. */
+  readonly #silence: NodeJS.Timeout;
 
   /** @param redis on which no command is under way */
   constructor(redis: Redis, proofsOf: ProofsOf) {
     this.#redis = redis;
     this.#decoder = new XreadDecoder(proofsOf);
+    this.#silence = setTimeout(() => this.#endSilent(), silenceMsMax).unref();
     decodeBefore(redis, (pass) => (bytes) => this.#decode(bytes, pass));
-    redis.once("close", () => {
-      for (const end of this.#ahead.splice(0)) end("");
-    });
+    redis.once("close", () => this.#end());
   }
 
   /** Whether no read is under way, so that Redis runs at once what is sent. */
   get isFree(): boolean {
-    return this.#reply === "none";
+    return this.#reading === undefined;
   }
 
   /**
@@ -64,24 +59,18 @@ export class XreadConnection {
    * @returns what Redis answers, which must be one line; nothing where the connection ends before or has ended
    */
   sendAhead(command: Buffer): Promise<string> {
-    if (this.#redis.status !== "ready") return Promise.resolve("");
-    if (this.#unsent.length === 0) setImmediate(() => setImmediate(() => this.#sendAlone()));
+    if (!this.#isReady) return Promise.resolve("");
+    if (this.#unsent.length === 0) setImmediate(() => setImmediate(() => this.#sendUnsent()));
     this.#unsent.push(command);
-    return new Promise((resolve) => {
-      this.#ahead.push(resolve);
-    });
+    return this.#lineOf();
   }
 
-  #sendAlone(): void {
-    const unsent = this.#takeUnsent();
-    if (unsent.length > 0 && this.#redis.status === "ready") this.#redis.stream.write(unsent);
-  }
-
-  #takeUnsent(): Buffer {
-    const [first, ...others] = this.#unsent;
-    if (first === undefined) return nothing;
-    this.#unsent = [];
-    return others.length === 0 ? first : Buffer.concat([first, ...others]);
+  /** The same, but sends it at once. */
+  send(command: Buffer): Promise<string> {
+    if (!this.#isReady) return Promise.resolve("");
+    this.#unsent.push(command);
+    this.#sendUnsent();
+    return this.#lineOf();
   }
 
   /**
@@ -89,47 +78,73 @@ export class XreadConnection {
    *
    * @param command one that answers as XREAD does
    */
-  async read(
-    args: readonly (string | number)[],
-    command = xreadCommand(),
-  ): Promise<readonly StreamRequests[]> {
-    this.#reply = "expected";
-    await this.#redis.sendCommand(new XreadCommand(command, args, this.#takeUnsent()));
-    return this.#takeReply();
+  read(args: readonly (string | number)[], command = xreadCommand()): Promise<readonly StreamRequests[]> {
+    if (!this.#isReady) return Promise.reject(new Error(closedMessage));
+    this.#unsent.push(encodeCommand([command, ...args.map(String)]));
+    this.#sendUnsent();
+    return new Promise((resolve, reject) => {
+      this.#reading = { resolve, reject, reply: undefined };
+    });
   }
 
-  #takeReply(): readonly StreamRequests[] {
-    const isRead = this.#reply === "read";
-    this.#reply = "none";
-    return isRead ? this.#decoder.take() : [];
+  get #isReady(): boolean {
+    return this.#redis.status === "ready";
+  }
+
+  #lineOf(): Promise<string> {
+    return new Promise((resolve) => {
+      this.#ahead.push(resolve);
+    });
+  }
+
+  #sendUnsent(): void {
+    const unsent = this.#unsent;
+    if (unsent.length === 0) return;
+    this.#unsent = [];
+    if (!this.#isReady) return;
+    this.#silence.refresh();
+    this.#redis.stream.write(unsent.length === 1 ? unsent[0]! : Buffer.concat(unsent));
   }
 
   #decode(all: Buffer, pass: (bytes: Buffer) => void): void {
-    const bytes = this.#ahead.length === 0 ? all : this.#takeLines(all);
-    if (bytes.length === 0) return;
-    if (this.#reply === "expected") this.#reply = bytes[0] === ARRAY ? "begun" : "none";
-    let rest: Buffer | undefined = bytes;
-    if (this.#reply === "begun") {
-      rest = this.#write(bytes);
-      if (rest === undefined) return;
-      this.#reply = "read";
-      pass(emptyReply);
-    }
-    if (rest.length > 0) pass(rest);
+    this.#silence.refresh();
+    let rest: Buffer | undefined = this.#ahead.length === 0 ? all : this.#takeLines(all);
+    if (rest.length > 0 && this.#reading !== undefined) rest = this.#readOn(this.#reading, rest);
+    if (rest !== undefined && rest.length > 0) pass(rest);
   }
 
   /** @returns what comes after them */
   #takeLines(bytes: Buffer): Buffer {
-    let start = 0;
-    while (this.#ahead.length > 0) {
-      const end = bytes.indexOf(LF, start) + 1;
-      this.#line += bytes.toString("latin1", start, end > 0 ? end : bytes.length);
-      if (end === 0) return bytes.subarray(bytes.length);
-      this.#ahead.shift()!(this.#line);
-      this.#line = "";
-      start = end;
-    }
-    return bytes.subarray(start);
+    let rest = bytes;
+    while (this.#ahead.length > 0 && rest.length > 0) rest = this.#takeLine(rest, this.#ahead);
+    return rest;
+  }
+
+  /** @param takers of lines, of which the first one gets it once it is whole. @returns what comes after it */
+  #takeLine(bytes: Buffer, takers: ((line: string) => void)[]): Buffer {
+    const end = bytes.indexOf(LF) + 1;
+    this.#line += bytes.toString("latin1", 0, end > 0 ? end : bytes.length);
+    if (end === 0) return nothing;
+    const line = this.#line;
+    this.#line = "";
+    takers.shift()!(line);
+    return bytes.subarray(end);
+  }
+
+  /** @returns the bytes after the reply; undefined while it goes on */
+  #readOn(reading: Reading, bytes: Buffer): Buffer | undefined {
+    reading.reply ??= bytes[0] === MINUS ? "error" : "array";
+    if (reading.reply === "error") return this.#takeLine(bytes, [(line) => this.#refuse(reading, line)]);
+    const rest = this.#write(bytes);
+    if (rest === undefined) return undefined;
+    this.#reading = undefined;
+    reading.resolve(this.#decoder.take());
+    return rest;
+  }
+
+  #refuse(reading: Reading, line: string): void {
+    this.#reading = undefined;
+    reading.reject(new ReplyError(line.slice(1).trimEnd()));
   }
 
   /** What cannot be decoded ends the connection, as it does with ioredis. */
@@ -140,5 +155,17 @@ export class XreadConnection {
       this.#redis.stream.destroy(error as Error);
       return undefined;
     }
+  }
+
+  #endSilent(): void {
+    if (this.#reading === undefined && this.#ahead.length === 0) return;
+    this.#redis.stream.destroy(new Error(`Redis has said nothing for ${silenceMsMax} ms`));
+  }
+
+  #end(): void {
+    clearTimeout(this.#silence);
+    for (const end of this.#ahead.splice(0)) end("");
+    this.#reading?.reject(new Error(closedMessage));
+    this.#reading = undefined;
   }
 }
