@@ -56,7 +56,7 @@ export class Collection {
   readonly lifetimes: Lifetimes;
   readonly matching: Matching;
   readonly sampling: Sampling;
-  readonly #questions: Questions;
+  readonly questions: Questions;
   readonly #generations: Generations;
 
   private constructor(parts: Parts, warn: Warn, clock: Clock, damaged: OnDamage) {
@@ -70,7 +70,7 @@ export class Collection {
     this.lifetimes = new Lifetimes(() => this.#generation);
     this.matching = new Matching(() => this.#generation, this.lifetimes);
     this.sampling = new Sampling(() => this.#generation);
-    this.#questions = new Questions(() => this.#generation, this.matching);
+    this.questions = new Questions(() => this.#generation, this.matching);
   }
 
   /** @throws {DamagedFileError} */
@@ -305,7 +305,7 @@ export class Collection {
    */
   async search(query: Float32Array, options: SearchOptions & HitOptions): Promise<readonly Hit[]> {
     assertVector(query, this.options, "vector");
-    return this.#questions.ask(query, options);
+    return this.questions.ask(query, options);
   }
 
   /** Puts every vector that is in the tail now into the index, without waiting for the background to do so. */

@@ -145,6 +145,7 @@ export class ReaderSession {
     const database = this.#answerer.options.db ?? 0;
     this.#asOfWaits = new AsOfWaits(catalog, limits.asOfWaitMsMax, this.#timelines);
     const reads = new Reads({
+      catalog,
       answers: new Answers(this.#outbox, watch.tally, new Releases(this.#outbox, [])),
       outbox: this.#outbox,
       asOfWaits: this.#asOfWaits,

@@ -99,7 +99,7 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
     reader,
     writes: new Writes(writer, catalog, answers, forgeries, context, heard, () => session.wakeLogReader()),
     control: controlOf(parts, sharding?.answers ?? answers, context, drops),
-    reads: new Reads({ answers, outbox, asOfWaits, context, isWanted: isWanted(session) }),
+    reads: new Reads({ catalog, answers, outbox, asOfWaits, context, isWanted: isWanted(session) }),
     sharding,
     outbox,
     busyPollUs: parts.busyPollUs,

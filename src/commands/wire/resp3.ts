@@ -4,6 +4,8 @@
  * most requests, nil and small integers, are encoded once. The buffers given out must not be changed. What is not RESP3
  * (`@`, `^`) is for the module: see PROTOCOL.md.
  */
+
+import type { KeyTable } from "../../engine/slots/key-table.ts";
 import { TimeSlice } from "../../engine/time-slice.ts";
 import { Double, type Reply, type ReplyMap, Status, ValueOf, WithFields } from "./reply.ts";
 
@@ -11,6 +13,7 @@ const scratchBytes = 64 * 1024;
 /** A larger scratch buffer is freed after the reply that needed it. */
 const scratchBytesKept = 4 * 1024 * 1024;
 
+const ZERO = "0".charCodeAt(0);
 const NIL = Buffer.from("_\r\n");
 const smallIntegers = Array.from({ length: 256 }, (_, integer) => Buffer.from(`:${integer}\r\n`));
 
@@ -23,6 +26,13 @@ export function encodeReply(reply: Reply): Buffer {
   if (ready) return ready;
   shared.begin();
   shared.write(reply);
+  return shared.take();
+}
+
+/** For a reply that is written as it is made; nothing else may be encoded meanwhile. */
+export function encodeWith(write: (writer: Writer) => void): Buffer {
+  shared.begin();
+  write(shared);
   return shared.take();
 }
 
@@ -105,7 +115,7 @@ function elementsOf(reply: Reply, max: number): number {
 }
 
 /** Gathers one reply. A class, because slices of two replies may be under way at the same time. */
-class Writer {
+export class Writer {
   #bytes = Buffer.allocUnsafeSlow(scratchBytes);
   #used = 0;
 
@@ -124,7 +134,7 @@ class Writer {
     else if (typeof reply === "string") this.#writeText(reply);
     else if (typeof reply === "boolean") this.writeLine(reply ? "#t" : "#f");
     else if (reply instanceof Uint8Array) this.#writeBytes(reply);
-    else if (reply instanceof Double) this.#writeDouble(reply.value);
+    else if (reply instanceof Double) this.writeDouble(reply.value);
     else if (reply instanceof Status) this.writeLine(`+${reply.text}`);
     else if (reply instanceof Float32Array) this.#writeVector(reply);
     else if (reply instanceof Map) this.#writeMap(reply);
@@ -137,6 +147,27 @@ class Writer {
   writeLine(line: string): void {
     this.#reserve(line.length + 2);
     for (let i = 0; i < line.length; i++) this.#bytes[this.#used++] = line.charCodeAt(i);
+    this.#writeLineEnd();
+  }
+
+  /** The line of an array or a text: its type and its length. */
+  writeHead(type: "*" | "$", length: number): void {
+    if (length > 9) {
+      this.writeLine(`${type}${length}`);
+      return;
+    }
+    this.#reserve(4);
+    this.#bytes[this.#used++] = type.charCodeAt(0);
+    this.#bytes[this.#used++] = ZERO + length;
+    this.#writeLineEnd();
+  }
+
+  /** The key of a slot, as a text. */
+  writeKey(keys: KeyTable, slot: number): void {
+    const length = keys.lengthOf(slot);
+    this.writeHead("$", length);
+    this.#reserve(length + 2);
+    this.#used = keys.copyKey(slot, this.#bytes, this.#used);
     this.#writeLineEnd();
   }
 
@@ -180,10 +211,10 @@ class Writer {
 
   /** The elements of an array, without what stands before it. */
   writeDoubles(values: Float32Array): void {
-    for (const value of values) this.#writeDouble(value);
+    for (const value of values) this.writeDouble(value);
   }
 
-  #writeDouble(value: number): void {
+  writeDouble(value: number): void {
     this.writeLine(`,${doubleText(value)}`);
   }
 

@@ -6,8 +6,14 @@ import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import { expressionOf } from "../filter/expressions.ts";
 import { type AttributesRoom, describeHits, type Hit, KeySet } from "../hits.ts";
-import { assertCount, type SearchOptions as IndexSearchOptions } from "../index/searcher.ts";
+import type { GraphSearchResults } from "../index/native-addon.ts";
+import {
+  assertCount,
+  type SearchOptions as IndexSearchOptions,
+  type PlainQuestion,
+} from "../index/searcher.ts";
 import type { Neighbour } from "../index/vector-index.ts";
+import type { KeyTable } from "../slots/key-table.ts";
 import { type Distinct, searchDistinct } from "./distinct.ts";
 import type { Generation } from "./generation.ts";
 import type { Matching } from "./matching.ts";
@@ -28,6 +34,9 @@ export interface HitOptions {
   readonly without?: readonly Uint8Array[] | undefined;
 }
 
+/** What a plain search has found, and the keys of its slots. */
+export type TakeKeys = (keys: KeyTable, found: GraphSearchResults, at: number) => void;
+
 export class Questions {
   readonly #generation: () => Generation;
   readonly #matching: Matching;
@@ -35,6 +44,24 @@ export class Questions {
   constructor(generation: () => Generation, matching: Matching) {
     this.#generation = generation;
     this.#matching = matching;
+  }
+
+  /**
+   * The keys that `ask` would tell, where nothing has to be waited for but the index.
+   *
+   * @param answer may throw: then `fail` is called
+   * @returns false where something has, and neither is ever called
+   */
+  askPlainly(
+    query: Float32Array,
+    question: PlainQuestion,
+    answer: TakeKeys,
+    fail: (error: unknown) => void,
+  ): boolean {
+    const { expiry, parts, searcher } = this.#generation();
+    if (expiry.expiring > 0 || !parts.segments.isProved) return false;
+    const { table } = parts.keys;
+    return searcher.ask(query, question, (found, at) => answer(table, found, at), fail);
   }
 
   /** @throws {VstoreError} ERR, LIMIT */

@@ -10,6 +10,7 @@ import type {
   IndexHealth,
   Neighbour,
   Question,
+  TakeFound,
   VectorIndex,
   VectorIndexKind,
   VectorSource,
@@ -36,7 +37,7 @@ export function nativeKind(options: CollectionOptions): VectorIndexKind {
 
 interface Asked {
   readonly question: Question;
-  readonly answer: (neighbours: readonly Neighbour[]) => void;
+  readonly answer: TakeFound;
   readonly fail: (error: unknown) => void;
 }
 
@@ -98,10 +99,14 @@ class NativeIndex implements VectorIndex {
   }
 
   search(question: Question): Promise<readonly Neighbour[]> {
-    if (this.#asked.length === 0) setImmediate(() => this.#ask());
     return new Promise((answer, fail) => {
-      this.#asked.push({ question, answer, fail });
+      this.ask(question, (found, at) => answer(neighboursOf(found, at, question.k)), fail);
     });
+  }
+
+  ask(question: Question, answer: TakeFound, fail: (error: unknown) => void): void {
+    if (this.#asked.length === 0) setImmediate(() => this.#ask());
+    this.#asked.push({ question, answer, fail });
   }
 
   get health(): IndexHealth {
@@ -193,7 +198,7 @@ class NativeIndex implements VectorIndex {
       this.#followSegments();
       const { question } = batch.at(-1)!; // the watermark only rises, so the last one holds for all
       const found = await this.#graph.search(concatenate(batch), this.#optionsOf(question, together));
-      for (const [at, { answer }] of batch.entries()) answer(neighboursOf(found, at, question.k));
+      for (const [at, { answer }] of batch.entries()) answer(found, at);
     } catch (error) {
       for (const { fail } of batch) fail(error);
     }

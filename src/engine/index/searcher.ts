@@ -4,7 +4,7 @@ import { limits } from "../../limits.ts";
 import type { Expression } from "../filter/expression.ts";
 import type { Bitmap } from "../slots/bitmap.ts";
 import type { Indexer } from "./indexer.ts";
-import type { Neighbour } from "./vector-index.ts";
+import type { Neighbour, TakeFound } from "./vector-index.ts";
 
 /** The options of a search of the index; the caller's filter text is a parsed expression here. */
 export interface SearchOptions {
@@ -21,6 +21,15 @@ export interface SearchOptions {
   /** Only these slots, whatever the filter says. The set does not change. */
   readonly among?: Bitmap | undefined;
 }
+
+/** A search without a filter, of rows that are proved. */
+export interface PlainQuestion {
+  readonly k: number;
+  readonly ef: number | undefined;
+  readonly within: number;
+}
+
+const neverLate = () => undefined;
 
 export interface SearchHooks {
   /** The slots that a search which begins now may find; all of them may be when it is undefined. */
@@ -69,14 +78,61 @@ export class Searcher {
     });
   }
 
+  /**
+   * The same without a promise and without an object for each neighbour.
+   *
+   * @param answer may throw: then `fail` is called
+   * @returns false where the index cannot, and neither is ever called
+   */
+  ask(
+    query: Float32Array,
+    { k, ef = this.#ef, within }: PlainQuestion,
+    answer: TakeFound,
+    fail: (error: unknown) => void,
+  ): boolean {
+    const { index, watermark } = this.#indexer;
+    if (index.ask === undefined) return false;
+    const { allowed } = this.#hooks;
+    const question = {
+      query,
+      k,
+      ef,
+      exact: false,
+      within,
+      watermark,
+      filter: undefined,
+      allowed,
+      late: neverLate,
+    };
+    this.#underWay++;
+    const end = (error: unknown) => {
+      fail(error);
+      this.#ended();
+    };
+    const take: TakeFound = (found, at) => {
+      try {
+        answer(found, at);
+      } catch (error) {
+        return end(error);
+      }
+      this.#ended();
+    };
+    index.ask(question, take, end);
+    return true;
+  }
+
   /** The files stay open while it runs. */
   async reading<T>(run: () => T | Promise<T>): Promise<T> {
     this.#underWay++;
     try {
       return await run();
     } finally {
-      if (--this.#underWay === 0) this.#becameIdle?.();
+      this.#ended();
     }
+  }
+
+  #ended(): void {
+    if (--this.#underWay === 0) this.#becameIdle?.();
   }
 
   /** Resolves once no search is under way, and nothing else that reads. */

@@ -3,6 +3,7 @@
 import type { Segments } from "../disk/segments.ts";
 import type { Expression } from "../filter/expression.ts";
 import type { Bitmap } from "../slots/bitmap.ts";
+import type { GraphSearchResults } from "./native-addon.ts";
 
 /** The parts of its collection that an index reads. */
 export interface VectorSource {
@@ -41,6 +42,9 @@ export interface Neighbour {
   readonly distance: number;
 }
 
+/** @param at which question of those this answer is for */
+export type TakeFound = (found: GraphSearchResults, at: number) => void;
+
 /** What an index has counted since it was made or loaded. */
 export interface IndexHealth {
   /** Vectors that no walk through the graph reached when they were looked for. */
@@ -74,6 +78,8 @@ export interface VectorIndex {
    * equal: k of them whenever k exist within the distance. It begins within one turn of the event loop.
    */
   search(question: Question): Promise<readonly Neighbour[]>;
+  /** The same without an object for each neighbour, where the implementation can; neither function may throw. */
+  readonly ask?: (question: Question, answer: TakeFound, fail: (error: unknown) => void) => void;
   /**
    * How a search looks for the nearest `ef` among so many matches: `compare` each of them, `hop` from match to match,
    * or `walk` through all nodes.

@@ -117,6 +117,21 @@ export class KeyTable {
     return this.#arenas[page.arena[index]!]!.subarray(start, start + page.length[index]!);
   }
 
+  lengthOf(slot: number): number {
+    return this.#pages[Math.floor(slot / PAGE_SLOTS)]!.length[slot % PAGE_SLOTS]!;
+  }
+
+  /** Writes the bytes that `keyOf` has; returns where they end. */
+  copyKey(slot: number, target: Buffer, at: number): number {
+    const page = this.#pages[Math.floor(slot / PAGE_SLOTS)]!;
+    const index = slot % PAGE_SLOTS;
+    const [start, length] = [page.offset[index]!, page.length[index]!];
+    const arena = this.#arenas[page.arena[index]!]!;
+    if (length > LOOP_BYTES_MAX) return at + arena.copy(target, at, start, start + length);
+    for (let i = 0; i < length; i++) target[at + i] = arena[start + i]!;
+    return at + length;
+  }
+
   /** Tells the positions of one table from those of another, whose hashes differ; never 0. */
   get tag(): number {
     return (this.#seed % (TAGS - 1)) + 1;

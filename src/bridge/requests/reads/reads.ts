@@ -4,7 +4,10 @@
  */
 import type { Context } from "../../../commands/command.ts";
 import { execute, type Outcome } from "../../../commands/execute.ts";
+import { answerPlainly, type PlainSearch, readPlainSearch } from "../../../commands/plain/plain-search.ts";
 import { commands } from "../../../commands/registry.ts";
+import { search } from "../../../commands/search/search.ts";
+import type { Catalog } from "../../../engine/catalog.ts";
 import { VstoreError } from "../../../errors.ts";
 import { limits } from "../../../limits.ts";
 import { type Answers, refusal } from "../answers.ts";
@@ -25,6 +28,7 @@ const waitsMax = 1_024;
 /** Bytes of large answers that are being built, or that Redis has not taken yet; others wait meanwhile. */
 const answerBytesTotalMax = 2 * limits.answerBytesMax;
 export interface ReadsParts {
+  readonly catalog: Catalog;
   readonly answers: Answers;
   readonly outbox: Outbox;
   readonly asOfWaits: AsOfWaits;
@@ -70,6 +74,13 @@ export class Reads {
    * @param fault why it is refused, where it is
    */
   start(request: Request, fault: string | undefined): void {
+    const isSearch = request.name === search.name && fault === undefined;
+    const plain = isSearch ? readPlainSearch(request.args) : undefined;
+    if (plain === undefined) this.#startOther(request, fault);
+    else this.#offer(request, fault, 0, plain);
+  }
+
+  #startOther(request: Request, fault: string | undefined): void {
     const { answers, asOfWaits } = this.#parts;
     if (commands.get(request.name)?.long === true) {
       const run = () => this.#answer(request, fault, 0);
@@ -85,11 +96,26 @@ export class Reads {
   }
 
   /** @param waitedMs before, for the token of its ASOF */
-  #offer(request: Request, fault: string | undefined, waitedMs: number): void {
+  #offer(request: Request, fault: string | undefined, waitedMs: number, plain?: PlainSearch): void {
     const { collection, user, caller, bytes } = request;
-    const run = (ms: number) => this.#answer(request, fault, waitedMs + ms);
+    const run = (ms: number) =>
+      plain !== undefined && ms < staleMs
+        ? this.#answerPlainly(request, plain, ms)
+        : this.#answer(request, fault, waitedMs + ms);
     if (!this.#queue.offer({ collection, user, caller, bytes, run }))
       this.#parts.answers.toPassing(request, refusal(tooManyReads(collection)));
+  }
+
+  #answerPlainly(request: Request, plain: PlainSearch, waitedMs: number): Promise<void> {
+    const { answers, catalog } = this.#parts;
+    return new Promise((resolve) => {
+      const answer = (bytes: Buffer) => {
+        answers.toPassing(request, { bytes });
+        resolve();
+      };
+      const takeOtherWay = () => resolve(this.#answer(request, undefined, waitedMs));
+      if (!answerPlainly(catalog, request.collection, plain, answer, takeOtherWay)) takeOtherWay();
+    });
   }
 
   async #answer(request: Request, fault: string | undefined, waitedMs: number): Promise<void> {
