@@ -21,6 +21,8 @@ const logLevels = [
   "silent",
 ] as const satisfies readonly LogLevel[];
 
+const shortWays = ["on", "off"] as const;
+
 export interface Setting {
   /** What stands for its value in the help. */
   readonly value: string;
@@ -112,6 +114,13 @@ export const settings = {
     description:
       "after an answer, how long to poll for the next request before the process sleeps; 0 saves power",
     schema: integer(0, 10_000),
+  },
+  short_way: {
+    value: "on|off",
+    default: "on",
+    choices: shortWays,
+    description: "off: plain searches take the way of all requests; they answer the same, and cost more",
+    schema: z.enum(shortWays),
   },
   search_threads: {
     value: "threads",

@@ -9,6 +9,7 @@ import { EmbeddedRedis } from "../bridge/redis/embedded-redis.ts";
 import type { UnexpectedErrors } from "../bridge/session/unexpected-errors.ts";
 import { Sidecar } from "../bridge/sidecar.ts";
 import type { Watch } from "../bridge/watch/watch.ts";
+import { shortWay } from "../commands/plain/plain-search.ts";
 import { remedy } from "../engine/addon.ts";
 import { Catalog } from "../engine/catalog.ts";
 import { steadyTime } from "../engine/clock.ts";
@@ -74,6 +75,7 @@ async function runSidecar(
   { url, sidecarId }: { url: string; sidecarId: string },
   beforeConnect = async () => {},
 ): Promise<void> {
+  shortWay.isOpen = settings.short_way === "on";
   const sidecar = new Sidecar(
     {
       url,

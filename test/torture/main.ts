@@ -1,9 +1,9 @@
 /**
- * `make torture`: REPLIES replies of Redis in pieces, RESEMBLANCES collections of near-duplicates, CYCLES crashes,
- * FAILOVERS hand-overs and crashes of two sidecars on one Redis, LOOKUPS lookups of caches, KILLS crashes under caches,
- * and MUTATIONS damaged files. Ends with exit code 1 at the first loss, and prints the seed that repeats it:
- * `make torture SEED=<seed>`. In a long run every kind of crash has to happen and every fail point to be met, or it ends
- * with exit code 1 too.
+ * `make torture`: REPLIES replies of Redis in pieces, SEARCHES searches on both of their ways, RESEMBLANCES collections
+ * of near-duplicates, CYCLES crashes, FAILOVERS hand-overs and crashes of two sidecars on one Redis, LOOKUPS lookups of
+ * caches, KILLS crashes under caches, and MUTATIONS damaged files. Ends with exit code 1 at the first loss, and prints
+ * the seed that repeats it: `make torture SEED=<seed>`. In a long run every kind of crash has to happen and every fail
+ * point to be met, or it ends with exit code 1 too.
  *
  * FROM is the number of the first mutation, 0 without it. A mutation that was reported is done again, alone, with
  * `make torture CYCLES=0 LOOKUPS=0 KILLS=0 SEED=<seed> FROM=<its number> MUTATIONS=1`.
@@ -17,6 +17,7 @@ import { damageInParallel } from "./parallel-damage.ts";
 import { describeDamage, describeTorture, neverHappened } from "./report.ts";
 import { compareWithExact } from "./resemblance.ts";
 import { Torture } from "./torture.ts";
+import { compareWays } from "./two-ways.ts";
 import { compareXread } from "./xread.ts";
 
 /** From here on the seed is no excuse: each fail point is tried a dozen times. */
@@ -24,6 +25,7 @@ const LONG_RUN_CYCLES = 1_000;
 
 const seed = Number(process.env.SEED || randomInt(2 ** 31));
 const replies = Number(process.env.REPLIES || 200_000);
+const searches = Number(process.env.SEARCHES || 1_000_000);
 const resemblances = Number(process.env.RESEMBLANCES || 200);
 const cycles = Number(process.env.CYCLES || 1_000);
 const from = Number(process.env.FROM || 0);
@@ -35,6 +37,7 @@ const kills = Number(process.env.KILLS ?? 200);
 console.log(`seed ${seed} (repeat with SEED=${seed})`);
 try {
   if (cycles > 0) compareXread(seed, replies, counter("replies", replies));
+  if (cycles > 0) await compareWays(seed, searches, counter("searches", searches));
   if (cycles > 0) await compareWithExact(seed, resemblances, counter("resemblances", resemblances));
   if (cycles > 0) await crash();
   if (cycles > 0)

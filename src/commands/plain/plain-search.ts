@@ -3,9 +3,9 @@
  *
  *   collection FP32 blob [COUNT n] [EF n] [WITHIN distance] [WITHDISTANCES]
  *
- * Its arguments are read by their place, and its answer is written straight from the table of keys: without a schema for
- * each argument, an object for each result, and a promise for each step. Whatever is odd about a request takes the way
- * of all others, which says what is wrong with it. The answers of both ways are the same to the byte.
+ * Its arguments are read by their place, and its answer is written straight from the table of keys: without a schema
+ * for each argument, an object for each result, and a promise for each step. Whatever is odd about a request takes the
+ * way of all others, which says what is wrong with it. The answers of both ways are the same to the byte.
  */
 import type { Catalog } from "../../engine/catalog.ts";
 import { allFinite, isZero } from "../../engine/index/distance.ts";
@@ -19,7 +19,7 @@ import { encodeWith } from "../wire/resp3.ts";
 /** The answer of more results takes a while, and is written in slices on the other way. */
 const countMax = 64;
 
-/** Whether there is a short way. */
+/** Whether there is a short way: for the whole process, and chosen before the first search. */
 export const shortWay = { isOpen: true };
 
 export interface PlainSearch {
