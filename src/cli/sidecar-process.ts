@@ -9,7 +9,7 @@ import { EmbeddedRedis } from "../bridge/redis/embedded-redis.ts";
 import type { UnexpectedErrors } from "../bridge/session/unexpected-errors.ts";
 import { Sidecar } from "../bridge/sidecar.ts";
 import type { Watch } from "../bridge/watch/watch.ts";
-import { shortWay } from "../commands/plain/plain-search.ts";
+import { shortWay } from "../commands/search/plain-search.ts";
 import { remedy } from "../engine/addon.ts";
 import { Catalog } from "../engine/catalog.ts";
 import { steadyTime } from "../engine/clock.ts";

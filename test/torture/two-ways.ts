@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { generator, randomVector } from "../../harness/random.ts";
 import { execute } from "../../src/commands/execute.ts";
-import { answerPlainly, readPlainSearch } from "../../src/commands/plain/plain-search.ts";
+import { answerPlainly, readPlainSearch } from "../../src/commands/search/plain-search.ts";
 import { Catalog } from "../../src/engine/catalog.ts";
 
 type Random = () => number;

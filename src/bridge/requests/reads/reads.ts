@@ -4,8 +4,8 @@
  */
 import type { Context } from "../../../commands/command.ts";
 import { execute, type Outcome } from "../../../commands/execute.ts";
-import { answerPlainly, type PlainSearch, readPlainSearch } from "../../../commands/plain/plain-search.ts";
 import { commands } from "../../../commands/registry.ts";
+import { answerPlainly, type PlainSearch, readPlainSearch } from "../../../commands/search/plain-search.ts";
 import { search } from "../../../commands/search/search.ts";
 import type { Catalog } from "../../../engine/catalog.ts";
 import { VstoreError } from "../../../errors.ts";
