@@ -115,7 +115,7 @@ export class Sidecar {
     }
   }
 
-  /** No pause where Sentinels have named another primary since the session began. */
+  /** No pause after a hand-over, and where Sentinels have named another primary since the session began. */
   async #backOff(): Promise<void> {
     const isHurried = this.#hurry.signal.aborted;
     await this.#pause(isHurried ? 0 : this.#backOffMs, this.#hurry.signal);
@@ -199,7 +199,9 @@ export class Sidecar {
       serving();
       this.#announce();
       await service.run(this.#stop);
-      if (service.hasHandedOver) this.#yieldsUntil = performance.now() + yieldMs;
+      if (!service.hasHandedOver) return;
+      this.#yieldsUntil = performance.now() + yieldMs;
+      this.#hurry.abort(); // writes may wait for what it acknowledges as a follower
     } finally {
       await heartbeat.stop();
     }
@@ -232,11 +234,14 @@ export class Sidecar {
     catalog: Catalog,
     following: Following,
   ): Promise<Lease | undefined> {
+    let isReady = false;
     while (!this.#stop.aborted) {
       const state = await following.step();
       if (state === inStep) this.#replicaReads.admit(catalog);
       if (following.isLeadFree) await following.attend(0, false); // writes may wait for what was applied here
-      const isReady = this.#isReady && (await areComplete(session, catalog));
+      // Where clients wait for the next leader it is known from a moment ago; the service looks once more.
+      const wasReady: boolean = isReady && following.isLeadFree;
+      isReady = this.#isReady && (wasReady || (await areComplete(session, catalog)));
       const lease = isReady ? await Lease.take(session.writer, this.#options.sidecarId) : undefined;
       if (lease !== undefined) {
         await following.step(); // what the old leader has told at last
