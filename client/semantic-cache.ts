@@ -156,8 +156,11 @@ export class SemanticCache extends Base {
     }
   }
 
-  async info(scope?: CacheScope, options: CallOptions = {}): Promise<Record<string, string | number>> {
-    return this.call(["CACHE.INFO", this.name, ...scopeWords(scope)], options, readFacts);
+  /** What `VSTORE.CACHE.INFO` counts, by its names: `hits`, `exact_hits`, `bytes` and so on. */
+  async info(scope?: CacheScope, options: CallOptions = {}): Promise<Record<string, number>> {
+    const facts = await this.call(["CACHE.INFO", this.name, ...scopeWords(scope)], options, readFacts);
+    // RESP2 has no real numbers: they come as text.
+    return Object.fromEntries(Object.entries(facts).map(([name, fact]) => [name, Number(fact)]));
   }
 
   /** The function with the cache before it. Concurrent calls of one question and scope call it once. */

@@ -68,6 +68,7 @@ describe("SemanticCache", () => {
       misses: 2,
       false_hits: 1,
       saved_ms: 200,
+      within: 0.02,
     });
     expect(await cache.delete({ tag: "geo" })).toBe(1);
     expect(await cache.get("capital of france", acme)).toBeUndefined();
