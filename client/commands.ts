@@ -580,7 +580,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   /**
    * Returns the nearest vectors, nearest first.
    *
-   * `VSTORE.SEARCH collection <FP32 blob | VALUES count component [component ...] | KEY key [KEY key ...] [NOT KEY key [NOT KEY key ...]]> [WITHSELF] [COUNT count] [OFFSET offset] [EF ef] [EXACT] [WITHIN distance] [FILTER expression] [DISTINCT field [PER n]] [WITHDISTANCES] [WITHATTRS] [WITHVALUES] [FIELDS field [field ...]] [ASOF token]`
+   * `VSTORE.SEARCH collection <FP32 blob | VALUES count component [component ...] | KEY key [KEY key ...] [NOT KEY key [NOT KEY key ...]]> [WITHSELF] [PARTIAL] [COUNT count] [OFFSET offset] [EF ef] [EXACT] [WITHIN distance] [FILTER expression] [DISTINCT field [PER n]] [WITHDISTANCES] [WITHATTRS] [WITHVALUES] [FIELDS field [field ...]] [ASOF token]`
    */
   search<C extends Name<S>>(collection: C, query: Query, options: SearchOptions = {}): Promise<Hit<S[C]>[]> {
     return this.call(

@@ -117,13 +117,9 @@ export const limits = {
   /** MAXBYTES of a cache. */
   cacheBytesMin: 1024 * 1024,
   cacheBytesMax: 2 ** 50,
-  /**
-   * Parts of one collection on a cluster (SHARDS), and how long one may take to answer a request, or to be made: less
-   * than the default of vstore.timeout.
-   */
+  /** Parts of one collection on a cluster (SHARDS). */
   shardsMin: 1,
   shardsMax: 64,
-  partAnswerMsMax: 3_000,
   /** Results that all parts together may be asked for by one search: COUNT and OFFSET, times the parts. */
   shardedResultsMax: 100_000,
   /** Bytes of the vectors of one MINSERT of such a collection: they are copied for their parts in one turn. */

@@ -256,6 +256,7 @@ static RedisModuleCommandArg search_arguments[] = {
             {0}}},
         {0}}},
     {.name = "withself", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "WITHSELF", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
+    {.name = "partial", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "PARTIAL", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "count", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "COUNT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "offset", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "OFFSET", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "ef", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "EF", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
@@ -690,7 +691,7 @@ static const char *const randmember_help[] = {
     NULL};
 
 static const char *const search_help[] = {
-    "VSTORE.SEARCH collection <FP32 blob | VALUES count component [component ...] | KEY key [KEY key ...] [NOT KEY key [NOT KEY key ...]]> [WITHSELF] [COUNT count] [OFFSET offset] [EF ef] [EXACT] [WITHIN distance] [FILTER expression] [DISTINCT field [PER n]] [WITHDISTANCES] [WITHATTRS] [WITHVALUES] [FIELDS field [field ...]] [ASOF token]",
+    "VSTORE.SEARCH collection <FP32 blob | VALUES count component [component ...] | KEY key [KEY key ...] [NOT KEY key [NOT KEY key ...]]> [WITHSELF] [PARTIAL] [COUNT count] [OFFSET offset] [EF ef] [EXACT] [WITHIN distance] [FILTER expression] [DISTINCT field [PER n]] [WITHDISTANCES] [WITHATTRS] [WITHVALUES] [FIELDS field [field ...]] [ASOF token]",
     "    Returns the nearest vectors, nearest first.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    FP32 blob: little-endian float32, one after the other",
@@ -699,6 +700,7 @@ static const char *const search_help[] = {
     "    KEY key: 1 to 1024 bytes, any bytes",
     "    KEY key: 1 to 1024 bytes, any bytes",
     "    WITHSELF: with the keys that were given, where they are several or one is after NOT KEY",
+    "    PARTIAL: of a collection with SHARDS: the results of the parts that answer, and which are missing",
     "    COUNT count: an integer from 1 to 10000; default: 10",
     "    OFFSET offset: an integer from 0 to 10000; default: 0",
     "    EF ef: an integer from 1 to 10000; default: that of the collection",
@@ -713,7 +715,7 @@ static const char *const search_help[] = {
     "    WITHVALUES: with the value of the Redis key of that name, if it is a string or a hash",
     "    FIELDS field: of hashes, only these; comes last",
     "    ASOF token: what VSTORE.TOKEN answered: waits until all of it is applied",
-    "    Reply: array of keys; with details an array of pairs, nearest first: a key and its distance (WITHDISTANCES), its JSON or nil (WITHATTRS), its string, map of fields, or nil (WITHVALUES), or an array of several of them in this order. RESP2 clients get the pairs as one flat array.",
+    "    Reply: array of keys; with details an array of pairs, nearest first: a key and its distance (WITHDISTANCES), its JSON or nil (WITHATTRS), its string, map of fields, or nil (WITHVALUES), or an array of several of them in this order. RESP2 clients get the pairs as one flat array. With PARTIAL a map: results, with pairs as arrays in RESP2 too, and missing, the names of parts.",
     "    Complexity: O(log N) with the index, O(N) with EXACT and for a FILTER that was not used lately, N being the vectors of the collection.",
     NULL};
 

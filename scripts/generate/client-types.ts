@@ -68,7 +68,7 @@ const exceptions: Readonly<Record<string, Exception>> = {
 };
 
 /** What would give a method another reply: the connection's own call is there for it. */
-const otherwise = ["NOWAIT"];
+const otherwise = ["NOWAIT", "PARTIAL"];
 
 export function renderClientTypes(commands: readonly Command[]): string {
   const parts = commands.map(render);

@@ -34,6 +34,8 @@ const lastReadsMsMax = 200;
 export interface ServiceOptions extends UpkeepOptions {
   /** How long to poll for the next request before the process sleeps, in microseconds. */
   readonly busyPollUs: number;
+  /** How long a part of a collection may take to answer. */
+  readonly partTimeoutMs: number;
   /** How many followers have to apply a write before it is answered. */
   readonly syncFollowers: number;
   readonly ingest: IngestSettings;
@@ -199,6 +201,7 @@ export class Service {
       followers: this.#upkeep.followers,
       timelines: this.#timelines,
       outbox: this.#outbox,
+      partTimeoutMs: this.#options.partTimeoutMs,
       busyPollUs: this.#options.busyPollUs,
       isAcknowledged: this.#options.syncFollowers > 0,
       log: this.#options.log,

@@ -107,6 +107,13 @@ export const settings = {
     description: "followers that have to apply a write before it is answered",
     schema: integer(0, 16),
   },
+  part_timeout_ms: {
+    value: "ms",
+    unit: "ms",
+    default: 3_000,
+    description: "how long a part of a collection with SHARDS may take to answer",
+    schema: integer(100, 600_000),
+  },
   busy_poll_us: {
     value: "us",
     unit: "us",

@@ -86,6 +86,7 @@ async function runSidecar(
       syncFollowers: settings.sync_followers,
       role: settings.role,
       followerId: followerIdOf(settings.data_dir),
+      partTimeoutMs: settings.part_timeout_ms,
       busyPollUs: settings.busy_poll_us,
       ingest: {
         concurrency: settings.ingest_concurrency,

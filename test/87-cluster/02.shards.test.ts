@@ -8,6 +8,8 @@ import { type SidecarProcess, startSidecar } from "../../harness/sidecar.ts";
 import { fp32 } from "../harness/fp32.ts";
 import { until } from "../harness/serving.ts";
 
+/** Nothing here is about time: the machine may be slow. */
+const patienceMs = 60_000;
 const dimensions = 8;
 const count = 600;
 const random = generator(17);
@@ -25,7 +27,8 @@ const directories = new Map<ClusterNode, string>();
 function start(node: ClusterNode): SidecarProcess {
   const dataDir = directories.get(node) ?? ownDirectory("data");
   directories.set(node, dataDir);
-  const sidecar = startSidecar({ redisUrl: node.server.url, dataDir });
+  const env = { VSTORE_PART_TIMEOUT_MS: String(patienceMs) };
+  const sidecar = startSidecar({ redisUrl: node.server.url, dataDir, env });
   sidecars.set(node, sidecar);
   return sidecar;
 }
@@ -48,7 +51,10 @@ async function same(command: string, ...args: (string | number | Buffer)[]): Pro
 
 beforeAll(async () => {
   redis = await RedisCluster.start(3);
-  for (const node of redis.nodes) start(node);
+  for (const node of redis.nodes) {
+    await node.redis.config("SET", "vstore.timeout", 2 * patienceMs);
+    start(node);
+  }
   for (const sidecar of sidecars.values()) await sidecar.waitReady();
   client = redis.connect();
 });
@@ -114,6 +120,37 @@ test("with the index, it finds at least as many of the nearest as one node", asy
   expect(recall.parted).toBeGreaterThanOrEqual(recall.plain);
 });
 
+test("many searches in one request are merged one by one", async () => {
+  const blob = Buffer.concat(rows.slice(0, 20).map(({ vector }) => vector));
+  await same("MSEARCH", 20, "FP32", blob, "EXACT", "WITHDISTANCES", "COUNT", 5, "OFFSET", 2);
+  await same("MSEARCH", 20, "FP32", blob, "EXACT", "WITHATTRS", "FILTER", ".n < 300");
+});
+
+test("SCAN brings every key once, and RANDMEMBER different ones", async () => {
+  const seen: string[] = [];
+  let cursor = "0";
+  do {
+    const page = (await call("SCAN", "parted", cursor, "COUNT", 70, "WITHATTRS")) as [
+      string,
+      [string, string][],
+    ];
+    cursor = page[0];
+    seen.push(...page[1].map(([key, json]) => `${key} ${JSON.parse(json).n}`));
+  } while (cursor !== "0");
+  expect(seen.sort()).toEqual(rows.map(({ key }, n) => `${key} ${n}`).sort());
+  const drawn = (await call("RANDMEMBER", "parted", 300)) as string[];
+  expect(new Set(drawn).size).toBe(300);
+  expect(await call("RANDMEMBER", "parted")).toMatch(/^k\d+$/);
+});
+
+test("EXPLAIN adds up, and BUILD and CHECKPOINT reach all parts", async () => {
+  const facts = ((await call("EXPLAIN", "parted", "FILTER", ".n < 300")) as unknown[]).map(String);
+  expect(facts[facts.indexOf("vectors") + 1]).toBe(String(count));
+  expect(facts[facts.indexOf("matches") + 1]).toBe("300");
+  expect(await call("BUILD", "parted", "WAIT")).toMatch(/^OK \d+ slots added to the index$/);
+  expect(await call("CHECKPOINT", "parted")).toBe("OK 3 parts");
+});
+
 test("reads and changes of keys are those of one node", async () => {
   await same("GET", "k3", "RAW");
   await same("GET", "k3");
@@ -141,6 +178,7 @@ test("what the parts refuse is refused, and so is what collections with parts do
   await expect(call(...query, "FILTER", ".n >")).rejects.toThrow(/^ERR /);
   await expect(call(...query, "WITHVALUES")).rejects.toThrow(/^ERR 'WITHVALUES' is not for/);
   await expect(call(...query, "ASOF", "t")).rejects.toThrow(/^ERR 'ASOF' is not for/);
+  await expect(call(...query, "COUNT", 10_000, "OFFSET", 1)).rejects.toThrow(/^LIMIT /);
   await expect(call("TOKEN", "parted")).rejects.toThrow(
     /^ERR VSTORE.TOKEN is not for collections with SHARDS/,
   );
@@ -222,7 +260,25 @@ test("a part that does not answer is named", async () => {
     (answer) => answer.includes("PARTDOWN"),
   );
   expect(error).toContain(`part '${part}' on 127.0.0.1:${other.server.port}: `);
+  const partial = [...query, "EXACT", "COUNT", count, "WITHDISTANCES", "PARTIAL"] as const;
+  const [, pairs, , missing] = (await call("SEARCH", "parted", ...partial)) as [
+    string,
+    unknown[],
+    string,
+    string[],
+  ];
+  expect(missing).toEqual([part]);
+  expect(pairs.length).toBeGreaterThan(300);
+  expect(pairs.length).toBeLessThan(450);
+  const writes = rows.slice(100, 130).map(({ key, vector }) => call("INSERT", "parted", key, "FP32", vector));
+  const outcomes = await Promise.allSettled(writes);
+  expect(outcomes.filter(({ status }) => status === "fulfilled").length).toBeGreaterThan(5);
+  const refused = outcomes.filter((each) => each.status === "rejected").map(({ reason }) => String(reason));
+  expect(refused.filter((each) => !each.includes("PARTDOWN"))).toEqual([]);
   await start(other).waitReady();
+  expect(await same("SEARCH", ...partial.slice(0, 2), "EXACT", "PARTIAL", "COUNT", 3)).toMatchObject({
+    length: 4,
+  });
   expect(await call("SEARCH", "parted", ...query, "COUNT", 1)).toEqual(["k2"]);
 });
 

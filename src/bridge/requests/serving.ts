@@ -50,6 +50,8 @@ export interface ServingParts {
   readonly outbox: Outbox;
   /** Whether followers have to apply a write before it is answered. */
   readonly isAcknowledged: boolean;
+  /** How long a part of a collection may take to answer. */
+  readonly partTimeoutMs: number;
   /** How long to poll for the next request before the process sleeps, in microseconds. */
   readonly busyPollUs: number;
   readonly log: Logger;

@@ -15,12 +15,11 @@ import type { Outcome } from "../../commands/execute.ts";
 import { parseArguments } from "../../commands/grammar/arguments.ts";
 import type { Catalog } from "../../engine/catalog.ts";
 import { VstoreError } from "../../errors.ts";
-import { limits } from "../../limits.ts";
 import { controlStream, nodeTag, replyPrefix } from "../redis/keys.ts";
 import { type Answers, refusal } from "../requests/answers.ts";
 import type { Request } from "../requests/request.ts";
-import type { Word } from "./node.ts";
-import type { Nodes } from "./nodes.ts";
+import type { Word } from "./nodes/node.ts";
+import type { Nodes } from "./nodes/nodes.ts";
 import { placeParts } from "./placement.ts";
 
 /** CREATE and DROP of collections with parts that are under way. */
@@ -128,7 +127,7 @@ export class Making {
     try {
       const outcome = new Promise<Outcome>((done, fail) => {
         this.#followUps.set(reply, { parts, done });
-        late = setTimeout(() => fail(notYet()), limits.partAnswerMsMax);
+        late = setTimeout(() => fail(notYet()), this.#nodes.timeoutMs);
       });
       const fields = args.flatMap((arg, i) => [String(i), arg]);
       await this.#writer.xadd(controlStream, "*", "cmd", name, "reply", reply, ...fields);

@@ -3,9 +3,10 @@
  * parts as they stand in the collection's files.
  */
 import type { Collection } from "../../engine/collection.ts";
-import type { Word } from "./node.ts";
-import type { Nodes } from "./nodes.ts";
-import { crc16 } from "./slots.ts";
+import type { VstoreError } from "../../errors.ts";
+import type { Word } from "./nodes/node.ts";
+import type { Nodes } from "./nodes/nodes.ts";
+import { crc16 } from "./nodes/slots.ts";
 
 export class Parts {
   /** Where the collection is at home: it has the options, and no vectors. */
@@ -36,6 +37,19 @@ export class Parts {
   /** The same of all of them, in their order. */
   askAll(command: string, words: readonly Word[]): Promise<unknown[]> {
     return Promise.all(this.names.map((_, part) => this.ask(part, command, words)));
+  }
+
+  /** The same where parts may be missing: undefined for one that does not answer. @throws {VstoreError} */
+  askThoseThere(command: string, words: readonly Word[]): Promise<unknown[]> {
+    const ifThere = (error: VstoreError): undefined => {
+      if (error.code !== "PARTDOWN") throw error;
+    };
+    return Promise.all(this.names.map((_, part) => this.ask(part, command, words).catch(ifThere)));
+  }
+
+  /** What takes minutes, of all of them. @throws {VstoreError} */
+  askAllLong(command: string, words: readonly Word[]): Promise<unknown[]> {
+    return Promise.all(this.names.map((name) => this.#nodes.askLong(name, command, words)));
   }
 
   /** A write of one part. @throws {VstoreError} */

@@ -10,8 +10,8 @@
 import { randomBytes } from "node:crypto";
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
-import { slotCount, slotOf } from "./slots.ts";
-import type { Primary, Topology } from "./topology.ts";
+import { slotCount, slotOf } from "./nodes/slots.ts";
+import type { Primary, Topology } from "./nodes/topology.ts";
 
 /** Numbers below this one hash into every slot. */
 const tagsMax = 2 ** 20;

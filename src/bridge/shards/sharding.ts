@@ -7,7 +7,7 @@ import type { Request } from "../requests/request.ts";
 import type { Session } from "../session/session.ts";
 import type { UnexpectedErrors } from "../session/unexpected-errors.ts";
 import { Making } from "./making.ts";
-import { Nodes } from "./nodes.ts";
+import { Nodes } from "./nodes/nodes.ts";
 import { Shards } from "./shards.ts";
 
 export interface Sharding {
@@ -21,18 +21,20 @@ export interface ShardingParts {
   readonly session: Session;
   /** Of its Redis. */
   readonly url: string;
+  /** How long a part may take to answer, or to be made. */
+  readonly partTimeoutMs: number;
   readonly catalog: Catalog;
   readonly errors: UnexpectedErrors;
 }
 
 /** Undefined where the server is no node of a cluster. */
 export function shardingOf(
-  { session, url, catalog, errors }: ShardingParts,
+  { session, url, partTimeoutMs, catalog, errors }: ShardingParts,
   answers: Answers,
-  context: (request: Request) => Context,
+  context: (request: Request, answerRoom?: Context["answerRoom"]) => Context,
 ): Sharding | undefined {
   if (nodeTag === "") return undefined;
-  const nodes = new Nodes(session.answerer, url);
+  const nodes = new Nodes(session.answerer, url, partTimeoutMs);
   session.signal.addEventListener("abort", () => nodes.close(), { once: true });
   const onUnexpectedError = (error: unknown, command: string) => errors.report(error, { command });
   const making = new Making(catalog, nodes, session.writer, answers);

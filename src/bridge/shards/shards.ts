@@ -11,19 +11,26 @@ import type { Catalog } from "../../engine/catalog.ts";
 import type { Collection } from "../../engine/collection.ts";
 import { VstoreError } from "../../errors.ts";
 import { type Answers, refusal } from "../requests/answers.ts";
+import { Budget } from "../requests/reads/budget.ts";
+import { Limiter } from "../requests/reads/limiter.ts";
 import { ReadQueue } from "../requests/reads/read-queue.ts";
 import type { Request } from "../requests/request.ts";
 import { faultOf } from "../requests/routing.ts";
 import type { Source } from "../requests/sources.ts";
-import { handlers } from "./handlers.ts";
-import type { Nodes } from "./nodes.ts";
+import { handlers } from "./commands/handlers.ts";
+import type { Nodes } from "./nodes/nodes.ts";
 import { Parts } from "./parts.ts";
+
+/** BUILD and CHECKPOINT under way: they take no places, as they wait for minutes. */
+const waitsMax = 64;
+/** Bytes that parts may be about to answer with attributes and vectors; others wait meanwhile. */
+const answerBytesTotalMax = 512 * 1024 * 1024;
 
 export interface ShardsParts {
   readonly catalog: Catalog;
   readonly nodes: Nodes;
   readonly answers: Answers;
-  readonly context: (request: Request) => Context;
+  readonly context: (request: Request, answerRoom?: Context["answerRoom"]) => Context;
   readonly onUnexpectedError: (error: unknown, command: string) => void;
 }
 
@@ -31,6 +38,8 @@ export class Shards {
   readonly #parts: ShardsParts;
   /** Those under way have as many places as the reads of a node, shared in the same way. */
   readonly #queue = new ReadQueue();
+  readonly #waits = new Limiter(waitsMax);
+  readonly #answerBytes = new Budget(answerBytesTotalMax);
   readonly #known = new WeakMap<Collection, Parts>();
 
   constructor(parts: ShardsParts) {
@@ -38,8 +47,8 @@ export class Shards {
   }
 
   /** Resolves when none is under way. */
-  idle(): Promise<void> {
-    return this.#queue.idle();
+  async idle(): Promise<void> {
+    await Promise.all([this.#queue.idle(), this.#waits.idle()]);
   }
 
   /** Those that have not begun never do. */
@@ -70,7 +79,12 @@ export class Shards {
   }
 
   #offer(request: Request, parts: Parts): void {
-    const { collection, user, caller, bytes } = request;
+    const { name, collection, user, caller, bytes } = request;
+    if (commands.get(name)?.long === true && handlers.has(name)) {
+      if (!this.#waits.tryStart(() => this.#answer(request, parts)))
+        this.#parts.answers.toPassing(request, refusal(tooManyWaits()));
+      return;
+    }
     const run = () => this.#answer(request, parts);
     if (this.#queue.offer({ collection, user, caller, bytes, run })) return;
     const what = `too many requests of collection '${collection}' wait for its parts already`;
@@ -78,12 +92,16 @@ export class Shards {
   }
 
   async #answer(request: Request, parts: Parts): Promise<void> {
-    this.#parts.answers.toPassing(request, await this.#outcomeOf(request, parts));
+    const room = this.#answerBytes.claim();
+    const answerRoom = async (bytes: number) => void (await room.take(bytes));
+    const context = this.#parts.context(request, answerRoom);
+    this.#parts.answers.toPassing(request, await this.#outcomeOf(request, parts, context));
+    room.giveBack();
   }
 
-  async #outcomeOf(request: Request, parts: Parts): Promise<Outcome> {
+  async #outcomeOf(request: Request, parts: Parts, context: Context): Promise<Outcome> {
     try {
-      return { bytes: await encodeInSlices(await this.#run(request, parts)) };
+      return { bytes: await encodeInSlices(await this.#run(request, parts, context)) };
     } catch (error) {
       if (error instanceof VstoreError) return refusal(error);
       this.#parts.onUnexpectedError(error, request.name);
@@ -91,7 +109,7 @@ export class Shards {
     }
   }
 
-  #run(request: Request, parts: Parts): Promise<Reply> {
+  #run(request: Request, parts: Parts, context: Context): Promise<Reply> {
     const { name, args } = request;
     const handler = handlers.get(name);
     if (handler === undefined)
@@ -104,8 +122,15 @@ export class Shards {
         "ERR",
         "'ASOF' is not for collections with SHARDS; their reads show all acknowledged writes",
       );
-    return handler(parts, args, this.#parts.context(request));
+    return handler(parts, args, context);
   }
+}
+
+function tooManyWaits(): VstoreError {
+  return new VstoreError(
+    "TRYAGAIN",
+    `${waitsMax} BUILD and CHECKPOINT of collections with SHARDS are under way`,
+  );
 }
 
 /** Only the module, which knows the caller's rights, sends writes this way. */

@@ -9,7 +9,16 @@ import { Batch } from "./batch.ts";
 import type { Row } from "./row.ts";
 
 /** Errors that pass by themselves. A batch may be sent twice: the second time it replaces vectors by the same ones. */
-const passing = new Set(["BUSY", "TRYAGAIN", "VSTOREDOWN", "TIMEOUT", "LOST", "LOADING", "NOREPLICAS"]);
+const passing = new Set([
+  "BUSY",
+  "TRYAGAIN",
+  "VSTOREDOWN",
+  "TIMEOUT",
+  "LOST",
+  "LOADING",
+  "NOREPLICAS",
+  "PARTDOWN",
+]);
 /** Errors about arguments: they concern one row among many, so the others are sent without it. */
 const aboutRows = new Set(["ERR", "LIMIT"]);
 /** Time between two attempts, and how long there may be nothing but failures. */

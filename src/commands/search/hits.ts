@@ -26,6 +26,16 @@ export function replyOf(hits: readonly Hit[], wanted: Wanted): Reply {
   return wanted.fields === undefined ? reply : new WithFields(wanted.fields, reply);
 }
 
+/** Of a search that may lack the results of some parts. */
+export function partialReply(reply: Reply, missing: readonly string[]): Reply {
+  const results = reply instanceof WithFields ? reply.reply : reply;
+  const all = new Map<string, Reply>([
+    ["results", results],
+    ["missing", [...missing]],
+  ]);
+  return reply instanceof WithFields ? new WithFields(reply.fields, all) : all;
+}
+
 /** Room in memory for the attributes of a search's results; undefined when none are wanted. */
 export function attributesRoom(
   context: Context,

@@ -7,7 +7,7 @@ import { define } from "../command.ts";
 import { collection, flag, oneOf, options, sequence } from "../grammar/arguments.ts";
 import { searchOptions } from "../grammar/search-options.ts";
 import { vectorForms } from "../grammar/vector.ts";
-import { assertValues, attributesRoom, replyOf } from "./hits.ts";
+import { assertValues, attributesRoom, partialReply, replyOf } from "./hits.ts";
 import { likeKeys, toQuestion } from "./mean.ts";
 
 export const search = define({
@@ -25,14 +25,20 @@ export const search = define({
         "WITHSELF",
         "with the keys that were given, where they are several or one is after NOT KEY",
       ),
+      partial: flag(
+        "PARTIAL",
+        "of a collection with SHARDS: the results of the parts that answer, and which are missing",
+      ),
       ...searchOptions,
     }),
   }),
   reply:
     "array of keys; with details an array of pairs, nearest first: a key and its distance (WITHDISTANCES), its JSON or nil " +
     "(WITHATTRS), its string, map of fields, or nil (WITHVALUES), or an array of several of them in this order. RESP2 clients " +
-    "get the pairs as one flat array",
-  replyType: "Text[] | [key: Text, detail: number | Detail | (number | Detail)[]][]",
+    "get the pairs as one flat array. With PARTIAL a map: results, with pairs as arrays in RESP2 too, and missing, the names " +
+    "of parts",
+  replyType:
+    "Text[] | [key: Text, detail: number | Detail | (number | Detail)[]][] | Map<'results' | 'missing', unknown>",
   pairsDepth: 1,
   async run(context, { collection: name, query, options }) {
     const target = context.catalog.get(name);
@@ -41,6 +47,7 @@ export const search = define({
     const { k = limits.countDefault, ef, exact, within, filter, offset, distinct } = options;
     const attributes = attributesRoom(context, options, k);
     const wanted = { k, ef, exact, within, filter, offset, distinct, without, attributes };
-    return replyOf(await target.search(vector, wanted), options);
+    const reply = replyOf(await target.search(vector, wanted), options);
+    return options.partial ? partialReply(reply, []) : reply;
   },
 });

@@ -1,14 +1,14 @@
 /** Reads of keys, and of figures that add up. */
 
-import { parseArguments } from "../../commands/grammar/arguments.ts";
-import { toBlob } from "../../commands/grammar/vector.ts";
-import { exists } from "../../commands/vectors/exists.ts";
-import { get } from "../../commands/vectors/get.ts";
-import { mget } from "../../commands/vectors/mget.ts";
-import { roomFor, vectorsBytes } from "../../commands/wire/answer-size.ts";
-import type { Reply } from "../../commands/wire/reply.ts";
+import { parseArguments } from "../../../commands/grammar/arguments.ts";
+import { toBlob } from "../../../commands/grammar/vector.ts";
+import { exists } from "../../../commands/vectors/exists.ts";
+import { get } from "../../../commands/vectors/get.ts";
+import { mget } from "../../../commands/vectors/mget.ts";
+import { roomFor, vectorsBytes } from "../../../commands/wire/answer-size.ts";
+import type { Reply } from "../../../commands/wire/reply.ts";
+import type { Parts } from "../parts.ts";
 import type { Handler } from "./handler.ts";
-import type { Parts } from "./parts.ts";
 
 export const readGet: Handler = async (parts, args) => {
   const { key, options } = parseArguments(get.args, args);

@@ -4,9 +4,8 @@
  * a search behind it arrives. Nothing is sent twice, as a write may have been applied.
  */
 import { type Redis, ReplyError } from "ioredis";
-import { limits } from "../../limits.ts";
-import { connect } from "../redis/connection.ts";
-import { joinLargeValues } from "../redis/large-values.ts";
+import { connect } from "../../redis/connection.ts";
+import { joinLargeValues } from "../../redis/large-values.ts";
 
 export type Word = string | Buffer | number;
 
@@ -28,6 +27,7 @@ export class TooMany extends Error {}
 
 export class Node {
   readonly #url: string;
+  readonly #extra: { readonly socketTimeout?: number };
   #redis: Redis | undefined;
   #isConnecting = false;
   #isClosed = false;
@@ -36,8 +36,10 @@ export class Node {
   #unanswered = 0;
   #unansweredBytes = 0;
 
-  constructor(url: string) {
+  /** @param extra how long the connection may be silent, where that is longer than usual */
+  constructor(url: string, extra: { readonly socketTimeout?: number } = {}) {
     this.#url = url;
+    this.#extra = extra;
   }
 
   /**
@@ -45,7 +47,7 @@ export class Node {
    *
    * @throws NoAnswer, TooMany, or the node's error
    */
-  ask(command: string, words: readonly Word[], timeMs: number = limits.partAnswerMsMax): Promise<unknown> {
+  ask(command: string, words: readonly Word[], timeMs: number): Promise<unknown> {
     const bytes = words.reduce<number>((sum, word) => sum + (typeof word === "number" ? 8 : word.length), 0);
     const isFull = this.#unanswered >= unansweredMax || this.#unansweredBytes + bytes > unansweredBytesMax;
     if (isFull && this.#unanswered > 0)
@@ -104,7 +106,7 @@ export class Node {
   async #connect(): Promise<void> {
     this.#isConnecting = true;
     try {
-      const redis = await connect(this.#url, "vstore-shards");
+      const redis = await connect(this.#url, "vstore-shards", this.#extra);
       joinLargeValues(redis);
       redis.once("close", () => {
         if (this.#redis === redis) this.#redis = undefined;

@@ -3,20 +3,26 @@
  * `PARTDOWN`, which names the part: its sidecar is away, its slot is in motion, it was dropped by hand.
  */
 import type { Redis } from "ioredis";
-import { type ErrorCode, errorCodes, VstoreError } from "../../errors.ts";
-import { onServer } from "../redis/address.ts";
-import { codeOf } from "../redis/error-code.ts";
+import { type ErrorCode, errorCodes, VstoreError } from "../../../errors.ts";
+import { onServer } from "../../redis/address.ts";
+import { codeOf } from "../../redis/error-code.ts";
 import { NoAnswer, Node, TooMany, type Word } from "./node.ts";
 import { slotOf } from "./slots.ts";
 import { type Address, readTopology, Topology } from "./topology.ts";
 
+/** BUILD WAIT and CHECKPOINT of a part. */
+const longAnswerMsMax = 600_000;
 /** Nodes that say that a slot is not theirs are not asked about the slots again before this time has passed. */
 const refreshMsMin = 100;
 
 export class Nodes {
   readonly #redis: Redis;
   readonly #url: string;
+  /** Of one request to a node. */
+  readonly timeoutMs: number;
   readonly #nodes = new Map<string, Node>();
+  /** Of what takes minutes. */
+  readonly #patient = new Map<string, Node>();
   #topology = new Topology([]);
   #refresh: Promise<void> | undefined;
   #refreshedAt = Number.NEGATIVE_INFINITY;
@@ -25,7 +31,8 @@ export class Nodes {
    * @param redis connection to the sidecar's own node, which says where slots are
    * @param url of that node; the others are reached with the same user and TLS
    */
-  constructor(redis: Redis, url: string) {
+  constructor(redis: Redis, url: string, timeoutMs: number) {
+    this.timeoutMs = timeoutMs;
     this.#redis = redis;
     this.#url = url;
   }
@@ -42,28 +49,54 @@ export class Nodes {
    * @param writes whether the error has to say that it may have been applied
    * @throws {VstoreError} PARTDOWN, TRYAGAIN, and what the part itself refuses
    */
-  async ask(part: string, command: string, words: readonly Word[], writes = false): Promise<unknown> {
+  ask(part: string, command: string, words: readonly Word[], writes = false): Promise<unknown> {
+    const send = (address: Address, name: string, all: readonly Word[]) =>
+      this.#nodeAt(this.#nodes, address).ask(name, all, this.timeoutMs);
+    return this.#askOnce(part, command, words, writes, send);
+  }
+
+  /** The same of what takes minutes, over a connection that waits for it. */
+  askLong(part: string, command: string, words: readonly Word[]): Promise<unknown> {
+    const send = (address: Address, name: string, all: readonly Word[]) =>
+      this.#nodeAt(this.#patient, address, { socketTimeout: longAnswerMsMax }).ask(
+        name,
+        all,
+        longAnswerMsMax,
+      );
+    return this.#askOnce(part, command, words, false, send);
+  }
+
+  /** Once more where Redis says that the slot is elsewhere: the module has not seen the request then. */
+  async #askOnce(
+    part: string,
+    command: string,
+    words: readonly Word[],
+    writes: boolean,
+    send: (address: Address, name: string, all: readonly Word[]) => Promise<unknown>,
+  ): Promise<unknown> {
     const name = `VSTORE.${command}`;
     const all = [part, ...words];
     if (this.#topology.primaries.length === 0) await this.#renew();
     let address = this.#addressOf(part);
     try {
-      return await this.#nodeAt(address).ask(name, all);
+      return await send(address, name, all);
     } catch (error) {
       if (!hasMoved(error)) throw refusalOf(part, address, error, writes);
     }
     try {
       await this.#renew();
       address = this.#addressOf(part);
-      return await this.#nodeAt(address).ask(name, all);
+      return await send(address, name, all);
     } catch (error) {
       throw refusalOf(part, address, error, writes);
     }
   }
 
   close(): void {
-    for (const node of this.#nodes.values()) node.close();
-    this.#nodes.clear();
+    for (const nodes of [this.#nodes, this.#patient]) {
+      for (const node of nodes.values()) node.close();
+      nodes.clear();
+    }
   }
 
   /** Where the part is, for people to read. */
@@ -77,13 +110,13 @@ export class Nodes {
     throw new VstoreError("PARTDOWN", `part '${part}': no node of the cluster has its slot`);
   }
 
-  #nodeAt(address: Address): Node {
+  #nodeAt(nodes: Map<string, Node>, address: Address, extra?: { socketTimeout: number }): Node {
     const name = `${address.host}:${address.port}`;
-    const known = this.#nodes.get(name);
+    const known = nodes.get(name);
     if (known !== undefined) return known;
     const url = address.host === undefined ? this.#url : onServer(this.#url, address.host, address.port);
-    const node = new Node(url);
-    this.#nodes.set(name, node);
+    const node = new Node(url, extra);
+    nodes.set(name, node);
     return node;
   }
 

@@ -2,18 +2,22 @@
  * SEARCH of all parts: each finds as many as are wanted of all, so the nearest of what they find are the nearest of
  * all. An offset is skipped after that.
  */
-import { parseArguments } from "../../commands/grammar/arguments.ts";
-import { toBlob } from "../../commands/grammar/vector.ts";
-import { replyOf } from "../../commands/search/hits.ts";
-import { type Keys, toQuestion } from "../../commands/search/mean.ts";
-import { search } from "../../commands/search/search.ts";
-import { type Hit, KeySet } from "../../engine/hits.ts";
-import { VstoreError } from "../../errors.ts";
-import { limits } from "../../limits.ts";
+import type { Context } from "../../../commands/command.ts";
+import { parseArguments } from "../../../commands/grammar/arguments.ts";
+import { toBlob, toVectors } from "../../../commands/grammar/vector.ts";
+import { partialReply, replyOf } from "../../../commands/search/hits.ts";
+import { type Keys, toQuestion } from "../../../commands/search/mean.ts";
+import { msearch } from "../../../commands/search/msearch.ts";
+import { search } from "../../../commands/search/search.ts";
+import type { Reply } from "../../../commands/wire/reply.ts";
+import { type Hit, KeySet } from "../../../engine/hits.ts";
+import { TimeSlice } from "../../../engine/time-slice.ts";
+import { VstoreError } from "../../../errors.ts";
+import { limits } from "../../../limits.ts";
+import type { Word } from "../nodes/node.ts";
+import type { Parts } from "../parts.ts";
 import type { Handler } from "./handler.ts";
 import { type FoundByPart, nearestFirst, ValueLimit } from "./merge.ts";
-import type { Word } from "./node.ts";
-import type { Parts } from "./parts.ts";
 import { bufferOf, vectorsOf } from "./reading.ts";
 
 export interface SearchWords {
@@ -30,7 +34,7 @@ export interface SearchWords {
   readonly fields?: readonly Uint8Array[] | undefined;
 }
 
-export const readSearch: Handler = async (parts, args) => {
+export const readSearch: Handler = async (parts, args, context) => {
   const { query, options } = parseArguments(search.args, args);
   assertForParts(options);
   const source = "like" in query ? await sourceOf(parts, query.like) : parts.home;
@@ -43,9 +47,44 @@ export const readSearch: Handler = async (parts, args) => {
   const wanted = wantedOf(options, without.length);
   assertResults(wanted * parts.names.length, parts.names.length);
   const words = ["FP32", bufferOf(toBlob(vector)), ...optionWords(options, wanted)];
-  const found = (await parts.askAll("SEARCH", words)) as FoundByPart[];
-  return replyOf(take(found, options, KeySet.of(without)), options);
+  if (bringsAttributes(options)) await roomOfAnswers(context, parts, wanted);
+  if (!options.partial) {
+    const found = (await parts.askAll("SEARCH", words)) as FoundByPart[];
+    return replyOf(take(found, options, KeySet.of(without)), options);
+  }
+  const found = (await parts.askThoseThere("SEARCH", words)) as (FoundByPart | undefined)[];
+  const missing = parts.names.filter((_, part) => found[part] === undefined);
+  const there = found.filter((each) => each !== undefined);
+  return partialReply(replyOf(take(there, options, KeySet.of(without)), options), missing);
 };
+
+export const readMsearch: Handler = async (parts, args, context) => {
+  const { count, blob, options } = parseArguments(msearch.args, args);
+  toVectors(blob, count, parts.home.options.dimensions);
+  const wanted = wantedOf(options);
+  assertResults(count * wanted * parts.names.length, parts.names.length);
+  const words = [count, "FP32", bufferOf(blob), ...optionWords(options, wanted)];
+  if (bringsAttributes(options)) await roomOfAnswers(context, parts, count * wanted);
+  const found = (await parts.askAll("MSEARCH", words)) as FoundByPart[][];
+  const slice = new TimeSlice();
+  const replies: Reply[] = [];
+  for (let query = 0; query < count; query++) {
+    const ofQuery = found.map((part) => part[query]!);
+    replies.push(replyOf(take(ofQuery, options, KeySet.of(undefined)), options));
+    if (slice.spent) await slice.pause();
+  }
+  return replies;
+};
+
+/** Waits until there is room for what the parts may answer: attributes of so many results from each. */
+async function roomOfAnswers(context: Context, parts: Parts, results: number): Promise<void> {
+  const { attributesBytesMax, keyBytesMax, answerBytesMax } = limits;
+  const ofPart = Math.min(results * (attributesBytesMax + keyBytesMax), answerBytesMax);
+  await context.answerRoom?.(ofPart * parts.names.length);
+}
+
+const bringsAttributes = ({ withAttributes, distinct }: SearchWords) =>
+  withAttributes === true || distinct !== undefined;
 
 export function assertForParts({ withValues }: SearchWords): void {
   if (withValues)
@@ -58,7 +97,7 @@ export function assertForParts({ withValues }: SearchWords): void {
 export function assertResults(all: number, parts: number): void {
   const { shardedResultsMax } = limits;
   if (all <= shardedResultsMax) return;
-  const what = `COUNT and OFFSET must be at most ${Math.floor(shardedResultsMax / parts)} together`;
+  const what = `COUNT and OFFSET of all queries must be at most ${Math.floor(shardedResultsMax / parts)} together`;
   throw new VstoreError("LIMIT", `${what} with SHARDS ${parts}`);
 }
 
@@ -72,7 +111,7 @@ export function wantedOf({ k = limits.countDefault, offset = 0 }: SearchWords, w
 
 /** What follows the vector in the request of a part. */
 export function optionWords(options: SearchWords, count: number): Word[] {
-  const { ef, exact, within, filter, distinct, withAttributes } = options;
+  const { ef, exact, within, filter, distinct } = options;
   const words: Word[] = ["COUNT", count];
   if (ef !== undefined) words.push("EF", ef);
   if (exact) words.push("EXACT");
@@ -80,16 +119,16 @@ export function optionWords(options: SearchWords, count: number): Word[] {
   if (filter !== undefined) words.push("FILTER", filter);
   if (distinct !== undefined) words.push("DISTINCT", distinct.field, "PER", distinct.per ?? 1);
   words.push("WITHDISTANCES");
-  if (withAttributes || distinct !== undefined) words.push("WITHATTRS");
+  if (bringsAttributes(options)) words.push("WITHATTRS");
   return words;
 }
 
 /** The results of the whole. */
 export function take(found: readonly FoundByPart[], options: SearchWords, without: KeySet): Hit[] {
-  const { k = limits.countDefault, offset = 0, distinct, withAttributes } = options;
+  const { k = limits.countDefault, offset = 0, distinct } = options;
   const limit = distinct && new ValueLimit(distinct.field, distinct.per ?? 1);
   const hits: Hit[] = [];
-  for (const hit of nearestFirst(found, withAttributes === true || distinct !== undefined)) {
+  for (const hit of nearestFirst(found, bringsAttributes(options))) {
     if (without.has(hit.key) || limit?.takes(hit) === false) continue;
     hits.push(hit);
     if (hits.length >= k + offset) break;

@@ -1,10 +1,12 @@
 /** Which commands a collection with parts has, and how each is answered. Any other is refused by name. */
-import { parseArguments } from "../../commands/grammar/arguments.ts";
-import { commands } from "../../commands/registry.ts";
-import type { Reply } from "../../commands/wire/reply.ts";
+import { parseArguments } from "../../../commands/grammar/arguments.ts";
+import { commands } from "../../../commands/registry.ts";
+import type { Reply } from "../../../commands/wire/reply.ts";
 import type { Handler } from "./handler.ts";
 import { readCard, readExists, readGet, readInfo, readMget } from "./reading.ts";
-import { readSearch } from "./searching.ts";
+import { readMsearch, readSearch } from "./searching.ts";
+import { readExplain, runBuild, runCheckpoint } from "./tending.ts";
+import { readRandmember, readScan } from "./wandering.ts";
 import { writeDel, writeMinsert } from "./writing.ts";
 
 /** A command of one key, whose part checks the rest and answers a number, a text or nothing. */
@@ -32,4 +34,10 @@ export const handlers: ReadonlyMap<string, Handler> = new Map([
   ["CARD", readCard],
   ["INFO", readInfo],
   ["SEARCH", readSearch],
+  ["MSEARCH", readMsearch],
+  ["EXPLAIN", readExplain],
+  ["SCAN", readScan],
+  ["RANDMEMBER", readRandmember],
+  ["BUILD", runBuild],
+  ["CHECKPOINT", runCheckpoint],
 ]);

@@ -1,7 +1,7 @@
 /** How one command is answered where the collection has parts. */
-import type { Context } from "../../commands/command.ts";
-import type { Reply } from "../../commands/wire/reply.ts";
-import type { Parts } from "./parts.ts";
+import type { Context } from "../../../commands/command.ts";
+import type { Reply } from "../../../commands/wire/reply.ts";
+import type { Parts } from "../parts.ts";
 
 /**
  * Must send its first requests to the parts before it awaits anything: so they leave in the order in which requests

@@ -2,14 +2,14 @@
  * Writes: each goes to the parts of its keys, and is acknowledged once they have acknowledged it. All or none holds
  * within a part.
  */
-import { parseArguments } from "../../commands/grammar/arguments.ts";
-import { vectorReader } from "../../commands/grammar/vector.ts";
-import { del } from "../../commands/vectors/del.ts";
-import { minsert } from "../../commands/vectors/minsert.ts";
-import { VstoreError } from "../../errors.ts";
-import { limits } from "../../limits.ts";
+import { parseArguments } from "../../../commands/grammar/arguments.ts";
+import { vectorReader } from "../../../commands/grammar/vector.ts";
+import { del } from "../../../commands/vectors/del.ts";
+import { minsert } from "../../../commands/vectors/minsert.ts";
+import { VstoreError } from "../../../errors.ts";
+import { limits } from "../../../limits.ts";
+import type { Word } from "../nodes/node.ts";
 import type { Handler } from "./handler.ts";
-import type { Word } from "./node.ts";
 import { askOfKeys, bufferOf, sum } from "./reading.ts";
 
 const bytesPerComponent = 4;
@@ -21,8 +21,8 @@ export const writeMinsert: Handler = async (parts, args) => {
   if (attributes !== undefined && attributes.length !== keys.length)
     throw new VstoreError("ERR", `'SETATTR' must be ${keys.length} JSON texts, got ${attributes.length}`);
   if (blob.length > limits.shardedBlobBytesMax) {
-    const what = `the vectors of one MINSERT of a collection with SHARDS must not exceed ${limits.shardedBlobBytesMax} bytes`;
-    throw new VstoreError("LIMIT", what);
+    const what = "the vectors of one MINSERT of a collection with SHARDS must not exceed";
+    throw new VstoreError("LIMIT", `${what} ${limits.shardedBlobBytesMax} bytes`);
   }
   vectorReader(blob, keys.length, dimensions);
   const rowBytes = dimensions * bytesPerComponent;

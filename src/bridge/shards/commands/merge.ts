@@ -2,9 +2,9 @@
  * Merges what the parts have found, nearest first. Each part's results are in order, so the nearest of all is at the
  * head of one of them. Equal distances come in the order of the parts.
  */
-import { lookUp } from "../../engine/filter/expression.ts";
-import { identityOf, pathOf } from "../../engine/generation/distinct.ts";
-import type { Hit } from "../../engine/hits.ts";
+import { lookUp } from "../../../engine/filter/expression.ts";
+import { identityOf, pathOf } from "../../../engine/generation/distinct.ts";
+import type { Hit } from "../../../engine/hits.ts";
 
 /** What one part answers to SEARCH … WITHDISTANCES [WITHATTRS] in RESP2: keys and details in turn. */
 export type FoundByPart = readonly unknown[];
