@@ -1,10 +1,10 @@
 /** Fail-overs at random while clients write and read, and the checker that judges what they saw. */
 import { expect, test } from "vitest";
 import { testSeed } from "../../harness/random.ts";
-import { describeFailOvers, FailOvers } from "../torture/fail-overs/fail-overs.ts";
+import { describeFailOvers, FailOvers, shortKinds } from "../torture/fail-overs/fail-overs.ts";
 import { absent, faultOf, type Operation } from "../torture/fail-overs/linearizable.ts";
 
-/** `make torture` does more of them, and lets leaders stand still too. */
+/** `make torture` does more of them, lets leaders stand still, and cuts the network. */
 const FAIL_OVERS = 10;
 
 const write = (value: number, called: number, returned: number): Operation => ({
@@ -62,12 +62,7 @@ const promise =
   "fail-overs at random lose no acknowledged write, and no read is older than what its client has seen";
 test(promise, { timeout: 600_000 }, async () => {
   const seed = testSeed();
-  const report = await FailOvers.run(seed, FAIL_OVERS, undefined, [
-    "stop",
-    "promote",
-    "kill",
-    "kill the follower",
-  ]);
+  const report = await FailOvers.run(seed, FAIL_OVERS, undefined, shortKinds);
   console.log(describeFailOvers(report));
   expect(report.acknowledged).toBeGreaterThan(FAIL_OVERS);
 });

@@ -1,9 +1,9 @@
 /**
- * `make torture`: REPLIES replies of Redis in pieces, SEARCHES searches on both of their ways, RESEMBLANCES collections
- * of near-duplicates, CYCLES crashes, FAILOVERS hand-overs and crashes of two sidecars on one Redis, LOOKUPS lookups of
- * caches, KILLS crashes under caches, and MUTATIONS damaged files. Ends with exit code 1 at the first loss, and prints
- * the seed that repeats it: `make torture SEED=<seed>`. In a long run every kind of crash has to happen and every fail
- * point to be met, or it ends with exit code 1 too.
+ * `make torture`: REPLIES replies of Redis in pieces, SEARCHES searches on both of their ways, RESEMBLANCES
+ * collections of near-duplicates, CYCLES crashes, FAILOVERS hand-overs, crashes and cuts of two sidecars on one Redis,
+ * LOOKUPS lookups of caches, KILLS crashes under caches, and MUTATIONS damaged files. Ends with exit code 1 at the
+ * first loss, and prints the seed that repeats it: `make torture SEED=<seed>`. In a long run every kind of crash has
+ * to happen and every fail point to be met, or it ends with exit code 1 too.
  *
  * FROM is the number of the first mutation, 0 without it. A mutation that was reported is done again, alone, with
  * `make torture CYCLES=0 LOOKUPS=0 KILLS=0 SEED=<seed> FROM=<its number> MUTATIONS=1`.

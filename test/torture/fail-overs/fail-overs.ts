@@ -1,7 +1,7 @@
 /**
- * Two sidecars with --role auto and --sync-followers 1 on one Redis: one of them is killed, stopped, promoted or halted
- * at random, again and again, while clients write and read. All that they have seen of a key has to be linearizable, so
- * no acknowledged write is lost and no read is older than what its client has seen.
+ * Two sidecars with --role auto and --sync-followers 1 on one Redis: one of them is killed, stopped, promoted, halted
+ * or cut off at random, again and again, while clients write and read. All that they have seen of a key has to be
+ * linearizable, so no acknowledged write is lost and no read is older than what its client has seen.
  */
 import { rmSync } from "node:fs";
 import { Redis } from "ioredis";
@@ -13,16 +13,38 @@ import { fp32 } from "../../harness/fp32.ts";
 import { until } from "../../harness/serving.ts";
 import { scratchDirectory } from "../scratch.ts";
 import { absent, faultOf, type Operation } from "./linearizable.ts";
+import { Link } from "./link.ts";
 
 const clients = 4;
 const keys = 16;
 /** Longer than a lease, so that the other one leads when it goes on. */
 const haltMs = 8_000;
+/** Of a cut: some are over before the lease, and some are not. */
+const cutMsMax = 9_000;
 const patienceMs = 60_000;
 
-/** How a leader ends, or a follower. In a short run none waits for longer than a lease. */
-export const kinds = ["stop", "promote", "kill", "kill the follower", "halt"] as const;
+/** How a leader ends, or a follower. */
+const kinds = [
+  "stop",
+  "promote",
+  "kill",
+  "kill the follower",
+  "halt",
+  "break the connections",
+  "cut off",
+  "cut off silently",
+  "cut off the follower",
+  "cut off the follower silently",
+] as const;
 type Kind = (typeof kinds)[number];
+/** Of a short run: none waits for longer than a lease. */
+export const shortKinds: readonly Kind[] = [
+  "stop",
+  "promote",
+  "kill",
+  "kill the follower",
+  "break the connections",
+];
 
 export interface FailOverReport {
   readonly failOvers: Readonly<Record<string, number>>;
@@ -37,6 +59,8 @@ export class FailOvers {
   readonly #random: () => number;
   readonly #watcher: Redis;
   readonly #sidecars: SidecarProcess[] = [];
+  /** The way of each sidecar to Redis, by its data directory. */
+  readonly #links = new Map<string, Link>();
   readonly #directories: string[] = [];
   readonly #histories = Array.from({ length: keys }, (): Operation[] => []);
   readonly #counts: Record<string, number> = {};
@@ -63,6 +87,7 @@ export class FailOvers {
       run.#isOver = true;
       run.#watcher.disconnect();
       for (const sidecar of run.#sidecars) await sidecar.kill();
+      for (const link of run.#links.values()) await link.close();
       await server.stop();
       for (const directory of run.#directories) rmSync(directory, { recursive: true, force: true });
     }
@@ -75,9 +100,9 @@ export class FailOvers {
   }
 
   async #run(count: number, chosen: readonly Kind[], done: () => void): Promise<FailOverReport> {
-    this.#start(this.#directory());
+    await this.#start(this.#directory());
     await this.#sidecars[0]!.waitReady();
-    this.#start(this.#directory());
+    await this.#start(this.#directory());
     await this.#untilReady();
     await this.#watcher.call("VSTORE.CREATE", "c", "DIM", 2, "METRIC", "L2");
     const work = Array.from({ length: clients }, () => this.#client());
@@ -104,30 +129,40 @@ export class FailOvers {
     return directory;
   }
 
-  #start(dataDir: string): void {
+  async #start(dataDir: string): Promise<void> {
+    const link = this.#links.get(dataDir) ?? (await Link.to(this.#url));
+    this.#links.set(dataDir, link);
     const env = { VSTORE_ROLE: "auto", VSTORE_SYNC_FOLLOWERS: "1", VSTORE_CHECKPOINT_INTERVAL_MS: "2000" };
-    this.#sidecars.push(startSidecar({ redisUrl: this.#url, dataDir, env }));
+    this.#sidecars.push(startSidecar({ redisUrl: link.url, dataDir, env }));
   }
 
   /** Ends when the other one serves, and has a follower again, which may lead next. */
   async #failOver(kind: Kind): Promise<void> {
     const [leader, follower] = await this.#untilReady();
     const before = this.#acknowledged;
-    const end = kind === "kill the follower" ? follower : leader;
-    if (kind === "promote") await promote(this.#url);
-    else if (kind === "halt") await halt(end);
-    else {
-      if (kind === "stop") await end.stop();
-      else await end.kill();
-      this.#sidecars.splice(this.#sidecars.indexOf(end), 1);
-      this.#start(end.dataDir);
-    }
+    await this.#end(kind, kind.includes("follower") ? follower : leader);
     await this.#untilReady();
     await until(
       () => this.#acknowledged,
       (now) => now > before + clients,
       patienceMs,
     );
+  }
+
+  async #end(kind: Kind, sidecar: SidecarProcess): Promise<void> {
+    const link = this.#links.get(sidecar.dataDir)!;
+    const cutMs = cutMsMax * this.#random();
+    if (kind === "promote") await promote(this.#url);
+    else if (kind === "halt") await halt(sidecar);
+    else if (kind === "break the connections") await link.cut(0);
+    else if (kind.endsWith("silently")) await link.standStill(cutMs);
+    else if (kind.startsWith("cut off")) await link.cut(cutMs);
+    else {
+      if (kind === "stop") await sidecar.stop();
+      else await sidecar.kill();
+      this.#sidecars.splice(this.#sidecars.indexOf(sidecar), 1);
+      await this.#start(sidecar.dataDir);
+    }
   }
 
   /** @returns the one that leads, and the one that is ready to */
