@@ -1,4 +1,5 @@
 /** One collection over three nodes: what its parts find together is what one node would find. */
+import { readFileSync } from "node:fs";
 import type { Cluster } from "ioredis";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type ClusterNode, RedisCluster } from "../../harness/cluster.ts";
@@ -10,6 +11,8 @@ import { until } from "../harness/serving.ts";
 
 /** Nothing here is about time: the machine may be slow. */
 const patienceMs = 60_000;
+/** The user that it shows for the sidecar is enough. */
+const page = readFileSync(new URL("../../docs/security.md", import.meta.url), "utf8");
 const dimensions = 8;
 const count = 600;
 const random = generator(17);
@@ -28,7 +31,8 @@ function start(node: ClusterNode): SidecarProcess {
   const dataDir = directories.get(node) ?? ownDirectory("data");
   directories.set(node, dataDir);
   const env = { VSTORE_PART_TIMEOUT_MS: String(patienceMs) };
-  const sidecar = startSidecar({ redisUrl: node.server.url, dataDir, env });
+  const redisUrl = node.server.url.replace("redis://", "redis://vstore-sidecar:change-me@");
+  const sidecar = startSidecar({ redisUrl, dataDir, env });
   sidecars.set(node, sidecar);
   return sidecar;
 }
@@ -53,6 +57,8 @@ beforeAll(async () => {
   redis = await RedisCluster.start(3);
   for (const node of redis.nodes) {
     await node.redis.config("SET", "vstore.timeout", 2 * patienceMs);
+    for (const [, rules] of page.matchAll(/^user vstore-sidecar (.*)$/gm))
+      await node.redis.acl("SETUSER", "vstore-sidecar", ...rules!.split(" "));
     start(node);
   }
   for (const sidecar of sidecars.values()) await sidecar.waitReady();
@@ -151,6 +157,16 @@ test("EXPLAIN adds up, and BUILD and CHECKPOINT reach all parts", async () => {
   expect(await call("CHECKPOINT", "parted")).toBe("OK 3 parts");
 });
 
+test("a read with ASOF asks each part for its own token", async () => {
+  const token = String(await call("TOKEN", "parted"));
+  expect(await call("CARD", "parted", "ASOF", token)).toBe(count);
+  expect(await call("GETATTR", "parted", "k1", "ASOF", token)).toContain('"n":1');
+  expect(await call("SEARCH", "parted", "KEY", "k1", "COUNT", 1, "ASOF", token)).toEqual(["k1"]);
+  expect(await call("SCAN", "parted", 0, "COUNT", 1, "ASOF", token)).toHaveLength(2);
+  const swapped = token.replace(/^p1,([^,]*),([^,]*)/, "p1,$2,$1");
+  await expect(call("CARD", "parted", "ASOF", swapped)).rejects.toThrow(/^ERR 'ASOF' must be a token/);
+});
+
 test("reads and changes of keys are those of one node", async () => {
   await same("GET", "k3", "RAW");
   await same("GET", "k3");
@@ -177,11 +193,11 @@ test("what the parts refuse is refused, and so is what collections with parts do
   const query = ["SEARCH", "parted", "FP32", rows[0]!.vector] as const;
   await expect(call(...query, "FILTER", ".n >")).rejects.toThrow(/^ERR /);
   await expect(call(...query, "WITHVALUES")).rejects.toThrow(/^ERR 'WITHVALUES' is not for/);
-  await expect(call(...query, "ASOF", "t")).rejects.toThrow(/^ERR 'ASOF' is not for/);
-  await expect(call(...query, "COUNT", 10_000, "OFFSET", 1)).rejects.toThrow(/^LIMIT /);
-  await expect(call("TOKEN", "parted")).rejects.toThrow(
-    /^ERR VSTORE.TOKEN is not for collections with SHARDS/,
+  await expect(call(...query, "ASOF", "t")).rejects.toThrow(
+    /^ERR 'ASOF' must be a token .* collection 'parted'/,
   );
+  await expect(call(...query, "COUNT", 10_000, "OFFSET", 1)).rejects.toThrow(/^LIMIT /);
+  await expect(call("WAIT", "parted")).rejects.toThrow(/^ERR VSTORE.WAIT is not for collections with SHARDS/);
   const insert = ["INSERT", "parted", "x", "FP32", rows[0]!.vector] as const;
   await expect(call(...insert, "NOWAIT")).rejects.toThrow(/cannot be used with NOWAIT/);
   const home = await redis.nodeOf("parted");

@@ -13,11 +13,24 @@ export class Parts {
   readonly home: Collection;
   readonly names: readonly string[];
   readonly #nodes: Nodes;
+  /** What each part has to have applied before it answers a read. */
+  readonly #tokens: readonly string[] | undefined;
 
-  constructor(home: Collection, nodes: Nodes) {
+  constructor(home: Collection, nodes: Nodes, tokens?: readonly string[]) {
+    this.#tokens = tokens;
     this.home = home;
     this.names = home.options.shards ?? [];
     this.#nodes = nodes;
+  }
+
+  /** The same for one request with ASOF. */
+  asOf(tokens: readonly string[]): Parts {
+    return new Parts(this.home, this.#nodes, tokens);
+  }
+
+  /** The arguments of such a request behind the collection, without ASOF. */
+  wordsOf(args: readonly Buffer[]): readonly Buffer[] {
+    return this.#tokens === undefined ? args.slice(1) : args.slice(1, -2);
   }
 
   /** The number of the part that has the key. */
@@ -31,7 +44,8 @@ export class Parts {
 
   /** A read of one part: its reply as RESP2, with texts as bytes. @throws {VstoreError} */
   ask(part: number, command: string, words: readonly Word[]): Promise<unknown> {
-    return this.#nodes.ask(this.names[part]!, command, words);
+    const all = this.#tokens === undefined ? words : [...words, "ASOF", this.#tokens[part]!];
+    return this.#nodes.ask(this.names[part]!, command, all);
   }
 
   /** The same of all of them, in their order. */

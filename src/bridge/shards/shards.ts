@@ -18,6 +18,7 @@ import type { Request } from "../requests/request.ts";
 import { faultOf } from "../requests/routing.ts";
 import type { Source } from "../requests/sources.ts";
 import { handlers } from "./commands/handlers.ts";
+import { tokensIn } from "./commands/tokens.ts";
 import type { Nodes } from "./nodes/nodes.ts";
 import { Parts } from "./parts.ts";
 
@@ -117,12 +118,8 @@ export class Shards {
         "ERR",
         `VSTORE.${name} is not for collections with SHARDS, and '${parts.home.name}' is one`,
       );
-    if (commands.get(name)?.args.asOf?.(args) !== undefined)
-      throw new VstoreError(
-        "ERR",
-        "'ASOF' is not for collections with SHARDS; their reads show all acknowledged writes",
-      );
-    return handler(parts, args, context);
+    const asOf = commands.get(name)?.args.asOf?.(args);
+    return handler(asOf === undefined ? parts : parts.asOf(tokensIn(asOf, parts)), args, context);
   }
 }
 

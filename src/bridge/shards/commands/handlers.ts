@@ -6,6 +6,7 @@ import type { Handler } from "./handler.ts";
 import { readCard, readExists, readGet, readInfo, readMget } from "./reading.ts";
 import { readMsearch, readSearch } from "./searching.ts";
 import { readExplain, runBuild, runCheckpoint } from "./tending.ts";
+import { readToken } from "./tokens.ts";
 import { readRandmember, readScan } from "./wandering.ts";
 import { writeDel, writeMinsert } from "./writing.ts";
 
@@ -13,9 +14,9 @@ import { writeDel, writeMinsert } from "./writing.ts";
 function ofKey(name: string): Handler {
   const { args: grammar, route } = commands.get(name)!;
   return async (parts, args) => {
-    const [, key, ...rest] = args;
+    const words = parts.wordsOf(args);
+    const [key] = words;
     if (key === undefined) parseArguments(grammar, args); // it says what is missing
-    const words = [key!, ...rest];
     const part = parts.of(key!);
     const reply = route === "log" ? parts.tell(part, name, words) : parts.ask(part, name, words);
     return (await reply) as Reply;
@@ -40,4 +41,5 @@ export const handlers: ReadonlyMap<string, Handler> = new Map([
   ["RANDMEMBER", readRandmember],
   ["BUILD", runBuild],
   ["CHECKPOINT", runCheckpoint],
+  ["TOKEN", readToken],
 ]);

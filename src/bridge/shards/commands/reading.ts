@@ -32,7 +32,7 @@ export const readExists: Handler = async (parts, args) => {
 
 /** The parts check what follows the name. */
 export const readCard: Handler = async (parts, args) =>
-  sum((await parts.askAll("CARD", args.slice(1))).map(Number));
+  sum((await parts.askAll("CARD", parts.wordsOf(args))).map(Number));
 
 /** The vectors of keys, in their order; undefined where there is no such key. */
 export async function vectorsOf(

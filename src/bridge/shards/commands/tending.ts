@@ -30,7 +30,9 @@ const summed: ReadonlySet<string> = new Set([
 ]);
 
 export const readExplain: Handler = async (parts, args) => {
-  const all = (await parts.askAll("EXPLAIN", args.slice(1))).map((reply) => factsOf(reply as unknown[]));
+  const all = (await parts.askAll("EXPLAIN", parts.wordsOf(args))).map((reply) =>
+    factsOf(reply as unknown[]),
+  );
   const names = new Set(all.flatMap((facts) => [...facts.keys()]));
   return new Map(
     [...names].map((name) => [

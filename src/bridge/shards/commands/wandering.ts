@@ -14,11 +14,11 @@ const cursorText = /^\d{1,19}$/;
  * Such numbers are larger than those of one collection may be.
  */
 export const readScan: Handler = async (parts, args) => {
-  const [name, given, ...options] = args;
+  const [given, ...options] = parts.wordsOf(args);
   const text = given?.toString("latin1") ?? "";
   const cursor = cursorText.test(text) ? BigInt(text) : undefined;
   // It says what is wrong with the rest, or with a cursor that is no number.
-  parseArguments(scan.args, cursor === undefined ? args : [name!, Buffer.from("0"), ...options]);
+  parseArguments(scan.args, cursor === undefined ? args : [args[0]!, Buffer.from("0"), ...options]);
   const count = BigInt(parts.names.length);
   const part = cursor! % count;
   const words = [String(cursor! / count), ...options];
