@@ -12,7 +12,8 @@ import { VstoreError } from "../errors.ts";
 import { Following, inStep } from "./followers/following.ts";
 import { checkFiles } from "./logs/belonging.ts";
 import { LogLosses } from "./logs/losses.ts";
-import { namesSentinels, publicUrl } from "./redis/address.ts";
+import { namesCluster, namesSentinels, publicUrl } from "./redis/address.ts";
+import { serverOf } from "./redis/connection.ts";
 import { closedConnections, outputLimitOf } from "./redis/output-limit.ts";
 import { type Place, placeInReplication } from "./replica/primary.ts";
 import { ReplicaReads } from "./replica/replica-reads.ts";
@@ -160,10 +161,14 @@ export class Sidecar {
 
   /**
    * A follower may be beside a replica: then its session is with the primary, and clients of the replica are answered
-   * there. While the replica is gone, the primary is where it was.
+   * there. While the replica is gone, the primary is where it was. In a cluster it is looked for anew: it changes.
    */
   async #findPrimary(): Promise<void> {
     const { url, role } = this.#options;
+    if (namesCluster(url)) {
+      this.#url = await serverOf(url);
+      return;
+    }
     if (role === "leader" || namesSentinels(url)) return;
     try {
       this.#place = await placeInReplication(url);

@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { roles } from "../bridge/followers/roles.ts";
-import { faultOf, placeOf, withTls } from "../bridge/redis/address.ts";
+import { faultOf, placeOf, withNode, withTls } from "../bridge/redis/address.ts";
 import { indexChoices } from "../engine/index/choices.ts";
 import { didYouMean } from "../engine/similar-name.ts";
 import { limits } from "../limits.ts";
@@ -36,8 +36,18 @@ export interface Setting {
 export const settings = {
   redis_url: {
     value: "url",
-    description: "the Redis to join, or Sentinels that know it; without it vstore starts one of its own",
+    description:
+      "the Redis to join, or Sentinels or nodes of a cluster that know it; without it vstore starts one of its own",
     schema: redisUrl().optional(),
+  },
+  node: {
+    value: "node",
+    description:
+      "of a cluster, the node that the sidecar is for, by its id or host:port; it follows fail-overs",
+    schema: z
+      .string()
+      .regex(/^([0-9a-f]{40}|.+:\d{1,5})$/, "must be the id of a node, 40 hexadecimal digits, or host:port")
+      .optional(),
   },
   tls_ca: {
     value: "file",
@@ -249,14 +259,15 @@ export function readSettings(
   if (values.role !== "leader" && values.redis_url === undefined)
     faults.push("--role follower and auto need --redis-url: no other sidecar joins vstore's own Redis");
   if (faults.length > 0) throw new SettingsError(faults.join("\n"));
-  return withTlsFiles(values as Settings);
+  return withWholeUrl(values as Settings);
 }
 
-/** The files of TLS go into the URL, which reaches every place that connects. */
-function withTlsFiles(given: Settings): Settings {
-  const { redis_url, tls_ca: ca, tls_cert: cert, tls_key: key } = given;
+/** The files of TLS and the node of a cluster go into the URL, which reaches every place that connects. */
+function withWholeUrl(given: Settings): Settings {
+  const { redis_url, node, tls_ca: ca, tls_cert: cert, tls_key: key } = given;
   try {
-    const url = redis_url && withTls(redis_url, { ca, cert, key });
+    if (node !== undefined && redis_url === undefined) throw new Error("--node needs a redis+cluster:// URL");
+    const url = redis_url && withNode(withTls(redis_url, { ca, cert, key }), node);
     if (url !== undefined) placeOf(url); // reads the files
     return { ...given, redis_url: url };
   } catch (error) {

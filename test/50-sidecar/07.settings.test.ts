@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { nodeOf, publicUrl, seedsOf } from "../../src/bridge/redis/address.ts";
 import {
   type Given,
   readSettings,
@@ -62,6 +63,8 @@ describe("a setting", () => {
     ["redis_url", "redis+unix:///run/redis.sock?db=x", "the number of a database, such as ?db=1"],
     ["redis_url", "redis+sentinel://h1:26379,h2", "the name of the primary, such as /mymaster"],
     ["redis_url", "redis+sentinel://h1,:1/main", "Sentinels like host:26379,host:26379"],
+    ["redis_url", "redis+cluster://h1,:1", "nodes like host:6379,host:6379"],
+    ["node", "a-node", "40 hexadecimal digits, or host:port"],
     ["log_level", "loud", "info"],
     ["data_dir", "", "1 character"],
     ["redis_server", "", "1 character"],
@@ -98,6 +101,18 @@ describe("a setting", () => {
     const files = { tls_ca: "/nonexistent/ca.pem" };
     expect(() => read({ ...files, redis_url: "redis://h" })).toThrow("--tls-ca needs a rediss:// URL");
     expect(() => read({ ...files, redis_url: "rediss://h" })).toThrow("/nonexistent/ca.pem");
+  });
+
+  test("of a node goes with a redis+cluster:// URL, and is needed there", () => {
+    const cluster = "redis+cluster://u:p@h1:7000,h2";
+    expect(() => read({ node: "h2:7001" })).toThrow("--node needs a redis+cluster:// URL");
+    expect(() => read({ node: "h2:7001", redis_url: "redis://h" })).toThrow(
+      "--node needs a redis+cluster:// URL",
+    );
+    expect(() => read({ redis_url: cluster })).toThrow("needs --node");
+    const url = read({ node: "h2:7001", redis_url: cluster }).redis_url!;
+    expect(seedsOf(url)).toEqual(["redis://u:p@h1:7000", "redis://u:p@h2:6379"]);
+    expect([nodeOf(url), publicUrl(url)]).toEqual(["h2:7001", "redis+cluster://u:***@h1:7000,h2"]);
   });
 
   test("is not what Kubernetes sets for a service called vstore", () => {

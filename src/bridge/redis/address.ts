@@ -4,6 +4,7 @@
  *   redis://user:password@host:6379/0          rediss:// is the same through TLS
  *   redis+unix:///run/redis.sock?db=0          with a user: redis+unix://user:password@localhost/run/redis.sock
  *   redis+sentinel://user:password@host:26379,host:26379/name?db=0    the primary that Sentinels name
+ *   redis+cluster://user:password@host:6379,host:6379?node=id         the primary of the slots of that node
  *
  * The files of TLS stand in its query (`ca`, `cert`, `key`); the flags --tls-ca, --tls-cert and --tls-key put them
  * there.
@@ -13,11 +14,14 @@ import type { RedisOptions } from "ioredis";
 
 const defaultPort = 6_379;
 const defaultSentinelPort = 26_379;
-const schemes = ["redis:", "rediss:", "redis+unix:", "redis+sentinel:", "rediss+sentinel:"];
-/** Scheme and user, then the Sentinels, then the rest. */
-const sentinelText = /^(rediss?\+sentinel:\/\/(?:[^@/?#]*@)?)([^/?#]+)(.*)$/;
-/** A query's name of each Sentinel but the first: a URL has one host. */
-const otherSentinel = "sentinel";
+const several = ["redis+sentinel:", "rediss+sentinel:", "redis+cluster:", "rediss+cluster:"];
+const schemes = ["redis:", "rediss:", "redis+unix:", ...several];
+/** Scheme and user, then the Sentinels or the nodes, then the rest. */
+const severalText = /^(rediss?\+(?:sentinel|cluster):\/\/(?:[^@/?#]*@)?)([^/?#]+)(.*)$/;
+/** A query's name of each host but the first: a URL has one. */
+const otherHost = "host";
+/** A query's name of the node of a cluster that is meant. */
+const nodeQuery = "node";
 const tlsFiles = ["ca", "cert", "key"] as const;
 export type TlsFiles = { readonly [File in (typeof tlsFiles)[number]]?: string | undefined };
 
@@ -33,6 +37,7 @@ export function faultOf(text: string): string | undefined {
     return "must be a URL like redis://127.0.0.1:6379, rediss://host:6379 or redis+unix:///run/redis.sock";
   }
   if (isSentinel(url)) return faultOfSentinels(url);
+  if (isCluster(url)) return areHosts(url) ? undefined : "must name nodes like host:6379,host:6379";
   if (url.protocol === "redis+unix:") {
     if (url.pathname.length < 2) return "must name the path of the socket";
     return isDatabase(url.searchParams.get("db") ?? "0") ? undefined : databaseFault("?db=1");
@@ -45,25 +50,29 @@ const isDatabase = (text: string): boolean => /^\d{1,9}$/.test(text);
 const databaseFault = (example: string): string =>
   `must end with the number of a database, such as ${example}`;
 
+function areHosts(url: URL): boolean {
+  const isHost = (host: string) => (tryParse(`redis://${host}`)?.hostname ?? "") !== "";
+  return url.hostname !== "" && url.searchParams.getAll(otherHost).every(isHost);
+}
+
 function faultOfSentinels(url: URL): string | undefined {
   if (url.pathname.length < 2) return "must end with the name of the primary, such as /mymaster";
-  const others = url.searchParams.getAll(otherSentinel);
-  const isHost = (host: string) => (tryParse(`redis://${host}`)?.hostname ?? "") !== "";
-  if (url.hostname === "" || !others.every(isHost)) return "must name Sentinels like host:26379,host:26379";
+  if (!areHosts(url)) return "must name Sentinels like host:26379,host:26379";
   return isDatabase(url.searchParams.get("db") ?? "0") ? undefined : databaseFault("?db=1");
 }
 
 const isSentinel = ({ protocol }: URL): boolean => protocol.endsWith("+sentinel:");
+const isCluster = ({ protocol }: URL): boolean => protocol.endsWith("+cluster:");
 const isTls = ({ protocol }: URL): boolean => protocol.startsWith("rediss");
 /** An IPv6 address stands in brackets in a URL, and without them everywhere else. */
-const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[(.*)\]$/, "$1");
+export const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[(.*)\]$/, "$1");
 
 function parse(text: string): URL {
-  const [, start, hosts, end] = sentinelText.exec(text) ?? [];
+  const [, start, hosts, end] = severalText.exec(text) ?? [];
   if (hosts === undefined) return new URL(text);
   const [first, ...others] = hosts.split(",");
   const url = new URL(`${start}${first}${end}`);
-  for (const other of others) url.searchParams.append(otherSentinel, other);
+  for (const other of others) url.searchParams.append(otherHost, other);
   return url;
 }
 
@@ -102,7 +111,7 @@ export function placeOf(text: string): Place {
 /** Sentinels may have a user of their own, in the query; files of TLS are for them and for Redis. */
 function throughSentinels(url: URL): RedisOptions {
   const query = (name: string) => url.searchParams.get(name) ?? undefined;
-  const others = url.searchParams.getAll(otherSentinel).map((host) => new URL(`redis://${host}`));
+  const others = url.searchParams.getAll(otherHost).map((host) => new URL(`redis://${host}`));
   const [sentinelUsername, sentinelPassword] = [query("sentinel-user"), query("sentinel-password")];
   const tls = isTls(url) ? tlsOf(url) : undefined;
   return {
@@ -154,13 +163,47 @@ export function withTls(text: string, files: TlsFiles): string {
 export function onServer(text: string, host: string, port: number): string {
   const url = parse(text);
   const name = host.includes(":") ? `[${host}]` : host;
+  if (isCluster(url)) {
+    for (const query of [otherHost, nodeQuery]) url.searchParams.delete(query);
+    return new URL(`${isTls(url) ? "rediss" : "redis"}://${userOf(url)}${name}:${port}${url.search}`).href;
+  }
   if (url.protocol !== "redis+unix:") {
     url.hostname = name;
     url.port = String(port);
     return url.href;
   }
-  const user = url.username || url.password ? `${url.username}:${url.password}@` : "";
-  return `redis://${user}${name}:${port}/${url.searchParams.get("db") ?? 0}`;
+  return `redis://${userOf(url)}${name}:${port}/${url.searchParams.get("db") ?? 0}`;
+}
+
+const userOf = ({ username, password }: URL) => (username || password ? `${username}:${password}@` : "");
+
+/** Whether it names nodes of a cluster: `seedsOf()`, of which one knows where the primary of `nodeOf()` is. */
+export function namesCluster(text: string): boolean {
+  return isCluster(parse(text));
+}
+
+/** "" where none is named. */
+export const nodeOf = (text: string): string => parse(text).searchParams.get(nodeQuery) ?? "";
+
+/** The nodes that a URL of a cluster names, an address each. */
+export function seedsOf(text: string): string[] {
+  const url = parse(text);
+  const others = url.searchParams.getAll(otherHost).map((host) => new URL(`redis://${host}`));
+  return [url, ...others].map((each) => onServer(text, hostOf(each), Number(each.port || defaultPort)));
+}
+
+/** The address of a cluster with the node that is meant. @throws Error where only one of both is there */
+export function withNode(text: string, node: string | undefined): string {
+  const url = parse(text);
+  if (node !== undefined) {
+    if (!isCluster(url)) throw new Error("--node needs a redis+cluster:// URL");
+    url.searchParams.set(nodeQuery, node);
+  }
+  if (isCluster(url) && !url.searchParams.get(nodeQuery))
+    throw new Error(
+      "a redis+cluster:// URL needs --node: the id or host:port of the node that the sidecar is for",
+    );
+  return node === undefined ? text : url.href;
 }
 
 /** Whether it names Sentinels, and so always the primary. */
@@ -172,7 +215,7 @@ export function namesSentinels(text: string): boolean {
 export function publicUrl(text: string): string {
   const url = parse(text);
   if (url.password !== "") url.password = "***";
-  const others = url.searchParams.getAll(otherSentinel);
+  const others = url.searchParams.getAll(otherHost);
   if (url.protocol !== "redis+unix:") url.search = "";
   if (others.length > 0) return url.href.replace(url.host, [url.host, ...others].join(","));
   return url.href.replace(/\/$/, "");
@@ -185,6 +228,7 @@ export function redisCli(text: string): string {
     const { host, port } = throughSentinels(url).sentinels![0]!;
     return `redis-cli -h ${host} -p ${port} SENTINEL GET-MASTER-ADDR-BY-NAME ${url.pathname.slice(1)}`;
   }
+  if (isCluster(url)) return `redis-cli -c -h ${url.hostname} -p ${url.port || defaultPort}`;
   if (url.protocol === "redis+unix:") return `redis-cli -s ${decodeURIComponent(url.pathname)}`;
   if (
     url.protocol === "redis:" &&

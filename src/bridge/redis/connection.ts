@@ -4,7 +4,8 @@
  * to do first (lease, reconciliation, attach). The sidecar opens a new session instead.
  */
 import { Redis, type RedisOptions } from "ioredis";
-import { type Place, placeOf } from "./address.ts";
+import { namesCluster, type Place, placeOf } from "./address.ts";
+import { primaryInCluster } from "./cluster/primary.ts";
 
 /** A connection that answers nothing for this long is given up. The reader asks at least every second. */
 export const silenceMsMax = 15_000;
@@ -33,7 +34,14 @@ type Extra = Pick<RedisOptions, "enableOfflineQueue" | "socketTimeout" | "comman
 
 /** @throws Error that says why, when Redis cannot be reached. */
 export async function connect(url: string, name: string, extra: Extra = {}): Promise<Redis> {
-  return connectTo(placeOf(url), name, extra);
+  return connectTo(placeOf(await serverOf(url)), name, extra);
+}
+
+/** The address of the server itself where `url` is one of a cluster, whose nodes are asked. */
+export async function serverOf(url: string): Promise<string> {
+  if (!namesCluster(url)) return url;
+  const ask = { commandTimeout: connectMsMax };
+  return primaryInCluster(url, (seed) => connectTo(placeOf(seed), "vstore-cluster", ask));
 }
 
 /** The same where no URL names the server. */
