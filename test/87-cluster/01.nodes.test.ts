@@ -1,7 +1,9 @@
 /** A Redis Cluster of three nodes with a sidecar each: cluster clients find collections where their names belong. */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { Queue } from "bullmq";
 import type { Cluster } from "ioredis";
+import { createCluster } from "redis";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type ClusterNode, RedisCluster, slotsOf } from "../../harness/cluster.ts";
 import { ownDirectory, removeWithProcesses } from "../../harness/left-behind.ts";
@@ -97,6 +99,35 @@ test("redis-cli -c follows MOVED, and another node sends it", async () => {
   await expect(other.redis.call("VSTORE.CARD", "docs")).rejects.toThrow(/^MOVED /);
   const args = ["-c", "-p", String(other.server.port), "VSTORE.CARD", "docs"];
   expect(execFileSync("redis-cli", args, { encoding: "utf8" })).toBe("4\n");
+});
+
+test("redis-cli -c writes and searches from any node", async () => {
+  const [, other] = await homeAndOther("images");
+  const cli = (...words: string[]) =>
+    execFileSync("redis-cli", ["-c", "-p", String(other.server.port), ...words], { encoding: "utf8" });
+  expect(cli("VSTORE.INSERT", "images", "by cli", "VALUES", "2", "70", "70")).toBe("1\n");
+  expect(cli("VSTORE.SEARCH", "images", "VALUES", "2", "70", "70", "COUNT", "1")).toBe("by cli\n");
+  expect(cli("VSTORE.DEL", "images", "by cli")).toBe("1\n");
+});
+
+test("node-redis goes to the node of the key that it is told", async () => {
+  const rootNodes = redis.nodes.map(({ server }) => ({ url: server.url }));
+  const cluster = await createCluster({ rootNodes }).connect();
+  for (const name of names) {
+    const send = (command: string, ...words: string[]) =>
+      cluster.sendCommand(name, false, [`VSTORE.${command}`, name, ...words]);
+    expect(await send("INSERT", "by node", "VALUES", "2", "70", "70")).toBe(1);
+    expect(await send("SEARCH", "VALUES", "2", "70", "70", "COUNT", "1")).toEqual(["by node"]);
+    expect(await send("DEL", "by node")).toBe(1);
+  }
+  cluster.destroy();
+});
+
+test("redis-py finds the node of a collection, and lists those of all nodes", () => {
+  const program = fileURLToPath(new URL("../clients/redis_py_cluster.py", import.meta.url));
+  const args = ["-B", program, String(redis.nodes[0]!.server.port), ...names];
+  const { stdout, stderr } = spawnSync("/usr/bin/python3", args, { encoding: "utf8" });
+  expect([stderr, stdout]).toEqual(["", "OK\n"]);
 });
 
 test("checkpoints run as jobs, and trim the logs", async () => {
