@@ -2,7 +2,7 @@
  * Which slot holds which key, in both directions, in memory. Typed arrays instead of a Map: a Map ends at 16.7 M
  * entries and takes about 100 bytes for each, this takes 20 to 30 and the key itself.
  *
- * Slot → key is three paged arrays over an arena of key bytes. Key → slot is an open-addressing hash table with linear
+ * Slot → key is a paged array over an arena of key bytes. Key → slot is an open-addressing hash table with linear
  * probing, cut into shards that grow one by one, so that no insertion waits for all keys to be rehashed. An entry holds
  * the hash too: passing over another key, and growing, fetch nothing else into the processor's cache. Entries stand in
  * about the order of their hashes, whatever the size of the table, so that an iteration needs only the hash that it has
@@ -30,12 +30,15 @@ const LOAD_MAX = 0.75;
 /** Longer keys are copied and compared by the runtime: a call into it takes as long as a loop over so many bytes. */
 const LOOP_BYTES_MAX = 128;
 
-/** What is known about the key of each slot, for up to PAGE_SLOTS consecutive slots. */
-interface Page {
-  readonly arena: Uint32Array;
-  readonly offset: Uint32Array;
-  readonly length: Uint16Array;
-}
+/**
+ * Where the keys of up to PAGE_SLOTS consecutive slots are: of each the number of its arena, then length and offset in
+ * one. A search names keys of slots far apart, and each of them is in one line of the processor's cache.
+ */
+type Page = Uint32Array;
+
+/** An offset is at most ARENA_BYTES_MAX. */
+const OFFSET_BITS = 21;
+const OFFSET_MASK = (1 << OFFSET_BITS) - 1;
 
 /** Entries are pairs: slot + 1 (0: empty) and hash. Their number is a power of two. */
 interface Shard {
@@ -43,7 +46,7 @@ interface Shard {
   used: number;
 }
 
-/** Numbers of one entry. */
+/** Numbers of one entry, and of one slot in its page. */
 const WIDTH = 2;
 
 /** Stands for every shard that has had no key yet. Never written to. */
@@ -112,21 +115,22 @@ export class KeyTable {
   /** The key that the slot was given; also when the slot is dead. A view, not to be written to. */
   keyOf(slot: number): Uint8Array {
     const page = this.#pages[Math.floor(slot / PAGE_SLOTS)]!;
-    const index = slot % PAGE_SLOTS;
-    const start = page.offset[index]!;
-    return this.#arenas[page.arena[index]!]!.subarray(start, start + page.length[index]!);
+    const at = (slot % PAGE_SLOTS) * WIDTH;
+    const place = page[at + 1]!;
+    const start = place & OFFSET_MASK;
+    return this.#arenas[page[at]!]!.subarray(start, start + (place >>> OFFSET_BITS));
   }
 
   lengthOf(slot: number): number {
-    return this.#pages[Math.floor(slot / PAGE_SLOTS)]!.length[slot % PAGE_SLOTS]!;
+    return this.#pages[Math.floor(slot / PAGE_SLOTS)]![(slot % PAGE_SLOTS) * WIDTH + 1]! >>> OFFSET_BITS;
   }
 
   /** Writes the bytes that `keyOf` has; returns where they end. */
   copyKey(slot: number, target: Buffer, at: number): number {
     const page = this.#pages[Math.floor(slot / PAGE_SLOTS)]!;
-    const index = slot % PAGE_SLOTS;
-    const [start, length] = [page.offset[index]!, page.length[index]!];
-    const arena = this.#arenas[page.arena[index]!]!;
+    const place = page[(slot % PAGE_SLOTS) * WIDTH + 1]!;
+    const [start, length] = [place & OFFSET_MASK, place >>> OFFSET_BITS];
+    const arena = this.#arenas[page[(slot % PAGE_SLOTS) * WIDTH]!]!;
     if (length > LOOP_BYTES_MAX) return at + arena.copy(target, at, start, start + length);
     for (let i = 0; i < length; i++) target[at + i] = arena[start + i]!;
     return at + length;
@@ -196,10 +200,10 @@ export class KeyTable {
 
   #holds(slot: number, bytes: Uint8Array, start: number, end: number): boolean {
     const page = this.#pages[Math.floor(slot / PAGE_SLOTS)]!;
-    const index = slot % PAGE_SLOTS;
-    if (page.length[index] !== end - start) return false;
-    const arena = this.#arenas[page.arena[index]!]!;
-    const at = page.offset[index]!;
+    const place = page[(slot % PAGE_SLOTS) * WIDTH + 1]!;
+    if (place >>> OFFSET_BITS !== end - start) return false;
+    const arena = this.#arenas[page[(slot % PAGE_SLOTS) * WIDTH]!]!;
+    const at = place & OFFSET_MASK;
     if (end - start > LOOP_BYTES_MAX) return arena.compare(bytes, start, end, at, at + end - start) === 0;
     for (let i = start, j = at; i < end; i++, j++) if (arena[j] !== bytes[i]) return false;
     return true;
@@ -208,10 +212,9 @@ export class KeyTable {
   #remember(slot: number, bytes: Uint8Array, start: number, end: number): void {
     if (this.#arenaUsed + end - start > this.#arenaBytes) this.#beginArena();
     const page = this.#pageWith(slot);
-    const index = slot % PAGE_SLOTS;
-    page.arena[index] = this.#arenas.length - 1;
-    page.offset[index] = this.#arenaUsed;
-    page.length[index] = end - start;
+    const at = (slot % PAGE_SLOTS) * WIDTH;
+    page[at] = this.#arenas.length - 1;
+    page[at + 1] = (((end - start) << OFFSET_BITS) | this.#arenaUsed) >>> 0;
     const arena = this.#arenas[this.#arenas.length - 1]!;
     if (end - start > LOOP_BYTES_MAX) arena.set(bytes.subarray(start, end), this.#arenaUsed);
     else for (let i = start, j = this.#arenaUsed; i < end; i++, j++) arena[j] = bytes[i]!;
@@ -231,12 +234,10 @@ export class KeyTable {
     while (this.#pages.length <= number)
       this.#pages.push(newPage(this.#pages.length === 0 ? PAGE_SLOTS_MIN : PAGE_SLOTS));
     const page = this.#pages[number]!;
-    if (slot % PAGE_SLOTS < page.length.length) return page;
+    if ((slot % PAGE_SLOTS) * WIDTH < page.length) return page;
     const slots = Math.max(2 ** Math.ceil(Math.log2((slot % PAGE_SLOTS) + 1)), PAGE_SLOTS_MIN);
     const larger = newPage(slots);
-    larger.arena.set(page.arena);
-    larger.offset.set(page.offset);
-    larger.length.set(page.length);
+    larger.set(page);
     this.#pages[number] = larger;
     return larger;
   }
@@ -278,10 +279,4 @@ function grown(entries: Uint32Array): Uint32Array {
   return larger;
 }
 
-function newPage(slots: number): Page {
-  return {
-    arena: new Uint32Array(slots),
-    offset: new Uint32Array(slots),
-    length: new Uint16Array(slots),
-  };
-}
+const newPage = (slots: number): Page => new Uint32Array(slots * WIDTH);
