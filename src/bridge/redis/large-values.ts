@@ -42,7 +42,8 @@ export function decodeBefore(
   const decode = decoder((bytes) => next!.call(stream, bytes));
   let decodedMs = 0;
   stream.removeListener("data", next!);
-  stream.prependListener("data", (bytes: Buffer) => {
+  // There is no other one. By `on` the stream learns that it may hand pieces on at once, by `prependListener` not.
+  stream.on("data", (bytes: Buffer) => {
     if (bytes.length < pieceBytes) return decode(bytes);
     const start = performance.now();
     decode(bytes);
