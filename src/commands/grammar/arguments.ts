@@ -9,6 +9,7 @@ import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import { echo } from "./bytes.ts";
 import { Cursor } from "./cursor.ts";
+import { readInteger } from "./numbers.ts";
 import type { ArgumentNode, NodeType } from "./syntax.ts";
 import {
   attributesBytes,
@@ -19,6 +20,7 @@ import {
   isKey,
   keyBytes,
   readAttributes,
+  readCollectionName,
   type Value,
 } from "./values.ts";
 
@@ -69,17 +71,29 @@ function check<T>(schema: Value<T>, bytes: Uint8Array, label: string): T {
   throw new VstoreError("ERR", `'${label}' must be ${result.error.issues[0]!.message}, got ${echo(bytes)}`);
 }
 
-export const collection = value("collection", "key", collectionName);
-const keyValue = value("key", "string", keyBytes);
+/**
+ * The same where nearly all values are read without the schema, which is asked for the words of its refusal: that alone
+ * takes longer than all else about some requests.
+ *
+ * @param read undefined where the schema is to decide
+ */
+function readily<T>(
+  name: string,
+  type: NodeType,
+  schema: Value<T>,
+  read: (bytes: Uint8Array) => T | undefined,
+): Arguments<T> {
+  return {
+    nodes: value(name, type, schema).nodes,
+    parse(cursor, label = name) {
+      const bytes = cursor.take(label);
+      return read(bytes) ?? check(schema, bytes, label);
+    },
+  };
+}
 
-/** Requests have thousands of them, so the schema is asked for the words of its refusal only. */
-export const key: Arguments<Uint8Array> = {
-  nodes: keyValue.nodes,
-  parse(cursor, label = "key") {
-    const bytes = cursor.take(label);
-    return isKey(bytes) ? bytes : check(keyBytes, bytes, label);
-  },
-};
+export const collection = readily("collection", "key", collectionName, readCollectionName);
+export const key = readily("key", "string", keyBytes, (bytes) => (isKey(bytes) ? bytes : undefined));
 const checkedValue = value("json", "string", attributesJson);
 
 /** Kept with what was read to check them. */
@@ -106,7 +120,10 @@ export function checkAttributes(bytes: Uint8Array, label: string): CheckedAttrib
 export const vectorBlob = value("blob", "string", blob("little-endian float32, one after the other"));
 
 export function integerValue(name: string, min: number, max: number): Arguments<number> {
-  return value(name, "integer", integer(min, max));
+  return readily(name, "integer", integer(min, max), (bytes) => {
+    const number = readInteger(bytes);
+    return number >= min && number <= max ? number : undefined;
+  });
 }
 
 /** One argument after the other; its value is an object of theirs. */

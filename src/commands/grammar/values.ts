@@ -75,12 +75,20 @@ const nameText = new RegExp(`^[A-Za-z0-9_.:@{}-]{1,${limits.collectionNameBytesM
  */
 const hashTagText = /^(?!\{[^{}]*\}$)[^{}]*(\{[^{}]+\}[^{}]*)?$/;
 
+const isNoDirectory = (name: string): boolean => name !== "." && name !== "..";
+
 export const collectionName: Value<string> = bytes
   .transform(latin1)
   .refine((name) => nameText.test(name), { error: namePhrase, abort: true })
   .refine((name) => hashTagText.test(name), "a name with braces only as one hash tag like {user}:docs")
-  .refine((name) => name !== "." && name !== "..", "a name other than . and ..")
+  .refine(isNoDirectory, "a name other than . and ..")
   .describe(namePhrase);
+
+/** What `collectionName` makes of it, without the words of a refusal. */
+export function readCollectionName(bytes: Uint8Array): string | undefined {
+  const name = latin1(bytes);
+  return nameText.test(name) && hashTagText.test(name) && isNoDirectory(name) ? name : undefined;
+}
 
 const prefixPhrase = `1 to ${limits.followPrefixBytesMax} bytes`;
 const ownPrefix = "vstore:";
