@@ -1,7 +1,9 @@
 /** What the paired workloads share: two checkouts served side by side, and the CPU time that their processes take. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import type { Redis } from "ioredis";
 import type { startVstore, Vstore } from "../harness/sidecar.ts";
+
+export { cpuUs, threadUs } from "./cpu.ts";
 
 const SETTINGS = { appendonly: "everysec" as const, args: ["--auto-aof-rewrite-percentage", "0"] };
 
@@ -22,14 +24,4 @@ export async function startFrom(root: string): Promise<Vstore> {
 
 export async function serverPid(client: Redis): Promise<number> {
   return Number(/process_id:(\d+)/.exec(await client.info("server"))![1]);
-}
-
-/** Microseconds that all threads of a process have run. */
-export function cpuUs(pid: number): number {
-  return readdirSync(`/proc/${pid}/task`).reduce((sum, thread) => sum + threadUs(pid, Number(thread)), 0);
-}
-
-/** Microseconds that one thread has run; the main one has the number of its process. */
-export function threadUs(pid: number, thread = pid): number {
-  return Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]) / 1000;
 }

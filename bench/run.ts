@@ -15,6 +15,7 @@ const workloads = [
   "client",
   "cache",
   "watching",
+  "followers",
   "follow-hset",
   "follow-many",
   "key-load",
