@@ -1,7 +1,8 @@
 /**
  * What a follower costs its leader. Writes by 16 connections, one at a time each: of a leader alone, of one with a
- * follower, and of one that waits for its follower (--sync-followers 1), three sets of processes that are asked in turn.
- * Then one client's searches while a follower with an empty directory gets its files through Redis, beside those before.
+ * follower, and of one that waits for its follower (--sync-followers 1), three sets of processes that are asked in
+ * turn. Then one client's searches while a follower with an empty directory gets its files through Redis, beside those
+ * before.
  *
  * All processes are on one machine, where a follower takes the cores that its leader needs. So the CPU time of the
  * leader and its Redis for each write is told too: that is what a follower on a machine of its own would cost.

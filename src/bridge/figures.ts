@@ -57,6 +57,13 @@ export const storeFigures: readonly Figure<{ facts: Facts }>[] = [
   ),
   fact("followers", "gauge", "followers that give signs of life, or did so within 10 minutes"),
   fact("followers_out_of_step", "gauge", "those whose files end before a log begins; should be 0"),
+  fact(
+    "snapshot_bytes",
+    "gauge",
+    "of the snapshots that are on their way to followers, or to this one",
+    "bytes",
+  ),
+  fact("snapshot_bytes_done", "gauge", "those of them that were sent, or have arrived here", "bytes"),
   fact("unexpected_errors", "counter", "errors that no code raised on purpose; should be 0"),
   fact("loop_turn_ms_max", "gauge", "longest turn of the loop that serves, in ms"),
 ];

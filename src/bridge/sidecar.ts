@@ -63,6 +63,8 @@ export class Sidecar {
   readonly #replicaReads: ReplicaReads;
   /** The one that is under way. */
   #session: Session | undefined;
+  /** What this sidecar does as a follower, while it is one. */
+  #following: Following | undefined;
   /** Ends the pause before the next session. */
   #hurry = new AbortController();
 
@@ -73,7 +75,17 @@ export class Sidecar {
     this.#url = options.url;
     const { url, sidecarId, busyPollUs, log, errors, watch } = options;
     const onServing = () => options.onServing?.();
-    this.#replicaReads = new ReplicaReads({ url, sidecarId, busyPollUs, log, errors, watch, onServing });
+    const facts = () => this.#following?.facts() ?? {};
+    this.#replicaReads = new ReplicaReads({
+      url,
+      sidecarId,
+      busyPollUs,
+      log,
+      errors,
+      watch,
+      onServing,
+      facts,
+    });
   }
 
   /** Resolves once `stop` was aborted. @throws VstoreError when the files cannot be opened */
@@ -227,9 +239,11 @@ export class Sidecar {
   async #follow(session: Session): Promise<Lease | undefined> {
     const catalog = await this.#openFiles();
     const following = await Following.begin(session, catalog, this.#options);
+    this.#following = following;
     try {
       return await this.#followUntilLead(session, catalog, following);
     } finally {
+      this.#following = undefined;
       await following.end();
     }
   }

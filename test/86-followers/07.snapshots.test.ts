@@ -1,6 +1,6 @@
 /** Followers that get what they lack from the leader, through Redis, whatever breaks on the way. */
 import { createHash } from "node:crypto";
-import { readdirSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
@@ -34,6 +34,11 @@ const call = (command: string, ...args: (string | number | Buffer)[]) =>
   redis.call(`VSTORE.${command}`, ...args) as Promise<unknown>;
 const insert = (key: string) =>
   call("INSERT", "c", key, "FP32", fp32Of(randomVector(random, dimensions)), "SETATTR", `{"key":"${key}"}`);
+
+async function pairsOf(command: string): Promise<[unknown, unknown][]> {
+  const flat = (await call(command)) as unknown[];
+  return flat.flatMap((name, at): [unknown, unknown][] => (at % 2 === 0 ? [[name, flat[at + 1]]] : []));
+}
 
 async function fill(from: number, to: number): Promise<void> {
   for (let at = from; at < to; at += batch) {
@@ -184,6 +189,28 @@ test("a follower that is killed on the way goes on where it was", async () => {
   await second.waitLog("a snapshot has arrived");
   expect(readdirSync(`${second.dataDir}/c-c`).join()).toContain("index-");
   expect(bytesBefore(second, "receiving a snapshot")[0]).toBeGreaterThan(1024 * 1024);
+  await expectTidy();
+  await expectEqual(leader, second);
+});
+
+test("a follower whose files are damaged gets those of the leader, and INFO tells how far they are", async () => {
+  const leader = await lead();
+  const first = follow();
+  await first.waitLog("in step");
+  await first.stop();
+  writeFileSync(`${first.dataDir}/c-c/MANIFEST.json`, "{");
+  const wire = await wireToRedis();
+  const held = holdAfterSome(wire);
+  const second = follow(wire.url, first.dataDir);
+  await held();
+  expect(second.stderr).toContain("its files are damaged; asking the leader for a snapshot");
+  const facts = new Map((await pairsOf("INFO")) as [string, number][]);
+  expect(facts.get("snapshot_bytes_done")).toBeGreaterThan(breakBytes / 2);
+  expect(facts.get("snapshot_bytes")).toBeGreaterThan(facts.get("snapshot_bytes_done")!);
+  wire.fate = () => "pass";
+  wire.cut();
+  await second.waitLog("a snapshot has arrived");
+  await insert("late");
   await expectTidy();
   await expectEqual(leader, second);
 });

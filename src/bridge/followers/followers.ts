@@ -8,6 +8,7 @@ import type { Collection } from "../../engine/collection.ts";
 import { compareIds } from "../../engine/log-id.ts";
 import type { Logger } from "../../log.ts";
 import { collectionsKey, followerKey, followersKey, snapshotStream, snapshotsKey } from "../redis/keys.ts";
+import { type SnapshotProgress, snapshotFacts } from "../snapshots/asks.ts";
 import { durable, Positions } from "./positions.ts";
 import type { Role } from "./roles.ts";
 
@@ -52,6 +53,8 @@ export class Followers {
   #hasPlace = false;
   /** Of each follower that gets a snapshot, from where on it will need which log. */
   readonly #kept = new Map<string, { readonly name: string; readonly id: string }>();
+  /** Of each of them, how far it is. */
+  readonly #sending = new Map<string, SnapshotProgress>();
   /** Bytes of one log that are kept for followers. */
   readonly #keptBytesMax: number;
   readonly #seen = new Map<string, Seen>();
@@ -84,8 +87,14 @@ export class Followers {
 
   /** The follower gets files that end there, and is waited for as if it had them. Without a collection: no more. */
   keep(follower: string, name?: string, id?: string): void {
+    this.#sending.delete(follower);
     if (name === undefined || id === undefined) this.#kept.delete(follower);
     else this.#kept.set(follower, { name, id });
+  }
+
+  /** Notes how much of what the follower gets is sent. */
+  noteSent(follower: string, progress: SnapshotProgress): void {
+    this.#sending.set(follower, progress);
   }
 
   /** Counts log bytes that were applied. */
@@ -152,7 +161,11 @@ export class Followers {
   facts(): Record<string, number> {
     const isOut = ({ beat }: Seen) => beat.endsWith(outOfStep);
     const all = [...this.#seen.values()];
-    return { followers: all.length, followers_out_of_step: all.filter(isOut).length };
+    return {
+      followers: all.length,
+      followers_out_of_step: all.filter(isOut).length,
+      ...snapshotFacts([...this.#sending.values()]),
+    };
   }
 
   async #forget(id: string): Promise<void> {

@@ -61,7 +61,7 @@ export class Following {
   readonly #seeding: Seeding;
   /** Whether the leader has given its lease up, and requests may be waiting for the next one. */
   isLeadFree = false;
-  /** Collections whose log begins after the files end, and where it began when that was noticed. */
+  /** Collections whose log begins after the files end, or whose files are damaged; where it began at that time. */
   readonly #out = new Map<string, string>();
   #state = "";
   /** What the leader has told since the last step, and was not applied yet. */
@@ -147,6 +147,11 @@ export class Following {
     this.#state = this.#out.size > 0 ? outOfStep : told === undefined ? "no leader yet" : inStep;
     await this.#redis.hset(followersKey, this.#options.followerId, `${++this.#beats} ${this.#state}`);
     return this.#state;
+  }
+
+  /** For VSTORE.INFO. */
+  facts(): Record<string, number> {
+    return this.#seeding.facts();
   }
 
   /** Must be called before the files are used otherwise. */
@@ -256,8 +261,8 @@ export class Following {
   async #followOne(name: string, { created, applied, options }: Progress): Promise<void> {
     const begin = await this.#redis.hget(collectionsKey, name);
     if (this.#seeding.owns(name)) return;
-    if (this.#catalog.has(name) && this.#catalog.find(name) === undefined) return; // damaged
     if (this.#catalog.find(name) === undefined) {
+      if (this.#catalog.has(name)) return this.#noteOut(name, begin ?? created, "its files are damaged");
       if (begin !== null && compareIds(begin, created) > 0) return this.#noteOut(name, begin);
       await this.#catalog.createLike(name, options, created);
     }
@@ -323,7 +328,7 @@ export class Following {
     }
   }
 
-  #noteOut(name: string, begin: string): void {
+  #noteOut(name: string, begin: string, cause = "the log begins after the files end"): void {
     const isKnown = this.#out.has(name);
     this.#out.set(name, begin);
     if (isKnown) return;
@@ -333,7 +338,7 @@ export class Following {
         log_begins_after: begin,
         files_end_at: this.#catalog.find(name)?.position ?? "nothing",
       },
-      "out of step: the log begins after the files end; asking the leader for a snapshot",
+      `out of step: ${cause}; asking the leader for a snapshot`,
     );
   }
 

@@ -58,6 +58,8 @@ export interface ReaderSessionOptions {
   /** The files that answer; undefined while they are not in step. */
   readonly catalog: () => Catalog | undefined;
   readonly onAttached: () => void;
+  /** What VSTORE.INFO tells of the follower. */
+  readonly facts: () => Readonly<Record<string, number>>;
   readonly log: Logger;
   readonly errors: UnexpectedErrors;
   readonly watch: Watch;
@@ -155,6 +157,7 @@ export class ReaderSession {
         time: timeOf(request, catalog.clock()),
         database,
         canShowValues: true,
+        logFacts: (name) => (name === undefined ? this.#options.facts() : {}),
         refusals: (name) => refusalsOf(this.#answerer, this.#outbox, name),
         answerRoom,
         timelines: this.#timelines,

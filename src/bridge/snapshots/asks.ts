@@ -20,6 +20,21 @@ export const expiryMs = 60_000;
 /** A follower that has got nothing for so long asks again. */
 export const quietMsMax = 10_000;
 
+/** How far a snapshot is on its way, in bytes. */
+export interface SnapshotProgress {
+  readonly done: number;
+  readonly total: number;
+}
+
+/** For VSTORE.INFO, of all that are under way. */
+export function snapshotFacts(all: readonly SnapshotProgress[]): Record<string, number> {
+  const sum = (numbers: readonly number[]) => numbers.reduce((one, other) => one + other, 0);
+  return {
+    snapshot_bytes: sum(all.map(({ total }) => total)),
+    snapshot_bytes_done: sum(all.map(({ done }) => done)),
+  };
+}
+
 const askSchema = z.object({
   /** Drawn for each ask. */
   ask: z.string().max(64),

@@ -10,7 +10,15 @@ import { Arrival } from "../../engine/snapshots/arrival.ts";
 import { DamagedFileError, VstoreError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import { snapshotStream, snapshotsKey } from "../redis/keys.ts";
-import { type Ask, decodeMessage, type Message, type Offer, type Piece, quietMsMax } from "./asks.ts";
+import {
+  type Ask,
+  decodeMessage,
+  type Message,
+  type Offer,
+  type Piece,
+  quietMsMax,
+  type SnapshotProgress,
+} from "./asks.ts";
 
 /** Between two looks at an empty stream. */
 const lookMs = { min: 2, max: 50 } as const;
@@ -46,6 +54,12 @@ export class Fetch {
   /** Where the files end that arrive; undefined before that is known. */
   get appliedId(): string | undefined {
     return this.#isOffered ? this.#arrival?.manifest.appliedId : undefined;
+  }
+
+  /** How much has arrived; undefined before the leader has answered. */
+  get progress(): SnapshotProgress | undefined {
+    const arrival = this.#isOffered ? this.#arrival : undefined;
+    return arrival && { done: arrival.position, total: arrival.bytes };
   }
 
   /**

@@ -1,11 +1,12 @@
 /**
- * The follower's side: collections whose log begins after its files end are fetched from the leader, one at a time, and
- * put into the place of what is there. Everything else is followed meanwhile.
+ * The follower's side: collections whose log begins after its files end, or whose files are damaged, are fetched from
+ * the leader, one at a time, and put into the place of what is there. Everything else is followed meanwhile.
  */
 import type { Redis } from "ioredis";
 import type { Catalog } from "../../engine/catalog.ts";
 import type { Logger } from "../../log.ts";
 import { snapshotStream, snapshotsKey } from "../redis/keys.ts";
+import { snapshotFacts } from "./asks.ts";
 import { Fetch } from "./fetch.ts";
 
 /** After one that failed. */
@@ -49,6 +50,12 @@ export class Seeding {
   get needed(): readonly [collection: string, id: string] | undefined {
     const id = this.#seed?.fetch.appliedId;
     return id === undefined ? undefined : [this.#seed!.collection, id];
+  }
+
+  /** For VSTORE.INFO. */
+  facts(): Record<string, number> {
+    const progress = this.#seed?.fetch.progress;
+    return snapshotFacts(progress === undefined ? [] : [progress]);
   }
 
   /** Fetches the collection in the background, unless another one is under way. */

@@ -105,6 +105,7 @@ export class Sender {
         throw new VstoreError("LIMIT", "its manifest is too large; seed the follower by a backup");
       await this.#send({ kind: "offer", ask: ask.ask, copy: id, at, manifest });
       this.#at = at;
+      this.#noteSent(held.bytes);
       const facts = { follower: this.#options.follower, collection: ask.collection, at, bytes: held.bytes };
       this.#options.log.info(facts, "sending a snapshot");
     } catch (error) {
@@ -123,10 +124,15 @@ export class Sender {
       const bytes = await copy.held.read(at, pieceBytes);
       await this.#send({ kind: "piece", ask: this.#ask, copy: copy.id, at, bytes });
       this.#at += bytes.length;
+      this.#noteSent(copy.held.bytes);
     } catch (error) {
       await this.#refuse(this.#ask, error);
     }
     return true;
+  }
+
+  #noteSent(total: number): void {
+    this.#options.followers.noteSent(this.#options.follower, { done: this.#at, total });
   }
 
   /** Tells the follower why it gets nothing, where the files are the cause. */
