@@ -23,6 +23,18 @@ constexpr double rareShare = 0.25;
 constexpr double rimShare = 0.75;
 constexpr double rimDetour = 5;
 constexpr size_t rimFactor = 3;
+/**
+ * On such a rim a walk ends soon all the same where matches lie on the query's side: where, of a match and another node
+ * anywhere, the match is the nearer one as often as not. Some of each are compared to judge that; 256 make an error of
+ * 0.03.
+ */
+constexpr double nearSide = 0.5;
+constexpr size_t samplesMax = 256;
+constexpr size_t samplesMin = 16;
+/** A walk is given up when it has taken so many times as long as was expected, or as long as a comparison takes. */
+constexpr double patience = 2;
+/** But not before this share of that time. */
+constexpr double worthTrying = 0.25;
 /** Matches at which a walk begins besides the node that is nearest of all. */
 constexpr size_t seeds = 64;
 /** Codes that are compared together: so many bytes of them, while as many are prefetched. */
@@ -92,6 +104,50 @@ double shareAround(const Graph& graph, Probe& query, const Allowed& allowed) {
     });
   });
   return static_cast<double>(matching) / static_cast<double>(looked);
+}
+
+/** Some nodes with a code of their own, which match or do not, from all over the slots. */
+std::vector<Slot> sampleOf(const Graph& graph, const Allowed& allowed, bool matching) {
+  constexpr uint64_t looksMax = 64;
+  const uint64_t slots = graph.nodes.slots();
+  std::vector<Slot> sample;
+  for (uint64_t i = 0; i < samplesMax; i++) {
+    const uint64_t from = slots * i / samplesMax, to = std::min(from + looksMax, slots);
+    const auto isWanted = [&](uint64_t slot) {
+      return allowed.has(static_cast<Slot>(slot)) == matching && graph.nodes.isPlain(static_cast<Slot>(slot));
+    };
+    uint64_t slot = from;
+    while (slot < to && !isWanted(slot)) slot++;
+    if (slot < to) sample.push_back(static_cast<Slot>(slot));
+  }
+  return sample;
+}
+
+/** Their distances, nearest first. */
+std::vector<Candidate> measuredInOrder(const Graph& graph, Probe& query, const std::vector<Slot>& sample) {
+  for (const Slot slot : sample) graph.nodes.prefetch(slot);
+  std::vector<Candidate> measured;
+  for (const Slot slot : sample) measured.push_back(query.candidate(slot));
+  std::sort(measured.begin(), measured.end());
+  return measured;
+}
+
+/** Whether matches are as near to the query as other nodes, judged by some of each. */
+bool areOnNearSide(const Graph& graph, Probe& query, const Allowed& allowed) {
+  const std::vector<Candidate> matches = measuredInOrder(graph, query, sampleOf(graph, allowed, true));
+  const std::vector<Candidate> others = measuredInOrder(graph, query, sampleOf(graph, allowed, false));
+  if (std::min(matches.size(), others.size()) < samplesMin) return false;
+  size_t nearer = 0, below = 0;
+  for (const Candidate other : others) {
+    while (below < matches.size() && matches[below] < other) below++;
+    nearer += below;
+  }
+  return static_cast<double>(nearer) >= nearSide * static_cast<double>(matches.size() * others.size());
+}
+
+/** Nodes that a walk looks at before it is given up. @param compared those in the time of a comparison */
+size_t walkedMax(double compared, double share, size_t ef) {
+  return static_cast<size_t>(std::max(worthTrying * compared, std::min(patience * visitsOf(share, ef), compared)));
 }
 
 class Hopping {
@@ -292,10 +348,15 @@ Course courseOf(const Graph& graph, Probe& query, const Allowed& allowed, size_t
   if (compared <= visitsOf(1, ef)) return {Plan::compare, share, 0};
   const double around = share >= nearlyAll ? share : shareAround(graph, query, allowed);
   const bool isOnRim = around < rimShare * share;
-  const double detour = isOnRim ? rimDetour : 1;
+  const Plan plan =
+      around < rareShare * share ? Plan::compare : planFor(matches, around, ef, isOnRim ? rimDetour : 1);
+  if (plan == Plan::compare && isOnRim && planFor(matches, share, ef) == Plan::walk &&
+      areOnNearSide(graph, query, allowed)) {
+    return {Plan::walk, share, walkedMax(compared, share, ef)};
+  }
+  if (plan == Plan::walk && !isOnRim) return {plan, around, walkedMax(compared, around, ef)};
   // A walk on the rim that is lost by then hardly ever ends sooner than a comparison.
-  const double visits = std::max(isOnRim ? compared / 2 : compared, 2 * visitsOf(around, ef));
-  const Plan plan = around < rareShare * share ? Plan::compare : planFor(matches, around, ef, detour);
+  const double visits = std::max(isOnRim ? compared / 2 : compared, patience * visitsOf(around, ef));
   return {plan, around, static_cast<size_t>(visits)};
 }
 

@@ -93,6 +93,24 @@ test("a walk through what does not match finds what one without a filter would",
   }
 });
 
+test("a walk on the rim of matches that lie on the query's side finds what one without a filter would", async () => {
+  const fixture = await filled(random, { metric: "L2", M: 8, efConstruction: 64 }, 4_000);
+  expect(fixture.graph.planOf(2_000, 12)).toBe("walk");
+  let [found, all] = [0, 0];
+  for (let i = 0; i < QUERIES; i++) {
+    const query = randomVector(random, 16);
+    const [offset, factor] = [randomVector(random, 16), 2 * random()];
+    const anchor = query.map((component, at) => component + factor * offset[at]!);
+    const near = new Set(fixture.expected(anchor, 2_000).map(({ slot }) => slot));
+    const may = (slot: number) => near.has(slot);
+    const options = { k: 10, ef: 12 };
+    const hits = await fixture.search(query, { ...options, allowed: bitmapOf(fixture.slots, may) });
+    found += recall(hits, fixture.expected(query, 10, may));
+    all += recall(await fixture.search(query, options), fixture.expected(query, 10));
+  }
+  expect(found / QUERIES).toBeGreaterThan(all / QUERIES - 0.08);
+});
+
 test("a walk from match to match finds them, two hops apart", async () => {
   const fixture = await filled(random, { dimensions: 8, M: 8, efConstruction: 32 }, 28_000);
   const may = (slot: number) => slot % 20 === 7;
