@@ -313,11 +313,20 @@ static int submit(RedisModuleCtx *ctx, Request *request) {
     return REDISMODULE_OK;
 }
 
-/* A write of a collection that does not exist here: it is answered now, whether its client waits or not. */
-static bool is_about_nothing(RedisModuleCtx *ctx, const Request *request) {
-    if (request->command->route != ROUTE_LOG || request->count == 0) return false;
+/* Answers now, whether the client waits or not, what no sidecar has to be asked for. Returns whether it has. */
+static bool is_answered_here(RedisModuleCtx *ctx, int flags, const Request *request) {
+    bool may_be_moved = flags & REDISMODULE_CTX_FLAGS_CLUSTER && request->command->route == ROUTE_QUERIES;
+    if ((request->command->route != ROUTE_LOG && !may_be_moved) || request->count == 0 || request->is_on_replica) return false;
     RedisModuleString *collection = request->arguments[0];
-    return has_log(ctx, request) ? collection_came_without_files(ctx, collection) : !collection_may_exist(ctx, collection);
+    bool exists = has_log(ctx, request);
+    if (exists && collection_came_without_files(ctx, collection))
+        RedisModule_ReplyWithError(ctx, "NOCOLLECTION the slot of this collection was moved to this node of the cluster, and its "
+                                        "vectors were not: move the slot back");
+    else if (!exists && request->command->route == ROUTE_LOG && !collection_may_exist(ctx, collection))
+        reply_no_collection(ctx, collection);
+    else
+        return false;
+    return true;
 }
 
 /* Has a write of a collection with parts passed on to them. Returns NULL, or the error where no client would wait. */
@@ -354,7 +363,7 @@ int request_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     if (refused == NULL) refused = refusal(ctx, flags, &request);
     if (refused != NULL) return RedisModule_ReplyWithError(ctx, refused);
     if (!waits(&request) && !request.command->writes) return reply_cannot_wait(ctx, request.command);
-    if (is_about_nothing(ctx, &request)) return reply_no_collection(ctx, request.arguments[0]);
+    if (is_answered_here(ctx, flags, &request)) return REDISMODULE_OK;
     if ((request.no_wait || cache_stores(&request)) && !has_log(ctx, &request))
         return RedisModule_ReplyWithError(ctx, "TRYAGAIN the log of the collection was lost and is being restored");
     return submit(ctx, &request);

@@ -5,6 +5,7 @@ import { Queue } from "bullmq";
 import type { Cluster } from "ioredis";
 import { createCluster } from "redis";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { Vstore } from "../../client/index.ts";
 import { type ClusterNode, RedisCluster, slotsOf } from "../../harness/cluster.ts";
 import { ownDirectory, removeWithProcesses } from "../../harness/left-behind.ts";
 import { type SidecarProcess, startSidecar } from "../../harness/sidecar.ts";
@@ -101,6 +102,15 @@ test("redis-cli -c follows MOVED, and another node sends it", async () => {
   expect(execFileSync("redis-cli", args, { encoding: "utf8" })).toBe("4\n");
 });
 
+test("the typed client goes over ioredis' Cluster", async () => {
+  const vstore = new Vstore(client);
+  for (const name of names) {
+    expect(await vstore.insert(name, "typed", [70, 70])).toBe(1);
+    expect(await vstore.search(name, [70, 70], { count: 1 })).toMatchObject([{ key: "typed" }]);
+    expect(await vstore.del(name, ["typed"])).toBe(1);
+  }
+});
+
 test("redis-cli -c writes and searches from any node", async () => {
   const [, other] = await homeAndOther("images");
   const cli = (...words: string[]) =>
@@ -194,9 +204,12 @@ test("a collection whose slot has moved away is refused, and served again once i
   const neighbours = await served(home);
   await redis.moveSlot(slot, home, other);
   await sidecars.get(home)!.waitLog("its slot has moved to another node of the cluster");
-  await expect(nearest("songs", 0, 2)).rejects.toThrow(/^NOCOLLECTION /);
+  const moved = /^NOCOLLECTION the slot of this collection was moved to this node/;
+  await expect(nearest("songs", 0, 2)).rejects.toThrow(moved);
   const write = () => client.call("VSTORE.INSERT", "songs", "new", "FP32", fp32(0, 2.1));
-  await expect(write()).rejects.toThrow(/^NOCOLLECTION /);
+  await expect(write()).rejects.toThrow(moved);
+  const [transaction] = (await other.redis.multi().call("VSTORE.DEL", "songs", "new").exec())!;
+  expect(transaction![0]?.message).toMatch(moved);
   for (const name of neighbours.filter((each) => each !== "songs"))
     expect(await nearest(name, 0, names.indexOf(name))).toContain(`${name}:0`);
   await redis.moveSlot(slot, other, home);
