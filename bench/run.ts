@@ -29,6 +29,7 @@ const workloads = [
   "filter-start",
   "filter-evaluating",
   "msearch",
+  "shards",
   "checkpoint-stall",
   "start-up",
   "larger-than-memory",
