@@ -2,8 +2,7 @@
  * One collection over three nodes (SHARDS 3) beside the same vectors on one node, in one cluster and one run: recall,
  * latency of one query at a time, queries a second of several connections, and the CPU that all servers and sidecars
  * take for a query. VECTORS, DIMENSIONS and QUERIES make it smaller. All nodes share this machine's cores, so it shows
- * what spreading costs, and not what more machines give. No sidecar polls, as their polls would take the cores from each
- * other.
+ * what spreading costs, and not what more machines give. No sidecar polls: one would take the cores from another.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { Redis } from "ioredis";
