@@ -128,6 +128,22 @@ test("a command sent ahead goes alone where no read follows, and while one waits
   expect(xread.isFree).toBe(true);
 });
 
+test("a command that is sent at once is answered without a read, and before the next one", async () => {
+  expect(await xread.send(encodeCommand(["SADD", "set", "a"]))).toBe(":1\r\n");
+  const asked = [xread.send(encodeCommand(["SCARD", "set"])), xread.send(encodeCommand(["GET", "set"]))];
+  const reading = read();
+  expect(await Promise.all(asked)).toEqual([":1\r\n", expect.stringMatching(/^-WRONGTYPE /)]);
+  expect(await reading).toEqual([]);
+  expect(await redis.echo("still in step")).toBe("still in step");
+});
+
+test("no read begins on a connection that has ended", async () => {
+  redis.disconnect();
+  await expect.poll(() => redis.status).toBe("end");
+  await expect(read()).rejects.toThrow("Connection is closed.");
+  expect(await xread.send(encodeCommand(["PING"]))).toBe("");
+});
+
 test("the end of the connection ends what was sent ahead", async () => {
   const answer = xread.sendAhead(encodeCommand(["SADD", "set", "a"]));
   redis.disconnect();
