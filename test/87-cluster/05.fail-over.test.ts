@@ -10,8 +10,7 @@ import { type SidecarProcess, startSidecar } from "../../harness/sidecar.ts";
 import { fp32 } from "../harness/fp32.ts";
 import { until } from "../harness/serving.ts";
 
-/** A primary that dies is given up sooner than in other chapters. */
-const options: RedisOptions = { appendonly: "always", args: ["--cluster-node-timeout", "2000"] };
+const options: RedisOptions = { appendonly: "always" };
 
 let cluster: RedisCluster;
 let client: Cluster;
