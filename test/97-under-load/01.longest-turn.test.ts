@@ -32,6 +32,8 @@ const withoutWork = new Set([
   "ASOF",
   "WITHIN",
   "WITHSELF",
+  // For collections with parts alone.
+  "PARTIAL",
   "WITHVALUES",
   "FIELDS",
 ]);
