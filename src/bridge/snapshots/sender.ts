@@ -29,6 +29,9 @@ const lookMs = { min: 2, max: 250 } as const;
 /** A follower without a sign of life for so long gets no more pieces, and those in Redis are removed. */
 const silentMsMax = 15_000;
 
+/** How long it rests after each piece, as a multiple of the time that the piece took: searches go first. */
+const restShare = 3;
+
 export interface SenderOptions {
   readonly catalog: Catalog;
   readonly followers: Followers;
@@ -121,10 +124,12 @@ export class Sender {
     const [copy, at] = [this.#copy, this.#at];
     if (copy === undefined || at >= copy.held.bytes || stop.aborted) return false;
     try {
+      const began = performance.now();
       const bytes = await copy.held.read(at, pieceBytes);
       await this.#send({ kind: "piece", ask: this.#ask, copy: copy.id, at, bytes });
       this.#at += bytes.length;
       this.#noteSent(copy.held.bytes);
+      await rest(performance.now() - began, stop);
     } catch (error) {
       await this.#refuse(this.#ask, error);
     }
@@ -177,6 +182,10 @@ export class Sender {
     this.#options.followers.keep(this.#options.follower);
     await copy?.held.close();
   }
+}
+
+async function rest(ms: number, signal: AbortSignal): Promise<void> {
+  await delay(restShare * ms, undefined, { signal }).catch(() => {});
 }
 
 /** Redis has no room for a piece now, which changes. */
