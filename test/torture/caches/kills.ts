@@ -36,6 +36,9 @@ export interface KillsReport {
   hits: number;
 }
 
+/** Shares of writes: SET, then DEL of the string; the rest is CACHE.DEL. */
+const setShare = 0.75;
+const delShare = 0.875;
 const inScript = "return redis.call('VSTORE.CACHE.SET', unpack(ARGV))";
 
 /** What may be stored for a question: the versions that are possible, `none` for no entry. */
@@ -45,6 +48,8 @@ class Entry {
   readonly cache: Cache;
   readonly question: number;
   possible = new Set([none]);
+  /** Strings of entries that CACHE.DEL has ended may be left; no GET finds them. */
+  ended = new Set<number>();
   /** All that were written since the last check. */
   readonly written = new Set<number>();
   #versions = 0;
@@ -56,6 +61,20 @@ class Entry {
 
   get key(): string {
     return `{${this.cache}}:${this.question}`;
+  }
+
+  /** Redis may have lost its last writes: any version may be there. */
+  reopen(): void {
+    this.ended.clear();
+    for (let version = 1; version <= this.#versions; version++) this.possible.add(version);
+    this.possible.add(none);
+  }
+
+  /** @param isString whether the string went with the entry, or came with it */
+  settle(version: number, isString: boolean): void {
+    this.ended = isString ? new Set() : new Set([...this.ended, ...this.possible]);
+    this.ended.delete(version);
+    this.possible = new Set([version]);
   }
 
   nextVersion(): number {
@@ -164,9 +183,7 @@ export class CacheKills {
     const path = this.#server.aofPath;
     const bytes = statSync(path).size;
     truncateSync(path, Math.max(0, bytes - Math.floor(this.#random() * Math.min(lostBytesMax, bytes / 2))));
-    for (const { possible, written } of this.#entries) {
-      for (const version of [none, ...written]) possible.add(version);
-    }
+    for (const entry of this.#entries) entry.reopen();
   }
 
   async #write(writer: number): Promise<void> {
@@ -174,12 +191,14 @@ export class CacheKills {
     const own = this.#entries.filter((_, at) => at % writers === writer);
     while (this.#writes) {
       const entry = own[Math.floor(this.#random() * own.length)]!;
-      const isSet = this.#random() < 0.75;
-      const version = isSet ? entry.nextVersion() : none;
+      const way = this.#random();
+      const version = way < setShare ? entry.nextVersion() : none;
       entry.possible.add(version);
       try {
-        await (isSet ? this.#set(redis, entry, version) : this.#delete(redis, entry));
-        entry.possible = new Set([version]);
+        await (way < setShare
+          ? this.#set(redis, entry, version)
+          : this.#delete(redis, entry, way < delShare));
+        entry.settle(version, way < delShare);
         this.report.acknowledged++;
       } catch {
         this.report.inDoubt++;
@@ -198,8 +217,8 @@ export class CacheKills {
     return redis.call("VSTORE.CACHE.SET", ...words, ...id);
   }
 
-  #delete(redis: Redis, entry: Entry): Promise<unknown> {
-    if (this.#random() < 0.5) return redis.del(entry.key);
+  #delete(redis: Redis, entry: Entry, isString: boolean): Promise<unknown> {
+    if (isString) return redis.del(entry.key);
     return redis.call("VSTORE.CACHE.DEL", entry.cache, "ID", entry.question);
   }
 
@@ -207,20 +226,21 @@ export class CacheKills {
   async #check(entry: Entry): Promise<void> {
     const stored = entry.versionIn(await this.#admin.get(entry.key));
     const isEvicted = entry.cache === "bounded" && stored === none;
-    if (!isEvicted && !entry.possible.has(stored))
+    const isLeft = !entry.possible.has(stored) && entry.ended.has(stored);
+    if (!isEvicted && !isLeft && !entry.possible.has(stored))
       throw new Error(`${entry.key} holds version ${stored}, of ${[...entry.possible].join(", ")}`);
     const isCertain = entry.possible.size === 1;
-    for (const version of new Set([...entry.written, ...entry.possible])) {
+    for (const version of new Set([...entry.written, ...entry.possible, stored])) {
       if (version === none) continue;
       const answer = await cacheGet(this.#admin, entry.cache, "FP32", entry.vectorOf(version));
       const found = answer === undefined ? none : entry.versionIn(answer.value);
-      if (found !== none && (found !== version || found !== stored))
+      if (found !== none && (found !== version || found !== stored || isLeft))
         throw new Error(`${entry.key}: ${found} for the vector of ${version}, ${stored} is stored`);
       if (isCertain && version === stored && found === none && entry.cache === "plain")
         throw new Error(`${entry.key}: version ${version} is stored and was acknowledged, and is not found`);
       if (found !== none) this.report.hits++;
     }
-    entry.possible = new Set([stored]);
+    entry.possible = new Set([isLeft ? none : stored]);
     entry.written.clear();
   }
 
