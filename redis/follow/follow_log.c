@@ -78,7 +78,7 @@ static void on_later(RedisModuleCtx *ctx, void *data) {
 static bool put(RedisModuleCtx *ctx, const Follow *follow, const VstoreCommand *command, RedisModuleString **arguments,
                 int count, bool is_later) {
     if (!is_later) return append(ctx, follow, command, arguments, count);
-    follow_queue_add(command, arguments, count);
+    if (!follow_queue_add(command, arguments, count)) return false;
     later(ctx, on_later, NULL);
     return true;
 }

@@ -2,9 +2,15 @@
 #include "follow/follow_queue.h"
 #include <string.h>
 
-static FollowEntry *first, *last;
+/* Beyond it the collection has to look at all its keys. */
+#define ENTRIES_MAX 65536
 
-void follow_queue_add(const VstoreCommand *command, RedisModuleString **arguments, int count) {
+static FollowEntry *first, *last;
+static int entries;
+
+bool follow_queue_add(const VstoreCommand *command, RedisModuleString **arguments, int count) {
+    if (entries == ENTRIES_MAX) return false;
+    entries++;
     FollowEntry *entry = RedisModule_Calloc(1, sizeof(*entry));
     size_t size = sizeof(*arguments) * (size_t)count;
     *entry = (FollowEntry){command, RedisModule_Alloc(size), count, NULL};
@@ -15,6 +21,7 @@ void follow_queue_add(const VstoreCommand *command, RedisModuleString **argument
     else
         last->next = entry;
     last = entry;
+    return true;
 }
 
 bool follow_queue_is_empty(void) {
@@ -33,6 +40,7 @@ FollowEntry *follow_queue_take(const RedisModuleString *collection) {
     else
         before->next = entry->next;
     if (last == entry) last = before;
+    entries--;
     return entry;
 }
 

@@ -19,8 +19,8 @@ struct FollowEntry {
     FollowEntry *next;
 };
 
-/* Copies the arguments, not the strings. */
-void follow_queue_add(const VstoreCommand *command, RedisModuleString **arguments, int count);
+/* Copies the arguments, not the strings. Returns false where 65,536 entries wait already. */
+bool follow_queue_add(const VstoreCommand *command, RedisModuleString **arguments, int count);
 
 bool follow_queue_is_empty(void);
 
