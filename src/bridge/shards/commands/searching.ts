@@ -20,7 +20,7 @@ import type { Handler } from "./handler.ts";
 import { type FoundByPart, nearestFirst, ValueLimit } from "./merge.ts";
 import { bufferOf, vectorsOf } from "./reading.ts";
 
-export interface SearchWords {
+interface SearchWords {
   readonly k?: number | undefined;
   readonly offset?: number | undefined;
   readonly ef?: number | undefined;
@@ -50,12 +50,12 @@ export const readSearch: Handler = async (parts, args, context) => {
   if (bringsAttributes(options)) await roomOfAnswers(context, parts, wanted);
   if (!options.partial) {
     const found = (await parts.askAll("SEARCH", words)) as FoundByPart[];
-    return replyOf(take(found, options, KeySet.of(without)), options);
+    return replyOf(await take(found, options, KeySet.of(without)), options);
   }
   const found = (await parts.askThoseThere("SEARCH", words)) as (FoundByPart | undefined)[];
   const missing = parts.names.filter((_, part) => found[part] === undefined);
   const there = found.filter((each) => each !== undefined);
-  return partialReply(replyOf(take(there, options, KeySet.of(without)), options), missing);
+  return partialReply(replyOf(await take(there, options, KeySet.of(without)), options), missing);
 };
 
 export const readMsearch: Handler = async (parts, args, context) => {
@@ -70,8 +70,7 @@ export const readMsearch: Handler = async (parts, args, context) => {
   const replies: Reply[] = [];
   for (let query = 0; query < count; query++) {
     const ofQuery = found.map((part) => part[query]!);
-    replies.push(replyOf(take(ofQuery, options, KeySet.of(undefined)), options));
-    if (slice.spent) await slice.pause();
+    replies.push(replyOf(await take(ofQuery, options, KeySet.of(undefined), slice), options));
   }
   return replies;
 };
@@ -86,7 +85,7 @@ async function roomOfAnswers(context: Context, parts: Parts, results: number): P
 const bringsAttributes = ({ withAttributes, distinct }: SearchWords) =>
   withAttributes === true || distinct !== undefined;
 
-export function assertForParts({ withValues }: SearchWords): void {
+function assertForParts({ withValues }: SearchWords): void {
   if (withValues)
     throw new VstoreError(
       "ERR",
@@ -94,7 +93,7 @@ export function assertForParts({ withValues }: SearchWords): void {
     );
 }
 
-export function assertResults(all: number, parts: number): void {
+function assertResults(all: number, parts: number): void {
   const { shardedResultsMax } = limits;
   if (all <= shardedResultsMax) return;
   const what = `COUNT and OFFSET of all queries must be at most ${Math.floor(shardedResultsMax / parts)} together`;
@@ -102,7 +101,7 @@ export function assertResults(all: number, parts: number): void {
 }
 
 /** Results of each part: all that may be among those of the whole. */
-export function wantedOf({ k = limits.countDefault, offset = 0 }: SearchWords, without = 0): number {
+function wantedOf({ k = limits.countDefault, offset = 0 }: SearchWords, without = 0): number {
   const wanted = k + offset + without;
   if (wanted <= limits.countMax) return wanted;
   const what = `COUNT, OFFSET and the excluded keys must be at most ${limits.countMax} together, got ${wanted}`;
@@ -110,7 +109,7 @@ export function wantedOf({ k = limits.countDefault, offset = 0 }: SearchWords, w
 }
 
 /** What follows the vector in the request of a part. */
-export function optionWords(options: SearchWords, count: number): Word[] {
+function optionWords(options: SearchWords, count: number): Word[] {
   const { ef, exact, within, filter, distinct } = options;
   const words: Word[] = ["COUNT", count];
   if (ef !== undefined) words.push("EF", ef);
@@ -123,12 +122,18 @@ export function optionWords(options: SearchWords, count: number): Word[] {
   return words;
 }
 
-/** The results of the whole. */
-export function take(found: readonly FoundByPart[], options: SearchWords, without: KeySet): Hit[] {
+/** The results of the whole. DISTINCT parses the attributes of each, so it gives way. */
+async function take(
+  found: readonly FoundByPart[],
+  options: SearchWords,
+  without: KeySet,
+  slice = new TimeSlice(),
+): Promise<Hit[]> {
   const { k = limits.countDefault, offset = 0, distinct } = options;
   const limit = distinct && new ValueLimit(distinct.field, distinct.per ?? 1);
   const hits: Hit[] = [];
   for (const hit of nearestFirst(found, bringsAttributes(options))) {
+    if (slice.spent) await slice.pause();
     if (without.has(hit.key) || limit?.takes(hit) === false) continue;
     hits.push(hit);
     if (hits.length >= k + offset) break;
