@@ -2,7 +2,7 @@
  * What it costs to be watched: SEARCH by eight connections while /metrics and the figures of the page are fetched once
  * a second, beside the same without. The ratio is of rounds that alternate.
  */
-import { freePort } from "../harness/redis-server.ts";
+import { freePort } from "../harness/free-port.ts";
 import { startVstore } from "../harness/sidecar.ts";
 import { DIMENSIONS, loadWords } from "../harness/words.ts";
 import { loadSample } from "../src/bridge/client/sample.ts";

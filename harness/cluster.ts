@@ -1,7 +1,8 @@
 /** A Redis Cluster on 127.0.0.1: so many primaries, which share the slots evenly, and the replicas that are added. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Cluster, Redis } from "ioredis";
-import { freePort, type RedisOptions, type RedisServer, startRedis } from "./redis-server.ts";
+import { freePort } from "./free-port.ts";
+import { type RedisOptions, type RedisServer, startRedis } from "./redis-server.ts";
 import { strictSlots } from "./server-program.ts";
 
 const slots = 16_384;

@@ -4,10 +4,11 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createConnection, createServer } from "node:net";
+import { createConnection } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { freePort } from "./free-port.ts";
 import { endingWithThis, ownDirectory, removeWithProcesses } from "./left-behind.ts";
 import { serverProgram } from "./server-program.ts";
 
@@ -140,7 +141,7 @@ export class RedisServer {
 
   async #untilItAnswers(child: ChildProcess): Promise<void> {
     const deadline = Date.now() + startMillisecondsMax;
-    while (!(await answersPing(this.port))) {
+    while (!(await serves(this.port, child.pid!))) {
       if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline) {
         await this.kill();
         throw new Error(`redis-server did not start on port ${this.port}:\n${this.log()}`);
@@ -183,26 +184,22 @@ function makeDirectory(): string {
   return directory;
 }
 
-/** A port that was free a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      const port = typeof address === "object" && address !== null ? address.port : 0;
-      probe.close(() => resolve(port));
-    });
-  });
-}
-
-/** True once the server serves commands, false while it is not there or still loading. */
-function answersPing(port: number): Promise<boolean> {
+/**
+ * True once the process serves commands on the port, false while it is not there or still loading. Two test processes
+ * may be given the same free port: what answers then may be the other one's server.
+ */
+function serves(port: number, pid: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = createConnection({ port, host: "127.0.0.1" }, () => socket.write("PING\r\n"));
-    socket.once("data", (data) => socket.destroy() && resolve(data.toString().startsWith("+PONG")));
+    let answer = "";
+    const socket = createConnection({ port, host: "127.0.0.1" });
+    socket.write("PING\r\nINFO server\r\nQUIT\r\n");
+    socket.on("data", (data) => {
+      answer += data;
+    });
     socket.once("error", () => resolve(false));
-    socket.once("close", () => resolve(false));
+    socket.once("close", () =>
+      resolve(answer.startsWith("+PONG") && answer.includes(`process_id:${pid}\r\n`)),
+    );
   });
 }
 

@@ -3,7 +3,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { afterEach, expect, test } from "vitest";
-import { freePort, modulePath, type RedisServer, startRedis } from "../../harness/redis-server.ts";
+import { freePort } from "../../harness/free-port.ts";
+import { modulePath, type RedisServer, startRedis } from "../../harness/redis-server.ts";
 import { type SidecarProcess, startSidecar } from "../../harness/sidecar.ts";
 import { temporaryDirectory } from "../harness/directory.ts";
 import { fp32 } from "../harness/fp32.ts";

@@ -1,7 +1,7 @@
 /** Figures: what INFO answers is declared, and /metrics says what happened. */
 import type { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { freePort } from "../../harness/redis-server.ts";
+import { freePort } from "../../harness/free-port.ts";
 import { startVstore, type Vstore } from "../../harness/sidecar.ts";
 import { collectionFacts, storeFigures } from "../../src/bridge/figures.ts";
 import { durationBounds, Tally } from "../../src/bridge/watch/tally.ts";

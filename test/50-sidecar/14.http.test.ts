@@ -2,7 +2,7 @@
 import { request } from "node:http";
 import type { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { freePort } from "../../harness/redis-server.ts";
+import { freePort } from "../../harness/free-port.ts";
 import { type SidecarProcess, startSidecar, startVstore, type Vstore } from "../../harness/sidecar.ts";
 import { sampleVectorsMax } from "../../src/bridge/watch/queries.ts";
 import { fp32, fp32Of } from "../harness/fp32.ts";

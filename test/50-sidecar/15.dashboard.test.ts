@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import type { Redis } from "ioredis";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { freePort } from "../../harness/redis-server.ts";
+import { freePort } from "../../harness/free-port.ts";
 import { startSidecar, startVstore, type Vstore } from "../../harness/sidecar.ts";
 import { loadSample } from "../../src/bridge/client/sample.ts";
 import { chromiumProgram, startBrowser } from "../harness/browser.ts";

@@ -10,7 +10,7 @@ import { vector } from "@electric-sql/pglite-pgvector";
 import { PGLiteSocketServer } from "@electric-sql/pglite-socket";
 import type { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { freePort } from "../../harness/redis-server.ts";
+import { freePort } from "../../harness/free-port.ts";
 import { startVstore, type Vstore } from "../../harness/sidecar.ts";
 import { runImport } from "../../src/cli/transfer/import.ts";
 import { temporaryDirectory } from "../harness/directory.ts";

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Redis } from "ioredis";
 import { describe, expect, test } from "vitest";
-import { freePort } from "../../harness/redis-server.ts";
+import { freePort } from "../../harness/free-port.ts";
 import { serverProgram } from "../../harness/server-program.ts";
 import { startSidecar } from "../../harness/sidecar.ts";
 import { temporaryDirectory } from "../harness/directory.ts";

@@ -13,7 +13,7 @@ import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/co
 import { Redis } from "ioredis";
 import { publint } from "publint";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { freePort } from "../../harness/redis-server.ts";
+import { freePort } from "../../harness/free-port.ts";
 import { serverProgram } from "../../harness/server-program.ts";
 
 const run = promisify(execFile);

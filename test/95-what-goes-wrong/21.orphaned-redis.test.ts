@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { renameSync } from "node:fs";
 import { Redis } from "ioredis";
 import { afterEach, expect, test } from "vitest";
-import { freePort } from "../../harness/redis-server.ts";
+import { freePort } from "../../harness/free-port.ts";
 import { serverProgram } from "../../harness/server-program.ts";
 import { type SidecarProcess, startSidecar } from "../../harness/sidecar.ts";
 import { temporaryDirectory } from "../harness/directory.ts";

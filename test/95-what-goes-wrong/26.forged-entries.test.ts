@@ -1,6 +1,6 @@
 /** A producer that may append to the stream of reads says that clients of another user wait: it is not believed. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { freePort } from "../../harness/redis-server.ts";
+import { freePort } from "../../harness/free-port.ts";
 import { startVstore, type Vstore } from "../../harness/sidecar.ts";
 import { RespClient } from "../harness/resp.ts";
 import { connectClient, until } from "../harness/serving.ts";

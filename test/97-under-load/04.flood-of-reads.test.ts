@@ -1,6 +1,6 @@
 /** Thousands of slow reads of one collection by one caller: the reads and writes of others are answered promptly. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { freePort } from "../../harness/redis-server.ts";
+import { freePort } from "../../harness/free-port.ts";
 import { startVstore, type Vstore } from "../../harness/sidecar.ts";
 import { fp32 } from "../harness/fp32.ts";
 import { RespClient } from "../harness/resp.ts";

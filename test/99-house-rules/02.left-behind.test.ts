@@ -5,8 +5,9 @@ import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { freePort } from "../../harness/free-port.ts";
 import { sweep } from "../../harness/left-behind.ts";
-import { freePort } from "../../harness/redis-server.ts";
+import { startRedis } from "../../harness/redis-server.ts";
 import { until } from "../harness/serving.ts";
 
 const harness = fileURLToPath(new URL("../../harness", import.meta.url));
@@ -58,3 +59,13 @@ test("SIGKILL ends its servers with it, and the sweep ends what a sidecar had st
   );
   expect(directories.filter(existsSync)).toEqual([]);
 }, 60_000);
+
+test("a port that another server has taken meanwhile is not taken for its own", async () => {
+  const other = await startRedis({ module: false });
+  try {
+    const started = startRedis({ module: false, port: other.port });
+    await expect(started).rejects.toThrow("Address already in use");
+  } finally {
+    await other.stop();
+  }
+});

@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { freePort } from "../../../harness/redis-server.ts";
+import { freePort } from "../../../harness/free-port.ts";
 import { abreast, type Engine, type EngineKind, oneByOne, type Pass, type Place } from "../engine.ts";
 import { type Matrix, row } from "../matrix.ts";
 import { CLIENTS, EF_CONSTRUCTION, EF_TYPICAL, K, M } from "../settings.ts";
