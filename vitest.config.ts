@@ -42,7 +42,7 @@ class LongestFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     pool: "forks",
-    globalSetup: "test/harness/sweep.ts",
+    globalSetup: ["test/harness/sweep.ts", "test/harness/joined-program.ts"],
     // For two cores: half of their time test files wait for timers and disks.
     maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
