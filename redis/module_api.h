@@ -84,9 +84,6 @@ typedef int (*RedisModuleConfigApplyFunc)(RedisModuleCtx *ctx, void *data, Redis
 
 #define REDISMODULE_STREAM_ADD_AUTOID (1 << 0)
 
-/* BlockClientOnKeysWithFlags(): a key that is not there may be ready too */
-#define REDISMODULE_BLOCK_UNBLOCK_DELETED (1 << 0)
-
 /* GetContextFlags() */
 #define REDISMODULE_CTX_FLAGS_LUA (1 << 0)
 #define REDISMODULE_CTX_FLAGS_MULTI (1 << 1)
@@ -105,6 +102,7 @@ typedef int (*RedisModuleConfigApplyFunc)(RedisModuleCtx *ctx, void *data, Redis
 #define REDISMODULE_NOTIFY_ZSET (1 << 7)
 #define REDISMODULE_NOTIFY_EXPIRED (1 << 8)
 #define REDISMODULE_NOTIFY_EVICTED (1 << 9)
+#define REDISMODULE_NOTIFY_STREAM (1 << 10)
 
 /* SubscribeToServerEvent() */
 #define REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED 0
@@ -338,11 +336,6 @@ typedef struct {
                                     void (*free_data)(void *)))                                                        \
     X(int, AddACLCategory, (RedisModuleCtx *, const char *category))                                                   \
     X(unsigned int, ClusterKeySlot, (RedisModuleString *key))                                                          \
-    X(RedisModuleBlockedClient *, BlockClientOnKeysWithFlags,                                                          \
-      (RedisModuleCtx *, RedisModuleCmdFunc reply, RedisModuleCmdFunc timeout,                                         \
-       void (*free_data)(RedisModuleCtx *, void *), long long timeout_ms, RedisModuleString **keys, int n, void *data, \
-       int flags))                                                                                                     \
-    X(void, SignalKeyAsReady, (RedisModuleCtx *, RedisModuleString *key))                                              \
     X(int, SetCommandACLCategories, (RedisModuleCommand *, const char *categories))
 
 #define MODULE_API_DECLARE(result, name, parameters) extern result(*RedisModule_##name) parameters;

@@ -29,6 +29,7 @@
 #include "streams/proofs.h"
 #include "streams/stream_memory.h"
 #include "streams/stream_reads.h"
+#include "streams/stream_waits.h"
 #include "streams/streams.h"
 #include <stdio.h>
 #include <string.h>
@@ -240,7 +241,9 @@ __attribute__((visibility("default"))) int RedisModule_OnLoad(RedisModuleCtx *ct
     acknowledgement_open();
     followers_open();
     stream_memory_open();
-    if (leadership_open(ctx) != REDISMODULE_OK || reader_open(ctx) != REDISMODULE_OK || stranding_open(ctx) != REDISMODULE_OK) return REDISMODULE_ERR;
+    if (leadership_open(ctx) != REDISMODULE_OK || reader_open(ctx) != REDISMODULE_OK || stranding_open(ctx) != REDISMODULE_OK ||
+        stream_waits_open(ctx) != REDISMODULE_OK)
+        return REDISMODULE_ERR;
     return follow_events_open(ctx, stranding_hear);
 }
 

@@ -4,7 +4,7 @@
 #include "sidecar/leadership.h"
 #include "sidecar/reader.h"
 #include "streams/own_keys.h"
-#include "streams/slots.h"
+#include "streams/stream_waits.h"
 #include <stdio.h>
 
 /* Entries are as many as clients that wait (PENDING_MAX). One more of any size is taken below this limit. */
@@ -34,7 +34,6 @@ typedef struct {
 static QueuedRead *first, *last;
 static long long queued_count, queued_bytes;
 static Fetch *waiting;
-static bool is_signal_due;
 
 long long read_queue_count(void) {
     return queued_count;
@@ -229,21 +228,6 @@ int fetch_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     return REDISMODULE_OK;
 }
 
-/* Not within the command: Redis looks the key up. */
-static void on_signal(RedisModuleCtx *ctx, void *data) {
-    (void)data;
-    is_signal_due = false;
-    RedisModuleString *name = stream_of_reads(ctx);
-    RedisModule_SignalKeyAsReady(ctx, name);
-    RedisModule_FreeString(ctx, name);
-}
-
-/* Wakes VSTORE.XREAD, once for all reads that come in one turn. */
-static void signal_soon(RedisModuleCtx *ctx) {
-    if (!is_signal_due) RedisModule_CreateTimer(ctx, 0, on_signal, NULL);
-    is_signal_due = true;
-}
-
 const char *read_queue_add(RedisModuleCtx *ctx, RequestId *entry, const Request *request) {
     if (queued_bytes >= QUEUE_BYTES_MAX) return "BUSY the vstore sidecar is behind: 256 MiB of reads wait for it already";
     QueuedRead *read = RedisModule_Calloc(1, sizeof(*read));
@@ -260,7 +244,7 @@ void read_queue_awaits(RedisModuleCtx *ctx, Pending *pending) {
     last->pending = pending;
     pending->queued = last;
     wake(ctx);
-    if (slots_are_apart(ctx)) signal_soon(ctx);
+    stream_waits_hear(last->id.stream);
 }
 
 void read_queue_forget(Pending *pending) {

@@ -1,12 +1,13 @@
 /*
  * The command of stream_reads.h. Each stream is read by Redis' own XREAD, so the answer is the same to the byte. A wait
- * is for the keys, of which Redis says itself when one of them has an entry.
+ * is for the keys, of which Redis says itself when one of them has an entry; where slots are apart see stream_waits.h.
  */
 #include "streams/stream_reads.h"
 #include "requests/read_queue.h"
 #include "sidecar/leadership.h"
 #include "streams/own_keys.h"
 #include "streams/slots.h"
+#include "streams/stream_waits.h"
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
@@ -120,16 +121,20 @@ static int on_changed(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     return parse(argv, argc, &read) && reply_with_entries(ctx, &read) ? REDISMODULE_OK : REDISMODULE_ERR;
 }
 
+/* What one of the streams has got may be gone again. */
+static int on_woken(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    return on_changed(ctx, argv, argc) == REDISMODULE_OK ? REDISMODULE_OK : RedisModule_ReplyWithNullArray(ctx);
+}
+
 static int on_time_over(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     (void)argv, (void)argc;
+    stream_waits_end(ctx);
     return RedisModule_ReplyWithNullArray(ctx);
 }
 
-/* A key that is kept in memory is not there when it is ready. */
 static void wait_for_streams(RedisModuleCtx *ctx, const Xread *read) {
     if (slots_are_apart(ctx))
-        RedisModule_BlockClientOnKeysWithFlags(ctx, on_changed, on_time_over, NULL, read->wait_ms, read->streams, read->n,
-                                               NULL, REDISMODULE_BLOCK_UNBLOCK_DELETED);
+        stream_waits_begin(ctx, on_woken, on_time_over, read->wait_ms, read->streams, read->n);
     else
         RedisModule_BlockClientOnKeys(ctx, on_changed, on_time_over, NULL, read->wait_ms, read->streams, read->n, NULL);
 }

@@ -3,6 +3,7 @@
 #include "streams/own_keys.h"
 #include "streams/proofs.h"
 #include "streams/stream_memory.h"
+#include "streams/stream_waits.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -283,6 +284,7 @@ const char *stream_append_as(RedisModuleCtx *ctx, RequestId *entry, const Reques
                             ? "TRYAGAIN the request stream has expired, and writes are paused"
                             : add_entry(ctx, key, entry, fields, n, request);
     RedisModule_CloseKey(key);
+    if (error == NULL) stream_waits_hear(entry->stream);
     if (error == NULL && request->command->writes) replicate(ctx, entry, fields, n);
     for (int i = 0; i < n; i++) RedisModule_FreeString(NULL, fields[i]);
     RedisModule_Free(fields);
