@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Cluster, Redis } from "ioredis";
 import { freePort } from "./free-port.ts";
 import { type RedisOptions, type RedisServer, startRedis } from "./redis-server.ts";
-import { strictSlots } from "./server-program.ts";
+import { movesSlotsAtOnce, strictSlots } from "./server-program.ts";
 
 const slots = 16_384;
 const patienceMs = 60_000;
@@ -121,8 +121,25 @@ export class RedisCluster {
     throw new Error(`no node has the slot ${slot}`);
   }
 
-  /** Moves a slot with all of its keys, in the order in which redis-cli does. */
+  /** Moves a slot with all of its keys, at once where the server can. */
   async moveSlot(slot: number, from: ClusterNode, to: ClusterNode): Promise<void> {
+    if (movesSlotsAtOnce()) await this.#migrateSlot(slot, from, to);
+    else await this.#moveKeys(slot, from, to);
+  }
+
+  async #migrateSlot(slot: number, from: ClusterNode, to: ClusterNode): Promise<void> {
+    await from.redis.call("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", to.id);
+    for (const { redis } of this.nodes) {
+      while (!(await slotsOf({ redis, id: to.id })).has(slot)) {
+        const [last] = (await from.redis.call("CLUSTER", "GETSLOTMIGRATIONS")) as string[][];
+        if (/failed|cancelled/.test(String(last))) throw new Error(`slot ${slot} does not move: ${last}`);
+        await sleep(20);
+      }
+    }
+  }
+
+  /** In the order in which redis-cli does it. */
+  async #moveKeys(slot: number, from: ClusterNode, to: ClusterNode): Promise<void> {
     await to.redis.call("CLUSTER", "SETSLOT", slot, "IMPORTING", from.id);
     await from.redis.call("CLUSTER", "SETSLOT", slot, "MIGRATING", to.id);
     for (;;) {
@@ -143,7 +160,7 @@ export class RedisCluster {
 }
 
 /** The slots that the node itself has. */
-export async function slotsOf({ redis, id }: ClusterNode): Promise<Set<number>> {
+export async function slotsOf({ redis, id }: Pick<ClusterNode, "redis" | "id">): Promise<Set<number>> {
   const ranges = (await redis.call("CLUSTER", "SLOTS")) as [number, number, [string, number, string]][];
   const own = ranges.filter(([, , primary]) => primary[2] === id);
   return new Set(

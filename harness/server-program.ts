@@ -12,6 +12,15 @@ export function isServerSince(major: number, minor: number): boolean {
   return ownMajor! > major || (ownMajor === major && ownMinor! >= minor);
 }
 
+/** CLUSTER MIGRATESLOTS. */
+export function movesSlotsAtOnce(): boolean {
+  return versionText().startsWith("Valkey") && isServerSince(9, 0);
+}
+
+export function isRedis8(): boolean {
+  return !versionText().startsWith("Valkey") && isServerSince(8, 0);
+}
+
 /** Valkey ends itself then where a command looks up a key in another slot than its own. */
 export function strictSlots(): string[] {
   const canCheck = versionText().startsWith("Valkey") && isServerSince(8, 0);

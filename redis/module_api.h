@@ -27,6 +27,7 @@ typedef struct RedisModuleCallReply RedisModuleCallReply;
 typedef struct RedisModuleInfoCtx RedisModuleInfoCtx;
 typedef struct RedisModuleUser RedisModuleUser;
 typedef struct RedisModuleScanCursor RedisModuleScanCursor;
+typedef struct RedisModuleServerInfoData RedisModuleServerInfoData;
 typedef uint64_t RedisModuleTimerID;
 
 typedef struct {
@@ -83,6 +84,9 @@ typedef int (*RedisModuleConfigApplyFunc)(RedisModuleCtx *ctx, void *data, Redis
 #define REDISMODULE_REPLY_ARRAY 3
 
 #define REDISMODULE_STREAM_ADD_AUTOID (1 << 0)
+
+/* SetModuleOptions(), of Valkey 9 alone */
+#define REDISMODULE_OPTIONS_HANDLE_ATOMIC_SLOT_MIGRATION (1 << 5)
 
 /* GetContextFlags() */
 #define REDISMODULE_CTX_FLAGS_LUA (1 << 0)
@@ -304,6 +308,11 @@ typedef struct {
     X(const char *, CallReplyStringPtr, (RedisModuleCallReply *, size_t *length))                                      \
     X(void, FreeCallReply, (RedisModuleCallReply *))                                                                   \
     X(int, Replicate, (RedisModuleCtx *, const char *command, const char *format, ...))                                \
+    X(void, SetModuleOptions, (RedisModuleCtx *, int options))                                                         \
+    X(int, GetServerVersion, (void))                                                                                   \
+    X(RedisModuleServerInfoData *, GetServerInfo, (RedisModuleCtx *, const char *section))                             \
+    X(const char *, ServerInfoGetFieldC, (RedisModuleServerInfoData *, const char *field))                             \
+    X(void, FreeServerInfo, (RedisModuleCtx *, RedisModuleServerInfoData *))                                           \
     X(int, SubscribeToKeyspaceEvents, (RedisModuleCtx *, int types, RedisModuleNotificationFunc))                      \
     X(int, SubscribeToServerEvent, (RedisModuleCtx *, RedisModuleEvent, RedisModuleEventCallback))                     \
     X(RedisModuleBlockedClient *, BlockClient, (RedisModuleCtx *, RedisModuleCmdFunc reply, RedisModuleCmdFunc timeout,\
@@ -335,6 +344,7 @@ typedef struct {
     X(int, AddPostNotificationJob, (RedisModuleCtx *, RedisModulePostNotificationJobFunc, void *data,                  \
                                     void (*free_data)(void *)))                                                        \
     X(int, AddACLCategory, (RedisModuleCtx *, const char *category))                                                   \
+    X(int, GetModuleOptionsAll, (void))                                                                                \
     X(unsigned int, ClusterKeySlot, (RedisModuleString *key))                                                          \
     X(int, SetCommandACLCategories, (RedisModuleCommand *, const char *categories))
 

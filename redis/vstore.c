@@ -223,6 +223,23 @@ static void add_info(RedisModuleInfoCtx *info, int for_crash_report) {
     RedisModule_InfoAddFieldLongLong(info, "cache_values_gone", cache_values_gone);
 }
 
+static bool is_valkey(RedisModuleCtx *ctx) {
+    RedisModuleServerInfoData *info = RedisModule_GetServerInfo(ctx, "server");
+    bool is_so = RedisModule_ServerInfoGetFieldC(info, "valkey_version") != NULL;
+    RedisModule_FreeServerInfo(ctx, info);
+    return is_so;
+}
+
+/*
+ * Valkey 9 moves no slot at all with CLUSTER MIGRATESLOTS while a module has not said that it can bear it. Keys arrive
+ * before the slot does, which is so with MIGRATE too, and a collection that arrives is not served: see existence.h.
+ */
+static void allow_slots_to_move(RedisModuleCtx *ctx) {
+    const int handled = REDISMODULE_OPTIONS_HANDLE_ATOMIC_SLOT_MIGRATION;
+    if (RedisModule_GetModuleOptionsAll == NULL || (RedisModule_GetModuleOptionsAll() & handled) == 0) return;
+    if (is_valkey(ctx)) RedisModule_SetModuleOptions(ctx, handled);
+}
+
 __attribute__((visibility("default"))) int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     (void)argv, (void)argc;
     const char *lacking = module_api_load(ctx);
@@ -236,6 +253,7 @@ __attribute__((visibility("default"))) int RedisModule_OnLoad(RedisModuleCtx *ct
     if (register_commands(ctx) != REDISMODULE_OK || register_settings(ctx) != REDISMODULE_OK ||
         RedisModule_RegisterInfoFunc(ctx, add_info) != REDISMODULE_OK)
         return REDISMODULE_ERR;
+    allow_slots_to_move(ctx);
     pending_open();
     proofs_open();
     acknowledgement_open();
@@ -247,9 +265,20 @@ __attribute__((visibility("default"))) int RedisModule_OnLoad(RedisModuleCtx *ct
     return follow_events_open(ctx, stranding_hear);
 }
 
+/*
+ * From Redis 8.0 on a connection remembers its last command, also one of a module that is gone: the next command on that
+ * connection would end the Redis process.
+ */
+static bool unloading_ends_server(RedisModuleCtx *ctx) {
+    return RedisModule_GetServerVersion() >= 0x080000 && !is_valkey(ctx);
+}
+
 /* Redis has made sure that no client waits any more: it refuses to unload a module with blocked clients. */
 __attribute__((visibility("default"))) int RedisModule_OnUnload(RedisModuleCtx *ctx) {
-    (void)ctx;
+    if (unloading_ends_server(ctx)) {
+        RedisModule_Log(ctx, "warning", "not unloaded: connections that have used it would crash Redis 8; restart Redis without it");
+        return REDISMODULE_ERR;
+    }
     pending_close();
     acknowledgement_close();
     followers_close();

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { type RedisServer, startRedis } from "../../harness/redis-server.ts";
 import { Proofs } from "../../src/bridge/requests/proofs.ts";
 import { PlayedSidecar } from "../harness/played-sidecar.ts";
@@ -198,6 +198,8 @@ test("writes are in the append-only file as XADD with their ids, reads never", a
 
 test("a payload of 64 MiB is accepted, one byte more is not", async () => {
   await sidecar.createLog("large");
+  await sidecar.redis.config("SET", "vstore.timeout", "60000");
+  onTestFinished(async () => void (await sidecar.redis.config("SET", "vstore.timeout", "5000")));
   const size = 64 * 1024 * 1024 - "large".length;
   expect(await client.send("VSTORE.GET", "large", Buffer.alloc(size + 1))).toMatch(/^-LIMIT .*64 MiB/);
   client.write("VSTORE.GET", "large", Buffer.alloc(size));
