@@ -85,7 +85,9 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
     const release = releases.of(request);
     return contextAt(request.id, time, isClient, answerRoom, release, sharding?.making.partsOf(request));
   };
-  const sharding = shardingOf(parts, answers, context);
+  const contextOfPart = (answerRoom: Context["answerRoom"]) =>
+    contextAt(FIRST_ID, catalog.clock(), false, answerRoom);
+  const sharding = shardingOf(parts, answers, context, contextOfPart);
   const isProven = (request: Request) => releases.isProven(request);
   const endings = new Endings(session, catalog, isProven, log);
   const drops: Drops = { isProven, begin: (dropId) => endings.begin(dropId) };

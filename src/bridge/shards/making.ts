@@ -18,7 +18,7 @@ import { VstoreError } from "../../errors.ts";
 import { controlStream, nodeTag, replyPrefix } from "../redis/keys.ts";
 import { type Answers, refusal } from "../requests/answers.ts";
 import type { Request } from "../requests/request.ts";
-import type { Word } from "./nodes/node.ts";
+import type { Word } from "./nodes/connection.ts";
 import type { Nodes } from "./nodes/nodes.ts";
 import { placeParts } from "./placement.ts";
 

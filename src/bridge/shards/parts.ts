@@ -2,30 +2,53 @@
  * The parts of one collection, as its requests see them. A key is in the part that its CRC-16 names, counted among the
  * parts as they stand in the collection's files.
  */
+import type { PlainSearch } from "../../commands/search/plain-search.ts";
 import type { Collection } from "../../engine/collection.ts";
+import type { Hit } from "../../engine/hits.ts";
 import type { VstoreError } from "../../errors.ts";
-import type { Word } from "./nodes/node.ts";
+import { allOf, BytesOfPart, type FoundByPart, ValuesOfPart } from "./found.ts";
+import type { Word } from "./nodes/connection.ts";
 import type { Nodes } from "./nodes/nodes.ts";
-import { crc16 } from "./nodes/slots.ts";
+import { crc16, slotOf } from "./nodes/slots.ts";
+import type { OwnParts, Part } from "./own-parts.ts";
+import type { PlainSearches } from "./plain-searches.ts";
+
+/** The ways to parts. */
+export interface Ways {
+  readonly nodes: Nodes;
+  readonly own: OwnParts;
+  readonly plain: PlainSearches;
+}
+
+/** A search of parts, without the vectors. */
+export interface SearchOfParts {
+  readonly command: "SEARCH" | "MSEARCH";
+  /** What follows the part's name. */
+  readonly words: readonly Word[];
+  /** Whether the words ask for attributes too, beside distances. */
+  readonly withAttributes: boolean;
+}
 
 export class Parts {
   /** Where the collection is at home: it has the options, and no vectors. */
   readonly home: Collection;
   readonly names: readonly string[];
-  readonly #nodes: Nodes;
+  readonly #ways: Ways;
+  readonly #all: readonly Part[];
   /** What each part has to have applied before it answers a read. */
   readonly #tokens: readonly string[] | undefined;
 
-  constructor(home: Collection, nodes: Nodes, tokens?: readonly string[]) {
+  constructor(home: Collection, ways: Ways, tokens?: readonly string[]) {
     this.#tokens = tokens;
     this.home = home;
     this.names = home.options.shards ?? [];
-    this.#nodes = nodes;
+    this.#all = this.names.map((name) => ({ name, slot: slotOf(name) }));
+    this.#ways = ways;
   }
 
   /** The same for one request with ASOF. */
   asOf(tokens: readonly string[]): Parts {
-    return new Parts(this.home, this.#nodes, tokens);
+    return new Parts(this.home, this.#ways, tokens);
   }
 
   /** The arguments of such a request behind the collection, without ASOF. */
@@ -39,13 +62,13 @@ export class Parts {
   }
 
   placeOf(part: number): string {
-    return this.#nodes.placeOf(this.names[part]!);
+    return this.#ways.nodes.placeOf(this.names[part]!);
   }
 
   /** A read of one part: its reply as RESP2, with texts as bytes. @throws {VstoreError} */
   ask(part: number, command: string, words: readonly Word[]): Promise<unknown> {
     const all = this.#tokens === undefined ? words : [...words, "ASOF", this.#tokens[part]!];
-    return this.#nodes.ask(this.names[part]!, command, all);
+    return this.#ways.nodes.ask(this.names[part]!, command, all);
   }
 
   /** The same of all of them, in their order. */
@@ -53,22 +76,45 @@ export class Parts {
     return Promise.all(this.names.map((_, part) => this.ask(part, command, words)));
   }
 
+  /** What each has found. @throws {VstoreError} */
+  searchAll(search: SearchOfParts): Promise<FoundByPart[]> {
+    return Promise.all(this.#all.map((_, part) => this.#search(part, search)));
+  }
+
   /** The same where parts may be missing: undefined for one that does not answer. @throws {VstoreError} */
-  askThoseThere(command: string, words: readonly Word[]): Promise<unknown[]> {
-    const ifThere = (error: VstoreError): undefined => {
-      if (error.code !== "PARTDOWN") throw error;
-    };
-    return Promise.all(this.names.map((_, part) => this.ask(part, command, words).catch(ifThere)));
+  searchThoseThere(search: SearchOfParts): Promise<(FoundByPart | undefined)[]> {
+    return Promise.all(this.#all.map((_, part) => this.#search(part, search).catch(ifThere)));
+  }
+
+  /** Each a plain search, its results nearest first. @param plain with distances. @throws {VstoreError} */
+  searchPlainly(plain: PlainSearch): Promise<(readonly Hit[])[]> {
+    const { own, plain: others } = this.#ways;
+    return Promise.all(
+      this.#all.map((part) =>
+        own.has(part) ? own.askPlainly(part, plain).then(hitsIn) : others.ask(part.name, plain),
+      ),
+    );
+  }
+
+  async #search(part: number, { command, words, withAttributes }: SearchOfParts): Promise<FoundByPart> {
+    const isOfSeveral = command === "MSEARCH";
+    const target = this.#all[part]!;
+    const { own } = this.#ways;
+    // A token has to be waited for, as only reads that come through Redis do.
+    if (this.#tokens === undefined && own.has(target))
+      return new BytesOfPart(await own.ask(target, command, words), isOfSeveral);
+    const values = (await this.ask(part, command, words)) as unknown[];
+    return new ValuesOfPart(isOfSeveral ? (values as unknown[][]) : [values], withAttributes);
   }
 
   /** What takes minutes, of all of them. @throws {VstoreError} */
   askAllLong(command: string, words: readonly Word[]): Promise<unknown[]> {
-    return Promise.all(this.names.map((name) => this.#nodes.askLong(name, command, words)));
+    return Promise.all(this.names.map((name) => this.#ways.nodes.askLong(name, command, words)));
   }
 
   /** A write of one part. @throws {VstoreError} */
   tell(part: number, command: string, words: readonly Word[]): Promise<unknown> {
-    return this.#nodes.ask(this.names[part]!, command, words, true);
+    return this.#ways.nodes.ask(this.names[part]!, command, words, true);
   }
 
   /** Part → the positions of its keys, in their order. */
@@ -82,4 +128,12 @@ export class Parts {
     }
     return groups;
   }
+}
+
+function ifThere(error: VstoreError): undefined {
+  if (error.code !== "PARTDOWN") throw error;
+}
+
+function hitsIn(bytes: Buffer): readonly Hit[] {
+  return allOf(new BytesOfPart(bytes, false).query());
 }

@@ -8,6 +8,8 @@ import type { Session } from "../session/session.ts";
 import type { UnexpectedErrors } from "../session/unexpected-errors.ts";
 import { Making } from "./making.ts";
 import { Nodes } from "./nodes/nodes.ts";
+import { type ContextOfPart, OwnParts } from "./own-parts.ts";
+import { PlainSearches } from "./plain-searches.ts";
 import { Shards } from "./shards.ts";
 
 export interface Sharding {
@@ -32,14 +34,17 @@ export function shardingOf(
   { session, url, partTimeoutMs, catalog, errors }: ShardingParts,
   answers: Answers,
   context: (request: Request, answerRoom?: Context["answerRoom"]) => Context,
+  contextOfPart: ContextOfPart,
 ): Sharding | undefined {
   if (nodeTag === "") return undefined;
   const nodes = new Nodes(session.answerer, url, partTimeoutMs);
   session.signal.addEventListener("abort", () => nodes.close(), { once: true });
   const onUnexpectedError = (error: unknown, command: string) => errors.report(error, { command });
   const making = new Making(catalog, nodes, session.writer, answers);
+  const own = new OwnParts(catalog, nodes, contextOfPart);
+  const ways = { nodes, own, plain: new PlainSearches(nodes) };
   return {
-    shards: new Shards({ catalog, nodes, answers, context, onUnexpectedError }),
+    shards: new Shards({ catalog, ways, answers, context, onUnexpectedError }),
     making,
     answers: {
       toControlWrite(request, outcome) {

@@ -5,6 +5,8 @@
 import type { Context } from "../../commands/command.ts";
 import type { Outcome } from "../../commands/execute.ts";
 import { commands } from "../../commands/registry.ts";
+import { type PlainSearch, queryOf, readPlainSearch } from "../../commands/search/plain-search.ts";
+import { search } from "../../commands/search/search.ts";
 import type { Reply } from "../../commands/wire/reply.ts";
 import { encodeInSlices } from "../../commands/wire/resp3.ts";
 import type { Catalog } from "../../engine/catalog.ts";
@@ -18,9 +20,9 @@ import type { Request } from "../requests/request.ts";
 import { faultOf } from "../requests/routing.ts";
 import type { Source } from "../requests/sources.ts";
 import { handlers } from "./commands/handlers.ts";
+import { encodeNearest } from "./commands/merge.ts";
 import { tokensIn } from "./commands/tokens.ts";
-import type { Nodes } from "./nodes/nodes.ts";
-import { Parts } from "./parts.ts";
+import { Parts, type Ways } from "./parts.ts";
 
 /** BUILD and CHECKPOINT under way: they take no places, as they wait for minutes. */
 const waitsMax = 64;
@@ -29,7 +31,7 @@ const answerBytesTotalMax = 512 * 1024 * 1024;
 
 export interface ShardsParts {
   readonly catalog: Catalog;
-  readonly nodes: Nodes;
+  readonly ways: Ways;
   readonly answers: Answers;
   readonly context: (request: Request, answerRoom?: Context["answerRoom"]) => Context;
   readonly onUnexpectedError: (error: unknown, command: string) => void;
@@ -74,7 +76,7 @@ export class Shards {
   partsOf(home: Collection): Parts {
     const known = this.#known.get(home);
     if (known !== undefined) return known;
-    const parts = new Parts(home, this.#parts.nodes);
+    const parts = new Parts(home, this.#parts.ways);
     this.#known.set(home, parts);
     return parts;
   }
@@ -86,10 +88,24 @@ export class Shards {
         this.#parts.answers.toPassing(request, refusal(tooManyWaits()));
       return;
     }
-    const run = () => this.#answer(request, parts);
+    const plain = name === search.name ? plainSearchOf(request, parts) : undefined;
+    const run = () =>
+      plain === undefined ? this.#answer(request, parts) : this.#answerPlainly(request, parts, plain);
     if (this.#queue.offer({ collection, user, caller, bytes, run })) return;
     const what = `too many requests of collection '${collection}' wait for its parts already`;
     this.#parts.answers.toPassing(request, refusal(new VstoreError("TRYAGAIN", what)));
+  }
+
+  /** The short way of a plain search, as of others: see plain-search.ts. */
+  async #answerPlainly(request: Request, parts: Parts, plain: PlainSearch): Promise<void> {
+    const { answers } = this.#parts;
+    try {
+      const { blob, k, ef, within } = plain;
+      const found = await parts.searchPlainly({ blob, k, ef, within, withDistances: true });
+      answers.toPassing(request, { bytes: encodeNearest(found, plain) });
+    } catch (error) {
+      answers.toPassing(request, this.#refusalOf(request, error));
+    }
   }
 
   async #answer(request: Request, parts: Parts): Promise<void> {
@@ -104,10 +120,14 @@ export class Shards {
     try {
       return { bytes: await encodeInSlices(await this.#run(request, parts, context)) };
     } catch (error) {
-      if (error instanceof VstoreError) return refusal(error);
-      this.#parts.onUnexpectedError(error, request.name);
-      return refusal(new VstoreError("ERR", `internal error: ${(error as Error).message}`));
+      return this.#refusalOf(request, error);
     }
+  }
+
+  #refusalOf({ name }: Request, error: unknown): Outcome {
+    if (error instanceof VstoreError) return refusal(error);
+    this.#parts.onUnexpectedError(error, name);
+    return refusal(new VstoreError("ERR", `internal error: ${(error as Error).message}`));
   }
 
   #run(request: Request, parts: Parts, context: Context): Promise<Reply> {
@@ -121,6 +141,12 @@ export class Shards {
     const asOf = commands.get(name)?.args.asOf?.(args);
     return handler(asOf === undefined ? parts : parts.asOf(tokensIn(asOf, parts)), args, context);
   }
+}
+
+/** Undefined where it is not plain: whatever is odd about it takes the way of all others. */
+function plainSearchOf({ args }: Request, { home }: Parts): PlainSearch | undefined {
+  const plain = readPlainSearch(args);
+  return plain !== undefined && queryOf(plain.blob, home.options) !== undefined ? plain : undefined;
 }
 
 function tooManyWaits(): VstoreError {

@@ -71,19 +71,19 @@ export function answerPlainly(
   fail: () => void,
 ): boolean {
   const collection = catalog.find(name);
-  const query = collection && queryOf(search.blob, collection.options);
+  if (collection === undefined || collection.options.shards !== undefined) return false;
+  const query = queryOf(search.blob, collection.options);
   if (query === undefined) return false;
   const take = (keys: KeyTable, found: GraphSearchResults, at: number) =>
     answer(encodeFound(keys, found, at, search));
-  return collection!.questions.askPlainly(query, search, take, fail);
+  return collection.questions.askPlainly(query, search, take, fail);
 }
 
-/** Undefined where the collection takes no such vector, or has its vectors elsewhere. */
-function queryOf(
+/** Undefined where the collection takes no such vector. */
+export function queryOf(
   blob: Uint8Array,
-  { dimensions, metric, shards }: CollectionOptions,
+  { dimensions, metric }: CollectionOptions,
 ): Float32Array | undefined {
-  if (shards !== undefined) return undefined;
   const { buffer, byteOffset, length } = blob;
   if (length !== dimensions * Float32Array.BYTES_PER_ELEMENT) return undefined;
   const isAligned = byteOffset % Float32Array.BYTES_PER_ELEMENT === 0;

@@ -2,16 +2,16 @@
  * Merges what the parts have found, nearest first. Each part's results are in order, so the nearest of all is at the
  * head of one of them. Equal distances come in the order of the parts.
  */
+import type { PlainSearch } from "../../../commands/search/plain-search.ts";
+import { encodeWith } from "../../../commands/wire/resp3.ts";
 import { lookUp } from "../../../engine/filter/expression.ts";
 import { identityOf, pathOf } from "../../../engine/generation/distinct.ts";
 import type { Hit } from "../../../engine/hits.ts";
-
-/** What one part answers to SEARCH … WITHDISTANCES [WITHATTRS] in RESP2: keys and details in turn. */
-export type FoundByPart = readonly unknown[];
+import type { Found } from "../found.ts";
 
 /** The results in order, as many as are taken. */
-export function* nearestFirst(found: readonly FoundByPart[], withAttributes: boolean): Generator<Hit> {
-  const heads = found.map((part) => ({ part, at: 0, hit: hitAt(part, 0, withAttributes) }));
+export function* nearestFirst(parts: readonly Found[]): Generator<Hit> {
+  const heads = parts.map((found) => ({ found, hit: found.next() }));
   for (;;) {
     let nearest: (typeof heads)[number] | undefined;
     for (const head of heads) {
@@ -20,17 +20,32 @@ export function* nearestFirst(found: readonly FoundByPart[], withAttributes: boo
     }
     if (nearest === undefined) return;
     yield nearest.hit!;
-    nearest.at += 2;
-    nearest.hit = hitAt(nearest.part, nearest.at, withAttributes);
+    nearest.hit = nearest.found.next();
   }
 }
 
-function hitAt(part: FoundByPart, at: number, withAttributes: boolean): Hit | undefined {
-  if (at >= part.length) return undefined;
-  const [key, detail] = [part[at] as Buffer, part[at + 1]];
-  if (!withAttributes) return { key, distance: Number(String(detail)), attributes: undefined };
-  const [distance, attributes] = detail as [Buffer, Buffer | null];
-  return { key, distance: Number(String(distance)), attributes: attributes ?? undefined };
+/** The reply to a plain search, from the results of each part. */
+export function encodeNearest(found: readonly (readonly Hit[])[], { k, withDistances }: PlainSearch): Buffer {
+  const count = Math.min(
+    k,
+    found.reduce((sum, { length }) => sum + length, 0),
+  );
+  const taken = found.map(() => 0);
+  return encodeWith((writer) => {
+    writer.writeHead("*", count);
+    for (let i = 0; i < count; i++) {
+      let [from, nearest] = [-1, Number.POSITIVE_INFINITY];
+      for (let part = 0; part < found.length; part++) {
+        const hit = found[part]![taken[part]!];
+        if (hit === undefined || (from >= 0 && hit.distance >= nearest)) continue;
+        [from, nearest] = [part, hit.distance];
+      }
+      const { key, distance } = found[from]![taken[from]!++]!;
+      if (withDistances) writer.writeHead("*", 2);
+      writer.write(key);
+      if (withDistances) writer.writeDouble(distance);
+    }
+  });
 }
 
 /** Tells which results are beyond those that each value of a field may have. Every hit has the field. */

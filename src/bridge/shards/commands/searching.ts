@@ -14,10 +14,11 @@ import { type Hit, KeySet } from "../../../engine/hits.ts";
 import { TimeSlice } from "../../../engine/time-slice.ts";
 import { VstoreError } from "../../../errors.ts";
 import { limits } from "../../../limits.ts";
-import type { Word } from "../nodes/node.ts";
-import type { Parts } from "../parts.ts";
+import type { FoundByPart } from "../found.ts";
+import type { Word } from "../nodes/connection.ts";
+import type { Parts, SearchOfParts } from "../parts.ts";
 import type { Handler } from "./handler.ts";
-import { type FoundByPart, nearestFirst, ValueLimit } from "./merge.ts";
+import { nearestFirst, ValueLimit } from "./merge.ts";
 import { bufferOf, vectorsOf } from "./reading.ts";
 
 interface SearchWords {
@@ -47,12 +48,14 @@ export const readSearch: Handler = async (parts, args, context) => {
   const wanted = wantedOf(options, without.length);
   assertResults(wanted * parts.names.length, parts.names.length);
   const words = ["FP32", bufferOf(toBlob(vector)), ...optionWords(options, wanted)];
-  if (bringsAttributes(options)) await roomOfAnswers(context, parts, wanted);
+  const withAttributes = bringsAttributes(options);
+  if (withAttributes) await roomOfAnswers(context, parts, wanted);
+  const ofPart: SearchOfParts = { command: "SEARCH", words, withAttributes };
   if (!options.partial) {
-    const found = (await parts.askAll("SEARCH", words)) as FoundByPart[];
+    const found = await parts.searchAll(ofPart);
     return replyOf(await take(found, options, KeySet.of(without)), options);
   }
-  const found = (await parts.askThoseThere("SEARCH", words)) as (FoundByPart | undefined)[];
+  const found = await parts.searchThoseThere(ofPart);
   const missing = parts.names.filter((_, part) => found[part] === undefined);
   const there = found.filter((each) => each !== undefined);
   return partialReply(replyOf(await take(there, options, KeySet.of(without)), options), missing);
@@ -64,14 +67,13 @@ export const readMsearch: Handler = async (parts, args, context) => {
   const wanted = wantedOf(options);
   assertResults(count * wanted * parts.names.length, parts.names.length);
   const words = [count, "FP32", bufferOf(blob), ...optionWords(options, wanted)];
-  if (bringsAttributes(options)) await roomOfAnswers(context, parts, count * wanted);
-  const found = (await parts.askAll("MSEARCH", words)) as FoundByPart[][];
+  const withAttributes = bringsAttributes(options);
+  if (withAttributes) await roomOfAnswers(context, parts, count * wanted);
+  const found = await parts.searchAll({ command: "MSEARCH", words, withAttributes });
   const slice = new TimeSlice();
   const replies: Reply[] = [];
-  for (let query = 0; query < count; query++) {
-    const ofQuery = found.map((part) => part[query]!);
-    replies.push(replyOf(await take(ofQuery, options, KeySet.of(undefined), slice), options));
-  }
+  for (let query = 0; query < count; query++)
+    replies.push(replyOf(await take(found, options, KeySet.of(undefined), slice), options));
   return replies;
 };
 
@@ -122,7 +124,7 @@ function optionWords(options: SearchWords, count: number): Word[] {
   return words;
 }
 
-/** The results of the whole. DISTINCT parses the attributes of each, so it gives way. */
+/** The results of the whole, of the query whose turn is next. DISTINCT parses the attributes of each, so it gives way. */
 async function take(
   found: readonly FoundByPart[],
   options: SearchWords,
@@ -132,7 +134,7 @@ async function take(
   const { k = limits.countDefault, offset = 0, distinct } = options;
   const limit = distinct && new ValueLimit(distinct.field, distinct.per ?? 1);
   const hits: Hit[] = [];
-  for (const hit of nearestFirst(found, bringsAttributes(options))) {
+  for (const hit of nearestFirst(found.map((part) => part.query()))) {
     if (slice.spent) await slice.pause();
     if (without.has(hit.key) || limit?.takes(hit) === false) continue;
     hits.push(hit);

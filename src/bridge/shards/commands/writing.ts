@@ -8,7 +8,7 @@ import { del } from "../../../commands/vectors/del.ts";
 import { minsert } from "../../../commands/vectors/minsert.ts";
 import { VstoreError } from "../../../errors.ts";
 import { limits } from "../../../limits.ts";
-import type { Word } from "../nodes/node.ts";
+import type { Word } from "../nodes/connection.ts";
 import type { Handler } from "./handler.ts";
 import { askOfKeys, bufferOf, sum } from "./reading.ts";
 

@@ -6,7 +6,9 @@ import type { Redis } from "ioredis";
 import { type ErrorCode, errorCodes, VstoreError } from "../../../errors.ts";
 import { onServer } from "../../redis/address.ts";
 import { codeOf } from "../../redis/error-code.ts";
-import { NoAnswer, Node, TooMany, type Word } from "./node.ts";
+import { nodeTag } from "../../redis/keys.ts";
+import type { Word } from "./connection.ts";
+import { NoAnswer, Node, TooMany } from "./node.ts";
 import { slotOf } from "./slots.ts";
 import { type Address, readTopology, Topology } from "./topology.ts";
 
@@ -14,6 +16,8 @@ import { type Address, readTopology, Topology } from "./topology.ts";
 const longAnswerMsMax = 600_000;
 /** Nodes that say that a slot is not theirs are not asked about the slots again before this time has passed. */
 const refreshMsMin = 100;
+/** After this time the slots of parts on this very node are looked at again: no MOVED tells that one has left. */
+const ownSlotsMsMax = 1_000;
 
 export class Nodes {
   readonly #redis: Redis;
@@ -26,6 +30,8 @@ export class Nodes {
   #topology = new Topology([]);
   #refresh: Promise<void> | undefined;
   #refreshedAt = Number.NEGATIVE_INFINITY;
+  /** A slot of the sidecar's own node. */
+  readonly #ownSlot = slotOf(`{${nodeTag}}`);
 
   /**
    * @param redis connection to the sidecar's own node, which says where slots are
@@ -44,49 +50,55 @@ export class Nodes {
   }
 
   /**
-   * What the part answers. It leaves at once, behind all earlier requests to that node.
+   * Whether the slot is the sidecar's own node's. Where it has moved just now, all that was written to it through this
+   * node is in the files still: a write would have found it gone, and this with it.
+   */
+  isHere(slot: number): boolean {
+    if (performance.now() - this.#refreshedAt > ownSlotsMsMax) this.#renew().catch(() => {});
+    const address = this.#topology.ofSlot(slot);
+    return address !== undefined && address === this.#topology.ofSlot(this.#ownSlot);
+  }
+
+  /** The reply to a search with short replies, as bytes. @param request an encoded command */
+  exchange(part: string, request: Buffer): Promise<Buffer> {
+    const send = (address: Address) => this.#nodeAt(this.#nodes, address).exchange(request, this.timeoutMs);
+    return this.#askOnce(part, false, send);
+  }
+
+  /**
+   * What the part answers. It leaves at once, where a connection to that node is free.
    *
    * @param writes whether the error has to say that it may have been applied
    * @throws {VstoreError} PARTDOWN, TRYAGAIN, and what the part itself refuses
    */
   ask(part: string, command: string, words: readonly Word[], writes = false): Promise<unknown> {
-    const send = (address: Address, name: string, all: readonly Word[]) =>
-      this.#nodeAt(this.#nodes, address).ask(name, all, this.timeoutMs);
-    return this.#askOnce(part, command, words, writes, send);
+    const [name, all] = [`VSTORE.${command}`, [part, ...words]];
+    const send = (address: Address) => this.#nodeAt(this.#nodes, address).ask(name, all, this.timeoutMs);
+    return this.#askOnce(part, writes, send);
   }
 
   /** The same of what takes minutes, over a connection that waits for it. */
   askLong(part: string, command: string, words: readonly Word[]): Promise<unknown> {
-    const send = (address: Address, name: string, all: readonly Word[]) =>
-      this.#nodeAt(this.#patient, address, { socketTimeout: longAnswerMsMax }).ask(
-        name,
-        all,
-        longAnswerMsMax,
-      );
-    return this.#askOnce(part, command, words, false, send);
+    const [name, all] = [`VSTORE.${command}`, [part, ...words]];
+    const patient = { socketTimeout: longAnswerMsMax };
+    const send = (address: Address) =>
+      this.#nodeAt(this.#patient, address, patient).ask(name, all, longAnswerMsMax);
+    return this.#askOnce(part, false, send);
   }
 
   /** Once more where Redis says that the slot is elsewhere: the module has not seen the request then. */
-  async #askOnce(
-    part: string,
-    command: string,
-    words: readonly Word[],
-    writes: boolean,
-    send: (address: Address, name: string, all: readonly Word[]) => Promise<unknown>,
-  ): Promise<unknown> {
-    const name = `VSTORE.${command}`;
-    const all = [part, ...words];
+  async #askOnce<T>(part: string, writes: boolean, send: (address: Address) => Promise<T>): Promise<T> {
     if (this.#topology.primaries.length === 0) await this.#renew();
     let address = this.#addressOf(part);
     try {
-      return await send(address, name, all);
+      return await send(address);
     } catch (error) {
       if (!hasMoved(error)) throw refusalOf(part, address, error, writes);
     }
     try {
       await this.#renew();
       address = this.#addressOf(part);
-      return await send(address, name, all);
+      return await send(address);
     } catch (error) {
       throw refusalOf(part, address, error, writes);
     }
@@ -148,7 +160,8 @@ const passedOn: ReadonlySet<string> = new Set(
 /** Nothing was applied, and the same may succeed later. */
 const passing: ReadonlySet<string> = new Set(["BUSY", "NOREPLICAS"]);
 
-function refusalOf(part: string, address: Address, error: unknown, writes: boolean): VstoreError {
+/** What the home's client hears of it. */
+export function refusalOf(part: string, address: Address, error: unknown, writes = false): VstoreError {
   if (error instanceof VstoreError) return error;
   const { message } = error as Error;
   if (error instanceof TooMany) return new VstoreError("TRYAGAIN", `part '${part}': ${message}`);
