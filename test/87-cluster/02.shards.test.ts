@@ -114,6 +114,16 @@ test("a search finds what one node would find, in the same order", async () => {
   expect(new Set(found).size).toBe(600);
 });
 
+test("many searches at once find what each finds alone", async () => {
+  const search = (i: number, ...options: (string | number)[]) =>
+    same("SEARCH", "FP32", rows[i]!.vector, "EF", 200, ...options);
+  const forms = [["COUNT", 5], ["WITHDISTANCES"], ["COUNT", 64, "WITHIN", 1.5, "WITHDISTANCES"]];
+  const all = Array.from({ length: 90 }, (_, i) => [i, ...forms[i % 3]!] as const);
+  const together = await Promise.all(all.map((each) => search(...each)));
+  for (const [i, found] of together.entries())
+    if (i % 9 === 0) expect(await search(...all[i]!)).toEqual(found);
+});
+
 test("with the index, it finds at least as many of the nearest as one node", async () => {
   const recall = { parted: 0, plain: 0 };
   for (const { vector } of rows.slice(100, 140)) {

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { generator, randomVector } from "../../harness/random.ts";
 import { execute } from "../../src/commands/execute.ts";
+import { answerMsearchPlainly, readPlainMsearch } from "../../src/commands/search/plain-msearch.ts";
 import { answerPlainly, readPlainSearch } from "../../src/commands/search/plain-search.ts";
 import { Catalog } from "../../src/engine/catalog.ts";
 
@@ -121,16 +122,16 @@ export async function compareWays(seed: number, rounds: number, counted: () => v
     let short = 0;
     for (let round = 0; round < rounds; ) {
       const random = generator(seed + round);
-      const together = Array.from({ length: 1 + below(random, togetherMax) }, () => randomSearch(random));
-      const answers = await Promise.all(together.map((args) => answerOf(catalog, args)));
-      for (const [i, args] of together.entries()) {
+      const together = Array.from({ length: 1 + below(random, togetherMax) }, () => randomRequest(random));
+      const answers = await Promise.all(together.map((request) => answerOf(catalog, request)));
+      for (const [i, { name, args }] of together.entries()) {
         const answer = answers[i];
-        const other = await run("SEARCH", ...args);
+        const other = await run(name, ...args);
         if (answer !== undefined)
           assert.deepEqual(
             answer.toString("latin1"),
             other.toString("latin1"),
-            `seed ${seed + round}: ${args.map(String).join(" ")}`,
+            `seed ${seed + round}: ${name} ${args.map(String).join(" ")}`,
           );
         if (answer !== undefined) short++;
         counted();
@@ -144,13 +145,33 @@ export async function compareWays(seed: number, rounds: number, counted: () => v
   }
 }
 
+interface Request {
+  readonly name: "SEARCH" | "MSEARCH";
+  readonly args: readonly Uint8Array[];
+}
+
+/** A SEARCH, or an MSEARCH of several such vectors. */
+function randomRequest(random: Random): Request {
+  const args = randomSearch(random);
+  if (below(random, 3) > 0 || args.length < 3) return { name: "SEARCH", args };
+  const [collection, form, blob, ...options] = args;
+  const name = Buffer.from(collection!).toString("latin1") as Name;
+  const count = mostly(random, [1, 2, 3, 5], [0, 33, "two"]);
+  const more = Array.from({ length: Math.max(0, Number(count) - 1) || 0 }, () => randomBlob(random, name));
+  const blobs = Buffer.concat([blob!, ...more]);
+  return { name: "MSEARCH", args: [...wordsOf([collection!, count, form!, blobs]), ...options] };
+}
+
 /** Undefined where the short way leaves it to the other. */
-function answerOf(catalog: Catalog, args: readonly Uint8Array[]): Promise<Buffer | undefined> {
-  const plain = readPlainSearch(args);
-  if (plain === undefined) return Promise.resolve(undefined);
+function answerOf(catalog: Catalog, { name, args }: Request): Promise<Buffer | undefined> {
   return new Promise((resolve, reject) => {
     const fail = () => reject(new Error("the short way has failed"));
-    const name = Buffer.from(args[0]!).toString("latin1");
-    if (!answerPlainly(catalog, name, plain, resolve, fail)) resolve(undefined);
+    const collection = Buffer.from(args[0] ?? "").toString("latin1");
+    const one = name === "SEARCH" ? readPlainSearch(args) : undefined;
+    const many = name === "MSEARCH" ? readPlainMsearch(args) : undefined;
+    const isTaken =
+      (one && answerPlainly(catalog, collection, one, resolve, fail)) ??
+      (many && answerMsearchPlainly(catalog, collection, many, resolve, fail));
+    if (!isTaken) resolve(undefined);
   });
 }

@@ -8,12 +8,14 @@ import type { Hit } from "../../engine/hits.ts";
 import { VstoreError } from "../../errors.ts";
 import { encodeCommand } from "../redis/encode-command.ts";
 import { allOf, BytesOfPart } from "./found.ts";
-import type { Nodes } from "./nodes/nodes.ts";
 
 /** Searches of one request. */
 const togetherMax = 16;
 /** Requests of like searches to one part that are under way; further searches gather meanwhile. */
 const requestsMax = 2;
+
+/** Sends an encoded command to the node that has the part. */
+export type Exchange = (part: string, request: Buffer) => Promise<Buffer>;
 
 interface Asked {
   readonly blob: Uint8Array;
@@ -31,13 +33,13 @@ interface Alike {
 }
 
 export class PlainSearches {
-  readonly #nodes: Nodes;
+  readonly #exchange: Exchange;
   readonly #alike = new Map<string, Alike>();
   /** Those with searches of this turn of the event loop. */
   #asked: Alike[] = [];
 
-  constructor(nodes: Nodes) {
-    this.#nodes = nodes;
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange;
   }
 
   /** What the part has found, nearest first. @param plain with distances. @throws {VstoreError} */
@@ -79,7 +81,7 @@ export class PlainSearches {
     const isOne = asked.length === 1;
     try {
       const request = isOne ? requestOfOne(part, plain, asked[0]!) : requestOf(part, plain, asked);
-      const found = new BytesOfPart(await this.#nodes.exchange(part, request), !isOne);
+      const found = new BytesOfPart(await this.#exchange(part, request), !isOne);
       for (const { resolve } of asked) resolve(allOf(found.query()));
     } catch (error) {
       if (isOne || !isOfRequest(error)) for (const { reject } of asked) reject(error);

@@ -42,7 +42,7 @@ export function shardingOf(
   const onUnexpectedError = (error: unknown, command: string) => errors.report(error, { command });
   const making = new Making(catalog, nodes, session.writer, answers);
   const own = new OwnParts(catalog, nodes, contextOfPart);
-  const ways = { nodes, own, plain: new PlainSearches(nodes) };
+  const ways = { nodes, own, plain: new PlainSearches((part, request) => nodes.exchange(part, request)) };
   return {
     shards: new Shards({ catalog, ways, answers, context, onUnexpectedError }),
     making,

@@ -34,8 +34,17 @@ export interface PlainSearch {
 /** Undefined where it is not plain. @param args of a SEARCH */
 export function readPlainSearch(args: readonly Uint8Array[]): PlainSearch | undefined {
   if (!shortWay.isOpen || args.length < 3 || !isWord(args[1]!, "FP32")) return undefined;
+  return readOptions(args, 3, args[2]!);
+}
+
+/** Of a request whose options begin at `from`, and whose vector or vectors are `blob`. */
+export function readOptions(
+  args: readonly Uint8Array[],
+  from: number,
+  blob: Uint8Array,
+): PlainSearch | undefined {
   let [k, ef, within, withDistances] = [0, 0, Number.NaN, false];
-  for (let at = 3; at < args.length; at++) {
+  for (let at = from; at < args.length; at++) {
     const word = args[at]!;
     if (k === 0 && isWord(word, "COUNT")) {
       k = wholeNumber(args[++at], countMax);
@@ -50,7 +59,7 @@ export function readPlainSearch(args: readonly Uint8Array[]): PlainSearch | unde
     else return undefined;
   }
   return {
-    blob: args[2]!,
+    blob,
     k: k === 0 ? limits.countDefault : k,
     ef: ef === 0 ? undefined : ef,
     within: Number.isNaN(within) ? Number.POSITIVE_INFINITY : within,
@@ -93,11 +102,11 @@ export function queryOf(
   return allFinite(query) && (metric !== "COSINE" || !isZero(query)) ? query : undefined;
 }
 
-function encodeFound(
+export function encodeFound(
   keys: KeyTable,
   { counts, slots, distances }: GraphSearchResults,
   at: number,
-  { k, withDistances }: PlainSearch,
+  { k, withDistances }: Pick<PlainSearch, "k" | "withDistances">,
 ): Buffer {
   return encodeWith((writer) => {
     const first = at * k;
@@ -112,7 +121,7 @@ function encodeFound(
 }
 
 /** @param word in upper case */
-function isWord(bytes: Uint8Array, word: string): boolean {
+export function isWord(bytes: Uint8Array, word: string): boolean {
   if (bytes.length !== word.length) return false;
   for (let i = 0; i < word.length; i++) {
     const byte = bytes[i]!;
@@ -122,7 +131,7 @@ function isWord(bytes: Uint8Array, word: string): boolean {
 }
 
 /** From 1 to `max`; 0 where the digits are of no such number. */
-function wholeNumber(digits: Uint8Array | undefined, max: number): number {
+export function wholeNumber(digits: Uint8Array | undefined, max: number): number {
   if (digits === undefined || digits.length > 5 || digits[0] === 0x30) return 0;
   let number = 0;
   for (const digit of digits) {

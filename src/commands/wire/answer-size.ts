@@ -7,7 +7,7 @@ import { limits } from "../../limits.ts";
 import type { Context } from "../command.ts";
 
 /** Answers up to this size need not ask. */
-const smallAnswerBytes = 256 * 1024;
+export const smallAnswerBytes = 256 * 1024;
 /** The longest decimal of a float32 as a double, its sign and exponent, and what RESP3 puts around it. */
 const doubleBytesMax = 28;
 /** What RESP3 puts around an element of an answer. */

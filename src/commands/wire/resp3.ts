@@ -36,6 +36,11 @@ export function encodeWith(write: (writer: Writer) => void): Buffer {
   return shared.take();
 }
 
+/** What stands before the elements of an array. */
+export function encodeHead(length: number): Buffer {
+  return Buffer.from(`*${length}\r\n`);
+}
+
 /** @param line "CODE message", without line breaks; see wire-error.ts */
 export function encodeError(line: string): Buffer {
   return Buffer.from(`-${line}\r\n`);

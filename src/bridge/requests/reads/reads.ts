@@ -5,7 +5,9 @@
 import type { Context } from "../../../commands/command.ts";
 import { execute, type Outcome } from "../../../commands/execute.ts";
 import { commands } from "../../../commands/registry.ts";
-import { answerPlainly, type PlainSearch, readPlainSearch } from "../../../commands/search/plain-search.ts";
+import { msearch } from "../../../commands/search/msearch.ts";
+import { answerMsearchPlainly, readPlainMsearch } from "../../../commands/search/plain-msearch.ts";
+import { answerPlainly, readPlainSearch } from "../../../commands/search/plain-search.ts";
 import { search } from "../../../commands/search/search.ts";
 import type { Catalog } from "../../../engine/catalog.ts";
 import { VstoreError } from "../../../errors.ts";
@@ -27,6 +29,15 @@ const staleMs = 100;
 const waitsMax = 1_024;
 /** Bytes of large answers that are being built, or that Redis has not taken yet; others wait meanwhile. */
 const answerBytesTotalMax = 2 * limits.answerBytesMax;
+
+/** The short way of a read: see answerPlainly. */
+type Plainly = (
+  catalog: Catalog,
+  collection: string,
+  answer: (bytes: Buffer) => void,
+  fail: () => void,
+) => boolean;
+
 export interface ReadsParts {
   readonly catalog: Catalog;
   readonly answers: Answers;
@@ -74,8 +85,7 @@ export class Reads {
    * @param fault why it is refused, where it is
    */
   start(request: Request, fault: string | undefined): void {
-    const isSearch = request.name === search.name && fault === undefined;
-    const plain = isSearch ? readPlainSearch(request.args) : undefined;
+    const plain = fault === undefined ? plainlyOf(request) : undefined;
     if (plain === undefined) this.#startOther(request, fault);
     else this.#offer(request, fault, 0, plain);
   }
@@ -96,7 +106,7 @@ export class Reads {
   }
 
   /** @param waitedMs before, for the token of its ASOF */
-  #offer(request: Request, fault: string | undefined, waitedMs: number, plain?: PlainSearch): void {
+  #offer(request: Request, fault: string | undefined, waitedMs: number, plain?: Plainly): void {
     const { collection, user, caller, bytes } = request;
     const run = (ms: number) =>
       plain !== undefined && ms < staleMs
@@ -106,7 +116,7 @@ export class Reads {
       this.#parts.answers.toPassing(request, refusal(tooManyReads(collection)));
   }
 
-  #answerPlainly(request: Request, plain: PlainSearch, waitedMs: number): Promise<void> {
+  #answerPlainly(request: Request, plainly: Plainly, waitedMs: number): Promise<void> {
     const { answers, catalog } = this.#parts;
     return new Promise((resolve) => {
       const answer = (bytes: Buffer) => {
@@ -114,7 +124,7 @@ export class Reads {
         resolve();
       };
       const takeOtherWay = () => resolve(this.#answer(request, undefined, waitedMs));
-      if (!answerPlainly(catalog, request.collection, plain, answer, takeOtherWay)) takeOtherWay();
+      if (!plainly(catalog, request.collection, answer, takeOtherWay)) takeOtherWay();
     });
   }
 
@@ -138,6 +148,16 @@ export class Reads {
     if (request.waiter.kind !== "client") return true;
     return this.#parts.isWanted(request).catch(() => true);
   }
+}
+
+/** Undefined where there is no short way. */
+function plainlyOf({ name, args }: Request): Plainly | undefined {
+  if (name === search.name) {
+    const plain = readPlainSearch(args);
+    return plain && ((catalog, of, answer, fail) => answerPlainly(catalog, of, plain, answer, fail));
+  }
+  const plain = name === msearch.name ? readPlainMsearch(args) : undefined;
+  return plain && ((catalog, of, answer, fail) => answerMsearchPlainly(catalog, of, plain, answer, fail));
 }
 
 function tooManyReads(collection: string): VstoreError {

@@ -124,7 +124,7 @@ function optionWords(options: SearchWords, count: number): Word[] {
   return words;
 }
 
-/** The results of the whole, of the query whose turn is next. DISTINCT parses the attributes of each, so it gives way. */
+/** The results of the whole, of the query whose turn is next. It gives way: DISTINCT parses the attributes of each. */
 async function take(
   found: readonly FoundByPart[],
   options: SearchWords,

@@ -1,7 +1,7 @@
 /**
  * A connection to one node, for one request at a time: the module blocks a connection until its request is answered, so
- * a second one behind it would wait for the first. ioredis opens it and sends most requests. Searches, of which there
- * are many, pass by ioredis: their bytes go to the socket as they are, and the bytes of the reply come back as they are.
+ * a second one behind it would wait for the first. ioredis opens it and sends most requests. Plain searches, of which
+ * there are many, pass by ioredis: bytes go to the socket as they are, and those of the reply come back as they are.
  */
 import { type Redis, ReplyError } from "ioredis";
 import { closedMessage, connect } from "../../redis/connection.ts";
