@@ -115,16 +115,16 @@ export function startSidecar({
   dataDir,
   args = [],
   through = [],
-  node = process.execPath,
+  node,
   env = {},
 }: SidecarOptions = {}): SidecarProcess {
   if (!existsSync(programPath)) throw new Error(`${programPath} is missing: run make build`);
   const directory = dataDir ?? ownDirectory("data");
   const redis = redisUrl === undefined ? [] : ["--redis-url", redisUrl];
   // What ships is tried on every Node, and under limits.
-  const isPlain = node === process.execPath && through.length === 0;
+  const isPlain = node === undefined && through.length === 0;
   const path = (isPlain && joinedPath) || programPath;
-  const serve = [node, path, "serve", "--data-dir", directory, ...redis, ...args];
+  const serve = [node ?? process.execPath, path, "serve", "--data-dir", directory, ...redis, ...args];
   const [program, ...rest] = [...through, ...serve];
   const child = spawn(...endingWithThis(program!, rest), {
     stdio: ["ignore", "pipe", "pipe"],
