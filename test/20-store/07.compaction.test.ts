@@ -59,7 +59,7 @@ test("a compaction drops the dead and keeps the living, across restarts and agai
   const random = generator(testSeed());
   const model: Model = new Map();
   for (let round = 1; round <= 3; round++) {
-    for (let i = 0; i < 20_000; i++) write(store, model, random, 3_000);
+    for (let i = 0; i < 10_000; i++) write(store, model, random, 1_500);
     expect(store.deadShare).toBeGreaterThan(0.5);
     await store.compact();
     expect(store.deadShare).toBe(0);
@@ -132,9 +132,9 @@ test("a crash at any moment leaves the old files or the new ones, and the last c
 
 test("a search that began before the switch ends as if there had been none", async () => {
   const { store } = await created(256);
-  for (let i = 0; i < 30_000; i++)
+  for (let i = 0; i < 10_000; i++)
     store.insert(key(i), new Float32Array(256).fill(i), { attributes: `{"i":${i}}` });
-  for (let i = 0; i < 30_000; i += 2) store.delete([key(i)]);
+  for (let i = 0; i < 10_000; i += 2) store.delete([key(i)]);
   const compacting = store.compact();
   const wrong: string[] = [];
   let running = true;
@@ -214,7 +214,7 @@ test("disk space returns: nothing maps a deleted file any more", async () => {
 
 test("10 rounds of rewriting every key leave files bounded by twice the live data and a segment per size", async () => {
   const { directory, store } = await created(128);
-  const n = 4_000;
+  const n = 1_500;
   for (let round = 0; round < 10; round++) {
     for (let i = 0; i < n; i++)
       store.insert(key(i), new Float32Array(128).fill(round * n + i), { attributes: `{"i":${i}}` });
