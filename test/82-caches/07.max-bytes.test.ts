@@ -39,11 +39,11 @@ async function untilEven(redis: Redis): Promise<void> {
   await until(counts, ([vectors, values]) => vectors === values);
 }
 
-test("holds within 2 % while ten times as much is set", async () => {
+test("holds within 2 % while five times as much is set", async () => {
   const random = generator(testSeed());
   const { server, sidecar, redis } = await startStore();
   onTestFinished(() => sidecar.stop());
-  const total = Math.ceil((10 * maxBytes) / valueBytes);
+  const total = Math.ceil((5 * maxBytes) / valueBytes);
   let [next, most, isOver] = [0, 0, false];
   const setAll = async () => {
     const client = connectClient(server.url);

@@ -23,18 +23,30 @@ const vector = (i: number) => fp32Of(new Float32Array(DIMENSIONS).fill(i));
 const create = (name = "c") => stage.redis.call("VSTORE.CREATE", name, "DIM", DIMENSIONS, "METRIC", "L2");
 const insert = (i: number) => stage.redis.call("VSTORE.INSERT", "c", `k${i}`, "FP32", vector(i));
 
-/** Inserts until the disk is full; returns how many were acknowledged. */
+const BATCH = 100;
+
+function insertMany(from: number): Promise<unknown> {
+  const numbers = Array.from({ length: BATCH }, (_, i) => from + i);
+  const keys = numbers.map((i) => `k${i}`);
+  return stage.redis.call("VSTORE.MINSERT", "c", BATCH, ...keys, "FP32", Buffer.concat(numbers.map(vector)));
+}
+
+/** True if it was acknowledged; any refusal but that of a full disk is an error. */
+async function isTaken(write: Promise<unknown>): Promise<boolean> {
+  const refusal = await write.then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
+  if (refusal !== undefined) expect(refusal).toMatch(/^FULL the disk of the data directory is full/);
+  return refusal === undefined;
+}
+
+/** Inserts until the disk is full, the last ones one by one; returns how many were acknowledged. */
 async function insertUntilFull(from = 0): Promise<number> {
-  for (let i = from; i < 100_000; i++) {
-    const refusal = await insert(i).then(
-      () => undefined,
-      (error: Error) => error.message,
-    );
-    if (refusal === undefined) continue;
-    expect(refusal).toMatch(/^FULL the disk of the data directory is full/);
-    return i;
-  }
-  throw new Error("the disk never became full");
+  let count = from;
+  while (await isTaken(insertMany(count))) count += BATCH;
+  while (await isTaken(insert(count))) count++;
+  return count;
 }
 
 async function expectAll(count: number): Promise<void> {
