@@ -88,11 +88,11 @@ export class Service {
     await this.#upkeep.followers.look(); // before the first trim
     this.#upkeep.beatWith(this.#heartbeat);
     await assertClocksAgree(this.#session.writer, this.#catalog.clock);
-    await this.#catalog.rememberProofKey(this.#session.proofKey); // before anything is believed because of it
+    await this.#catalog.control.rememberProofKey(this.#session.proofKey); // before anything is believed because of it
     const { loop, endings, context } = await this.#createLoop();
-    await reconcile(this.#session.writer, this.#catalog, this.#losses, loop);
     const { writer, answerer, runId } = this.#session;
-    await this.#timelines.begin(writer, answerer, this.#catalog, runId);
+    const beginTimeline = () => this.#timelines.begin(writer, answerer, this.#catalog, runId);
+    await reconcile(writer, this.#catalog, this.#losses, loop, beginTimeline);
     await this.#follows.restore();
     await restoreMarks(writer, answerer, this.#catalog);
     await this.#catalog.forgetArrivals();

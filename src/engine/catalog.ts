@@ -52,7 +52,9 @@ export class Catalog {
   readonly #collections = new Map<string, Collection>();
   /** They stay on disk as they are. */
   readonly #damaged: DamagedCollections;
-  readonly #control: ControlFile;
+  /** What reads get of collections whose files are whole and hold what they should not. */
+  readonly withheld = new Map<string, VstoreError>();
+  readonly control: ControlFile;
   /** Caches that were dropped, and whose values may still be there. */
   readonly remains: RemainsByDrop;
   /** Names of collections that are being created. */
@@ -71,7 +73,7 @@ export class Catalog {
     this.directory = directory;
     this.remains = new RemainsByDrop(directory);
     this.#lock = lock;
-    this.#control = control;
+    this.control = control;
     this.#warn = warn;
     this.#damaged = new DamagedCollections(warn);
     this.#index = index;
@@ -110,31 +112,22 @@ export class Catalog {
 
   /** Id of the last control log entry that was applied. */
   get controlId(): string {
-    return this.#control.controlId;
+    return this.control.controlId;
   }
 
   /** Drawn when these files and a Redis first met; undefined before. */
   get storeId(): string | undefined {
-    return this.#control.storeId;
+    return this.control.storeId;
   }
 
   /** Id of the DROP of a collection, if it was dropped since these files have their store id. */
   dropId(name: string): string | undefined {
-    return this.#control.dropId(name);
+    return this.control.dropId(name);
   }
 
   /** From now on these files belong to another Redis. */
   adopt(storeId: string): Promise<void> {
-    return this.#control.adopt(storeId);
-  }
-
-  /** See ControlFile. */
-  get proofKeys(): readonly string[] {
-    return this.#control.proofKeys;
-  }
-
-  rememberProofKey(key: string): Promise<void> {
-    return this.#control.rememberProofKey(key);
+    return this.control.adopt(storeId);
   }
 
   /** Whether a collection of this name exists, damaged or not. */
@@ -147,11 +140,11 @@ export class Catalog {
     return this.#collections.get(name);
   }
 
-  /** @throws {VstoreError} NOCOLLECTION, DAMAGED */
+  /** @throws {VstoreError} NOCOLLECTION, DAMAGED; why it is withheld */
   get(name: string): Collection {
-    const collection = this.find(name);
-    if (collection !== undefined) return collection;
-    throw this.#damaged.errorOf(name) ?? new VstoreError("NOCOLLECTION", `no collection '${name}'`);
+    const [collection, error] = [this.find(name), this.withheld.get(name)];
+    if (collection !== undefined && error === undefined) return collection;
+    throw error ?? this.#damaged.errorOf(name) ?? new VstoreError("NOCOLLECTION", `no collection '${name}'`);
   }
 
   /** All names, sorted; damaged collections too. */
@@ -220,18 +213,18 @@ export class Catalog {
     if (remains) this.remains.add(id, remains);
     await this.#names.run();
     this.#damaged.delete(name);
-    await this.#control.mark(id, name);
+    await this.control.mark(id, name);
     if (!remains) await fs.promises.rm(away, { recursive: true });
   }
 
   /** These entries of the control log are applied side by side, those of one collection one after the other. */
   beginControl(ids: readonly string[]): void {
-    this.#control.begin(ids);
+    this.control.begin(ids);
   }
 
   /** Remembers that the entry `id` of the control log was applied; durably, unless the disk is full. */
   async markControl(id: string): Promise<void> {
-    await this.#control.mark(id);
+    await this.control.mark(id);
   }
 
   /** Makes everything written so far durable, in all collections. @throws {VstoreError} FULL */
@@ -312,6 +305,7 @@ export class Catalog {
       await fs.promises.rename(this.#path(receivingDirectory(name)), own!);
       await this.#names.run();
       this.#damaged.delete(name);
+      this.withheld.delete(name);
       await this.#open(name);
       await fs.promises.rm(replaced!, { recursive: true, force: true });
     } finally {
@@ -333,7 +327,7 @@ export class Catalog {
   async #tidyAway(leftover: string): Promise<void> {
     const dropId = dropOfDirectory(leftover) ?? dropOfEnding(leftover);
     const name = dropId && (await nameIn(this.#path(leftover)));
-    if (dropId && name) await this.#control.rememberDrop(name, dropId);
+    if (dropId && name) await this.control.rememberDrop(name, dropId);
     fs.rmSync(this.#path(leftover), { recursive: true });
   }
 
@@ -341,7 +335,7 @@ export class Catalog {
   async #takeUp(entry: string, dropId: string): Promise<void> {
     try {
       const collection = await Collection.open(this.#path(entry), this.#warn, this.#index, this.clock);
-      await this.#control.rememberDrop(collection.name, dropId);
+      await this.control.rememberDrop(collection.name, dropId);
       this.remains.add(dropId, await collection.retire());
     } catch (error) {
       if (!(error instanceof VstoreError)) throw error;
@@ -382,7 +376,9 @@ export class Catalog {
     fs.rmSync(aside, { recursive: true, force: true });
     try {
       fs.mkdirSync(aside);
-      await createFiles(aside, name, options, id);
+      const { lineage: log } = this.control;
+      const lineage = log && { timeline: log.timeline, ends: [] };
+      await createFiles(aside, name, options, id, lineage);
     } catch (error) {
       fs.rmSync(aside, { recursive: true, force: true }); // the part that there was room for
       rethrow(error);

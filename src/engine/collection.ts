@@ -53,6 +53,8 @@ export interface InsertOptions extends Lifetime {
 export class Collection {
   /** Id of the last log entry that was run on this collection. Its caller sets it in the same tick as it ran it. */
   appliedId: string;
+  /** Of that entry and all before it. Its caller sets it too; undefined where there are no timelines. */
+  lineage: Parts["manifest"]["lineage"];
   readonly lifetimes: Lifetimes;
   readonly matching: Matching;
   readonly sampling: Sampling;
@@ -61,8 +63,9 @@ export class Collection {
 
   private constructor(parts: Parts, warn: Warn, clock: Clock, damaged: OnDamage) {
     this.appliedId = parts.manifest.appliedId;
+    this.lineage = parts.manifest.lineage;
     this.#generations = new Generations(parts, {
-      appliedId: () => this.appliedId,
+      logPoint: this,
       now: clock,
       warn,
       damaged,
@@ -347,7 +350,6 @@ export class Collection {
   stats(): Record<string, string | number> {
     const { segments, keys, attributes, indexKind } = this.#generation.parts;
     const { options, generation } = this.#generations.manifest;
-    const { expiring, expired } = this.lifetimes;
     return {
       dimensions: options.dimensions,
       metric: options.metric,
@@ -356,8 +358,8 @@ export class Collection {
       ef_construction: options.efConstruction,
       ef: options.ef,
       vectors: this.length,
-      expiring,
-      expired,
+      expiring: this.lifetimes.expiring,
+      expired: this.lifetimes.expired,
       slots: segments.length,
       dead_slots: this.deadSlots,
       compactions: generation,
@@ -385,8 +387,7 @@ export class Collection {
 
   /** The same, but what its keys and attributes say can be read on. */
   async retire(): Promise<Remains> {
-    const { name, createdId, position } = this;
-    return new Remains(name, createdId, position, await this.#generations.abandon(true));
+    return new Remains(this.name, this.createdId, this.position, await this.#generations.abandon(true));
   }
 
   get #generation(): Generation {

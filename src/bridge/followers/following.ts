@@ -28,6 +28,7 @@ import type { Session } from "../session/session.ts";
 import { Seeding } from "../snapshots/seeding.ts";
 import { Checkpointer } from "../upkeep/checkpointer.ts";
 import { isWorthCompacting } from "../upkeep/compactions.ts";
+import { Admission } from "./admission.ts";
 import { Attendance } from "./attendance.ts";
 import { outOfStep } from "./followers.ts";
 import { durable, Positions } from "./positions.ts";
@@ -59,12 +60,13 @@ export class Following {
   readonly #checkpointAt = new WeakMap<Collection, number>();
   readonly #positions: Positions;
   readonly #seeding: Seeding;
+  readonly #admission: Admission;
   /** Whether the leader has given its lease up, and requests may be waiting for the next one. */
   isLeadFree = false;
   /** Collections whose log begins after the files end, or whose files are damaged; where it began at that time. */
   readonly #out = new Map<string, string>();
   #state = "";
-  /** What the leader has told since the last step, and was not applied yet. */
+  /** What the leader has told and was not applied yet. */
   readonly #toldLogs = new Map<string, string>();
   #isCheckpointing = false;
   #count = countMin;
@@ -102,6 +104,7 @@ export class Following {
   ) {
     this.#redis = redis;
     this.#seeding = seeding;
+    this.#admission = new Admission(redis, catalog);
     this.#attendance = attendance;
     this.#positions = new Positions(redis, options.followerId);
     this.#catalog = catalog;
@@ -118,15 +121,8 @@ export class Following {
       log: options.log,
       afterwards: () => this.#tell(),
     });
-    this.#writes = new Writes(
-      redis,
-      catalog,
-      { toWrite: assertDecided },
-      undefined,
-      context,
-      count,
-      async () => {},
-    );
+    const answers = { toWrite: assertDecided };
+    this.#writes = new Writes(redis, catalog, answers, undefined, context, count, async () => {});
   }
 
   /** Applies what the leader has told since the last time. Returns how it stands, in words. */
@@ -136,10 +132,11 @@ export class Following {
     const told = storeId === undefined ? undefined : await this.#hear(storeId);
     if (told === undefined) await this.#adopt();
     else {
+      await this.#admission.look();
       await this.#followAll(told);
       if (this.#hasAll(told)) this.#controlApplied = control;
+      this.#seed(told);
     }
-    if (told !== undefined) this.#seed(told);
     await this.#forgetRemains();
     void this.#checkpoint();
     await this.#tell();
@@ -235,8 +232,8 @@ export class Following {
    * collection yet that its files have.
    */
   async #followAll(told: Told): Promise<void> {
-    const { collections, session, calls } = told;
-    const isAlive = this.#heard?.session === session && this.#heard.calls < calls;
+    const { collections } = told;
+    const isAlive = this.#heard?.session === told.session && this.#heard.calls < told.calls;
     this.#heard = told;
     if (isAlive) {
       for (const collection of this.#catalog.collections()) {
@@ -266,8 +263,21 @@ export class Following {
       if (begin !== null && compareIds(begin, created) > 0) return this.#noteOut(name, begin);
       await this.#catalog.createLike(name, options, created);
     }
-    const collection = this.#catalog.get(name);
-    if (collection.createdId === created) await this.#followLog(collection, applied);
+    const collection = this.#catalog.find(name);
+    if (collection?.createdId !== created) return;
+    if (await this.#admits(collection, begin)) await this.#followLog(collection, applied);
+  }
+
+  /** Also where there is nothing to apply: what the files have may be what the leader has not. */
+  async #admits(
+    collection: Collection,
+    begin: string | null | undefined,
+    timeline?: string,
+  ): Promise<boolean> {
+    if (await this.#admission.admits(collection, timeline)) return true;
+    const cause = "the files hold writes that were lost at a fail-over";
+    this.#noteOut(collection.name, begin ?? collection.createdId, cause);
+    return false;
   }
 
   async #followLog(collection: Collection, applied: string): Promise<void> {
@@ -287,7 +297,10 @@ export class Following {
       // After the entries are read, as one connection keeps the order: a gap that they have shows now.
       lookAtLogs(this.#redis, [name]),
     ]);
-    const { begin, last, isIntact } = look!;
+    const { begin, last, isIntact, timeline } = look!;
+    // The entries may be those of the timeline before.
+    if (timeline !== "" && timeline !== collection.lineage?.timeline)
+      return (await this.#admits(collection, begin, timeline)) && this.#applySome(collection, applied);
     if (begin !== undefined && compareIds(begin, position) > 0) {
       this.#noteOut(name, begin);
       return false;

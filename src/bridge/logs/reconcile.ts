@@ -33,12 +33,16 @@ export interface StrayWriter {
   applyStray(collection: Collection, request: Request): Promise<void>;
 }
 
-/** @throws Error when the files are not the ones that the logs belong to */
+/**
+ * @param beginTimeline called once the files are the ones that the logs belong to; tells whether Redis may lack entries
+ * @throws Error when the files are not the ones that the logs belong to
+ */
 export async function reconcile(
   redis: Redis,
   catalog: Catalog,
   losses: LogLosses,
   writer: StrayWriter,
+  beginTimeline: () => Promise<boolean>,
 ): Promise<void> {
   for (const name of await checkFiles(redis, catalog)) {
     await expectDrop(redis, name);
@@ -47,7 +51,8 @@ export async function reconcile(
   }
   await pair(redis, catalog);
   for (const collection of catalog.collections()) await takeStrays(redis, collection, losses, writer);
-  await alignLogs(redis, redis, catalog.collections(), losses, isFollowing);
+  const mayHaveGaps = await beginTimeline();
+  await alignLogs(redis, redis, catalog.collections(), losses, { mayHaveGaps });
   await alignControl(redis, catalog);
 }
 
@@ -57,14 +62,14 @@ const isFollowing = ({ options }: Collection): boolean => options.follow !== und
 /**
  * Looks at all logs together, as most need nothing.
  *
- * @param always which are aligned whatever their logs look like
+ * @param begins given when a session begins: whether logs may lack entries before later ones
  */
 async function alignLogs(
   redis: Redis,
   reads: Redis,
   collections: readonly Collection[],
   losses: LogLosses,
-  always: (collection: Collection) => boolean = () => false,
+  begins?: { readonly mayHaveGaps: boolean },
 ): Promise<void> {
   // Before Redis is asked: what is applied meanwhile is in no log that it has shown.
   const ends = collections.map(({ position }) => position);
@@ -72,8 +77,12 @@ async function alignLogs(
     reads,
     collections.map(({ name }) => name),
   );
-  for (const [i, collection] of collections.entries())
-    if (always(collection) || needsCare(looks[i]!, ends[i]!)) await alignLog(redis, collection, losses);
+  for (const [i, collection] of collections.entries()) {
+    const [look, end] = [looks[i]!, ends[i]!];
+    const mayHaveGap = begins?.mayHaveGaps === true && !look.isElsewhere && look.last !== end;
+    if (mayHaveGap || needsCare(look, end) || (begins !== undefined && isFollowing(collection)))
+      await alignLog(redis, collection, losses, mayHaveGap);
+  }
 }
 
 /** Whether Redis has something else of a log than a session leaves there. */
@@ -143,8 +152,15 @@ export async function endsOfDamaged(redis: Redis, catalog: Catalog): Promise<Map
  * Makes sure that the collection's log exists and does not lag behind its files. When Redis has lost entries, a
  * checkpoint makes them safe in the files before the log's last id moves past them, and the log begins after them from
  * then on. While another kind of value is in the log's place, only the checkpoint is made.
+ *
+ * @param mayHaveGap whether the log may lack entries before later ones
  */
-export async function alignLog(redis: Redis, collection: Collection, losses: LogLosses): Promise<void> {
+export async function alignLog(
+  redis: Redis,
+  collection: Collection,
+  losses: LogLosses,
+  mayHaveGap = false,
+): Promise<void> {
   const { name } = collection;
   const stream = logStream(name);
   if (await isObstructed(redis, stream)) {
@@ -164,8 +180,12 @@ export async function alignLog(redis: Redis, collection: Collection, losses: Log
   // Before the log is accepted as it is: a follower must not take a log with a gap for a whole one.
   await noteBegin(redis, collection, moved || wasChanged ? "HSET" : "HSETNX");
   if (look?.isIntact !== true) await acceptLog(redis, name);
-  if (!moved && collection.options.follow !== undefined && !(await hasSeen(redis, collection)))
-    await redis.hdel(syncedKey, name);
+  if (moved || !(isFollowing(collection) || mayHaveGap) || (await hasSeen(redis, collection))) return;
+  await redis.hdel(syncedKey, name);
+  if (!mayHaveGap) return;
+  // Followers that end before the files do not go on by a log without what the files have.
+  await collection.checkpoint();
+  await noteBegin(redis, collection, "HSET");
 }
 
 /** Tells Redis of the collection, and where its log begins. */

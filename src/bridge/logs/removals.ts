@@ -8,8 +8,9 @@
  */
 import type { Redis } from "ioredis";
 import { typeFunction } from "../redis/key-state.ts";
-import { collectionsKey, logStream, logsKey } from "../redis/keys.ts";
+import { collectionsKey, logStream, logsKey, timelinesKey } from "../redis/keys.ts";
 import { readByScript, runScript } from "../redis/script.ts";
+import { markField, timelineOf } from "./lineage.ts";
 
 /** Logs of one script: Redis does nothing else meanwhile. */
 const logsPerScript = 128;
@@ -33,12 +34,12 @@ end
 `;
 
 const lookScript = `${typeFunction}${goneFunction}
-local looks = {}
-for i = 3, #KEYS do
+local looks, timeline = {}, redis.call('HGET', KEYS[3], table.remove(ARGV)) or ''
+for i = 4, #KEYS do
   local count, last, type = 0, '', typeOf(KEYS[i])
   if type == 'stream' then count, last = gone(KEYS[i]) end
-  local noted, begin = redis.call('HGET', KEYS[1], KEYS[i]), redis.call('HGET', KEYS[2], ARGV[i - 2])
-  looks[i - 2] = {last, count, noted or '', begin or '', type == 'elsewhere' and 1 or 0}
+  local noted, begin = redis.call('HGET', KEYS[1], KEYS[i]), redis.call('HGET', KEYS[2], ARGV[i - 3])
+  looks[i - 3] = {last, count, noted or '', begin or '', type == 'elsewhere' and 1 or 0, timeline}
 end
 return looks`;
 
@@ -52,28 +53,31 @@ export interface LogLook {
   readonly begin: string | undefined;
   /** Whether it lies on another node of the cluster. */
   readonly isElsewhere: boolean;
+  /** The timeline that the logs are on; "" where that is not known. */
+  readonly timeline: string;
 }
 
-type RawLook = [last: string, gone: number, noted: string, begin: string, elsewhere: number];
+type RawLook = [last: string, gone: number, noted: string, begin: string, elsewhere: number, mark: string];
 
 /** Looks at the logs of these collections, in order. */
 export async function lookAtLogs(redis: Redis, collections: readonly string[]): Promise<LogLook[]> {
   const looks: LogLook[] = [];
   for (let from = 0; from < collections.length; from += logsPerScript) {
     const names = collections.slice(from, from + logsPerScript);
-    const keys = [logsKey, collectionsKey, ...names.map(logStream)];
-    for (const raw of (await readByScript(redis, lookScript, keys, ...names)) as RawLook[])
+    const keys = [logsKey, collectionsKey, timelinesKey, ...names.map(logStream)];
+    for (const raw of (await readByScript(redis, lookScript, keys, ...names, markField)) as RawLook[])
       looks.push(lookOf(raw));
   }
   return looks;
 }
 
-function lookOf([last, gone, noted, begin, elsewhere]: RawLook): LogLook {
+function lookOf([last, gone, noted, begin, elsewhere, mark]: RawLook): LogLook {
   return {
     last: last === "" ? undefined : last,
     isIntact: noted === "" ? undefined : Number(noted) === gone,
     begin: begin === "" ? undefined : begin,
     isElsewhere: elsewhere === 1,
+    timeline: timelineOf(mark),
   };
 }
 

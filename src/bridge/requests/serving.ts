@@ -76,7 +76,7 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
   const { writer } = session;
   const sources = new Sources(catalog, await endsOfDamaged(writer, catalog));
   const obstructions = new Obstructions(writer, log);
-  const releases = new Releases(outbox, catalog.proofKeys);
+  const releases = new Releases(outbox, catalog.control.proofKeys);
   const answers = new Answers(outbox, parts.watch.tally, releases);
   const contextAt = contextOf(parts, obstructions);
   const context: ReadsParts["context"] = (request, answerRoom) => {

@@ -103,7 +103,9 @@ export class Sender {
     try {
       const { id, held } = await this.#copyFor(ask);
       const at = ask.copy === id ? Math.min(ask.at, held.bytes) : 0;
-      const manifest = JSON.stringify(held.manifest);
+      // An earlier checkpoint of this leader is on its timelines, whatever they were called then.
+      const { lineage } = this.#options.catalog.get(ask.collection);
+      const manifest = JSON.stringify({ ...held.manifest, lineage });
       if (manifest.length > manifestBytesMax)
         throw new VstoreError("LIMIT", "its manifest is too large; seed the follower by a backup");
       await this.#send({ kind: "offer", ask: ask.ask, copy: id, at, manifest });

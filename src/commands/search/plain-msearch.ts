@@ -53,7 +53,7 @@ export function answerMsearchPlainly(
   answer: (bytes: Buffer) => void,
   fail: () => void,
 ): boolean {
-  const collection = catalog.find(name);
+  const collection = catalog.withheld.has(name) ? undefined : catalog.find(name);
   if (collection === undefined || collection.options.shards !== undefined) return false;
   const queries = queriesIn(search.blob, count, collection.options);
   if (queries === undefined || !isLittle(count, search, collection)) return false;

@@ -79,7 +79,7 @@ export function answerPlainly(
   answer: (bytes: Buffer) => void,
   fail: () => void,
 ): boolean {
-  const collection = catalog.find(name);
+  const collection = catalog.withheld.has(name) ? undefined : catalog.find(name);
   if (collection === undefined || collection.options.shards !== undefined) return false;
   const query = queryOf(search.blob, collection.options);
   if (query === undefined) return false;

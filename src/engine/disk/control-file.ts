@@ -11,7 +11,8 @@ import { compareIds, FIRST_ID, ID_PATTERN, laterId } from "../log-id.ts";
 import { ignoreFull, readText, replaceFile } from "./files.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { CONTROL_FORMAT } from "./layout.ts";
-import { seal, unseal } from "./manifest.ts";
+import { type Lineage, seal, unseal } from "./manifest.ts";
+import { lineage } from "./manifest-check.ts";
 import { CONTROL_FILE } from "./names.ts";
 
 /** DROPs that are remembered, the latest of them. */
@@ -23,6 +24,8 @@ const id = z.string().regex(ID_PATTERN);
 const schema = z.object({
   controlId: id,
   storeId: z.string().optional(),
+  /** Of the control log; undefined before a Redis has led. */
+  lineage: lineage.optional(),
   /** [collection, id of its DROP], the latest last. */
   drops: z.array(z.tuple([z.string(), id])).optional(),
   /** By which entries of logs are proven, the latest last. */
@@ -45,6 +48,7 @@ export class ControlFile {
   readonly #directory: string;
   #controlId: string;
   #storeId: string | undefined;
+  #lineage: Lineage | undefined;
   readonly #drops: Map<string, string>;
   readonly #proofKeys: Set<string>;
   /** The latest that was applied, and those that are being applied: the control id stays below them. */
@@ -58,6 +62,7 @@ export class ControlFile {
     this.#controlId = content?.controlId ?? FIRST_ID;
     this.#latestId = this.#controlId;
     this.#storeId = content?.storeId;
+    this.#lineage = content?.lineage;
     this.#drops = new Map(content?.drops);
     this.#proofKeys = new Set(content?.proofKeys);
   }
@@ -124,6 +129,25 @@ export class ControlFile {
     await this.#saving.run();
   }
 
+  /** Of the control log: the ids here name entries of these timelines. */
+  get lineage(): Lineage | undefined {
+    return this.#lineage;
+  }
+
+  /**
+   * @param isOther whether what was applied of the control log until now is on none of these timelines: then the log
+   * begins anew, and earlier DROPs say nothing about it
+   */
+  async follow(lineage: Lineage, isOther = false): Promise<void> {
+    this.#lineage = lineage;
+    if (isOther) {
+      this.#controlId = FIRST_ID;
+      this.#latestId = FIRST_ID;
+      this.#drops.clear();
+    }
+    await this.#saving.run();
+  }
+
   /** From now on these files belong to another Redis, about which earlier DROPs say nothing. */
   async adopt(storeId: string): Promise<void> {
     this.#storeId = storeId;
@@ -144,6 +168,7 @@ export class ControlFile {
     const content = {
       controlId: this.#controlId,
       storeId: this.#storeId,
+      lineage: this.#lineage,
       drops: [...this.#drops],
       proofKeys: this.proofKeys,
     };

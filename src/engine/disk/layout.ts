@@ -9,6 +9,8 @@ export const FORMAT_VERSION = 1;
 export const SIZED_MANIFEST_VERSION = 2;
 /** Of a manifest that names checksums of pages. */
 export const PAGED_MANIFEST_VERSION = 3;
+/** Of manifests that say which timeline of the logs their files are on. */
+export const LINEAGE_MANIFEST_VERSION = 4;
 
 /** Header page of a segment; the rows follow it. */
 export const SEGMENT_HEADER = {

@@ -27,10 +27,14 @@ const cache = z.object({
   ttlMs: z.int().min(1).optional(),
 });
 
+/** Kept loose in what a timeline is called: only the bridge knows. */
+export const lineage = z.object({ timeline: z.string(), ends: z.array(z.tuple([z.string(), logId])) });
+
 const schema = z.object({
   name: z.string(),
   createdId: logId,
   appliedId: logId,
+  lineage: lineage.optional(),
   options: z.object({
     dimensions: z.int().min(limits.dimensionsMin).max(limits.dimensionsMax),
     metric: z.enum(["COSINE", "L2", "IP"]),

@@ -7,7 +7,13 @@ import { failPoint } from "../fail-point.ts";
 import type { CollectionOptions } from "../options.ts";
 import { checksumText, crc32 } from "./checksum.ts";
 import { readText, replaceFile } from "./files.ts";
-import { FORMAT_VERSION, MANIFEST_FORMAT, PAGED_MANIFEST_VERSION, SIZED_MANIFEST_VERSION } from "./layout.ts";
+import {
+  FORMAT_VERSION,
+  LINEAGE_MANIFEST_VERSION,
+  MANIFEST_FORMAT,
+  PAGED_MANIFEST_VERSION,
+  SIZED_MANIFEST_VERSION,
+} from "./layout.ts";
 import { MANIFEST_FILE } from "./names.ts";
 
 /** Size and CRC-32 of the part of a log that counts. */
@@ -41,11 +47,24 @@ export interface SavedPages extends LogEnd {
   readonly rest: number;
 }
 
+/**
+ * Which entries the ids of these files name: those of which timelines of the logs. Each process of Redis that may have
+ * lost entries begins another timeline; the bridge tells them apart.
+ */
+export interface Lineage {
+  /** The one that the files are on. */
+  readonly timeline: string;
+  /** Earlier ones, the latest last, and the id up to which the files have what was written on each. */
+  readonly ends: readonly (readonly [timeline: string, end: string])[];
+}
+
 export interface Manifest {
   readonly name: string;
   /** Log ids: of the CREATE, and of the last entry whose effect is in the files. */
   readonly createdId: string;
   readonly appliedId: string;
+  /** Undefined in versions 1 to 3, and where no Redis has led. */
+  readonly lineage?: Lineage | undefined;
   readonly options: CollectionOptions;
   /** Bytes of its first segment; 1 MiB where this is missing. */
   readonly firstSegmentBytes?: number;
@@ -76,7 +95,7 @@ export async function readManifest(directory: string): Promise<Manifest> {
   const path = `${directory}/${MANIFEST_FILE}`;
   const text = await readText(path);
   if (text === undefined) throw new DamagedFileError(path, 0, "the file is missing");
-  return unseal(path, MANIFEST_FORMAT, text, PAGED_MANIFEST_VERSION);
+  return unseal(path, MANIFEST_FORMAT, text, LINEAGE_MANIFEST_VERSION);
 }
 
 /** Name of the collection; undefined when too much of the directory is missing. */
@@ -87,9 +106,11 @@ export async function nameIn(directory: string): Promise<string | undefined> {
 
 /**
  * So that a vstore refuses by its version what it would misread or not keep up: one that takes every first segment for
- * one of 1 MiB, and one that would write rows without checksums of their pages.
+ * one of 1 MiB, one that would write rows without checksums of their pages, and one that would leave the lineage as it
+ * was.
  */
-function versionOf({ firstSegmentBytes, pages }: Manifest): number {
+function versionOf({ firstSegmentBytes, pages, lineage }: Manifest): number {
+  if (lineage !== undefined) return LINEAGE_MANIFEST_VERSION;
   if (pages !== undefined) return PAGED_MANIFEST_VERSION;
   return firstSegmentBytes === undefined ? FORMAT_VERSION : SIZED_MANIFEST_VERSION;
 }

@@ -24,6 +24,9 @@ const COLUMNS_CLOSING_MIN = { share: 0.01, bytes: 1 } as const;
 /** They are not saved while they have so many slots to take over. */
 const COLUMNS_BEHIND_MAX = 50_000;
 
+/** What is durable then: everything up to this entry of the log. */
+export type LogPoint = Pick<Manifest, "appliedId" | "lineage">;
+
 export interface CheckpointReport {
   /** Last log id that the files cover. */
   readonly id: string;
@@ -35,7 +38,7 @@ export interface CheckpointReport {
 
 export class Checkpointer {
   #generation: Generation;
-  readonly #appliedId: () => string;
+  readonly #logPoint: () => LogPoint;
   #manifest: Manifest;
   /** Whether the manifest names the files that are written to: it does not after a switch on a full disk. */
   #isNamed = true;
@@ -50,10 +53,10 @@ export class Checkpointer {
   /** So do savings of index and columns. */
   #saving: Promise<void> = Promise.resolve();
 
-  constructor(generation: Generation, appliedId: () => string) {
+  constructor(generation: Generation, logPoint: () => LogPoint) {
     const { parts } = generation;
     this.#generation = generation;
-    this.#appliedId = appliedId;
+    this.#logPoint = logPoint;
     this.#manifest = parts.manifest;
     this.#savedIndex = parts.watermark > 0 ? parts.manifest.index : null;
     this.#savedColumns = parts.saved && parts.manifest.columns;
@@ -162,16 +165,17 @@ export class Checkpointer {
     this.#savedColumns = undefined;
     this.#isNamed = false;
     // Nothing of the next generation is covered yet. Until it is, the coverage of the old files stands.
-    const { appliedId } = this.#manifest;
-    this.#manifest = { ...next.parts.manifest, appliedId };
+    const { appliedId, lineage } = this.#manifest;
+    this.#manifest = { ...next.parts.manifest, appliedId, lineage };
     await this.#write();
   }
 
   async #write(): Promise<CheckpointReport> {
     const previous = this.#manifest;
-    const appliedId = this.#appliedId();
+    const logPoint = this.#logPoint();
+    const { appliedId } = logPoint;
     if (this.isCovered) return { id: appliedId, slots: previous.slots, changed: false };
-    this.#manifest = await writeCheckpoint(this.#generation.parts, appliedId, previous, {
+    this.#manifest = await writeCheckpoint(this.#generation.parts, logPoint, previous, {
       index: this.#savedIndex,
       columns: this.#savedColumns,
     });
@@ -181,7 +185,7 @@ export class Checkpointer {
 
   /** Whether a checkpoint would change nothing. */
   get isCovered(): boolean {
-    const appliedId = this.#appliedId();
+    const { appliedId, lineage } = this.#logPoint();
     const { segments, pages, keys, attributes } = this.#generation.parts;
     const last = this.#manifest;
     // Files that no manifest names have to be named even when they hold nothing.
@@ -190,6 +194,8 @@ export class Checkpointer {
       // Files of an earlier version have none, and damaged ones are made again.
       pages.isSaved &&
       last.appliedId === appliedId &&
+      // Only so many timelines are remembered: files must not be left behind on an old one.
+      last.lineage?.timeline === lineage?.timeline &&
       last.slots === segments.length &&
       last.keys.bytes === keys.log.bytes &&
       last.attributes.bytes === attributes.log.bytes &&
@@ -203,11 +209,11 @@ export class Checkpointer {
 
 async function writeCheckpoint(
   { directory, files, segments, pages, live, keys, attributes }: Parts,
-  appliedId: string,
+  logPoint: LogPoint,
   previous: Manifest,
   saved: Pick<Manifest, "index" | "columns">,
 ): Promise<Manifest> {
-  const point = { appliedId, slots: segments.length, live: live.count };
+  const point = { ...logPoint, slots: segments.length, live: live.count };
   const [keysEnd, attributesEnd, rowsEnd] = await Promise.all([
     keys.log.flush(),
     attributes.log.flush(),

@@ -7,15 +7,15 @@ import { VstoreError } from "../../errors.ts";
 import type { Manifest } from "../disk/manifest.ts";
 import { releaseMappings } from "../disk/mapping.ts";
 import { failPoint } from "../fail-point.ts";
-import { Checkpointer, type CheckpointReport } from "./checkpoint.ts";
+import { Checkpointer, type CheckpointReport, type LogPoint } from "./checkpoint.ts";
 import { Compaction } from "./compaction.ts";
 import { Generation } from "./generation.ts";
 import type { OnDamage, Parts, Warn } from "./parts.ts";
 import { removeOtherGenerations } from "./recovery.ts";
 
 export interface GenerationsHooks {
-  /** Id of the last log entry that was run. */
-  appliedId(): string;
+  /** The last log entry that was run, as of now. */
+  readonly logPoint: Readonly<LogPoint>;
   /** The time by which reads judge, in ms since 1970. */
   now(): number;
   readonly warn: Warn;
@@ -38,7 +38,10 @@ export class Generations {
   constructor(parts: Parts, hooks: GenerationsHooks) {
     this.#hooks = hooks;
     this.#current = this.#start(parts);
-    this.#checkpointer = new Checkpointer(this.#current, () => this.#lastId ?? hooks.appliedId());
+    this.#checkpointer = new Checkpointer(this.#current, () => ({
+      appliedId: this.#lastId ?? hooks.logPoint.appliedId,
+      lineage: hooks.logPoint.lineage,
+    }));
   }
 
   /**
@@ -147,7 +150,7 @@ export class Generations {
   #refuse(error: VstoreError): void {
     if (this.#ended !== undefined) return;
     this.#ended = error;
-    this.#lastId = this.#hooks.appliedId();
+    this.#lastId = this.#hooks.logPoint.appliedId;
     this.#hooks.damaged(error);
   }
 

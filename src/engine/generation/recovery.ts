@@ -6,7 +6,7 @@ import * as fs from "node:fs";
 import { DamagedFileError } from "../../errors.ts";
 import { checksumText } from "../disk/checksum.ts";
 import { countedSegments } from "../disk/inventory.ts";
-import { type Manifest, readManifest, writeManifest } from "../disk/manifest.ts";
+import { type Lineage, type Manifest, readManifest, writeManifest } from "../disk/manifest.ts";
 import {
   generationDirectory,
   isColumnsFile,
@@ -38,9 +38,10 @@ export async function createFiles(
   name: string,
   options: CollectionOptions,
   id: string,
+  lineage?: Lineage,
 ): Promise<void> {
   const sizes = { firstSegmentBytes: firstSegmentBytes(options.dimensions) };
-  const fixed = { name, createdId: id, appliedId: id, options, ...sizes, generation: 0 };
+  const fixed = { name, createdId: id, appliedId: id, lineage, options, ...sizes, generation: 0 };
   await writeManifest(directory, { ...fixed, ...(await createEmptyFiles(directory)) });
 }
 
