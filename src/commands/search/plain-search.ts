@@ -111,6 +111,7 @@ export function encodeFound(
   return encodeWith((writer) => {
     const first = at * k;
     const end = first + counts[at]!;
+    keys.fetch(slots, first, end);
     writer.writeHead("*", end - first);
     for (let i = first; i < end; i++) {
       if (withDistances) writer.writeHead("*", 2);

@@ -64,6 +64,8 @@ export class KeyTable {
   /** Of the last arena, and of all of its bytes. */
   #arenaUsed = 0;
   #arenaBytes = 0;
+  /** Written so that the loads of `fetch` are not left out. */
+  #fetched = 0;
   readonly #shards: Shard[] = Array.from({ length: SHARDS }, () => EMPTY);
 
   /** The slot of the key, or NONE. */
@@ -123,6 +125,21 @@ export class KeyTable {
 
   lengthOf(slot: number): number {
     return this.#pages[Math.floor(slot / PAGE_SLOTS)]![(slot % PAGE_SLOTS) * WIDTH + 1]! >>> OFFSET_BITS;
+  }
+
+  /**
+   * Brings the keys of slots[from, to) into the processor's cache, all at the same time. To a loop that copies them one
+   * after the other each would come by itself, after the one before.
+   */
+  fetch(slots: Uint32Array, from: number, to: number): void {
+    let sum = 0;
+    for (let i = from; i < to; i++) {
+      const slot = slots[i]!;
+      const page = this.#pages[Math.floor(slot / PAGE_SLOTS)]!;
+      const at = (slot % PAGE_SLOTS) * WIDTH;
+      sum += this.#arenas[page[at]!]![page[at + 1]! & OFFSET_MASK]!;
+    }
+    this.#fetched = sum;
   }
 
   /** Writes the bytes that `keyOf` has; returns where they end. */
