@@ -20,6 +20,9 @@ namespace {
 /** From so many turns on it is worth waking another thread beside the calling one. */
 constexpr size_t turnsPerThread = 3;
 
+/** With no more threads that search, Redis and its clients want every core too. */
+constexpr size_t fewThreads = 2;
+
 using Clock = std::chrono::steady_clock;
 /** How long a calling thread takes part, where nothing waits for it. */
 constexpr std::chrono::microseconds patience(1'000);
@@ -137,7 +140,8 @@ void Pool::runTogether(Work work, const std::function<bool()>& wanted) {
   if (work.turns == 0) return work.done(nullptr);
   const auto end = Clock::now() + patience;
   auto loop = std::make_shared<Loop>(std::move(work));
-  const size_t others = std::min(loop->work().turns / turnsPerThread, searching_ - 1);
+  const size_t worth = searching_ > fewThreads ? 0 : loop->work().turnsWorthCore;
+  const size_t others = std::min(loop->work().turns / std::max(turnsPerThread, worth), searching_ - 1);
   share(Kind::help, loop, others + 1, others);
   Queue& queue = queueOf(Kind::help);
   Lock lock(queue.mutex);

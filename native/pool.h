@@ -36,6 +36,8 @@ class Pool {
     std::function<void(std::exception_ptr failure)> done;
     /** Once it is set, turns that have not begun are passed over. */
     const std::atomic<bool>& stopped;
+    /** Where there are few cores, fewer turns are not worth taking another one from Redis and its clients. */
+    size_t turnsWorthCore = 0;
   };
 
   /** The pool lives as long as the process; its threads while it is held. */

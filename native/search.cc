@@ -18,6 +18,8 @@ constexpr size_t aheadBytes = 8 << 10;
 constexpr size_t aloneBytes = 1 << 20;
 /** A walk that looks at no more, some 0.3 ms, runs on the calling thread. */
 constexpr size_t soonBytes = 2 << 20;
+/** Walks that look at less together, 0.2 to 0.4 ms, run on the calling thread alone where there are few cores. */
+constexpr double aloneWalksBytes = 512 << 10;
 /** What may be compared in order there, some 0.8 ms. */
 constexpr size_t comparedBytes = 7 << 20;
 /** From so many bytes on, some 0.1 ms, a comparison is shared among threads: each takes about two parts. */
@@ -78,7 +80,8 @@ void Search::start(Pool& pool, const std::atomic<bool>& stopped, Done done, Want
     self->startScan(pool, stopped, done);
   };
   const auto walkEach = [&](Pool::Kind kind) {
-    return Pool::Work{kind, queries_.size(), walkOne, scanAll, stopped};
+    const auto worth = static_cast<size_t>(aloneWalksBytes / walkBytes());
+    return Pool::Work{kind, queries_.size(), walkOne, scanAll, stopped, worth};
   };
   if (!options_.coldRows && isSoonDone()) return pool.runTogether(walkEach(Pool::Kind::help), wanted);
   pool.run(walkEach(Pool::Kind::search));
@@ -90,11 +93,16 @@ void Search::start(Pool& pool, const std::atomic<bool>& stopped, Done done, Want
  */
 bool Search::isSoonDone() const {
   if (options_.exact) return false;
-  const double usual = static_cast<double>(std::max(options_.ef, options_.k) * visitsPerCandidate);
   const double dead = static_cast<double>(graph_->length()) / std::max(1u, graph_->live());
-  const double bytes = static_cast<double>(graph_->space.bytes());
-  if (!options_.allowed) return usual * std::max(1.0, dead) * bytes <= soonBytes;
-  return usual * bytes <= soonBytes && static_cast<double>(visible_) * bytes <= comparedBytes;
+  if (!options_.allowed) return walkBytes() * std::max(1.0, dead) <= soonBytes;
+  const double compared = static_cast<double>(visible_) * static_cast<double>(graph_->space.bytes());
+  return walkBytes() <= soonBytes && compared <= comparedBytes;
+}
+
+/** What a walk usually looks at. */
+double Search::walkBytes() const {
+  const size_t visits = std::max(options_.ef, options_.k) * visitsPerCandidate;
+  return static_cast<double>(visits * graph_->space.bytes());
 }
 
 bool Search::sees(Slot slot) const {

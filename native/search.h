@@ -68,6 +68,7 @@ class Search : public std::enable_shared_from_this<Search> {
 
   bool sees(Slot slot) const;
   bool isSoonDone() const;
+  double walkBytes() const;
   void walk(Query& query) const;
   bool isWanted(Slot slot) const;
   bool find(Probe& probe, size_t ef, Scratch& scratch) const;
