@@ -33,6 +33,7 @@ test: build redis newer-server chromium nodes ## run every test
 torture: build redis newer-server ## crash it and damage its files, thousands of times; takes hours
 	$(MAKE) -C native
 	VSTORE_TEST_LONG=1 npx vitest run --project "newer server" --passWithNoTests follow-losses agreement nodes shards
+	VSTORE_TEST_LONG=1 npx vitest run --project native overload
 	npx tsx test/torture/main.ts
 
 build: dist/cli.js module $(ADDON) ## leave dist/, redis/vstore.so and the addon
