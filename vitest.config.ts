@@ -29,7 +29,8 @@ const newerServerTests = [
 const newerServer = fileURLToPath(new URL(".cache/valkey/usr/bin/valkey-server", import.meta.url));
 
 /** Begun last, these would run alone at the end. */
-const LONGEST = /\.(torture|damage)\.test\.ts$/;
+const LONGEST =
+  /\.(torture|damage|tarball|compaction|follow-losses|ingest-crashes|snapshots|fail-overs)\.test\.ts$/;
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
