@@ -1,48 +1,104 @@
 /**
  * Long work on the event loop's thread is cut into slices, so that requests are never kept waiting for it. All tasks
- * that are under way at the same time share one allowance for each turn of the loop: a hundred slices in a row would
- * keep requests waiting as long as one slice of that length.
+ * that are under way at the same time share one allowance for each turn of the loop, and what requests have taken of
+ * the turn counts too: a hundred slices in a row would keep others waiting as long as one slice of that length.
+ *
+ * A task whose slice or turn is used up waits in a queue. When a turn has had nothing for those that wait, the next one
+ * is theirs before any task begins that is new to it: so one of them goes on in every second turn at least.
  */
 import { setImmediate as nextTurn, setTimeout } from "node:timers/promises";
+import { findAddon } from "./addon.ts";
 
 /** Milliseconds that one slice may keep the event loop. */
 export const SLICE_MS_MAX = 2;
-/** Milliseconds that the slices of all tasks may keep it in one turn. */
-const TURN_MS_MAX = 8;
+/** Milliseconds after which a turn is used up: no slice goes on in it, and no request begins. */
+export const TURN_MS_MAX = 8;
+/** Milliseconds of a turn after which no step begins in it that is long itself. */
+const LONG_STEP_BEGINS_MS_MAX = 2;
 /** A turn of the event loop that took longer than this had requests to serve. */
 const BUSY_TURN_MS_MIN = 0.2;
 /** Time that is left to the requests then. */
 const GIVE_WAY_MS = 4 * SLICE_MS_MAX;
-
-/** When the first slice of the current turn began; undefined until there is one. */
-let turnStart: number | undefined;
 /** Pauses after which a task counts as long: short ones need not wait for a thousand of them. */
 const SHORT_PAUSES_MAX = 4;
-/** Tasks that have used up their slice, in the order in which they go on. */
-const paused = { short: [] as (() => void)[], long: [] as (() => void)[] };
 
-function openTurn(now: number): number {
-  if (turnStart === undefined) {
-    turnStart = now;
-    // It runs before all that pauses in this turn and goes on in the next one.
-    setImmediate(() => {
-      turnStart = undefined;
-    });
-  }
-  return turnStart;
+/** What the addon knows of the event loop. */
+interface Loop {
+  /** One number, another one in each turn. */
+  readonly number: Uint32Array;
+  /** Of the turn under way. */
+  workedMs(): number;
 }
 
-/** The next task goes on, or all wait for another turn where this one is used up. A turn begins with a long task. */
+/** The turn under way. Where nothing looks at the clock, it costs nothing. */
+class Turn {
+  /** Another one in each turn in which the clock was looked at. */
+  number = -1;
+  #loop: Loop | undefined;
+  #began = 0;
+
+  /** Milliseconds of work in this turn, until `now`. */
+  usedMs(now: number): number {
+    this.#loop ??= findAddon<{ measureTurns(): Loop }>()?.measureTurns() ?? new LoopByImmediates();
+    const number = this.#loop.number[0]!;
+    if (number !== this.number) {
+      this.number = number;
+      this.#began = now - this.#loop.workedMs();
+    }
+    return now - this.#began;
+  }
+}
+
+/** Without the addon a turn begins when the clock is first looked at, and ends with the loop's immediates. */
+class LoopByImmediates implements Loop {
+  readonly #number = new Uint32Array(1);
+  #isWatched = false;
+
+  get number(): Uint32Array {
+    if (!this.#isWatched) setImmediate(() => this.#end());
+    this.#isWatched = true;
+    return this.#number;
+  }
+
+  workedMs(): number {
+    return 0;
+  }
+
+  #end(): void {
+    this.#isWatched = false;
+    this.#number[0]!++;
+  }
+}
+
+interface Paused {
+  readonly goOn: () => void;
+  /** Milliseconds that its turn may have been used until then. */
+  readonly usedMsMax: number;
+}
+
+const turn = new Turn();
+/** Tasks that wait, in the order in which they go on: one of these, then one of those. */
+const paused = { short: [] as Paused[], long: [] as Paused[] };
+let isLongNext = true;
+/** The last turn in which one of them went on. */
+let goneOnIn = -1;
+/** None of them went on in the turn before, so that this one is theirs. */
+let isOwed = false;
+
+/** The next task goes on, or all wait for another turn where this one is used up. */
 function goOn(): void {
-  const now = performance.now();
-  const isFirst = turnStart === undefined;
-  if (now - openTurn(now) >= TURN_MS_MAX) {
+  const usedMs = turn.usedMs(performance.now());
+  const [first, other] = isLongNext ? [paused.long, paused.short] : [paused.short, paused.long];
+  const queue = first.length > 0 ? first : other;
+  if (usedMs >= queue[0]!.usedMsMax && !isOwed) {
+    isOwed = goneOnIn !== turn.number;
     setImmediate(goOn);
     return;
   }
-  const { short, long } = paused;
-  const next = isFirst ? (long.shift() ?? short.shift()) : (short.shift() ?? long.shift());
-  next!();
+  isOwed = false;
+  isLongNext = !isLongNext;
+  goneOnIn = turn.number;
+  queue.shift()!.goOn();
 }
 
 export class TimeSlice {
@@ -53,19 +109,29 @@ export class TimeSlice {
   /** @param msMax milliseconds of one slice */
   constructor(msMax: number = SLICE_MS_MAX) {
     this.#msMax = msMax;
-    openTurn(this.#start);
   }
 
   /** True when the slice, or the turn, is used up; `await pause()` then. */
   get spent(): boolean {
     const now = performance.now();
-    return now - this.#start >= this.#msMax || now - openTurn(now) >= Math.max(this.#msMax, TURN_MS_MAX);
+    return now - this.#start >= this.#msMax || isOwed || turn.usedMs(now) >= TURN_MS_MAX;
   }
 
   /** Gives everything that waits for the event loop its turn. */
-  async pause(): Promise<void> {
+  pause(): Promise<void> {
+    return this.#waitFor(TURN_MS_MAX);
+  }
+
+  /** Before a step that takes a good part of a turn and cannot be cut: two of them do not share a turn. */
+  async beforeLongStep(): Promise<void> {
+    if (isOwed || turn.usedMs(performance.now()) >= LONG_STEP_BEGINS_MS_MAX)
+      await this.#waitFor(LONG_STEP_BEGINS_MS_MAX);
+  }
+
+  async #waitFor(usedMsMax: number): Promise<void> {
+    const queue = ++this.#pauses > SHORT_PAUSES_MAX ? paused.long : paused.short;
     await new Promise<void>((resolve) => {
-      paused[++this.#pauses > SHORT_PAUSES_MAX ? "long" : "short"].push(resolve);
+      queue.push({ goOn: resolve, usedMsMax });
       setImmediate(goOn);
     });
     this.#start = performance.now();

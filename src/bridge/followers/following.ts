@@ -7,7 +7,7 @@ import type { Redis } from "ioredis";
 import type { Catalog } from "../../engine/catalog.ts";
 import type { Collection } from "../../engine/collection.ts";
 import { compareIds, FIRST_ID, nextId } from "../../engine/log-id.ts";
-import { TimeSlice } from "../../engine/time-slice.ts";
+import { TimeSlice, TURN_MS_MAX } from "../../engine/time-slice.ts";
 import { VstoreError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import { lookAtLogs } from "../logs/removals.ts";
@@ -38,8 +38,6 @@ import { type Progress, readProgress, type Told } from "./progress.ts";
 const countMin = 1;
 const countMax = 1_024;
 const batchBytesTarget = 16 * 1024 * 1024;
-/** Of one turn of the event loop. */
-const turnMsMax = 10;
 /** The state of a follower that has applied all that it was told. */
 export const inStep = "in step";
 
@@ -311,7 +309,7 @@ export class Following {
     this.#out.delete(name);
     const requests = entries.map(([id, fields]) => decodeEntry(stream, id.toString("latin1"), fields));
     const source: Source = { stream, kind: "log", collection: name, last: position };
-    await this.#writes.apply({ source, requests }, true, new TimeSlice(turnMsMax));
+    await this.#writes.apply({ source, requests }, true, new TimeSlice(TURN_MS_MAX));
     this.#adjustCount(requests);
     if (requests.length === count) return true;
     // Entries that were withdrawn are not in the log, and count as applied.

@@ -8,7 +8,7 @@ import type { Redis } from "ioredis";
 import { commands } from "../../commands/registry.ts";
 import { decodeToken } from "../../commands/token.ts";
 import type { Catalog } from "../../engine/catalog.ts";
-import { TimeSlice } from "../../engine/time-slice.ts";
+import { TimeSlice, TURN_MS_MAX } from "../../engine/time-slice.ts";
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import type { Logger } from "../../log.ts";
@@ -40,8 +40,6 @@ const attachMs = 5_000;
 const fetchCount = 1_024;
 const fetchBytes = 16 * 1024 * 1024;
 const fetchWaitMs = 1_000;
-/** After this time everything else that waits for the event loop gets its turn. */
-const turnMsMax = 10;
 /** While reads wait for their token, how often it is looked whether it is reached. */
 const recheckMs = 5;
 /** Reads whose token names a timeline that is not known yet, and how often that is looked up. */
@@ -178,7 +176,7 @@ export class ReaderSession {
     for (let next = fetch(); ; ) {
       const requests = (await next).flatMap((each) => each.requests);
       await this.#outbox.room();
-      const slice = new TimeSlice(turnMsMax);
+      const slice = new TimeSlice(TURN_MS_MAX);
       for (const request of requests) {
         this.#start(catalog, reads, request);
         if (slice.spent) await slice.pause();

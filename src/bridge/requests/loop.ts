@@ -5,7 +5,7 @@
  */
 import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import type { Collection } from "../../engine/collection.ts";
-import { TimeSlice } from "../../engine/time-slice.ts";
+import { TimeSlice, TURN_MS_MAX } from "../../engine/time-slice.ts";
 import type { Sharding } from "../shards/sharding.ts";
 import { pollBusily } from "./busy-poll.ts";
 import type { Control } from "./control.ts";
@@ -17,8 +17,6 @@ import { faultOf, isWrite } from "./routing.ts";
 import type { Source } from "./sources.ts";
 import type { Writes } from "./writes.ts";
 
-/** After this time everything else that waits for the event loop gets its turn. */
-const turnMsMax = 10;
 /** While a batch of this size is served, Redis may as well prepare the next one. */
 const readAheadBytesMin = 64 * 1024;
 
@@ -138,7 +136,7 @@ export class Loop {
     this.#parts.assertLeader();
     const { writes, control, reads, sharding } = this.#parts;
     const logs = batch.filter(({ source }) => source.kind === "log");
-    const slice = new TimeSlice(turnMsMax);
+    const slice = new TimeSlice(TURN_MS_MAX);
     await Promise.all(logs.map((each) => writes.apply(each, this.#replays, slice)));
     await control.restoreLogs();
     for (const { source, requests } of batch) {
