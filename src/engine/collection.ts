@@ -234,12 +234,24 @@ export class Collection {
    * Removes the keys and their vectors; returns how many there were. @throws {VstoreError} FULL; none is removed then
    */
   delete(keys: readonly Uint8Array[], time = Date.now()): number {
+    return this.#delete(keys, time);
+  }
+
+  /** The same for so many keys that it takes a while, in the way of `insertLargeBatch`. */
+  async deleteMany(keys: readonly Uint8Array[], time = Date.now()): Promise<() => number> {
+    const generation = this.#generation;
+    const hashes = await generation.parts.keys.table.hashesOf(keys);
+    // A compaction may have come in between, and its table has other hashes.
+    return () => this.#delete(keys, time, generation === this.#generation ? hashes : undefined);
+  }
+
+  #delete(keys: readonly Uint8Array[], time: number, hashes?: Uint32Array): number {
     const generation = this.#generation;
     generation.ensure(0, keys.length * REMOVE_BYTES, 0);
-    generation.removeExpired(keys, time);
+    generation.removeExpired(keys, time, hashes);
     const { live } = generation.parts;
     const before = live.count;
-    for (const key of keys) generation.remove(key);
+    for (let i = 0; i < keys.length; i++) generation.remove(keys[i]!, hashes?.[i]);
     return before - live.count;
   }
 

@@ -13,7 +13,7 @@ import type { Outbox } from "./outbox.ts";
 import type { Delivery, Reader } from "./reader.ts";
 import type { Reads } from "./reads/reads.ts";
 import type { Request } from "./request.ts";
-import { faultOf, isWrite } from "./routing.ts";
+import { faultOf, isLong, isWrite } from "./routing.ts";
 import type { Source } from "./sources.ts";
 import type { Writes } from "./writes.ts";
 
@@ -148,6 +148,7 @@ export class Loop {
     for (const { source, request } of inTurn(batch)) {
       if (source.kind === "log" || (source.kind === "control" && isWrite(request))) continue;
       if (source.kind === "control") await control.restoreLog(request.collection);
+      if (isLong(request)) await slice.beforeLongStep();
       if (sharding?.shards.take(source, request, this.#replays)) continue;
       reads.start(request, faultOf(source, request));
       if (slice.spent) await slice.pause();

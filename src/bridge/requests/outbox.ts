@@ -21,6 +21,8 @@ const turnBytesMax = 16 * 1024 * 1024;
 const uncopiedBytesMin = 64 * 1024;
 /** Answers of one VSTORE.REPLY. */
 const replyCommandAnswersMax = 4_096;
+/** Words of other commands that go to the socket in one turn: ioredis encodes each by itself. */
+const turnWordsMax = 4_000;
 /** Answers that Redis has not confirmed yet; above it the loop waits before it takes more requests. */
 const unconfirmedBytesMax = 64 * 1024 * 1024;
 /** Values that one command deletes: about a millisecond of Redis. */
@@ -58,6 +60,8 @@ export class Outbox {
   #together = false;
   #answers: { request: Request; bytes: Buffer }[] = [];
   #commands: Argument[][] = [];
+  /** What was sent of the commands in earlier turns, while the answers behind them wait; and whether it deletes. */
+  #begun: { sent: Promise<unknown>[]; deletes: boolean } = { sent: [], deletes: false };
   /** Of each stream, up to where it is applied. */
   readonly #applied = new Map<string, string>();
   #scheduled = false;
@@ -158,18 +162,34 @@ export class Outbox {
   }
 
   #send(): void {
-    const changes = this.#commands;
-    const replies = replyCommands(this.#takeAnswers());
-    if (this.#applied.size > 0) changes.push([tellCommand, ...[...this.#applied].flat()]);
-    this.#applied.clear();
-    this.#commands = [];
-    this.#scheduled = this.#answers.length > 0;
+    const changes = this.#takeCommands();
+    const areMore = this.#commands.length > 0;
+    const replies = areMore ? [] : replyCommands(this.#takeAnswers());
+    if (!areMore && this.#applied.size > 0) {
+      changes.push([tellCommand, ...[...this.#applied].flat()]);
+      this.#applied.clear();
+    }
+    this.#scheduled = areMore || this.#answers.length > 0;
     if (this.#scheduled) setImmediate(() => this.#send());
     const bytes = bytesOf(changes) + bytesOf(replies);
     this.#unconfirmedBytes += bytes;
-    this.#confirmed = Promise.all([this.#confirmed, ...this.#sendInOrder(changes, replies)]).then(() => {
+    const sent = areMore ? this.#sendBefore(changes) : this.#sendInOrder(changes, replies);
+    this.#confirmed = Promise.all([this.#confirmed, ...sent]).then(() => {
       this.#unconfirmedBytes -= bytes;
     });
+  }
+
+  /** As many as one turn may send. */
+  #takeCommands(): Argument[][] {
+    const all = this.#commands;
+    let words = 0;
+    const end = all.findIndex((each) => {
+      words += each.length;
+      return words > turnWordsMax;
+    });
+    const taken = end < 0 ? all : all.slice(0, Math.max(end, 1));
+    this.#commands = all.slice(taken.length);
+    return taken;
   }
 
   /** As many of those that are ready as one turn may send. */
@@ -185,15 +205,22 @@ export class Outbox {
     return taken;
   }
 
+  /** The rest of the commands, and the answers behind them, follow in another turn. */
+  #sendBefore(changes: readonly Argument[][]): Promise<unknown>[] {
+    const sent = changes.map((each) => this.#call(this.#redis, each));
+    this.#begun.sent.push(...sent);
+    this.#begun.deletes ||= changes.some(isDeletion);
+    return sent;
+  }
+
   /** Deletions first: a withdrawn write must have left its log before its client hears of the refusal. */
   #sendInOrder(changes: readonly Argument[][], replies: readonly Argument[][]): Promise<unknown>[] {
+    const { sent, deletes } = this.#begun;
+    this.#begun = { sent: [], deletes: false };
     const changed = changes.map((each) => this.#call(this.#redis, each));
     const reply = () => replies.map((each) => this.#reply(each));
-    const deletes = changes.some(
-      ([name, script]) => name === "XDEL" || (name === "EVAL" && String(script).endsWith(withdrawScript)),
-    );
-    if (!deletes) return [...changed, ...reply()];
-    return [Promise.all(changed).then(() => Promise.all(reply()))];
+    if (!deletes && !changes.some(isDeletion)) return [...changed, ...reply()];
+    return [Promise.all([...sent, ...changed]).then(() => Promise.all(reply()))];
   }
 
   /** Large ones go by themselves: they are not to be held back, nor to hold back a read. */
@@ -221,6 +248,10 @@ export class Outbox {
   #warn(command: string, key: string, error: string): void {
     this.#lines.warn({ command, key, error }, "Redis refused an answer");
   }
+}
+
+function isDeletion([name, script]: readonly Argument[]): boolean {
+  return name === "XDEL" || (name === "EVAL" && String(script).endsWith(withdrawScript));
 }
 
 /** VSTORE.REPLY commands for the answers, each within the limits above. */

@@ -14,6 +14,14 @@ export function isWrite({ name }: Request): boolean {
   );
 }
 
+/** Words of a request that take a good part of a turn, if only to be checked. */
+const longWordsMin = 2_000;
+
+/** Whether it should begin in a turn in which little else was done. */
+export function isLong({ args }: Request): boolean {
+  return args.length >= longWordsMin;
+}
+
 /** Why the request cannot be served where it was found; undefined when it can. */
 export function faultOf({ kind, collection }: Source, request: Request): string | undefined {
   if (request.fault !== undefined || kind === "control") return request.fault;

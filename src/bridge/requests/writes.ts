@@ -16,7 +16,7 @@ import { type Answers, refusal } from "./answers.ts";
 import { aheadOf } from "./moment.ts";
 import type { Delivery } from "./reader.ts";
 import type { Request } from "./request.ts";
-import { faultOf } from "./routing.ts";
+import { faultOf, isLong } from "./routing.ts";
 import type { Source } from "./sources.ts";
 
 /** Undefined on a follower, which reads what the leader has let pass. */
@@ -66,7 +66,8 @@ export class Writes {
     for (const request of requests) {
       if (collection !== undefined && compareIds(request.id, collection.position) <= 0) continue;
       // Also before the first one: those of many logs begin in the same turn.
-      if (slice.spent) await slice.pause();
+      if (isLong(request)) await slice.beforeLongStep();
+      else if (slice.spent) await slice.pause();
       failPoint("write-before-apply");
       const ahead = aheadOf(request, this.#catalog.clock(), replays);
       if (ahead !== undefined) {

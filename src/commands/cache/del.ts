@@ -3,9 +3,10 @@
  * bridge has the values deleted, each only while it is still the one of its entry.
  */
 import type { Collection } from "../../engine/collection.ts";
+import { TimeSlice } from "../../engine/time-slice.ts";
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
-import { define } from "../command.ts";
+import { type Context, define } from "../command.ts";
 import { afterToken, collection, many, oneOf, sequence, value } from "../grammar/arguments.ts";
 import { idBytes } from "../grammar/values.ts";
 import { scope, tag } from "./arguments.ts";
@@ -15,6 +16,8 @@ import { readEntry } from "./entry.ts";
 type Selection = { ids: Uint8Array[] } | { tag: string } | { scope: ScopePart[] };
 
 const { cacheDeletedMax } = limits;
+/** More ids are looked for in slices. */
+const idsAtOnceMax = 100;
 
 export const cacheDel = define({
   name: "CACHE.DEL",
@@ -34,30 +37,61 @@ export const cacheDel = define({
     `the number of entries deleted, those that were set first before others; with TAG and SCOPE at most ${cacheDeletedMax}: ` +
     "where it is that many, there may be more",
   replyType: "number",
-  reserve({ catalog }, { collection: name, selection }) {
-    const filter = filterOf(cacheOf(catalog, name), selection);
-    return filter === undefined ? undefined : catalog.get(name).matching.prepare(filter);
+  stage(context, { collection: name, selection }) {
+    const cache = cacheOf(context.catalog, name);
+    const isFew = "ids" in selection && selection.ids.length <= idsAtOnceMax;
+    return isFew ? undefined : stage(context, cache, selection);
   },
+  /** Of few ids. */
   run({ catalog, time, release }, { collection: name, selection }) {
-    const cache = cacheOf(catalog, name);
-    const filter = filterOf(cache, selection);
-    const { collection } = cache;
-    const keys =
-      filter === undefined
-        ? (selection as { ids: Uint8Array[] }).ids.map((id) => keyOf(name, id))
-        : collection.matching.keys(filter, cacheDeletedMax, time);
+    const { collection } = cacheOf(catalog, name);
+    const keys = (selection as { ids: Uint8Array[] }).ids.map((id) => keyOf(name, id));
     const values = keys.map((key) => digestOf(collection, key, time));
     const deleted = collection.delete(keys, time);
-    keys.forEach((key, at) => {
-      if (values[at] !== undefined) release?.(name, key, values[at]);
-    });
+    releaseAll(release, name, keys, values);
     return deleted;
   },
 });
 
-/** Undefined where the entries are named. @throws {VstoreError} ERR */
-function filterOf({ options }: Cache, selection: Selection): string | undefined {
-  if ("ids" in selection) return undefined;
+/** In slices: the attributes of an entry have some kilobytes. No other write of the cache comes in between. */
+async function stage({ time, release }: Context, cache: Cache, selection: Selection): Promise<() => number> {
+  const { collection } = cache;
+  const keys = await keysOf(cache, selection, time);
+  const values: (string | undefined)[] = [];
+  const slice = new TimeSlice();
+  for (const key of keys) {
+    values.push(digestOf(collection, key, time));
+    if (slice.spent) await slice.pause();
+  }
+  const apply = await collection.deleteMany(keys, time);
+  return () => {
+    const deleted = apply();
+    releaseAll(release, collection.name, keys, values);
+    return deleted;
+  };
+}
+
+/** @throws {VstoreError} ERR, LIMIT */
+async function keysOf(cache: Cache, selection: Selection, time: number): Promise<Uint8Array[]> {
+  const { collection } = cache;
+  if ("ids" in selection) return selection.ids.map((id) => keyOf(collection.name, id));
+  const filter = filterOf(cache, selection);
+  await collection.matching.prepare(filter);
+  return collection.matching.keys(filter, cacheDeletedMax, time);
+}
+
+function releaseAll(
+  release: Context["release"],
+  name: string,
+  keys: readonly Uint8Array[],
+  values: readonly (string | undefined)[],
+): void {
+  if (release === undefined) return;
+  for (const [at, value] of values.entries()) if (value !== undefined) release(name, keys[at]!, value);
+}
+
+/** @throws {VstoreError} ERR */
+function filterOf({ options }: Cache, selection: Exclude<Selection, { ids: Uint8Array[] }>): string {
   if ("tag" in selection) return `${JSON.stringify(selection.tag)} in .tags`;
   assertFields(options.scope, selection.scope);
   if (options.scope.length === 0) throw new VstoreError("ERR", "the cache has no scope");

@@ -3,7 +3,7 @@
  * the event loop. The sidecar writes it, with its own time, into a collection's log, so that expired keys die at the
  * same place of the log in every replay. From another sender it removes no more than that.
  */
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { TimeSlice } from "../../engine/time-slice.ts";
 import { define } from "../command.ts";
 import { collection, sequence } from "../grammar/arguments.ts";
 
@@ -21,9 +21,7 @@ export const sweep = define({
   reply: "the number of keys removed",
   replyType: "number",
   /** Lets requests come between two sweeps. */
-  async reserve() {
-    await nextTurn();
-  },
+  reserve: () => new TimeSlice().pause(),
   run({ catalog, time }, input) {
     return catalog.get(input.collection).lifetimes.sweep(sweepKeysMax, time);
   },

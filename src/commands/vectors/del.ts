@@ -20,6 +20,8 @@ type Selection = { keys: Uint8Array[] } | { filter: string; count: number };
 
 const keys = many(key, limits.keysMax);
 const { deleteMatchingMax } = limits;
+/** More keys are looked for in slices. */
+const atOnceMax = 1_000;
 const wanted = afterToken("COUNT", integerValue("count", 1, deleteMatchingMax), deleteMatchingMax);
 const count = options({ count: wanted });
 
@@ -51,6 +53,10 @@ export const del = define({
     "the number of keys that existed; with FILTER the number of keys deleted, the oldest vectors first: where that is COUNT, " +
     "there may be more",
   replyType: "number",
+  stage({ catalog, time }, { collection: name, selection }) {
+    const isLarge = "keys" in selection && selection.keys.length > atOnceMax;
+    return isLarge ? catalog.get(name).deleteMany(selection.keys, time) : undefined;
+  },
   reserve({ catalog }, { collection: name, selection }) {
     return "filter" in selection ? catalog.get(name).matching.prepare(selection.filter) : undefined;
   },

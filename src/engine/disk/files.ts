@@ -66,6 +66,11 @@ export async function replaceFile(directory: string, name: string, text: string)
   await syncDirectory(directory);
 }
 
+/** Removes a file or a directory, if it is there, on other threads: to free large files takes the system a while. */
+export function removeFiles(path: string): Promise<void> {
+  return fs.promises.rm(path, { recursive: true, force: true });
+}
+
 /** Opens an existing file to be read. @throws {DamagedFileError} when it is missing or something else than a file */
 export function openFile(path: string): number {
   const stat = fs.statSync(path, { throwIfNoEntry: false });

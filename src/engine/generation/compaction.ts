@@ -8,7 +8,7 @@
  */
 import * as fs from "node:fs";
 import { VstoreError } from "../../errors.ts";
-import { ignoreFull } from "../disk/files.ts";
+import { ignoreFull, removeFiles } from "../disk/files.ts";
 import type { Manifest, SavedIndex } from "../disk/manifest.ts";
 import { generationDirectory } from "../disk/names.ts";
 import { failPoint } from "../fail-point.ts";
@@ -93,7 +93,7 @@ export class Compaction {
   async abandon(): Promise<void> {
     this.#old.watcher = undefined;
     await this.#next?.close();
-    fs.rmSync(this.#files, { recursive: true, force: true });
+    await removeFiles(this.#files);
   }
 
   get #files(): string {
@@ -109,7 +109,7 @@ export class Compaction {
   }
 
   async #createFiles(): Promise<Parts> {
-    fs.rmSync(this.#files, { recursive: true, force: true });
+    await removeFiles(this.#files);
     fs.mkdirSync(this.#files);
     const manifest = { ...this.#manifest, generation: this.#manifest.generation + 1 };
     const empty = await createEmptyFiles(this.#files);

@@ -188,18 +188,21 @@ export class Generation {
     return slot === NONE ? 0 : this.expiry.deadlineOf(slot);
   }
 
-  /** Removes the key, if it is there. */
-  remove(key: Uint8Array): void {
-    const slot = this.parts.keys.remove(key);
+  /** Removes the key, if it is there. @param hash as `table.hashOf` has it */
+  remove(key: Uint8Array, hash?: number): void {
+    const slot = this.parts.keys.remove(key, hash);
     if (slot !== NONE) this.#kill(slot);
   }
 
   /**
    * Removes those of the keys that have expired by the time of a write, before the write does anything else with them.
    */
-  removeExpired(keys: readonly Uint8Array[], time: number): void {
+  removeExpired(keys: readonly Uint8Array[], time: number, hashes?: Uint32Array): void {
     if (this.expiry.expiring === 0) return;
-    for (const key of keys) if (this.expiry.isPast(this.slotOf(key), time)) this.remove(key);
+    for (let i = 0; i < keys.length; i++) {
+      const [key, hash] = [keys[i]!, hashes?.[i]];
+      if (this.expiry.isPast(this.parts.keys.table.find(key, hash), time)) this.remove(key, hash);
+    }
   }
 
   /** Replaces the attributes of a slot. */

@@ -68,7 +68,7 @@ export class Generations {
   async checkpoint(): Promise<CheckpointReport> {
     const report = await this.#checkpointer.run();
     // A compaction that is under way has files of its own, and removes the others when it is done.
-    if (this.#compaction === undefined) this.#removeOldFiles();
+    if (this.#compaction === undefined) await this.#removeOldFiles();
     return report;
   }
 
@@ -136,14 +136,14 @@ export class Generations {
   async #retire(old: Generation): Promise<void> {
     await old.close();
     this.#hasOldFiles = true;
-    this.#removeOldFiles();
+    await this.#removeOldFiles();
   }
 
   /** Not while the manifest names them. */
-  #removeOldFiles(): void {
+  async #removeOldFiles(): Promise<void> {
     if (!this.#hasOldFiles || !this.#checkpointer.isNamed) return;
     failPoint("compaction-before-removal");
-    removeOtherGenerations(this.#current.parts.directory, this.#checkpointer.manifest.generation);
+    await removeOtherGenerations(this.#current.parts.directory, this.#checkpointer.manifest.generation);
     this.#hasOldFiles = false;
   }
 

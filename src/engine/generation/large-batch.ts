@@ -10,7 +10,7 @@ import { RECORD_KIND } from "../disk/layout.ts";
 import type { RecordsAhead } from "../disk/records-ahead.ts";
 import { assertKey, assertVector } from "../input.ts";
 import type { Lifetime } from "../slots/expiry.ts";
-import { NONE } from "../slots/key-table.ts";
+import { type KeptKeys, NONE } from "../slots/key-table.ts";
 import { DEADLINE_RECORD_BYTES } from "../slots/keys.ts";
 import { TimeSlice } from "../time-slice.ts";
 import type { Generation, WrittenRow } from "./generation.ts";
@@ -32,6 +32,8 @@ export class LargeBatch {
   readonly #rows: Rows;
   readonly #written: WrittenRow[] = [];
   readonly #slice = new TimeSlice();
+  /** What the table of keys had before. */
+  #kept: KeptKeys | undefined;
   #keyRecords: RecordsAhead | undefined;
   #textRecords: RecordsAhead | undefined;
   #over = () => {};
@@ -54,9 +56,10 @@ export class LargeBatch {
       await batch.#writeRows();
       await batch.#writeRecords();
       // The commit that follows takes a good part of a turn.
-      if (batch.#slice.spent) await batch.#slice.pause();
+      await batch.#slice.beforeLongStep();
       return batch;
     } catch (error) {
+      if (batch.#kept !== undefined) generation.parts.keys.table.forgetAhead(batch.#kept);
       batch.#end();
       throw error;
     }
@@ -100,6 +103,7 @@ export class LargeBatch {
   async #writeRecords(): Promise<void> {
     const { keys, attributes, segments } = this.#generation.parts;
     const first = segments.length;
+    this.#kept = keys.table.kept;
     this.#keyRecords = keys.log.writeAhead();
     for (const [i, key] of this.#rows.keys.entries()) {
       await this.#keyRecords.add(RECORD_KIND.put, first + i, key);
@@ -109,6 +113,7 @@ export class LargeBatch {
         this.#textRecords ??= attributes.log.writeAhead();
         offset = await this.#textRecords.add(RECORD_KIND.attributes, first + i, text);
       }
+      keys.table.keepAhead(key, first + i);
       this.#written.push({ key, hash: keys.table.hashOf(key), text: { offset, length: text?.length ?? 0 } });
       if (this.#slice.spent) await this.#slice.pause();
     }

@@ -5,6 +5,7 @@
 import * as fs from "node:fs";
 import { DamagedFileError } from "../../errors.ts";
 import { checksumText } from "../disk/checksum.ts";
+import { removeFiles } from "../disk/files.ts";
 import { countedSegments } from "../disk/inventory.ts";
 import { type Lineage, type Manifest, readManifest, writeManifest } from "../disk/manifest.ts";
 import {
@@ -80,7 +81,7 @@ export async function openFiles(directory: string, warn: Warn, choice: IndexChoi
   const manifest = await readManifest(directory);
   const parts = await openGeneration(directory, manifest, indexKind(manifest.options, choice), warn);
   // Only now: a manifest that an operator put back may name less than what is there, and be refused.
-  removeUnnamed(parts);
+  await removeUnnamed(parts);
   return parts;
 }
 
@@ -173,8 +174,8 @@ async function openRows(
  * Removes what a crash left beyond the manifest: prepared segments, unfinished files, and an index or a generation that
  * the manifest does not name.
  */
-function removeUnnamed({ directory, files, manifest }: Parts): void {
-  removeOtherGenerations(directory, manifest.generation);
+async function removeUnnamed({ directory, files, manifest }: Parts): Promise<void> {
+  await removeOtherGenerations(directory, manifest.generation);
   removeSegmentsFrom(files, manifest.segments.length);
   for (const name of fs.readdirSync(files)) {
     const isOrphan =
@@ -184,9 +185,9 @@ function removeUnnamed({ directory, files, manifest }: Parts): void {
   }
 }
 
-/** Deletes the files of every generation but one. */
-export function removeOtherGenerations(directory: string, generation: number): void {
+/** Deletes the files of every generation but one, on other threads: their pages take the system a while. */
+export async function removeOtherGenerations(directory: string, generation: number): Promise<void> {
   for (const name of fs.readdirSync(directory)) {
-    if (isOtherGeneration(name, generation)) fs.rmSync(`${directory}/${name}`, { recursive: true });
+    if (isOtherGeneration(name, generation)) await removeFiles(`${directory}/${name}`);
   }
 }

@@ -9,6 +9,7 @@
  * come to. Keys of dead slots stay in the arena: searches that began before the key died still name it.
  */
 import { randomInt } from "node:crypto";
+import { TimeSlice } from "../time-slice.ts";
 import { murmur3 } from "./hash.ts";
 
 /** No slot. */
@@ -46,11 +47,21 @@ interface Shard {
   used: number;
 }
 
+/** How many arenas, and how much of the last one. */
+export interface KeptKeys {
+  readonly arenas: number;
+  readonly used: number;
+  readonly bytes: number;
+}
+
 /** Numbers of one entry, and of one slot in its page. */
 const WIDTH = 2;
 
 /** Stands for every shard that has had no key yet. Never written to. */
 const EMPTY: Shard = { entries: new Uint32Array(SHARD_ENTRIES_MIN * WIDTH), used: 0 };
+
+/** Keys that are hashed between two looks at the clock. */
+const KEYS_PER_LOOK = 64;
 
 /** Beyond all hashes. */
 const HASHES = 2 ** 32;
@@ -69,15 +80,26 @@ export class KeyTable {
   readonly #shards: Shard[] = Array.from({ length: SHARDS }, () => EMPTY);
 
   /** The slot of the key, or NONE. */
-  find(key: Uint8Array): number {
-    const hash = murmur3(key, this.#seed);
+  find(key: Uint8Array, hash = murmur3(key, this.#seed)): number {
     const { entries } = this.#shardOf(hash);
     return entries[this.#probe(entries, hash, key)]! - 1;
   }
 
-  /** What `set` may be given, where the key is known earlier. */
+  /** What the other methods may be given, where the key is known earlier. */
   hashOf(key: Uint8Array): number {
     return murmur3(key, this.#seed);
+  }
+
+  /** The same for many keys, in slices. Ends where a long step may begin. */
+  async hashesOf(keys: readonly Uint8Array[]): Promise<Uint32Array> {
+    const hashes = new Uint32Array(keys.length);
+    const slice = new TimeSlice();
+    for (let i = 0; i < keys.length; i++) {
+      hashes[i] = this.hashOf(keys[i]!);
+      if (i % KEYS_PER_LOOK === 0 && slice.spent) await slice.pause();
+    }
+    await slice.beforeLongStep();
+    return hashes;
   }
 
   /**
@@ -92,6 +114,10 @@ export class KeyTable {
     hash = murmur3(bytes, this.#seed, start, end),
   ): number {
     this.#remember(slot, bytes, start, end);
+    return this.#enter(bytes, slot, start, end, hash);
+  }
+
+  #enter(bytes: Uint8Array, slot: number, start: number, end: number, hash: number): number {
     const shard = this.#shardToFill(hash);
     const at = this.#probe(shard.entries, hash, bytes, start, end);
     const previous = shard.entries[at]! - 1;
@@ -101,9 +127,28 @@ export class KeyTable {
     return previous;
   }
 
+  /** Keeps the bytes of a key for a slot that comes later, with `setKept`. Nothing else may be set meanwhile. */
+  keepAhead(key: Uint8Array, slot: number): void {
+    this.#remember(slot, key, 0, key.length);
+  }
+
+  /** Where `forgetAhead` takes the table back to: what was kept ahead since takes no memory then. */
+  get kept(): KeptKeys {
+    return { arenas: this.#arenas.length, used: this.#arenaUsed, bytes: this.#arenaBytes };
+  }
+
+  forgetAhead({ arenas, used, bytes }: KeptKeys): void {
+    this.#arenas.length = arenas;
+    [this.#arenaUsed, this.#arenaBytes] = [used, bytes];
+  }
+
+  /** The same as `set`, for a key that was kept ahead. */
+  setKept(key: Uint8Array, slot: number, hash: number): number {
+    return this.#enter(key, slot, 0, key.length, hash);
+  }
+
   /** Removes the key; returns the slot it held, or NONE. */
-  delete(key: Uint8Array): number {
-    const hash = murmur3(key, this.#seed);
+  delete(key: Uint8Array, hash = murmur3(key, this.#seed)): number {
     const shard = this.#shardOf(hash);
     const at = this.#probe(shard.entries, hash, key);
     const slot = shard.entries[at]! - 1;

@@ -81,14 +81,14 @@ export class Keys {
     return this.table.set(key, slot);
   }
 
-  /** The same, where the record was written ahead. @param hash as `table.hashOf` has it */
+  /** The same, where the record was written and the key kept ahead. @param hash as `table.hashOf` has it */
   putWritten(key: Uint8Array, slot: number, hash: number): number {
-    return this.table.set(key, slot, 0, key.length, hash);
+    return this.table.setKept(key, slot, hash);
   }
 
-  /** Removes the key; returns the slot it held, or NONE. Needs `log.ensure(REMOVE_BYTES)`. */
-  remove(key: Uint8Array): number {
-    const slot = this.table.delete(key);
+  /** Removes the key; returns the slot it held, or NONE. Needs `log.ensure(REMOVE_BYTES)`. `hash` as of `putWritten` */
+  remove(key: Uint8Array, hash?: number): number {
+    const slot = this.table.delete(key, hash);
     if (slot !== NONE) this.log.append(RECORD_KIND.remove, slot, NO_PAYLOAD);
     return slot;
   }
