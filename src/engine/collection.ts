@@ -35,7 +35,7 @@ import { attributesBytes } from "./slots/attributes.ts";
 import type { Bitmap } from "./slots/bitmap.ts";
 import type { Lifetime } from "./slots/expiry.ts";
 import { NONE } from "./slots/key-table.ts";
-import { putBytes, REMOVE_BYTES } from "./slots/keys.ts";
+import { putBytes } from "./slots/keys.ts";
 
 /** A cursor is a position of a key table, and the tag of the table that the position belongs to. */
 const CURSORS_PER_TABLE = 2 ** 32;
@@ -230,11 +230,9 @@ export class Collection {
     return keys.reduce((sum, key) => sum + generation.keptBytes(generation.slotOf(key)), 0);
   }
 
-  /**
-   * Removes the keys and their vectors; returns how many there were. @throws {VstoreError} FULL; none is removed then
-   */
+  /** Removes keys and their vectors; returns how many there were. @throws {VstoreError} FULL; none is removed then */
   delete(keys: readonly Uint8Array[], time = Date.now()): number {
-    return this.#delete(keys, time);
+    return this.#generation.delete(keys, time);
   }
 
   /** The same for so many keys that it takes a while, in the way of `insertLargeBatch`. */
@@ -242,17 +240,7 @@ export class Collection {
     const generation = this.#generation;
     const hashes = await generation.parts.keys.table.hashesOf(keys);
     // A compaction may have come in between, and its table has other hashes.
-    return () => this.#delete(keys, time, generation === this.#generation ? hashes : undefined);
-  }
-
-  #delete(keys: readonly Uint8Array[], time: number, hashes?: Uint32Array): number {
-    const generation = this.#generation;
-    generation.ensure(0, keys.length * REMOVE_BYTES, 0);
-    generation.removeExpired(keys, time, hashes);
-    const { live } = generation.parts;
-    const before = live.count;
-    for (let i = 0; i < keys.length; i++) generation.remove(keys[i]!, hashes?.[i]);
-    return before - live.count;
+    return () => this.#generation.delete(keys, time, generation === this.#generation ? hashes : undefined);
   }
 
   has(key: Uint8Array): boolean {

@@ -37,10 +37,15 @@ export async function assertType(redis: Redis, type: KeyType, ...keys: string[])
   }
 }
 
+/** XINFO tells the first entry and the last one too, of up to 64 MiB each: they are not to leave Redis. */
+const lastIdScript = `${typeFunction}
+if typeOf(KEYS[1]) ~= 'stream' then return false end
+local info = redis.call('XINFO', 'STREAM', KEYS[1])
+for at = 1, #info, 2 do
+  if info[at] == 'last-generated-id' then return info[at + 1] end
+end`;
+
 /** Of a stream, the last id that it ever had; undefined when there is none. */
 export async function lastId(redis: Redis, stream: string): Promise<string | undefined> {
-  const [type] = await typesOf(redis, [stream]);
-  if (type !== "stream") return undefined;
-  const info = (await redis.call("XINFO", "STREAM", stream)) as unknown[];
-  return String(info[info.indexOf("last-generated-id") + 1]);
+  return ((await readByScript(redis, lastIdScript, [stream])) as string | null) ?? undefined;
 }

@@ -7,6 +7,7 @@ import type { Redis } from "ioredis";
 import { millisecondsOf } from "../../engine/log-id.ts";
 import { connect } from "../redis/connection.ts";
 import { bullPrefix, logStream } from "../redis/keys.ts";
+import { readByScript } from "../redis/script.ts";
 
 export const queueNames = [
   "vstore-checkpoint",
@@ -95,15 +96,16 @@ function describe({
   return { id, reason: failedReason.slice(0, 500), at: finishedOn };
 }
 
-async function lastEntriesOf(redis: Redis, collections: readonly string[]): Promise<Map<string, number>> {
-  const pipeline = redis.pipeline();
-  for (const name of collections) pipeline.xrevrange(logStream(name), "+", "-", "COUNT", 1);
-  const replies = (await pipeline.exec()) ?? [];
-  const times = replies.map(([error, entries]) => (error === null ? timeOfFirst(entries) : undefined));
-  return new Map(collections.flatMap((name, i) => (times[i] === undefined ? [] : [[name, times[i]]])));
-}
+/** An entry may have 64 MiB: it is not to leave Redis. */
+const lastEntriesScript = `
+local ids = {}
+for i, key in ipairs(KEYS) do
+  local found = redis.pcall('XREVRANGE', key, '+', '-', 'COUNT', 1)
+  ids[i] = not found.err and (found[1] and found[1][1] or '0-0')
+end
+return ids`;
 
-function timeOfFirst(entries: unknown): number {
-  const [first] = entries as [id: string, fields: string[]][];
-  return first === undefined ? 0 : millisecondsOf(first[0]);
+async function lastEntriesOf(redis: Redis, collections: readonly string[]): Promise<Map<string, number>> {
+  const ids = (await readByScript(redis, lastEntriesScript, collections.map(logStream))) as (string | null)[];
+  return new Map(ids.flatMap((id, i) => (id === null ? [] : [[collections[i]!, millisecondsOf(id)]])));
 }

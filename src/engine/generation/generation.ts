@@ -13,6 +13,7 @@ import { attributesBytes } from "../slots/attributes.ts";
 import type { Bitmap } from "../slots/bitmap.ts";
 import { Expiry, type Lifetime } from "../slots/expiry.ts";
 import { NONE } from "../slots/key-table.ts";
+import { REMOVE_BYTES } from "../slots/keys.ts";
 import type { LiveSum } from "./live-sum.ts";
 import type { Parts } from "./parts.ts";
 import { Prover } from "./prover.ts";
@@ -192,6 +193,20 @@ export class Generation {
   remove(key: Uint8Array, hash?: number): void {
     const slot = this.parts.keys.remove(key, hash);
     if (slot !== NONE) this.#kill(slot);
+  }
+
+  /**
+   * Removes those of the keys that are there at the time of a write; returns how many. @throws {VstoreError} FULL
+   *
+   * @param hashes of the keys, as `table.hashOf` has them
+   */
+  delete(keys: readonly Uint8Array[], time: number, hashes?: Uint32Array): number {
+    this.ensure(0, keys.length * REMOVE_BYTES, 0);
+    this.removeExpired(keys, time, hashes);
+    const { live } = this.parts;
+    const before = live.count;
+    for (let i = 0; i < keys.length; i++) this.remove(keys[i]!, hashes?.[i]);
+    return before - live.count;
   }
 
   /**
