@@ -3,8 +3,8 @@
  * that are under way at the same time share one allowance for each turn of the loop, and what requests have taken of
  * the turn counts too: a hundred slices in a row would keep others waiting as long as one slice of that length.
  *
- * A task whose slice or turn is used up waits in a queue. When a turn has had nothing for those that wait, the next one
- * is theirs before any task begins that is new to it: so one of them goes on in every second turn at least.
+ * A task whose slice or turn is used up waits in a queue. When a turn has had nothing for those that wait, no other task
+ * begins in the next one, and they have the whole allowance of it: so they go on in every second turn at least.
  */
 import { setImmediate as nextTurn, setTimeout } from "node:timers/promises";
 import { findAddon } from "./addon.ts";
@@ -47,6 +47,16 @@ class Turn {
     }
     return now - this.#began;
   }
+
+  /** Whatever was done in it, those that wait have all of the allowance. */
+  beginAnew(now: number): void {
+    this.#began = now;
+  }
+
+  /** A long step takes all that is left of it. */
+  take(): void {
+    this.#began = Number.NEGATIVE_INFINITY;
+  }
 }
 
 /** Without the addon a turn begins when the clock is first looked at, and ends with the loop's immediates. */
@@ -82,23 +92,29 @@ const paused = { short: [] as Paused[], long: [] as Paused[] };
 let isLongNext = true;
 /** The last turn in which one of them went on. */
 let goneOnIn = -1;
-/** None of them went on in the turn before, so that this one is theirs. */
-let isOwed = false;
+/** A turn in which none of them went on, so that the one after it is theirs. */
+let missedIn = -1;
+
+const isOwed = () => missedIn !== -1 && missedIn !== turn.number;
 
 /** The next task goes on, or all wait for another turn where this one is used up. */
 function goOn(): void {
-  const usedMs = turn.usedMs(performance.now());
+  const now = performance.now();
+  const usedMs = turn.usedMs(now);
   const [first, other] = isLongNext ? [paused.long, paused.short] : [paused.short, paused.long];
   const queue = first.length > 0 ? first : other;
-  if (usedMs >= queue[0]!.usedMsMax && !isOwed) {
-    isOwed = goneOnIn !== turn.number;
+  if (isOwed()) turn.beginAnew(now);
+  else if (usedMs >= queue[0]!.usedMsMax) {
+    if (goneOnIn !== turn.number) missedIn = turn.number;
     setImmediate(goOn);
     return;
   }
-  isOwed = false;
+  missedIn = -1;
   isLongNext = !isLongNext;
   goneOnIn = turn.number;
-  queue.shift()!.goOn();
+  const next = queue.shift()!;
+  if (next.usedMsMax === LONG_STEP_BEGINS_MS_MAX) turn.take();
+  next.goOn();
 }
 
 export class TimeSlice {
@@ -114,7 +130,7 @@ export class TimeSlice {
   /** True when the slice, or the turn, is used up; `await pause()` then. */
   get spent(): boolean {
     const now = performance.now();
-    return now - this.#start >= this.#msMax || isOwed || turn.usedMs(now) >= TURN_MS_MAX;
+    return now - this.#start >= this.#msMax || turn.usedMs(now) >= TURN_MS_MAX || isOwed();
   }
 
   /** Gives everything that waits for the event loop its turn. */
@@ -124,8 +140,9 @@ export class TimeSlice {
 
   /** Before a step that takes a good part of a turn and cannot be cut: two of them do not share a turn. */
   async beforeLongStep(): Promise<void> {
-    if (isOwed || turn.usedMs(performance.now()) >= LONG_STEP_BEGINS_MS_MAX)
-      await this.#waitFor(LONG_STEP_BEGINS_MS_MAX);
+    const usedMs = turn.usedMs(performance.now());
+    if (usedMs >= LONG_STEP_BEGINS_MS_MAX || isOwed()) await this.#waitFor(LONG_STEP_BEGINS_MS_MAX);
+    else turn.take();
   }
 
   async #waitFor(usedMsMax: number): Promise<void> {
