@@ -273,6 +273,7 @@ function expectBoundedFiles(directory: string, store: Collection): void {
     index: 1.01 * Number(store.stats().index_bytes),
     pages:
       LOG_HEADER.bytes + (PAGE_CHECKSUM_BYTES * (2 * store.length * dimensions * 4 + segments)) / PAGE_BYTES,
+    columns: log((each) => store.getAttributes(each)!.length),
     MANIFEST: 4_096,
   };
   for (const [kind, bytes] of Object.entries(bytesOfFiles(directory)))
