@@ -1,6 +1,6 @@
 /**
- * Slices of all kinds share what one turn of the event loop has for them, and requests come first. The clock is one that
- * each look takes on by a step, so what is counted is the use of that budget, and no time.
+ * Slices of all kinds share what one turn of the event loop has for them, with what requests took of it. Each look at
+ * the clock moves it on by a step, so what is counted is the use of that budget, and no time.
  */
 import { stat } from "node:fs/promises";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -51,7 +51,7 @@ async function request(steps: number): Promise<void> {
   for (let step = 0; step < steps; step++) if (slice.spent) await slice.pause();
 }
 
-test("writes, deletions, filters, replies and requests together use no more of a turn than one of them may", async () => {
+test("writes, deletions, filters, replies and requests share the budget of a turn", async () => {
   const catalog = await Catalog.open(`${temporaryDirectory()}/data`);
   const keys = Array.from({ length: 3_000 }, (_, i) => Buffer.from(`key ${i}`));
   const texts = keys.map((_, i) => Buffer.from(`{"n":${i},"t":"${"x".repeat(1_100)}"}`));
