@@ -3,7 +3,7 @@
  * that are under way at the same time share one allowance for each turn of the loop, and what requests have taken of
  * the turn counts too: a hundred slices in a row would keep others waiting as long as one slice of that length.
  *
- * A task whose slice or turn is used up waits in a queue. When a turn has had nothing for those that wait, no other task
+ * A task whose slice or turn is used up waits in a queue. When a turn has had nothing for those that wait, no other one
  * begins in the next one, and they have the whole allowance of it: so they go on in every second turn at least.
  */
 import { setImmediate as nextTurn, setTimeout } from "node:timers/promises";
