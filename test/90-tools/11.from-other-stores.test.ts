@@ -1,6 +1,7 @@
 /**
  * `vstore import` from other stores: PostgreSQL with pgvector, both as WebAssembly behind a socket of PostgreSQL's
- * protocol, and a server of our own that answers as Qdrant's documentation says.
+ * protocol, a server of our own that answers as Qdrant's documentation says, and where the tests run on a Redis 8 its
+ * vector sets.
  */
 import * as fs from "node:fs";
 import * as http from "node:http";
@@ -11,6 +12,7 @@ import { PGLiteSocketServer } from "@electric-sql/pglite-socket";
 import type { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { freePort } from "../../harness/free-port.ts";
+import { isRedis8 } from "../../harness/server-program.ts";
 import { startVstore, type Vstore } from "../../harness/sidecar.ts";
 import { runImport } from "../../src/cli/transfer/import.ts";
 import { temporaryDirectory } from "../harness/directory.ts";
@@ -68,6 +70,30 @@ async function resumed(
   expect(fs.existsSync(resume)).toBe(false);
   return { first, second: imported() };
 }
+
+describe.runIf(isRedis8())("from a vector set", () => {
+  test.each(["NOQUANT", "Q8", "BIN"])(
+    "of %s, the vectors that VEMB gives, with their attributes",
+    async (quant) => {
+      const to = fresh();
+      const own = connectClient(server.url);
+      for (let i = 0; i < 1_200; i++) {
+        const values = [Math.cos(i), Math.sin(i), Math.cos(3 * i), i / 1_200];
+        const attributes = i % 2 === 0 ? ["SETATTR", `{"number":${i}}`] : [];
+        await own.call("VADD", `set:${quant}`, "VALUES", 4, ...values, `e:${i}`, quant, ...attributes);
+      }
+      expect(
+        await runImport(to, undefined, { ...into(), fromRedis: server.url, vectorSet: `set:${quant}` }),
+      ).toBe(0);
+      expect(await redis.call("VSTORE.CARD", to)).toBe(1_200);
+      for (const i of [0, 1, 777, 1_199]) {
+        const vector = (await own.call("VEMB", `set:${quant}`, `e:${i}`)) as string[];
+        expect(await raw(to, `e:${i}`)).toEqual(fp32(...vector.map(Number)));
+        expect(await attributes(to, `e:${i}`)).toBe(i % 2 === 0 ? `{"number":${i}}` : null);
+      }
+    },
+  );
+});
 
 describe("from a Redis with hashes", () => {
   const count = 3_000;
