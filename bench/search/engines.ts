@@ -3,6 +3,7 @@ import type { EngineKind } from "./engine.ts";
 import { chroma } from "./engines/chroma.ts";
 import { faissKinds } from "./engines/faiss.ts";
 import { hnswlib } from "./engines/hnswlib.ts";
+import { redisVectorSets } from "./engines/redis-vector-sets.ts";
 import { usearchKinds } from "./engines/usearch.ts";
 import { vstoreKinds } from "./engines/vstore.ts";
 import { vstoreRedis } from "./engines/vstore-redis.ts";
@@ -10,6 +11,7 @@ import { vstoreRedis } from "./engines/vstore-redis.ts";
 export const engineKinds: readonly EngineKind[] = [
   ...vstoreKinds,
   vstoreRedis,
+  redisVectorSets,
   hnswlib,
   ...usearchKinds,
   ...faissKinds,
