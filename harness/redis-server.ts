@@ -192,9 +192,11 @@ function serves(port: number, pid: number): Promise<boolean> {
   return new Promise((resolve) => {
     let answer = "";
     const socket = createConnection({ port, host: "127.0.0.1" });
-    socket.write("PING\r\nINFO server\r\nQUIT\r\n");
+    socket.write("PING\r\nINFO server\r\n");
     socket.on("data", (data) => {
       answer += data;
+      // A Sentinel knows no QUIT.
+      if (/^-|^process_id:\d+\r$/m.test(answer)) socket.destroy();
     });
     socket.once("error", () => resolve(false));
     socket.once("close", () =>
