@@ -1,14 +1,15 @@
 /**
  * One collection over three nodes (SHARDS 3) beside the same vectors on one node, in one cluster and one run: recall,
  * latency of one query at a time, queries a second of several connections, and the CPU that all servers and sidecars
- * take for a query. VECTORS, DIMENSIONS and QUERIES make it smaller. All nodes share this machine's cores, so it shows
- * what spreading costs, and not what more machines give. No sidecar polls: one would take the cores from another.
+ * take for a query; "of one node" are the medians of what each round tells of the two. VECTORS, DIMENSIONS and QUERIES
+ * make it smaller. All nodes share this machine's cores, so it shows what spreading costs, and not what more machines
+ * give. No sidecar polls: one would take the cores from another.
  */
-import { readdirSync, readFileSync } from "node:fs";
 import { Redis } from "ioredis";
 import { RedisCluster } from "../harness/cluster.ts";
 import { type SidecarProcess, startSidecar } from "../harness/sidecar.ts";
-import { percentile, type Row, rate, report } from "./harness.ts";
+import { cpuUs } from "./cpu.ts";
+import { median, percentile, type Row, rate, report } from "./harness.ts";
 import { clustered } from "./search/clustered.ts";
 import { share } from "./through-redis.ts";
 
@@ -20,18 +21,13 @@ const rowsPerInsert = 1_000;
 const connections = 8;
 const k = 10;
 const efs = [50, 100, 200];
+/** Rounds that do not count: the sidecars' code is compiled as it runs. */
+const warmUps = 2;
 
 const data = clustered(vectors + queries, dimensions, 1).data;
 const blobOf = (from: number, count: number) =>
   Buffer.from(data.buffer, data.byteOffset + from * dimensions * 4, count * dimensions * 4);
 const queryBlobs = Array.from({ length: queries }, (_, i) => blobOf(vectors + i, 1));
-
-/** Microseconds that all threads of a process have run. */
-function cpuUs(pid: number): number {
-  const read = (task: string) => readFileSync(`/proc/${pid}/task/${task}/schedstat`, "utf8");
-  const ran = readdirSync(`/proc/${pid}/task`).map((task) => Number(read(task).split(" ")[0]));
-  return ran.reduce((sum, nanoseconds) => sum + nanoseconds, 0) / 1_000;
-}
 
 async function fill(client: Redis, name: string): Promise<void> {
   for (let at = 0; at < vectors; at += rowsPerInsert) {
@@ -69,41 +65,56 @@ async function latenciesOf(client: Redis, name: string, ef: number): Promise<num
   return all;
 }
 
+/** Of one name, a value for each round. */
+interface Figures {
+  readonly ms: number[];
+  readonly p50s: number[];
+  readonly rates: number[];
+  readonly us: number[];
+}
+
+async function round(clients: readonly Redis[], name: string, ef: number, cpu: () => number, to: Figures) {
+  const ms = await latenciesOf(clients[0]!, name, ef);
+  const before = cpu();
+  const searches = () => share(clients, 4 * queries, (client, i) => search(client, name, i, "EF", ef));
+  const each = await rate(4 * queries, searches);
+  to.us.push((cpu() - before) / (4 * queries));
+  to.ms.push(...ms);
+  to.p50s.push(percentile(ms, 50));
+  to.rates.push(each);
+}
+
+const newFigures = (): Figures => ({ ms: [], p50s: [], rates: [], us: [] });
+
+/** What each round tells of the second beside the first. */
+const ratio = (of: readonly number[], to: readonly number[]) => median(of.map((each, i) => each / to[i]!));
+
 /** Of two names one after the other, several times, so that other work on the machine concerns both. */
 async function compare(
-  clientOf: (name: string) => readonly Redis[],
-  names: readonly string[],
+  clientsOf: (name: string) => readonly Redis[],
+  names: readonly [string, string],
   cpu: () => number,
   truth: readonly Set<string>[],
 ): Promise<Row[]> {
   const rows: Row[] = [];
+  for (let warm = 0; warm < warmUps; warm++)
+    for (const name of names) await round(clientsOf(name), name, efs[0]!, cpu, newFigures());
   for (const ef of efs) {
-    const all = new Map(
-      names.map((name) => [name, { ms: [] as number[], rates: [] as number[], us: [] as number[] }]),
-    );
-    for (let round = 0; round < rounds; round++) {
-      for (const name of names) {
-        const [clients, figures] = [clientOf(name), all.get(name)!];
-        figures.ms.push(...(await latenciesOf(clients[0]!, name, ef)));
-        const before = cpu();
-        figures.rates.push(
-          await rate(4 * queries, () =>
-            share(clients, 4 * queries, (client, i) => search(client, name, i, "EF", ef)),
-          ),
-        );
-        figures.us.push((cpu() - before) / (4 * queries));
-      }
-    }
-    for (const name of names) {
-      const { ms, rates, us } = all.get(name)!;
+    const all = names.map(newFigures);
+    for (let i = 0; i < rounds; i++)
+      for (const [at, name] of names.entries()) await round(clientsOf(name), name, ef, cpu, all[at]!);
+    for (const [at, name] of names.entries()) {
+      const [{ ms, p50s, rates, us }, one] = [all[at]!, all[0]!];
       rows.push({
         collection: name,
         EF: ef,
-        "recall@10": (await recallOf(clientOf(name)[0]!, name, ef, truth)).toFixed(4),
+        "recall@10": (await recallOf(clientsOf(name)[0]!, name, ef, truth)).toFixed(4),
         "p50 ms": percentile(ms, 50).toFixed(2),
         "p99 ms": percentile(ms, 99).toFixed(2),
-        "queries/s": Math.round(percentile(rates, 50)),
-        "CPU µs a query": Math.round(percentile(us, 50)),
+        "p50 of one node": ratio(p50s, one.p50s).toFixed(2),
+        "queries/s": Math.round(median(rates)),
+        "CPU µs a query": Math.round(median(us)),
+        "CPU of one node": ratio(us, one.us).toFixed(2),
       });
     }
   }
@@ -136,7 +147,7 @@ try {
   report({
     workload: "shards",
     aim: `${vectors} x ${dimensions}: recall of three nodes at least that of one at the same EF`,
-    rows: await compare((name) => byName.get(name)!, [...byName.keys()], cpu, truth),
+    rows: await compare((name) => byName.get(name)!, ["one-node", "three-nodes"], cpu, truth),
   });
 } finally {
   for (const client of opened) client.disconnect();
