@@ -2,11 +2,10 @@
 import { readFileSync } from "node:fs";
 import type { Cluster } from "ioredis";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type ClusterNode, RedisCluster } from "../../harness/cluster.ts";
-import { ownDirectory, removeWithProcesses } from "../../harness/left-behind.ts";
+import type { ClusterNode, RedisCluster } from "../../harness/cluster.ts";
 import { generator } from "../../harness/random.ts";
-import { type SidecarProcess, startSidecar } from "../../harness/sidecar.ts";
 import { fp32 } from "../harness/fp32.ts";
+import { ServedCluster } from "../harness/served-cluster.ts";
 import { until } from "../harness/serving.ts";
 
 /** Nothing here is about time: the machine may be slow. */
@@ -22,20 +21,9 @@ const rows = Array.from({ length: count }, (_, i) => ({
   json: JSON.stringify({ n: i, kind: i % 5 === 0 ? "rare" : `often${i % 3}` }),
 }));
 
+let cluster: ServedCluster;
 let redis: RedisCluster;
 let client: Cluster;
-const sidecars = new Map<ClusterNode, SidecarProcess>();
-const directories = new Map<ClusterNode, string>();
-
-function start(node: ClusterNode): SidecarProcess {
-  const dataDir = directories.get(node) ?? ownDirectory("data");
-  directories.set(node, dataDir);
-  const env = { VSTORE_PART_TIMEOUT_MS: String(patienceMs) };
-  const redisUrl = node.server.url.replace("redis://", "redis://vstore-sidecar:change-me@");
-  const sidecar = startSidecar({ redisUrl, dataDir, env });
-  sidecars.set(node, sidecar);
-  return sidecar;
-}
 
 const call = (command: string, ...args: (string | number | Buffer)[]) =>
   client.call(`VSTORE.${command}`, ...args);
@@ -54,23 +42,19 @@ async function same(command: string, ...args: (string | number | Buffer)[]): Pro
 }
 
 beforeAll(async () => {
-  redis = await RedisCluster.start(3);
-  for (const node of redis.nodes) {
-    await node.redis.config("SET", "vstore.timeout", 2 * patienceMs);
-    for (const [, rules] of page.matchAll(/^user vstore-sidecar (.*)$/gm))
-      await node.redis.acl("SETUSER", "vstore-sidecar", ...rules!.split(" "));
-    start(node);
-  }
-  for (const sidecar of sidecars.values()) await sidecar.waitReady();
-  client = redis.connect();
+  cluster = await ServedCluster.start(3, {
+    credentials: "vstore-sidecar:change-me@",
+    sidecar: { env: { VSTORE_PART_TIMEOUT_MS: String(patienceMs) } },
+    async prepare({ redis: node }) {
+      await node.config("SET", "vstore.timeout", 2 * patienceMs);
+      for (const [, rules] of page.matchAll(/^user vstore-sidecar (.*)$/gm))
+        await node.acl("SETUSER", "vstore-sidecar", ...rules!.split(" "));
+    },
+  });
+  ({ redis, client } = cluster);
 });
 
-afterAll(async () => {
-  client.disconnect();
-  for (const sidecar of sidecars.values()) await sidecar.kill();
-  await redis.stop();
-  for (const directory of directories.values()) removeWithProcesses(directory);
-});
+afterAll(() => cluster?.stop());
 
 test("CREATE with SHARDS makes a part on each node, and the collection at home", async () => {
   expect(await call("CREATE", "plain", "DIM", dimensions, "METRIC", "L2")).toBe("OK");
@@ -269,17 +253,36 @@ test("the home's sidecar comes back with the collection, and the mark that was l
     (there) => there === 1,
   );
   const before = await call("CARD", "parted");
-  await sidecars.get(home)!.stop();
-  await start(home).waitReady();
+  await cluster.sidecars.get(home)!.stop();
+  await cluster.serve(home).waitReady();
   expect(await call("CARD", "parted")).toBe(before);
   expect(await same("INSERT", "after", "FP32", rows[0]!.vector)).toBe(1);
 });
 
+test("a follower that takes the home over has the collection, and the part that is there", async () => {
+  const [home] = await cluster.homeAndOther("parted");
+  const leader = cluster.sidecars.get(home)!;
+  const follower = cluster.follow(home);
+  await follower.waitLog("in step");
+  expect(await same("INSERT", "followed", "FP32", rows[3]!.vector)).toBe(1);
+  await leader.stop();
+  await follower.waitReady();
+  const query = ["FP32", rows[3]!.vector, "COUNT", 20, "WITHDISTANCES"] as const;
+  const found = await until(
+    () => call("SEARCH", "parted", ...query).catch(String),
+    (answer) => Array.isArray(answer),
+  );
+  expect(found).toContain("followed");
+  expect(await same("SEARCH", ...query)).toEqual(found);
+  expect(await same("SEARCH", ...query, "FILTER", ".n > 300", "WITHATTRS")).toHaveLength(40);
+  expect(await same("INSERT", "led", "FP32", rows[4]!.vector)).toBe(1);
+  expect(await same("MGET", "followed", "led", "k1")).toHaveLength(3);
+});
+
 test("a part that does not answer is named", async () => {
-  const home = await redis.nodeOf("parted");
-  const other = redis.nodes.find((node) => node !== home)!;
+  const [, other] = await cluster.homeAndOther("parted");
   const [part] = await partsOn(other);
-  await sidecars.get(other)!.stop();
+  await cluster.sidecars.get(other)!.stop();
   const query = ["FP32", rows[2]!.vector] as const;
   const error = await until(
     () => call("SEARCH", "parted", ...query).then(String, String),
@@ -301,7 +304,7 @@ test("a part that does not answer is named", async () => {
   expect(outcomes.filter(({ status }) => status === "fulfilled").length).toBeGreaterThan(5);
   const refused = outcomes.filter((each) => each.status === "rejected").map(({ reason }) => String(reason));
   expect(refused.filter((each) => !each.includes("PARTDOWN"))).toEqual([]);
-  await start(other).waitReady();
+  await cluster.serve(other).waitReady();
   expect(await same("SEARCH", ...partial.slice(0, 2), "EXACT", "PARTIAL", "COUNT", 3)).toMatchObject({
     length: 4,
   });
