@@ -46,6 +46,7 @@ type TokenShape = Readonly<Record<string, TokenArgument<unknown>>>;
 type ValueOf<A> = A extends Arguments<infer T> ? T : never;
 type AllOf<S> = { [K in keyof S]: ValueOf<S[K]> };
 type SomeOf<S> = { [K in keyof S]?: ValueOf<S[K]> };
+type GivenOf<S> = { [K in keyof S]?: readonly Uint8Array[] };
 type OneOf<S> = { [K in keyof S]: { [P in K]: ValueOf<S[K]> } }[keyof S];
 
 /** Reads all of a request's arguments. @throws VstoreError naming the first one that is wrong. */
@@ -295,6 +296,18 @@ function isAtOneOf(cursor: Cursor, tokens: readonly string[]): boolean {
 
 /** Any of the options, in any order, each at most once, to the end of the request. */
 export function options<S extends TokenShape>(shape: S): Arguments<SomeOf<S>> {
+  return optionsAs(shape, (value) => value) as Arguments<SomeOf<S>>;
+}
+
+/** The same options, but of each the words in which it was given, its token first: to pass them on. */
+export function optionsAsGiven<S extends TokenShape>(shape: S): Arguments<GivenOf<S>> {
+  return optionsAs(shape, (_, words) => words) as Arguments<GivenOf<S>>;
+}
+
+function optionsAs(
+  shape: TokenShape,
+  kept: (value: unknown, words: readonly Uint8Array[]) => unknown,
+): Arguments<Record<string, unknown>> {
   const members = Object.entries(shape);
   return {
     nodes: members.flatMap(([, member]) => member.nodes.map(asOptional)),
@@ -309,9 +322,11 @@ export function options<S extends TokenShape>(shape: S): Arguments<SomeOf<S>> {
           );
         const [name, member] = found;
         if (name in chosen) throw new VstoreError("ERR", `${quoted(member.tokens)} may be given only once`);
-        chosen[name] = member.parse(cursor);
+        const { position } = cursor;
+        const value = member.parse(cursor);
+        chosen[name] = kept(value, cursor.since(position));
       }
-      return chosen as SomeOf<S>;
+      return chosen;
     },
   };
 }

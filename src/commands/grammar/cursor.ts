@@ -21,6 +21,16 @@ export class Cursor {
     return this.#end - this.#next;
   }
 
+  /** How many are read. */
+  get position(): number {
+    return this.#next;
+  }
+
+  /** Those that were read since. */
+  since(position: number): readonly Uint8Array[] {
+    return this.#args.slice(position, this.#next);
+  }
+
   /** Ends before the last ones: another reader has them. */
   leaveLast(count: number): void {
     this.#end -= count;

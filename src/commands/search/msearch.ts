@@ -18,6 +18,12 @@ const searchesMax = 64;
 type Asked = SearchOptions & Pick<Wanted, "withAttributes">;
 
 const { withValues: _values, fields: _fields, ...answered } = searchOptions;
+export const msearchForms = answered;
+
+export const msearchVectors = {
+  count: integerValue("count", 1, limits.queriesMax),
+  blob: afterToken("FP32", vectorBlob),
+};
 
 export const msearch = define({
   name: "MSEARCH",
@@ -26,9 +32,8 @@ export const msearch = define({
   route: "queries",
   args: sequence({
     collection,
-    count: integerValue("count", 1, limits.queriesMax),
-    blob: afterToken("FP32", vectorBlob),
-    options: options(answered),
+    ...msearchVectors,
+    options: options(msearchForms),
   }),
   reply: "array with, for each query in order, what SEARCH would reply",
   replyType: "(Text[] | [key: Text, detail: number | Detail | (number | Detail)[]][])[]",

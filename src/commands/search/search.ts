@@ -10,6 +10,17 @@ import { vectorForms } from "../grammar/vector.ts";
 import { assertValues, attributesRoom, partialReply, replyOf } from "./hits.ts";
 import { likeKeys, toQuestion } from "./mean.ts";
 
+export const searchQuery = oneOf("query", { ...vectorForms, like: likeKeys });
+
+export const searchForms = {
+  withSelf: flag("WITHSELF", "with the keys that were given, where they are several or one is after NOT KEY"),
+  partial: flag(
+    "PARTIAL",
+    "of a collection with SHARDS: the results of the parts that answer, and which are missing",
+  ),
+  ...searchOptions,
+};
+
 export const search = define({
   name: "SEARCH",
   summary: "Returns the nearest vectors, nearest first.",
@@ -19,18 +30,8 @@ export const search = define({
   route: "queries",
   args: sequence({
     collection,
-    query: oneOf("query", { ...vectorForms, like: likeKeys }),
-    options: options({
-      withSelf: flag(
-        "WITHSELF",
-        "with the keys that were given, where they are several or one is after NOT KEY",
-      ),
-      partial: flag(
-        "PARTIAL",
-        "of a collection with SHARDS: the results of the parts that answer, and which are missing",
-      ),
-      ...searchOptions,
-    }),
+    query: searchQuery,
+    options: options(searchForms),
   }),
   reply:
     "array of keys; with details an array of pairs, nearest first: a key and its distance (WITHDISTANCES), its JSON or nil " +

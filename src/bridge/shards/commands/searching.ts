@@ -3,12 +3,12 @@
  * all. An offset is skipped after that.
  */
 import type { Context } from "../../../commands/command.ts";
-import { parseArguments } from "../../../commands/grammar/arguments.ts";
+import { optionsAsGiven, parseArguments, sequence } from "../../../commands/grammar/arguments.ts";
 import { toBlob, toVectors } from "../../../commands/grammar/vector.ts";
 import { partialReply, replyOf } from "../../../commands/search/hits.ts";
 import { type Keys, toQuestion } from "../../../commands/search/mean.ts";
-import { msearch } from "../../../commands/search/msearch.ts";
-import { search } from "../../../commands/search/search.ts";
+import { msearch, msearchForms, msearchVectors } from "../../../commands/search/msearch.ts";
+import { search, searchForms, searchQuery } from "../../../commands/search/search.ts";
 import type { Reply } from "../../../commands/wire/reply.ts";
 import { type Hit, KeySet } from "../../../engine/hits.ts";
 import { TimeSlice } from "../../../engine/time-slice.ts";
@@ -21,19 +21,11 @@ import type { Handler } from "./handler.ts";
 import { nearestFirst, ValueLimit } from "./merge.ts";
 import { bufferOf, vectorsOf } from "./reading.ts";
 
-interface SearchWords {
-  readonly k?: number | undefined;
-  readonly offset?: number | undefined;
-  readonly ef?: number | undefined;
-  readonly exact?: true | undefined;
-  readonly within?: number | undefined;
-  readonly filter?: string | undefined;
-  readonly distinct?: { readonly field: string; readonly per?: number } | undefined;
-  readonly withDistances?: true | undefined;
-  readonly withAttributes?: true | undefined;
-  readonly withValues?: true | undefined;
-  readonly fields?: readonly Uint8Array[] | undefined;
-}
+type Options = ReturnType<(typeof search.args)["parse"]>["options"];
+
+/** The words of a request behind the collection, for what is passed on as it was given. */
+const searchAsGiven = sequence({ query: searchQuery, options: optionsAsGiven(searchForms) });
+const msearchAsGiven = sequence({ ...msearchVectors, options: optionsAsGiven(msearchForms) });
 
 export const readSearch: Handler = async (parts, args, context) => {
   const { query, options } = parseArguments(search.args, args);
@@ -47,7 +39,8 @@ export const readSearch: Handler = async (parts, args, context) => {
     );
   const wanted = wantedOf(options, without.length);
   assertResults(wanted * parts.names.length, parts.names.length);
-  const words = ["FP32", bufferOf(toBlob(vector)), ...optionWords(options, wanted)];
+  const { options: given } = parseArguments(searchAsGiven, parts.wordsOf(args));
+  const words = ["FP32", bufferOf(toBlob(vector)), ...optionWords(given, options, wanted)];
   const withAttributes = bringsAttributes(options);
   if (withAttributes) await roomOfAnswers(context, parts, wanted);
   const ofPart: SearchOfParts = { command: "SEARCH", words, withAttributes };
@@ -66,7 +59,8 @@ export const readMsearch: Handler = async (parts, args, context) => {
   toVectors(blob, count, parts.home.options.dimensions);
   const wanted = wantedOf(options);
   assertResults(count * wanted * parts.names.length, parts.names.length);
-  const words = [count, "FP32", bufferOf(blob), ...optionWords(options, wanted)];
+  const { options: given } = parseArguments(msearchAsGiven, parts.wordsOf(args));
+  const words = [count, "FP32", bufferOf(blob), ...optionWords(given, options, wanted)];
   const withAttributes = bringsAttributes(options);
   if (withAttributes) await roomOfAnswers(context, parts, count * wanted);
   const found = await parts.searchAll({ command: "MSEARCH", words, withAttributes });
@@ -84,10 +78,10 @@ async function roomOfAnswers(context: Context, parts: Parts, results: number): P
   await context.answerRoom?.(ofPart * parts.names.length);
 }
 
-const bringsAttributes = ({ withAttributes, distinct }: SearchWords) =>
+const bringsAttributes = ({ withAttributes, distinct }: Options) =>
   withAttributes === true || distinct !== undefined;
 
-function assertForParts({ withValues }: SearchWords): void {
+function assertForParts({ withValues }: Options): void {
   if (withValues)
     throw new VstoreError(
       "ERR",
@@ -103,31 +97,30 @@ function assertResults(all: number, parts: number): void {
 }
 
 /** Results of each part: all that may be among those of the whole. */
-function wantedOf({ k = limits.countDefault, offset = 0 }: SearchWords, without = 0): number {
+function wantedOf({ k = limits.countDefault, offset = 0 }: Options, without = 0): number {
   const wanted = k + offset + without;
   if (wanted <= limits.countMax) return wanted;
   const what = `COUNT, OFFSET and the excluded keys must be at most ${limits.countMax} together, got ${wanted}`;
   throw new VstoreError("LIMIT", what);
 }
 
-/** What follows the vector in the request of a part. */
-function optionWords(options: SearchWords, count: number): Word[] {
-  const { ef, exact, within, filter, distinct } = options;
-  const words: Word[] = ["COUNT", count];
-  if (ef !== undefined) words.push("EF", ef);
-  if (exact) words.push("EXACT");
-  if (within !== undefined) words.push("WITHIN", String(within));
-  if (filter !== undefined) words.push("FILTER", filter);
-  if (distinct !== undefined) words.push("DISTINCT", distinct.field, "PER", distinct.per ?? 1);
-  words.push("WITHDISTANCES");
-  if (bringsAttributes(options)) words.push("WITHATTRS");
-  return words;
+type Given = ReturnType<(typeof searchAsGiven)["parse"]>["options"];
+
+/** What follows the vector in the request of a part: how to search, as it was given, and what the merging needs. */
+function optionWords(
+  { ef, exact, within, filter, distinct }: Given,
+  options: Options,
+  count: number,
+): Word[] {
+  const given = [ef, exact, within, filter, distinct].flatMap((words) => words ?? []);
+  const details = bringsAttributes(options) ? ["WITHDISTANCES", "WITHATTRS"] : ["WITHDISTANCES"];
+  return ["COUNT", count, ...given.map(bufferOf), ...details];
 }
 
 /** The results of the whole, of the query whose turn is next. It gives way: DISTINCT parses the attributes of each. */
 async function take(
   found: readonly FoundByPart[],
-  options: SearchWords,
+  options: Options,
   without: KeySet,
   slice = new TimeSlice(),
 ): Promise<Hit[]> {
