@@ -54,7 +54,7 @@ export class ServedCluster {
     return sidecar;
   }
 
-  /** Starts one more with files of its own, which is the node's sidecar from now on: it leads when the other has gone. */
+  /** Starts one with files of its own, which is the node's sidecar from now on: it leads when the other has gone. */
   follow(node: ClusterNode): SidecarProcess {
     this.#others.push(this.sidecars.get(node)!);
     this.#leftDirectories.push(this.#directories.get(node)!);
