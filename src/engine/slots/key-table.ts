@@ -184,7 +184,7 @@ export class KeyTable {
       const at = (slot % PAGE_SLOTS) * WIDTH;
       sum += this.#arenas[page[at]!]![page[at + 1]! & OFFSET_MASK]!;
     }
-    this.#fetched = sum;
+    this.#fetched = (this.#fetched + sum) & 0xff;
   }
 
   /** Writes the bytes that `keyOf` has; returns where they end. */
