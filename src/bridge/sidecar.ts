@@ -9,6 +9,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Catalog } from "../engine/catalog.ts";
 import { VstoreError } from "../errors.ts";
+import { Candidacy, type CandidacyOptions } from "./followers/candidacy.ts";
 import { Following, inStep } from "./followers/following.ts";
 import { checkFiles } from "./logs/belonging.ts";
 import { LogLosses } from "./logs/losses.ts";
@@ -30,12 +31,14 @@ const backOffMsMax = 500;
 const primarySilenceMsMax = 500;
 const primaryLookMs = 1_000;
 const standbyPollMs = 1_000;
+/** While it waits for other followers, as clients do for a leader. */
+const candidatePollMs = 100;
 /** After it has handed over it leaves the lead to others for so long. */
 const yieldMs = 5_000;
 /** Requests that wait at a hand-over are served for so long before the sidecar attaches. */
 const catchUpMsMax = 500;
 
-export interface SidecarOptions extends ServiceOptions {
+export interface SidecarOptions extends ServiceOptions, CandidacyOptions {
   readonly sidecarId: string;
   /** Opens the files, or returns the open ones. Called while this sidecar holds the lease, or follows. */
   readonly catalog: () => Promise<Catalog>;
@@ -49,6 +52,7 @@ export class Sidecar {
   readonly #options: SidecarOptions;
   readonly #stop: AbortSignal;
   readonly #losses: LogLosses;
+  readonly #candidacy: Candidacy;
   #lastReport = "";
   /** Of this session or the one before; empty before the first. */
   #lastLease = "";
@@ -72,6 +76,7 @@ export class Sidecar {
     this.#options = options;
     this.#stop = stop;
     this.#losses = new LogLosses(options.log);
+    this.#candidacy = new Candidacy(options);
     this.#url = options.url;
     const { url, sidecarId, busyPollUs, log, errors, watch } = options;
     const onServing = () => options.onServing?.();
@@ -213,6 +218,7 @@ export class Sidecar {
       const options = { ...this.#options, url: this.#url };
       const service = new Service(session, heartbeat, await this.#openFiles(), this.#losses, options);
       await service.start(isHandedOver ? catchUpMsMax : undefined);
+      this.#candidacy.noteLed(session.runId, lease.epoch);
       serving();
       this.#announce();
       await service.run(this.#stop);
@@ -238,7 +244,10 @@ export class Sidecar {
 
   async #follow(session: Session): Promise<Lease | undefined> {
     const catalog = await this.#openFiles();
-    const following = await Following.begin(session, catalog, this.#options);
+    const following = await Following.begin(session, catalog, {
+      ...this.#options,
+      candidacy: this.#candidacy,
+    });
     this.#following = following;
     try {
       return await this.#followUntilLead(session, catalog, following);
@@ -261,13 +270,14 @@ export class Sidecar {
       // Where clients wait for the next leader it is known from a moment ago; the service looks once more.
       const wasReady: boolean = isReady && following.isLeadFree;
       isReady = this.#isReady && (wasReady || (await areComplete(session, catalog)));
-      const lease = isReady ? await Lease.take(session.writer, this.#options.sidecarId) : undefined;
+      const isDue = isReady && (await this.#candidacy.isDue(session.answerer, session.runId));
+      const lease = isDue ? await Lease.take(session.writer, this.#options.sidecarId) : undefined;
       if (lease !== undefined) {
         await following.step(); // what the old leader has told at last
         return lease;
       }
       this.#report("info", `following ${publicUrl(this.#url)}, ${state}`);
-      await following.attend(standbyPollMs, isReady);
+      await following.attend(isReady && !isDue ? candidatePollMs : standbyPollMs, isReady);
     }
     return undefined;
   }

@@ -117,6 +117,14 @@ export const settings = {
     description: "followers that have to apply a write before it is answered",
     schema: integer(0, 16),
   },
+  candidate_wait_ms: {
+    value: "ms",
+    unit: "ms",
+    default: 2_000,
+    description:
+      "with --sync-followers, how long a follower waits for others that may be ahead before it leads",
+    schema: integer(0, 60_000),
+  },
   part_timeout_ms: {
     value: "ms",
     unit: "ms",

@@ -84,6 +84,7 @@ async function runSidecar(
       checkpointLogBytes: settings.checkpoint_log_bytes,
       followerLogBytes: settings.follower_log_bytes,
       syncFollowers: settings.sync_followers,
+      candidateWaitMs: settings.candidate_wait_ms,
       role: settings.role,
       followerId: followerIdOf(settings.data_dir),
       partTimeoutMs: settings.part_timeout_ms,

@@ -23,6 +23,11 @@ export class Attendance {
   readonly #acknowledged = new Map<string, string>();
   #serial = 0;
 
+  /** Of the last call: what was told until then is in its answer, and in those before. */
+  get serial(): number {
+    return this.#serial;
+  }
+
   /** @param redis a connection that may wait */
   constructor(redis: Redis, followerId: string) {
     this.#redis = redis;

@@ -10,7 +10,7 @@
 import type { Redis } from "ioredis";
 import type { Logger } from "../../log.ts";
 import { markField } from "../logs/lineage.ts";
-import { followersKey, timelinesKey } from "../redis/keys.ts";
+import { epochKey, followersKey, timelinesKey } from "../redis/keys.ts";
 import { infoField } from "../redis/server.ts";
 import type { Role } from "./roles.ts";
 
@@ -47,6 +47,9 @@ export interface CandidacyOptions {
 export class Candidacy {
   readonly #options: CandidacyOptions;
   #standing: Standing = { server: "", epoch: 0, serial: 0 };
+  /** The number of the leader that is followed. */
+  #epoch = 0;
+  #beats = 0;
   readonly #others = new Map<string, { sign: string; looks: number }>();
   /** On which server it has waited, and since when. */
   #wait = { server: "", since: 0, isTold: false };
@@ -61,8 +64,16 @@ export class Candidacy {
     return this.#options.syncFollowers > 0;
   }
 
-  /** Of the sign of life on this server. */
-  wordOn(server: string): string {
+  /** Says that this sidecar follows on this server, and where it stands. */
+  async giveSign(redis: Redis, server: string, state: string, isLed: boolean): Promise<void> {
+    const { followerId } = this.#options;
+    await redis.hset(followersKey, followerId, `${++this.#beats} ${this.#wordOn(server)} ${state}`);
+    if (!this.isOfUse || !isLed) return;
+    this.#epoch = Number(await redis.get(epochKey));
+    this.#noteOthers(await redis.hgetall(followersKey));
+  }
+
+  #wordOn(server: string): string {
     if (this.#options.role !== "auto") return noCandidate;
     const { server: origin, epoch, serial } = this.#standing;
     return [server, origin, epoch, serial].join(":");
@@ -78,12 +89,12 @@ export class Candidacy {
    *
    * @param isLed whether a leader is known to be alive there; without one the serial is of no use
    */
-  noteApplied(server: string, epoch: number, serial: number, isLed: boolean): void {
-    if (isLed) this.#standing = { server, epoch, serial };
+  noteApplied(server: string, serial: number, isLed: boolean): void {
+    if (isLed) this.#standing = { server, epoch: this.#epoch, serial };
   }
 
   /** Remembers which others are alive, while there is a leader. */
-  noteOthers(signs: Readonly<Record<string, string>>): void {
+  #noteOthers(signs: Readonly<Record<string, string>>): void {
     for (const [id, sign] of Object.entries(signs)) {
       const looks = this.#others.get(id)?.sign === sign ? this.#others.get(id)!.looks + 1 : 0;
       this.#others.set(id, { sign, looks });

@@ -9,6 +9,7 @@ import { compareIds } from "../../engine/log-id.ts";
 import type { Logger } from "../../log.ts";
 import { collectionsKey, followerKey, followersKey, snapshotStream, snapshotsKey } from "../redis/keys.ts";
 import { type SnapshotProgress, snapshotFacts } from "../snapshots/asks.ts";
+import { leads, outOfStep } from "./candidacy.ts";
 import { durable, Positions } from "./positions.ts";
 import type { Role } from "./roles.ts";
 
@@ -16,10 +17,6 @@ import type { Role } from "./roles.ts";
 const followersMax = 16;
 /** One that gives no sign of life for so long is forgotten: long enough to restore a backup, and start again. */
 const silentMsMax = 600_000;
-/** In the place of the sign of life of a follower that leads now. */
-const leads = "leads";
-/** Ends the sign of life of a follower whose files end before a log begins. */
-export const outOfStep = "out of step";
 
 interface Seen {
   beat: string;

@@ -11,14 +11,7 @@ import { TimeSlice, TURN_MS_MAX } from "../../engine/time-slice.ts";
 import { VstoreError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import { lookAtLogs } from "../logs/removals.ts";
-import {
-  collectionsKey,
-  controlStream,
-  droppedStream,
-  followersKey,
-  logStream,
-  storeKey,
-} from "../redis/keys.ts";
+import { collectionsKey, controlStream, droppedStream, logStream, storeKey } from "../redis/keys.ts";
 import { timeOf } from "../requests/moment.ts";
 import { decodeEntry, type Request } from "../requests/request.ts";
 import type { Source } from "../requests/sources.ts";
@@ -30,7 +23,7 @@ import { Checkpointer } from "../upkeep/checkpointer.ts";
 import { isWorthCompacting } from "../upkeep/compactions.ts";
 import { Admission } from "./admission.ts";
 import { Attendance } from "./attendance.ts";
-import { outOfStep } from "./followers.ts";
+import { type Candidacy, outOfStep } from "./candidacy.ts";
 import { durable, Positions } from "./positions.ts";
 import { type Progress, readProgress, type Told } from "./progress.ts";
 
@@ -46,10 +39,13 @@ export interface FollowingOptions {
   readonly checkpointIntervalMs: number;
   readonly checkpointLogBytes: number;
   readonly log: Logger;
+  readonly candidacy: Candidacy;
 }
 
 export class Following {
   readonly #redis: Redis;
+  /** Of its server. */
+  readonly #runId: string;
   readonly #attendance: Attendance;
   readonly #catalog: Catalog;
   readonly #options: FollowingOptions;
@@ -68,7 +64,8 @@ export class Following {
   readonly #toldLogs = new Map<string, string>();
   #isCheckpointing = false;
   #count = countMin;
-  #beats = 0;
+  /** Whether a leader was seen alive on this server. */
+  #isLed = false;
   /** What the leader told the last time. */
   #heard: Told | undefined;
   /** Of vstore:control, up to where the leader has told that it is applied, and up to where it is so here. */
@@ -80,14 +77,14 @@ export class Following {
    * @throws Error when the files belong to another Redis
    */
   static async begin(
-    { logReader: redis, reader: waiting, answerer }: Session,
+    { logReader: redis, reader: waiting, answerer, runId }: Session,
     catalog: Catalog,
     options: FollowingOptions,
   ): Promise<Following> {
     await assertClocksAgree(redis, catalog.clock); // the time of an entry is capped by it
     const attendance = new Attendance(waiting, options.followerId);
     const seeding = new Seeding(answerer, catalog, options.followerId, options.log);
-    const following = new Following(redis, attendance, seeding, catalog, options);
+    const following = new Following(redis, runId, attendance, seeding, catalog, options);
     await following.#adopt();
     await following.#positions.begin();
     return following;
@@ -95,12 +92,14 @@ export class Following {
 
   private constructor(
     redis: Redis,
+    runId: string,
     attendance: Attendance,
     seeding: Seeding,
     catalog: Catalog,
     options: FollowingOptions,
   ) {
     this.#redis = redis;
+    this.#runId = runId;
     this.#seeding = seeding;
     this.#admission = new Admission(redis, catalog);
     this.#attendance = attendance;
@@ -140,7 +139,7 @@ export class Following {
     await this.#tell();
     await this.#seeding.settle();
     this.#state = this.#out.size > 0 ? outOfStep : told === undefined ? "no leader yet" : inStep;
-    await this.#redis.hset(followersKey, this.#options.followerId, `${++this.#beats} ${this.#state}`);
+    await this.#options.candidacy.giveSign(this.#redis, this.#runId, this.#state, this.#isLed);
     return this.#state;
   }
 
@@ -183,6 +182,9 @@ export class Following {
       left = Math.max(0, Math.ceil(until - performance.now()));
       const positions = moved.map((stream) => [stream, logs.get(stream)!.position] as const);
       const control = [controlStream, this.#controlApplied] as const;
+      // Before it is acknowledged: from then on clients may rely on it.
+      if (state !== "OUT")
+        this.#options.candidacy.noteApplied(this.#runId, this.#attendance.serial, this.#isLed);
       const { isFree, applied } = await this.#attendance.call(state, [...positions, control], left);
       for (const [stream, id] of applied) this.#toldLogs.set(stream, id);
       moved = [...applied.keys()];
@@ -233,6 +235,7 @@ export class Following {
     const { collections } = told;
     const isAlive = this.#heard?.session === told.session && this.#heard.calls < told.calls;
     this.#heard = told;
+    this.#isLed ||= isAlive;
     if (isAlive) {
       for (const collection of this.#catalog.collections()) {
         const progress = collections.get(collection.name);

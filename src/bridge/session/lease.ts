@@ -22,6 +22,11 @@ export class Lease {
   readonly text: string;
   readonly #redis: Redis;
   readonly #sidecarId: string;
+  /** The number of this leader. */
+  get epoch(): number {
+    return Number(this.text.split(":").at(-2));
+  }
+
   /** Until when it is held. */
   readonly pulse = new Pulse();
 
