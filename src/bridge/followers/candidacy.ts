@@ -18,6 +18,8 @@ import type { Role } from "./roles.ts";
 const yieldShare = 5;
 /** A sign that has not changed in so many looks is of a sidecar that is gone. */
 const looksMax = 3;
+/** Of a sidecar that has led: what is acknowledged is in its files. */
+const ledSerial = Number.MAX_SAFE_INTEGER;
 /** In the place of the sign of life of a follower that leads now. */
 export const leads = "leads";
 /** Ends the sign of life of a follower whose files cannot go on by the logs. */
@@ -81,7 +83,7 @@ export class Candidacy {
 
   /** This sidecar leads there: what is acknowledged is in its files. */
   noteLed(server: string, epoch: number): void {
-    this.#standing = { server, epoch, serial: Number.MAX_SAFE_INTEGER };
+    this.#standing = { server, epoch, serial: ledSerial };
   }
 
   /**
@@ -104,7 +106,8 @@ export class Candidacy {
 
   /** Whether it may ask for the lease now. @param server run id of the Redis */
   async isDue(redis: Redis, server: string): Promise<boolean> {
-    if (!this.isOfUse || (await hasAll(redis, server))) return true;
+    // None is ahead of the one that has led.
+    if (!this.isOfUse || this.#standing.serial === ledSerial || (await hasAll(redis, server))) return true;
     if (this.#wait.server !== server) this.#wait = { server, since: performance.now(), isTold: false };
     const { candidateWaitMs, log } = this.#options;
     const waitedMs = performance.now() - this.#wait.since;
