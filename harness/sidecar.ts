@@ -28,7 +28,7 @@ export interface SidecarOptions {
 /** As it ships. */
 const programPath = fileURLToPath(new URL("../dist/cli.js", import.meta.url));
 /** The same in fewer files, which start faster: test/harness/joined-program.ts. */
-const joinedPath = process.env.VSTORE_TEST_PROGRAM;
+const joinedPath = process.env.TESTED_PROGRAM;
 const readyMillisecondsMax = 90_000;
 
 const children = new Set<ChildProcess>();

@@ -1,7 +1,8 @@
 /**
  * The program as the tests start it: the files that dist/cli.js and its two threads import, joined to a few. The tests
  * start it hundreds of times, and finding, reading and linking 800 small files takes more than half of the processor
- * time until it serves. It is the same code otherwise; test/92-package runs dist/ itself, as it ships.
+ * time until it serves. It is the same code otherwise. Tests of the tarball, of other Nodes and of limits run dist/
+ * itself, as it ships.
  */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
@@ -37,7 +38,8 @@ export async function setup(): Promise<(() => void) | undefined> {
     plugins: [atHome(outdir)],
     logLevel: "error",
   });
-  process.env.VSTORE_TEST_PROGRAM = join(outdir, "cli.mjs");
+  // Not VSTORE_…: a program that a test starts in another way would take it for a setting.
+  process.env.TESTED_PROGRAM = join(outdir, "cli.mjs");
   return () => removeWithProcesses(outdir);
 }
 
