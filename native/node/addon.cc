@@ -45,6 +45,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports["Graph"] = NativeGraph::define(env);
   exports["lockFile"] = Napi::Function::New<lockFile>(env);
   exports["mapFile"] = Napi::Function::New<mapFile>(env);
+  exports["beginCollecting"] = Napi::Function::New<beginCollecting>(env);
   exports["giveBack"] = Napi::Function::New<giveBack>(env);
   exports["residentBytes"] = Napi::Function::New<residentBytes>(env);
   exports["resizePool"] = Napi::Function::New<resizePool>(env);

@@ -11,6 +11,8 @@
 #include <cstddef>
 #include <cstring>
 #include <string>
+#include <system_error>
+#include <thread>
 
 #include "resident.h"
 
@@ -23,6 +25,21 @@ namespace {
 
 /** One piece: mincore answers a byte for each of its pages. */
 constexpr size_t pieceBytes = 1 << 20;
+
+/** From here on unmapping takes milliseconds, if the pages are in memory. */
+constexpr size_t longUnmapBytes = 8 << 20;
+
+/** More than what may hang on V8's heap until it begins to look for garbage, in steps. */
+constexpr int64_t noticedBytes = 65 << 20;
+
+void unmap(void* start, size_t bytes) {
+  try {
+    if (bytes >= longUnmapBytes) return std::thread([=] { munmap(start, bytes); }).detach();
+  } catch (const std::system_error&) {
+    // Too many threads: it takes its time here.
+  }
+  munmap(start, bytes);
+}
 
 }  // namespace
 
@@ -42,8 +59,14 @@ Napi::Value mapFile(const Napi::CallbackInfo& info) {
   const auto bytes = static_cast<size_t>(info[1].As<Napi::Number>().Int64Value());
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
   if (memory == MAP_FAILED) throwErrno(info.Env(), "mmap");
-  const auto unmap = [bytes](Napi::Env, uint8_t* start) { munmap(start, bytes); };
-  return Napi::Buffer<uint8_t>::New(info.Env(), static_cast<uint8_t*>(memory), bytes, unmap);
+  const auto drop = [bytes](Napi::Env, uint8_t* start) { unmap(start, bytes); };
+  return Napi::Buffer<uint8_t>::New(info.Env(), static_cast<uint8_t*>(memory), bytes, drop);
+}
+
+Napi::Value beginCollecting(const Napi::CallbackInfo& info) {
+  Napi::MemoryManagement::AdjustExternalMemory(info.Env(), noticedBytes);
+  Napi::MemoryManagement::AdjustExternalMemory(info.Env(), -noticedBytes);
+  return info.Env().Undefined();
 }
 
 namespace {

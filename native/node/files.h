@@ -10,6 +10,9 @@ Napi::Value lockFile(const Napi::CallbackInfo& info);
 /** mapFile(descriptor, bytes): a Buffer, shared with the file, that is unmapped when JavaScript drops it. */
 Napi::Value mapFile(const Napi::CallbackInfo& info);
 
+/** beginCollecting(): the garbage collector begins now, and goes on in steps between other work. */
+Napi::Value beginCollecting(const Napi::CallbackInfo& info);
+
 /**
  * residentBytes(mapping, pieces): how many bytes of a mapped file are in memory. Of a large file only so many pieces
  * are looked at, spread over it evenly, and the answer is what they make likely.

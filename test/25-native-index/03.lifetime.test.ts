@@ -3,10 +3,11 @@ import * as fs from "node:fs";
 import { Worker } from "node:worker_threads";
 import { describe, expect, test } from "vitest";
 import { generator, randomVector, testSeed } from "../../harness/random.ts";
-import { mapFile, releaseMappings } from "../../src/engine/disk/mapping.ts";
+import { collectGarbage, mapFile, releaseMappings } from "../../src/engine/disk/mapping.ts";
 import { type GraphSearchOptions, NativeGraph } from "../../src/engine/index/native-addon.ts";
 import { temporaryDirectory } from "../harness/directory.ts";
 import { complete, Fixture, filled, recall } from "../harness/native-graph.ts";
+import { until } from "../harness/serving.ts";
 
 const seed = testSeed();
 const random = generator(seed);
@@ -57,6 +58,18 @@ describe("threads", () => {
     expect((await Promise.all(searches)).every(({ counts }) => counts[0] === 5)).toBe(true);
     searches.length = 0;
     await expect.poll(() => collected().then(mappings), { timeout: 10_000 }).toBe(0);
+  });
+
+  test("a file that is long mapped is unmapped soon once nothing refers to it, though nothing else happens", async () => {
+    const path = `${temporaryDirectory()}/rows`;
+    const mappings = () => fs.readFileSync("/proc/self/maps", "utf8").split(path).length - 1;
+    const graph = new NativeGraph(complete({ dimensions: 32 }));
+    mapRows(graph, path, 32);
+    await collected(); // it is among the old objects now
+    expect(mappings()).toBe(1);
+    graph.close();
+    releaseMappings();
+    await until(mappings, (count) => count === 0);
   });
 
   test("close lets go of everything, and rejects what is under way", async () => {
@@ -115,7 +128,7 @@ function mapRows(graph: NativeGraph, path: string, dimensions: number): number {
 async function collected(): Promise<void> {
   for (let i = 0; i < 3; i++) {
     await new Promise((resolve) => setImmediate(resolve));
-    releaseMappings();
+    collectGarbage();
   }
 }
 

@@ -11,6 +11,9 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { findAddon, notBuilt } from "../addon.ts";
 
+/** Longer than a collection in steps takes. */
+const secondLookMs = 1_000;
+
 type MapFile = (descriptor: number, bytes: number) => Buffer;
 
 type ResidentBytes = (mapping: Buffer, pieces: number) => number;
@@ -70,11 +73,21 @@ function requireMmapIo(): typeof import("mmap-io")["default"] {
 }
 
 /**
- * Unmaps files that nothing refers to any more, so that the disk space of deleted files returns. The garbage collector
- * does not know how much memory hangs on a small object, so it is called explicitly.
+ * Has files unmapped that nothing refers to any more, so that the disk space of deleted files returns. The garbage
+ * collector does not know how much memory hangs on a small object, so it is told to begin. It goes on in steps; where
+ * the addon is not built it stops all else for as long as it takes.
  */
 export function releaseMappings(): void {
+  const addon = findAddon<{ beginCollecting: () => void }>();
+  const begin = addon?.beginCollecting ?? collectGarbage;
+  begin();
+  // What it has found in use may not be so any more once it is done.
+  if (addon !== undefined) setTimeout(begin, secondLookMs).unref();
+}
+
+/** At once. */
+export function collectGarbage(): void {
   setFlagsFromString("--expose-gc");
-  const collectGarbage = runInNewContext("gc") as () => void;
-  collectGarbage();
+  const collect = runInNewContext("gc") as () => void;
+  collect();
 }
