@@ -1,4 +1,5 @@
 /** The vector sets of Redis 8, over the same kind of connections as vstore-redis. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { type RedisServer, startRedis } from "../../../harness/redis-server.ts";
 import { isRedis8 } from "../../../harness/server-program.ts";
 import type { EngineKind } from "../engine.ts";
@@ -36,6 +37,14 @@ class VectorSetEngine extends EngineOverRedis {
     await this.insertAll(base.rows, PIPELINED, (client, from, to) =>
       Promise.all(Array.from({ length: to - from }, (_, i) => client.call("VADD", KEY, ...add(from + i)))),
     );
+  }
+
+  /** Before it is started again its AOF has to hold the graph: from the commands it would be built anew. */
+  override async save(): Promise<void> {
+    const [client] = this.clients;
+    await client!.bgrewriteaof();
+    while (/^aof_rewrite_(in_progress|scheduled):1/m.test(await client!.info("persistence"))) await sleep(50);
+    await super.save();
   }
 
   processes(): readonly number[] {
