@@ -3,9 +3,9 @@
 #include "commands/command_table.h"
 #include "follow/follow_queue.h"
 #include "sidecar/leadership.h"
-#include "streams/later.h"
+#include "slots/later.h"
+#include "slots/slots.h"
 #include "streams/own_keys.h"
-#include "streams/slots.h"
 #include "streams/stream_memory.h"
 #include "streams/streams.h"
 #include <string.h>

@@ -1,6 +1,6 @@
 /*
  * What has happened to followed keys of other slots than the log's, where a command must not touch that slot: see
- * streams/slots.h. Such an entry is made in the command that changed the key, and appended later, or sooner when a
+ * slots/slots.h. Such an entry is made in the command that changed the key, and appended later, or sooner when a
  * request of its collection comes: the log has the order in which things happened.
  */
 #ifndef VSTORE_FOLLOW_QUEUE_H

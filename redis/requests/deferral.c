@@ -3,9 +3,9 @@
 #include "requests/acknowledgement.h"
 #include "requests/requests.h"
 #include "sidecar/followers.h"
-#include "streams/later.h"
+#include "slots/later.h"
+#include "slots/slots.h"
 #include "streams/own_keys.h"
-#include "streams/slots.h"
 #include "streams/stream_memory.h"
 #include <string.h>
 

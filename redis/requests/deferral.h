@@ -1,8 +1,8 @@
 /*
  * Writes of vstore:control that a command with a key asks for (CREATE, DROP, and those of a collection whose log was
- * lost), where the command must not touch the slot of that stream: see streams/slots.h.
+ * lost), where the command must not touch the slot of that stream: see slots/slots.h.
  *
- * The write of a client that waits is appended later (streams/later.h), under an id that may be another one than first
+ * The write of a client that waits is appended later (slots/later.h), under an id that may be another one than first
  * given. In MULTI and scripts no client waits, and it is appended by a job that belongs to the transaction.
  */
 #ifndef VSTORE_DEFERRAL_H

@@ -7,8 +7,8 @@
  */
 #include "requests/existence.h"
 #include "sidecar/attachment.h"
+#include "slots/slots.h"
 #include "streams/own_keys.h"
-#include "streams/slots.h"
 #include "streams/streams.h"
 #include <string.h>
 

@@ -3,8 +3,8 @@
 #include "requests/requests.h"
 #include "sidecar/leadership.h"
 #include "sidecar/reader.h"
+#include "slots/stream_waits.h"
 #include "streams/own_keys.h"
-#include "streams/stream_waits.h"
 #include <stdio.h>
 
 /* Entries are as many as clients that wait (PENDING_MAX). One more of any size is taken below this limit. */

@@ -7,7 +7,7 @@
  * when nothing has come for so long. An entry that was fetched is gone; its client waits on, in pending.h, for
  * VSTORE.REPLY.
  *
- * On a primary they are here where a command must not touch the slot of vstore:queries: see streams/slots.h. The leading
+ * On a primary they are here where a command must not touch the slot of vstore:queries: see slots/slots.h. The leading
  * sidecar reads them by VSTORE.XREAD as it reads the stream elsewhere, and an entry stays until its wait has ended.
  *
  * VSTORE.FETCH <sidecar id> WANTED <entry> answers 1 while a client waits for a read of vstore:queries, and else 0.

@@ -1,8 +1,8 @@
 /* The mark of log_replacement.h. */
 #include "streams/log_replacement.h"
-#include "streams/later.h"
+#include "slots/later.h"
+#include "slots/slots.h"
 #include "streams/own_keys.h"
-#include "streams/slots.h"
 #include <string.h>
 
 #define PREFIX "vstore:"

@@ -5,9 +5,9 @@
 #include "streams/stream_reads.h"
 #include "requests/read_queue.h"
 #include "sidecar/leadership.h"
+#include "slots/slots.h"
+#include "slots/stream_waits.h"
 #include "streams/own_keys.h"
-#include "streams/slots.h"
-#include "streams/stream_waits.h"
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>

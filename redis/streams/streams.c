@@ -1,9 +1,9 @@
 /* The request streams of streams.h. */
 #include "streams/streams.h"
+#include "slots/stream_waits.h"
 #include "streams/own_keys.h"
 #include "streams/proofs.h"
 #include "streams/stream_memory.h"
-#include "streams/stream_waits.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

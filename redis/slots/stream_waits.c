@@ -1,6 +1,6 @@
 /* The waits of stream_waits.h: a list, as there are no more of them than connections of sidecars that read. */
-#include "streams/stream_waits.h"
-#include "streams/slots.h"
+#include "slots/stream_waits.h"
+#include "slots/slots.h"
 
 typedef struct Wait Wait;
 

@@ -1,5 +1,5 @@
 /* The slots of slots.h. A server can tell modules the slot of a key since it keeps slots apart. */
-#include "streams/slots.h"
+#include "slots/slots.h"
 #include "streams/own_keys.h"
 
 bool slots_are_apart(RedisModuleCtx *ctx) {

@@ -1,5 +1,5 @@
 /* The list of later.h: the oldest first. Only later() and on_timer() write it. */
-#include "streams/later.h"
+#include "slots/later.h"
 #include <stdbool.h>
 
 #define PAUSED_MS 10 /* how often to look whether writes go on */

@@ -5,7 +5,7 @@
  * holds in a job after the command, when its client waits. It does not hold in a command without keys, nor in a timer.
  *
  * So within a command the module uses keys of that command's slot only. It reads what it has kept in memory
- * (requests/existence.h, requests/read_queue.h), and writes to other slots later (streams/later.h).
+ * (requests/existence.h, requests/read_queue.h), and writes to other slots later (slots/later.h).
  */
 #ifndef VSTORE_SLOTS_H
 #define VSTORE_SLOTS_H
