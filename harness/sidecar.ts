@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { testIndex } from "./index-choice.ts";
+import { testIndex, testShortWay } from "./index-choice.ts";
 import { endingWithThis, ownDirectory, removeWithProcesses } from "./left-behind.ts";
 import { type RedisOptions, type RedisServer, startRedis } from "./redis-server.ts";
 
@@ -128,7 +128,12 @@ export function startSidecar({
   const [program, ...rest] = [...through, ...serve];
   const child = spawn(...endingWithThis(program!, rest), {
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...withoutSettings(process.env), VSTORE_INDEX: testIndex, ...env },
+    env: {
+      ...withoutSettings(process.env),
+      VSTORE_INDEX: testIndex,
+      VSTORE_SHORT_WAY: testShortWay,
+      ...env,
+    },
   });
   children.add(child);
   child.once("exit", () => {
