@@ -66,6 +66,20 @@ async function filesOf(follower: SidecarProcess): Promise<Catalog> {
   return catalog;
 }
 
+test("collections may have the names of what every object has", async () => {
+  const leader = await lead();
+  follow();
+  const names = ["constructor", "__proto__"];
+  for (const name of names) await call("CREATE", name, "DIM", 2, "FOLLOW", "PREFIX", "doc:");
+  for (const name of names) await untilDurable(name);
+  await leader.stop();
+  await stage.join({ dataDir: leader.dataDir }).waitReady();
+  for (const name of names) {
+    expect(await call("INSERT", name, "k", "FP32", fp32(1, 2))).toBe(1);
+    await untilDurable(name);
+  }
+});
+
 describe("a follower", () => {
   test("has all that the leader has, from the beginning of the logs and from then on", async () => {
     await lead();

@@ -52,12 +52,12 @@ export class Follows {
 
   /** Tells the module what it has to know, and begins to look at the keys of a collection that may be out of step. */
   async restore(): Promise<void> {
-    const told = await this.#reads.hgetallBuffer(followsKey);
-    for (const name of Object.keys(told)) if (!this.#isToStay(name)) await forgetFollow(this.#redis, name);
+    const told = new Map(Object.entries(await this.#reads.hgetallBuffer(followsKey)));
+    for (const name of told.keys()) if (!this.#isToStay(name)) await forgetFollow(this.#redis, name);
     const following = this.#catalog.collections().filter(({ options }) => options.follow !== undefined);
     for (const { name, options } of following) {
       const text = encodeFollow(options.follow!, options.cache);
-      if (told[name]?.equals(text) !== true)
+      if (told.get(name)?.equals(text) !== true)
         await runScript(this.#redis, announceScript, [followsKey, syncedKey], name, text);
     }
     if (following.length > 0) await this.#lookAfter(following);

@@ -7,6 +7,7 @@ import type { Redis } from "ioredis";
 import type { Collection } from "../../engine/collection.ts";
 import { compareIds } from "../../engine/log-id.ts";
 import type { Logger } from "../../log.ts";
+import { readHash } from "../redis/key-state.ts";
 import { collectionsKey, followerKey, followersKey, snapshotStream, snapshotsKey } from "../redis/keys.ts";
 import { type SnapshotProgress, snapshotFacts } from "../snapshots/asks.ts";
 import { leads, outOfStep } from "./candidacy.ts";
@@ -21,7 +22,7 @@ const silentMsMax = 600_000;
 interface Seen {
   beat: string;
   since: number;
-  positions: Readonly<Record<string, string>>;
+  positions: ReadonlyMap<string, string>;
 }
 
 interface Mark {
@@ -60,7 +61,7 @@ export class Followers {
   /** Of each follower and collection that a log was trimmed past: the log tells of each once. */
   readonly #passed = new Map<string, WeakSet<Collection>>();
   /** Where the logs begin, while there are followers. */
-  #begins: Readonly<Record<string, string>> = {};
+  #begins: ReadonlyMap<string, string> = new Map();
 
   constructor(redis: Redis, reads: Redis, { role, followerId, followerLogBytes, log }: FollowersOptions) {
     this.#ownId = followerId;
@@ -108,9 +109,9 @@ export class Followers {
       const seen = this.#seen.get(id);
       const since = seen?.beat === beat ? seen.since : now;
       if (now - since > silentMsMax) await this.#forget(id);
-      else this.#seen.set(id, { beat, since, positions: await this.#reads.hgetall(followerKey(id)) });
+      else this.#seen.set(id, { beat, since, positions: await readHash(this.#reads, followerKey(id)) });
     }
-    this.#begins = beats.length === 0 ? {} : await this.#reads.hgetall(collectionsKey);
+    this.#begins = beats.length === 0 ? new Map() : await readHash(this.#reads, collectionsKey);
     const named = new Set(beats.map(([id]) => id));
     for (const id of this.#seen.keys()) if (!named.has(id)) this.#seen.delete(id);
     for (const id of this.#passed.keys()) if (!this.#seen.has(id)) this.#passed.delete(id);
@@ -137,7 +138,7 @@ export class Followers {
     let least = id;
     for (const [follower, seen] of this.#seen) {
       const position = this.#positionOf(follower, seen, collection);
-      const begin = this.#begins[collection.name];
+      const begin = this.#begins.get(collection.name);
       const hasGap = begin === undefined || compareIds(position, begin) < 0;
       if (hasGap || compareIds(position, least) >= 0) continue;
       const kept = applied - (marks.findLast((mark) => compareIds(mark.id, position) <= 0)?.bytes ?? 0);
@@ -151,7 +152,7 @@ export class Followers {
 
   #positionOf(follower: string, { positions }: Seen, { name, createdId }: Collection): string {
     const kept = this.#kept.get(follower);
-    return kept?.name === name ? kept.id : (positions[name] ?? createdId);
+    return kept?.name === name ? kept.id : (positions.get(name) ?? createdId);
   }
 
   /** For VSTORE.INFO. */

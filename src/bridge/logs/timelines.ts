@@ -16,7 +16,7 @@ import type { Catalog } from "../../engine/catalog.ts";
 import type { Lineage } from "../../engine/disk/manifest.ts";
 import { compareIds, laterId } from "../../engine/log-id.ts";
 import { readProgress } from "../followers/progress.ts";
-import { typeFunction } from "../redis/key-state.ts";
+import { readHash, typeFunction } from "../redis/key-state.ts";
 import { controlStream, logStream, timelinesKey } from "../redis/keys.ts";
 import { readByScript, runScript } from "../redis/script.ts";
 import { infoField } from "../redis/server.ts";
@@ -73,10 +73,11 @@ export class LogTimelines implements Timelines {
 
   /** What the leader has noted, for a follower. */
   async read(reads: Redis): Promise<void> {
-    const { [markField]: mark, ...known } = await reads.hgetall(timelinesKey);
-    this.current = timelineOf(mark);
+    const known = await readHash(reads, timelinesKey);
+    this.current = timelineOf(known.get(markField));
+    known.delete(markField);
     this.#ends.clear();
-    for (const [name, text] of Object.entries(known)) this.#ends.set(name, new Map(decodeEnds(text)));
+    for (const [name, text] of known) this.#ends.set(name, new Map(decodeEnds(text)));
   }
 
   /**
@@ -86,18 +87,19 @@ export class LogTimelines implements Timelines {
    * @returns whether a new timeline has begun
    */
   async begin(redis: Redis, reads: Redis, catalog: Catalog, runId: string): Promise<boolean> {
-    const { [markField]: mark, ...known } = await reads.hgetall(timelinesKey);
+    const known = await readHash(reads, timelinesKey);
+    const mark = known.get(markField);
     const now = `${runId}:${infoField(await reads.info("replication"), "master_replid")}`;
     const all = await logsOf(reads, catalog);
     const last = timelineOf(mark);
-    const bases = all.map((each) => baseOf(each, last, known[each.field]));
+    const bases = all.map((each) => baseOf(each, last, known.get(each.field)));
     const isOther = bases.some((base) => base !== undefined && base.timeline !== last);
     const isNew = mark?.split(" ")[1] !== now || isOther || all.some(hasLost);
     this.current = isNew ? randomBytes(4).toString("hex") : last;
     const next: Lineage[] = [];
     for (const [i, each] of all.entries()) next.push(await this.#lineageOf(reads, each, bases[i], last));
     if (isNew) {
-      const texts = new Map(Object.entries(known).filter(([name]) => catalog.has(name))); // of damaged ones
+      const texts = new Map([...known].filter(([name]) => catalog.has(name))); // of damaged ones
       for (const [i, { field }] of all.entries()) texts.set(field, encodeEnds(next[i]!.ends));
       const words = [markField, `${this.current} ${now}`, ...[...texts].flat()];
       await runScript(redis, replaceScript, [timelinesKey], ...words);

@@ -28,6 +28,11 @@ export async function typesOf(redis: Redis, keys: readonly string[]): Promise<Ke
   return (await readByScript(redis, typesScript, keys)) as KeyType[];
 }
 
+/** A Map: in an object, collections called `constructor` or `__proto__` would find what every object has. */
+export async function readHash(redis: Redis, key: string): Promise<Map<string, string>> {
+  return new Map(Object.entries(await redis.hgetall(key)));
+}
+
 /** @throws Error that says what to do, when a key exists and holds something else */
 export async function assertType(redis: Redis, type: KeyType, ...keys: string[]): Promise<void> {
   const found = await typesOf(redis, keys);
