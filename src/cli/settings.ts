@@ -52,23 +52,23 @@ export const settings = {
   tls_ca: {
     value: "file",
     description: "certificates that the Redis of a rediss:// URL is checked against; without it the system's",
-    schema: z.string().min(1).optional(),
+    schema: text().optional(),
   },
   tls_cert: {
     value: "file",
     description: "certificate that vstore shows to that Redis",
-    schema: z.string().min(1).optional(),
+    schema: text().optional(),
   },
   tls_key: {
     value: "file",
     description: "the key of that certificate",
-    schema: z.string().min(1).optional(),
+    schema: text().optional(),
   },
   redis_server: {
     value: "program",
     description:
       "program of vstore's own Redis; without it redis-server, or valkey-server where there is none",
-    schema: z.string().min(1).optional(),
+    schema: text().optional(),
   },
   port: {
     value: "port",
@@ -88,7 +88,7 @@ export const settings = {
     value: "directory",
     default: "./data",
     description: "directory of the files",
-    schema: z.string().min(1),
+    schema: text(),
   },
   checkpoint_interval_ms: {
     value: "ms",
@@ -216,7 +216,7 @@ export const settings = {
     value: "address",
     default: "127.0.0.1",
     description: "address of the HTTP server; any but a loopback address needs a token",
-    schema: z.string().min(1),
+    schema: text(),
   },
   http_token: {
     value: "token",
@@ -274,10 +274,10 @@ export function readSettings(
 function withWholeUrl(given: Settings): Settings {
   const { redis_url, node, tls_ca: ca, tls_cert: cert, tls_key: key } = given;
   try {
-    if (node !== undefined && redis_url === undefined) throw new Error("--node needs a redis+cluster:// URL");
-    const url = redis_url && withNode(withTls(redis_url, { ca, cert, key }), node);
-    if (url !== undefined) placeOf(url); // reads the files
-    return { ...given, redis_url: url };
+    // Its own Redis speaks no TLS and is no node of a cluster, as this URL says.
+    const url = withNode(withTls(redis_url ?? "redis://127.0.0.1", { ca, cert, key }), node);
+    placeOf(url); // reads the files
+    return { ...given, redis_url: redis_url && url };
   } catch (error) {
     throw new SettingsError((error as Error).message);
   }
@@ -320,6 +320,10 @@ function redisUrl() {
     const fault = faultOf(context.value);
     if (fault !== undefined) context.issues.push({ code: "custom", message: fault, input: context.value });
   });
+}
+
+function text() {
+  return z.string().min(1, { error: "must not be empty" });
 }
 
 /** Decimal digits, because Number("") and Number("0x10") are numbers too. */

@@ -66,8 +66,8 @@ describe("a setting", () => {
     ["redis_url", "redis+cluster://h1,:1", "nodes like host:6379,host:6379"],
     ["node", "a-node", "40 hexadecimal digits, or host:port"],
     ["log_level", "loud", "info"],
-    ["data_dir", "", "1 character"],
-    ["redis_server", "", "1 character"],
+    ["data_dir", "", "must not be empty"],
+    ["redis_server", "", "must not be empty"],
   ] as const)("%s may not be %j: allowed is %s", (name, value, allowed) => {
     const flag = `--${name.replaceAll("_", "-")}`;
     expect(() => read({ [name]: value })).toThrow(SettingsError);
@@ -99,7 +99,8 @@ describe("a setting", () => {
 
   test("of TLS goes with a rediss:// URL, and its files are read at the start", () => {
     const files = { tls_ca: "/nonexistent/ca.pem" };
-    expect(() => read({ ...files, redis_url: "redis://h" })).toThrow("--tls-ca needs a rediss:// URL");
+    for (const plain of [files, { ...files, redis_url: "redis://h" }])
+      expect(() => read(plain)).toThrow("--tls-ca needs a rediss:// URL");
     expect(() => read({ ...files, redis_url: "rediss://h" })).toThrow("/nonexistent/ca.pem");
   });
 
