@@ -4,6 +4,7 @@
  * the call is only a sign of life.
  */
 import type { Redis } from "ioredis";
+import type { LogReads, ReadAhead } from "./log-reads.ts";
 
 /** Streams of which is kept what was acknowledged. Beyond that they are told once more: collections come and go. */
 const acknowledgedMax = 4_096;
@@ -15,6 +16,8 @@ export interface Heard {
   readonly isFree: boolean;
   /** Of each stream that was told, the id up to which the leader has applied it. */
   readonly applied: ReadonlyMap<string, string>;
+  /** What the logs had at that time. */
+  readonly ahead: ReadAhead;
 }
 
 export class Attendance {
@@ -37,20 +40,36 @@ export class Attendance {
   /**
    * @param positions of all streams that are followed, or of those that may have changed
    * @param waitMs for the leader to tell something
+   * @param reads what it probably tells of
    */
-  async call(state: State, positions: Iterable<readonly [string, string]>, waitMs: number): Promise<Heard> {
+  async call(
+    state: State,
+    positions: Iterable<readonly [string, string]>,
+    waitMs: number,
+    reads: LogReads,
+  ): Promise<Heard> {
     const changed = [...positions].filter(([stream, id]) => this.#acknowledged.get(stream) !== id);
     const args = [this.#followerId, state, this.#serial, waitMs, ...changed.flat()];
-    const [serial, free, ...told] = (await this.#redis.call("VSTORE.FOLLOW", ...args)) as [
-      number,
-      number,
-      ...string[],
-    ];
+    const [[serial, free, ...told], ahead] = await this.#together(
+      () => this.#redis.call("VSTORE.FOLLOW", ...args) as Promise<[number, number, ...string[]]>,
+      () => reads.readAhead(this.#redis),
+    );
     if (this.#acknowledged.size > acknowledgedMax) this.#acknowledged.clear();
     for (const [stream, id] of changed) this.#acknowledged.set(stream, id);
     this.#serial = serial;
     const applied = new Map<string, string>();
     for (let i = 0; i < told.length; i += 2) applied.set(told[i]!, told[i + 1]!);
-    return { isFree: free === 1, applied };
+    return { isFree: free === 1, applied, ahead };
+  }
+
+  /** In one write: each wakes Redis. */
+  #together<A, B>(first: () => Promise<A>, second: () => Promise<B>): Promise<[A, B]> {
+    const { stream } = this.#redis;
+    stream.cork();
+    try {
+      return Promise.all([first(), second()]);
+    } finally {
+      stream.uncork();
+    }
   }
 }

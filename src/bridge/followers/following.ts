@@ -10,10 +10,9 @@ import { compareIds, FIRST_ID, nextId } from "../../engine/log-id.ts";
 import { TimeSlice, TURN_MS_MAX } from "../../engine/time-slice.ts";
 import { VstoreError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
-import { lookAtLogs } from "../logs/removals.ts";
 import { collectionsKey, controlStream, droppedStream, logStream, storeKey } from "../redis/keys.ts";
 import { timeOf } from "../requests/moment.ts";
-import { decodeEntry, type Request } from "../requests/request.ts";
+import type { Request } from "../requests/request.ts";
 import type { Source } from "../requests/sources.ts";
 import { Writes } from "../requests/writes.ts";
 import { assertClocksAgree } from "../session/clocks.ts";
@@ -24,13 +23,10 @@ import { isWorthCompacting } from "../upkeep/compactions.ts";
 import { Admission } from "./admission.ts";
 import { Attendance } from "./attendance.ts";
 import { type Candidacy, outOfStep } from "./candidacy.ts";
+import { type LogRead, LogReads, type ReadAhead } from "./log-reads.ts";
 import { durable, Positions } from "./positions.ts";
 import { type Progress, readProgress, type Told } from "./progress.ts";
 
-/** Entries of one read: between these, so that it has about as many bytes. */
-const countMin = 1;
-const countMax = 1_024;
-const batchBytesTarget = 16 * 1024 * 1024;
 /** The state of a follower that has applied all that it was told. */
 export const inStep = "in step";
 
@@ -47,6 +43,7 @@ export class Following {
   /** Of its server. */
   readonly #runId: string;
   readonly #attendance: Attendance;
+  readonly #reads: LogReads;
   readonly #catalog: Catalog;
   readonly #options: FollowingOptions;
   readonly #writes: Writes;
@@ -63,7 +60,6 @@ export class Following {
   /** What the leader has told and was not applied yet. */
   readonly #toldLogs = new Map<string, string>();
   #isCheckpointing = false;
-  #count = countMin;
   /** Whether a leader was seen alive on this server. */
   #isLed = false;
   /** What the leader told the last time. */
@@ -103,6 +99,7 @@ export class Following {
     this.#seeding = seeding;
     this.#admission = new Admission(redis, catalog);
     this.#attendance = attendance;
+    this.#reads = new LogReads(redis, catalog);
     this.#positions = new Positions(redis, options.followerId);
     this.#catalog = catalog;
     this.#options = options;
@@ -185,27 +182,29 @@ export class Following {
       // Before it is acknowledged: from then on clients may rely on it.
       if (state !== "OUT")
         this.#options.candidacy.noteApplied(this.#runId, this.#attendance.serial, this.#isLed);
-      const { isFree, applied } = await this.#attendance.call(state, [...positions, control], left);
+      const told = await this.#attendance.call(state, [...positions, control], left, this.#reads);
+      const { isFree, applied, ahead } = told;
       for (const [stream, id] of applied) this.#toldLogs.set(stream, id);
       moved = [...applied.keys()];
       this.isLeadFree = isFree;
       takesStep = isFree || !moved.every((stream) => logs.has(stream));
-      if (!takesStep) await this.#applyTold(logs);
+      if (!takesStep) await this.#applyTold(logs, ahead);
     } while (left > 0 && !takesStep);
     const control = this.#toldLogs.get(controlStream);
     if (control !== undefined) this.#controlTold = control;
   }
 
   /** Only of collections that are the leader's: another one of that name has another log. */
-  async #applyTold(logs: ReadonlyMap<string, Collection>): Promise<void> {
+  async #applyTold(logs: ReadonlyMap<string, Collection>, ahead?: ReadAhead): Promise<void> {
     const told = [...this.#toldLogs];
     this.#toldLogs.clear();
+    this.#reads.noteTold(told.flatMap(([stream]) => logs.get(stream) ?? []));
     for (const [stream, id] of told) {
       const collection = logs.get(stream);
       if (collection === undefined || this.#catalog.find(collection.name) !== collection) continue; // replaced
       const progress = this.#heard?.collections.get(collection.name);
       if (progress?.created === collection.createdId && !this.#seeding.owns(collection.name))
-        await this.#followLog(collection, id);
+        await this.#followLog(collection, id, ahead?.get(collection));
     }
   }
 
@@ -281,24 +280,18 @@ export class Following {
     return false;
   }
 
-  async #followLog(collection: Collection, applied: string): Promise<void> {
-    while (compareIds(collection.position, applied) < 0) {
+  async #followLog(collection: Collection, applied: string, ahead?: LogRead): Promise<void> {
+    for (let read = ahead; compareIds(collection.position, applied) < 0; read = undefined) {
       const before = collection.position;
-      if (!(await this.#applySome(collection, applied)) || collection.position === before) break;
+      if (!(await this.#applySome(collection, applied, read)) || collection.position === before) break;
     }
   }
 
   /** @returns whether there may be more */
-  async #applySome(collection: Collection, applied: string): Promise<boolean> {
+  async #applySome(collection: Collection, applied: string, ahead?: LogRead): Promise<boolean> {
     const { name, position } = collection;
-    const stream = logStream(name);
-    const count = this.#count;
-    const [entries, [look]] = await Promise.all([
-      this.#redis.xrangeBuffer(stream, nextId(position), applied, "COUNT", count),
-      // After the entries are read, as one connection keeps the order: a gap that they have shows now.
-      lookAtLogs(this.#redis, [name]),
-    ]);
-    const { begin, last, isIntact, timeline } = look!;
+    const { requests, isCut, look } = await this.#reads.next(collection, applied, ahead);
+    const { begin, last, isIntact, timeline } = look;
     // The entries may be those of the timeline before.
     if (timeline !== "" && timeline !== collection.lineage?.timeline)
       return (await this.#admits(collection, begin, timeline)) && this.#applySome(collection, applied);
@@ -310,22 +303,12 @@ export class Following {
     if (begin === undefined || last === undefined || compareIds(last, applied) < 0 || isIntact !== true)
       return false;
     this.#out.delete(name);
-    const requests = entries.map(([id, fields]) => decodeEntry(stream, id.toString("latin1"), fields));
-    const source: Source = { stream, kind: "log", collection: name, last: position };
+    const source: Source = { stream: logStream(name), kind: "log", collection: name, last: position };
     await this.#writes.apply({ source, requests }, true, new TimeSlice(TURN_MS_MAX));
-    this.#adjustCount(requests);
-    if (requests.length === count) return true;
+    if (isCut) return true;
     // Entries that were withdrawn are not in the log, and count as applied.
     if (compareIds(collection.position, applied) < 0) collection.appliedId = applied;
     return false;
-  }
-
-  #adjustCount(requests: readonly Request[]): void {
-    const bytes = requests.reduce((sum, request) => sum + request.bytes, 0);
-    if (bytes > batchBytesTarget)
-      this.#count = Math.max(countMin, Math.floor((requests.length * batchBytesTarget) / bytes));
-    else if (requests.length === this.#count && bytes < batchBytesTarget / 2)
-      this.#count = Math.min(countMax, 2 * this.#count);
   }
 
   async #drop({ name, createdId }: Collection): Promise<void> {

@@ -36,6 +36,8 @@ export interface LoopParts {
   readonly outbox: Outbox;
   /** How long to poll for the next batch after one with an answered client. */
   readonly busyPollUs: number;
+  /** Whether the module holds the answers to writes until followers have applied them. */
+  readonly isAcknowledged: boolean;
   /** Throws when another sidecar may be serving by now. */
   readonly assertLeader: () => void;
   /** Called when collections came or went. */
@@ -120,8 +122,13 @@ export class Loop {
       if (ahead === undefined) await (batch.length > 0 && !isAwaited ? delay(gatherMs) : nextTurn());
       if (ahead === undefined && performance.now() > until) return;
       next = ahead ?? this.#read();
-      if (isAwaited) pollBusily(next, this.#parts.busyPollUs);
+      if (batch.some((each) => this.#isAnsweredNow(each))) pollBusily(next, this.#parts.busyPollUs);
     }
+  }
+
+  /** A client whose answer waits for followers sends nothing soon. */
+  #isAnsweredNow(delivery: Delivery): boolean {
+    return !(this.#parts.isAcknowledged && delivery.source.kind === "log") && !wantsNoAnswer(delivery);
   }
 
   #read(): Promise<readonly Delivery[]> {

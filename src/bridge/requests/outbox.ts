@@ -64,6 +64,10 @@ export class Outbox {
   #begun: { sent: Promise<unknown>[]; deletes: boolean } = { sent: [], deletes: false };
   /** Of each stream, up to where it is applied. */
   readonly #applied = new Map<string, string>();
+  /** The last VSTORE.TELL. */
+  #told: Promise<void> = Promise.resolve();
+  /** Commands that Redis has not answered yet, except answers to the module. */
+  #underWay = 0;
   #scheduled = false;
   #unconfirmedBytes = 0;
   #confirmed: Promise<unknown> = Promise.resolve();
@@ -165,10 +169,6 @@ export class Outbox {
     const changes = this.#takeCommands();
     const areMore = this.#commands.length > 0;
     const replies = areMore ? [] : replyCommands(this.#takeAnswers());
-    if (!areMore && this.#applied.size > 0) {
-      changes.push([tellCommand, ...[...this.#applied].flat()]);
-      this.#applied.clear();
-    }
     this.#scheduled = areMore || this.#answers.length > 0;
     if (this.#scheduled) setImmediate(() => this.#send());
     const bytes = bytesOf(changes) + bytesOf(replies);
@@ -207,7 +207,7 @@ export class Outbox {
 
   /** The rest of the commands, and the answers behind them, follow in another turn. */
   #sendBefore(changes: readonly Argument[][]): Promise<unknown>[] {
-    const sent = changes.map((each) => this.#call(this.#redis, each));
+    const sent = changes.map((each) => this.#change(each));
     this.#begun.sent.push(...sent);
     this.#begun.deletes ||= changes.some(isDeletion);
     return sent;
@@ -217,10 +217,41 @@ export class Outbox {
   #sendInOrder(changes: readonly Argument[][], replies: readonly Argument[][]): Promise<unknown>[] {
     const { sent, deletes } = this.#begun;
     this.#begun = { sent: [], deletes: false };
-    const changed = changes.map((each) => this.#call(this.#redis, each));
+    const changed = changes.map((each) => this.#change(each));
+    if (this.#applied.size > 0) changed.push(this.#tell());
     const reply = () => replies.map((each) => this.#reply(each));
     if (!deletes && !changes.some(isDeletion)) return [...changed, ...reply()];
     return [Promise.all([...sent, ...changed]).then(() => Promise.all(reply()))];
+  }
+
+  async #change(command: Argument[]): Promise<void> {
+    this.#underWay++;
+    await this.#call(this.#redis, command);
+    this.#underWay--;
+  }
+
+  /**
+   * Goes ahead of a read, with the answers: each write wakes Redis. But it must reach Redis behind all that was
+   * withdrawn, and behind what was told before: then it goes the same way as those.
+   */
+  #tell(): Promise<void> {
+    const command = [tellCommand, ...[...this.#applied].flat()];
+    this.#applied.clear();
+    const told = this.#underWay === 0 ? this.#tellAhead(command) : undefined;
+    this.#underWay++;
+    this.#told = (told ?? this.#told.then(() => this.#call(this.#redis, command))).then(() => {
+      this.#underWay--;
+    });
+    return this.#told;
+  }
+
+  #tellAhead(command: string[]): Promise<void> | undefined {
+    const ahead = this.#ahead?.isFree ? this.#ahead : undefined;
+    return ahead?.sendAhead(encodeCommand(command)).then((line) => this.#heed(command, line));
+  }
+
+  #heed([name, key]: readonly Argument[], line: string): void {
+    if (line.startsWith("-")) this.#warn(String(name), String(key), line.slice(1).trimEnd());
   }
 
   /** Large ones go by themselves: they are not to be held back, nor to hold back a read. */
@@ -228,8 +259,7 @@ export class Outbox {
     if (!this.#ahead?.isFree || bytesOf([command]) >= uncopiedBytesMin)
       return this.#call(this.#answerer, command);
     const bytes = encodeCommand(command as (string | Buffer)[]);
-    const line = await (this.#together ? this.#ahead.sendAhead(bytes) : this.#ahead.send(bytes));
-    if (line.startsWith("-")) this.#warn(replyCommand, String(command[1]), line.slice(1).trimEnd());
+    this.#heed(command, await (this.#together ? this.#ahead.sendAhead(bytes) : this.#ahead.send(bytes)));
   }
 
   /** Never rejects: a lost connection ends the session, and everything else concerns one answer only. */

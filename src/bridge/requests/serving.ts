@@ -107,6 +107,7 @@ export async function createLoop(parts: ServingParts): Promise<RequestWay> {
     sharding,
     outbox,
     busyPollUs: parts.busyPollUs,
+    isAcknowledged: parts.isAcknowledged,
     assertLeader: parts.assertLeader,
     onCatalogChange: () => {
       sources.follow();
