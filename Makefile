@@ -28,8 +28,8 @@ run: build $(REDIS) ## start the store and load the sample
 test: build redis newer-server chromium nodes ## run every test
 	npx vitest run
 
-# CYCLES, MUTATIONS, FAILOVERS, LOOKUPS, KILLS and SEED are optional: 1,000, 1,000,000, 300, 1,000,000, 200 and a random one.
-# FROM is the first mutation's number: make torture CYCLES=0 LOOKUPS=0 KILLS=0 SEED=1 FROM=7 MUTATIONS=1 does one of them again.
+# CYCLES, MUTATIONS, FAILOVERS, LOOKUPS, OVERLOAD, KILLS and SEED are optional: 1,000, 1,000,000, 300, 1,000,000, 180 s, 200 and a random one.
+# FROM is the first mutation's number: make torture CYCLES=0 LOOKUPS=0 OVERLOAD=0 KILLS=0 SEED=1 FROM=7 MUTATIONS=1 does one of them again.
 torture: build redis newer-server ## crash it and damage its files, thousands of times; takes hours
 	$(MAKE) -C native
 	VSTORE_TEST_LONG=1 npx vitest run --project "newer server" --passWithNoTests follow-losses agreement nodes shards

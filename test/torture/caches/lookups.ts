@@ -20,6 +20,9 @@ const pipelined = 32;
 /** One in so many commands is a SET, and one in so many lookups is of an entry that nothing ends. */
 const setShare = 8;
 const keptShare = 10;
+/** For how long entries live: half of them expire soon, and the others, however slow the machine is, are too many. */
+const shortSecondsMax = 20;
+const longSeconds = 3_600;
 /** So many lookups between two deletions of a tag. */
 const deletionShare = 20_000;
 
@@ -40,7 +43,10 @@ export interface LookupsReport {
   deletions: number;
   hits: number;
   exact: number;
+  /** Entries that were evicted, that Redis found expired, and that a deletion of their tag took. */
   evicted: number;
+  expired: number;
+  deleted: number;
   /** Lookups of entries that nothing ends; all of them were found. */
   repeats: number;
   seconds: number;
@@ -70,6 +76,8 @@ class Lookups {
     hits: 0,
     exact: 0,
     evicted: 0,
+    expired: 0,
+    deleted: 0,
     repeats: 0,
     seconds: 0,
   };
@@ -130,7 +138,8 @@ class Lookups {
       const tag = tags[this.pick(tags.length)]!;
       this.#sent.set(tag, this.#sent.get(tag)! + 1);
       // Entries that are set meanwhile may be deleted or not; those before are gone with the last reply.
-      for (;;) if (Number(await served(redis, "VSTORE.CACHE.DEL", "c", "TAG", tag)) < deletedMax) break;
+      for (let deleted = deletedMax; deleted === deletedMax; this.report.deleted += deleted)
+        deleted = Number(await served(redis, "VSTORE.CACHE.DEL", "c", "TAG", tag));
       this.#answered.set(tag, this.#answered.get(tag)! + 1);
       this.report.deletions++;
     }
@@ -140,7 +149,7 @@ class Lookups {
     const { tenants, prompts, valueBytes } = this.#plan;
     const [tenant, prompt, serial] = [this.pick(tenants), this.pick(prompts), ++this.#serial];
     const tag = tags[this.pick(tags.length)]!;
-    const seconds = 1 + this.pick(20);
+    const seconds = this.pick(2) === 0 ? longSeconds : 1 + this.pick(shortSecondsMax);
     const said: Said = { tenant, tag, serial, at: Date.now(), seconds };
     const words = ["PROMPT", `question ${prompt}`, ...scopeWords({ tenant: `t${tenant}` })];
     const options = ["TAGS", 1, tag, "EX", seconds];
@@ -225,6 +234,7 @@ export async function lookUp(
     await Promise.all([...others.map((redis) => traffic.work(redis)), traffic.deleteTags(first)]);
     traffic.report.seconds = Math.round((performance.now() - began) / 1_000);
     traffic.report.evicted = await infoNumber(first, "evicted_keys");
+    traffic.report.expired = await infoNumber(first, "expired_keys");
     return traffic.report;
   } catch (error) {
     throw new Error(`seed ${seed}: ${(error as Error).message}`, { cause: error });
@@ -236,10 +246,18 @@ export async function lookUp(
   }
 }
 
-export function describeLookups(report: LookupsReport): string {
-  const { lookups, sets, deletions, evicted, hits, exact, repeats, seconds } = report;
-  return (
-    `${lookups} lookups of caches in ${seconds} s, beside ${sets} SETs, ${deletions} deletions by tag and ${evicted} ` +
-    `evictions: ${hits} hits (${exact} exact), 0 wrong; ${repeats} exact repeats, all found`
+/** The ways in which no entry ended: a run that is to prove something has all of them. */
+export function neverEnded({ evicted, expired, deleted }: LookupsReport): string[] {
+  return Object.entries({ evicted, expired, deleted }).flatMap(([how, entries]) =>
+    entries === 0 ? [how] : [],
   );
+}
+
+export function describeLookups(report: LookupsReport): string {
+  const { lookups, sets, deletions, deleted, evicted, expired, hits, exact, repeats, seconds } = report;
+  return [
+    `${lookups} lookups of caches in ${seconds} s, beside ${sets} SETs: ${hits} hits (${exact} exact), 0 wrong; ` +
+      `${repeats} exact repeats, all found`,
+    `entries that ended meanwhile: ${evicted} evicted, ${expired} expired, ${deleted} by ${deletions} deletions of a tag`,
+  ].join("\n");
 }
