@@ -251,7 +251,11 @@ export class SemanticCache extends Base {
 }
 
 function flightKey(question: string, { scope = {}, within }: WrapOptions): string {
-  return JSON.stringify([question.trim().replaceAll(/\s+/g, " "), Object.entries(scope).sort(), within]);
+  return JSON.stringify([
+    question.normalize("NFC").trim().replaceAll(/\s+/g, " "),
+    Object.entries(scope).sort(),
+    within,
+  ]);
 }
 
 function selectionWords(selection: CacheSelection): Word[] {

@@ -115,10 +115,12 @@ static const char *prepare_set(RedisModuleCtx *ctx, const Request *request, Cach
         return pass_on(request, cached);
     RedisModuleString *value = request->arguments[words.value];
     if (length_of(value) > cache_value_bytes_max) return limit_error("'VALUE' must be at most %zu bytes", cache_value_bytes_max);
-    RedisModuleString *question = cache_words_digest(request->arguments, &words);
+    RedisModuleString *former, *question = cache_words_digest(request->arguments, &words, &former);
     RedisModuleString *id = words.id != 0 ? request->arguments[words.id] : question;
     long long ttl_ms = words.ttl_ms != 0 ? words.ttl_ms : cache->ttl_ms;
     cached->key = joined(cache->prefix, id);
+    if (former != NULL && words.id == 0) cached->former_key = joined(cache->prefix, former);
+    if (former != NULL) RedisModule_FreeString(NULL, former);
     cached->value = value;
     cached->deadline_ms = ttl_ms == 0 ? 0 : RedisModule_Milliseconds() + ttl_ms;
     copy_arguments(request, &words, cached);
@@ -129,8 +131,9 @@ static const char *prepare_set(RedisModuleCtx *ctx, const Request *request, Cach
     add(cached, RedisModule_CreateStringFromLongLong(NULL, cached->deadline_ms));
     add(cached, words.prompt != 0 ? question : string_of(""));
     if (words.prompt == 0) RedisModule_FreeString(NULL, question);
-    return may_send(ctx, "SET", cached->key, value)
-               ? NULL
+    bool may = may_send(ctx, "SET", cached->key, value);
+    may = may && (cached->former_key == NULL || may_send(ctx, "SET", cached->former_key, value));
+    return may ? NULL
                : "NOPERM CACHE.SET stores a string, and this user may not SET the key of the value";
 }
 
@@ -149,11 +152,21 @@ static bool may_renew(RedisModuleCtx *ctx, RedisModuleString *name) {
     return cache != NULL && cache->is_sliding && may_for_all(ctx, "GETEX", name);
 }
 
+/* The digest of the question, and behind it that of an earlier version, where it had another one. */
+static RedisModuleString *digests_of_question(const Request *request, const CacheWords *words) {
+    RedisModuleString *former, *question = cache_words_digest(request->arguments, words, &former);
+    if (former == NULL) return question;
+    RedisModuleString *both = joined(question, former);
+    RedisModule_FreeString(NULL, question);
+    RedisModule_FreeString(NULL, former);
+    return both;
+}
+
 static const char *prepare_get(RedisModuleCtx *ctx, const Request *request, CacheRequest *cached) {
     CacheWords words;
     if (!cache_words_read(request->arguments, request->count, &words)) words = (CacheWords){0};
     copy_arguments(request, &words, cached);
-    add(cached, words.prompt != 0 ? cache_words_digest(request->arguments, &words) : string_of(""));
+    add(cached, words.prompt != 0 ? digests_of_question(request, &words) : string_of(""));
     add(cached, string_of(may_renew(ctx, request->arguments[0]) ? "1" : ""));
     return NULL;
 }
@@ -198,6 +211,7 @@ static void end_call(RedisModuleCallReply *reply) {
 void cache_make_room(RedisModuleCtx *ctx, const CacheRequest *cached) {
     if (cached->key == NULL) return;
     end_call(RedisModule_Call(ctx, "UNLINK", "!s", cached->key));
+    if (cached->former_key != NULL) end_call(RedisModule_Call(ctx, "UNLINK", "!s", cached->former_key));
     follow_events_flush(ctx);
 }
 
@@ -214,4 +228,5 @@ void cache_free(CacheRequest *cached) {
         RedisModule_FreeString(NULL, cached->arguments[i]);
     RedisModule_Free(cached->arguments);
     if (cached->key != NULL) RedisModule_FreeString(NULL, cached->key);
+    if (cached->former_key != NULL) RedisModule_FreeString(NULL, cached->former_key);
 }

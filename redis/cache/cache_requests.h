@@ -17,6 +17,7 @@ typedef struct {
     RedisModuleString **arguments; /* with the module's words; NULL where those of the client do */
     int count, kept;               /* the last ones, from `kept` on, have to be freed */
     RedisModuleString *key;        /* of the value; NULL where nothing is stored */
+    RedisModuleString *former_key; /* that an earlier version gave the same question; NULL for none */
     RedisModuleString *value;
     long long deadline_ms; /* 0: none */
 } CacheRequest;
@@ -29,7 +30,7 @@ bool cache_stores(const Request *request);
  * it. cache_free() has to follow in either case.
  */
 const char *cache_prepare(RedisModuleCtx *ctx, Request *request, CacheRequest *cached);
-/* Ends the value that has the key until now; what that means for its vector is in the log afterwards. */
+/* Ends the values that have the keys until now; what that means for their vectors is in the log afterwards. */
 void cache_make_room(RedisModuleCtx *ctx, const CacheRequest *cached);
 /* Stores the value, once its entry is in the log. */
 void cache_store(RedisModuleCtx *ctx, const CacheRequest *cached);

@@ -1,6 +1,7 @@
 /* The words of cache_words.h. */
 #include "cache/cache_words.h"
 #include "cache/digest.h"
+#include "cache/prompts.h"
 #include "commands/command_table.h"
 #include <stdlib.h>
 #include <string.h>
@@ -108,33 +109,32 @@ static void add_scope(KeyDigest *digest, RedisModuleString **arguments, const Ca
     RedisModule_Free(fields);
 }
 
-static bool is_space(char byte) {
-    return byte == ' ' || (byte >= '\t' && byte <= '\r');
-}
-
-static void add_prompt(KeyDigest *digest, Part prompt) {
-    const char *at = prompt.bytes, *end = at + prompt.length;
-    while (at < end && is_space(*at)) at++;
-    while (at < end) {
-        const char *word = at;
-        while (at < end && !is_space(*at)) at++;
-        key_digest_add(digest, word, (size_t)(at - word));
-        while (at < end && is_space(*at)) at++;
-        if (at < end) key_digest_add(digest, " ", 1);
-    }
-}
-
-RedisModuleString *cache_words_digest(RedisModuleString **arguments, const CacheWords *words) {
-    KeyDigest digest;
+static RedisModuleString *text_of(KeyDigest *digest) {
     char text[KEY_DIGEST_CHARS + 1];
+    key_digest_end(digest, text);
+    return RedisModule_CreateString(NULL, text, KEY_DIGEST_CHARS);
+}
+
+RedisModuleString *cache_words_digest(RedisModuleString **arguments, const CacheWords *words, RedisModuleString **former) {
+    KeyDigest digest, formerly;
     key_digest_begin(&digest);
     add_scope(&digest, arguments, words);
     key_digest_add_part(&digest, words->prompt != 0 ? "prompt" : "vector", strlen("prompt"));
-    if (words->prompt != 0) add_prompt(&digest, part_of(arguments[words->prompt]));
+    *former = NULL;
     for (int i = 0; words->prompt == 0 && i < words->vector_count; i++) {
         Part number = part_of(arguments[words->vector + i]);
         key_digest_add_part(&digest, number.bytes, number.length);
     }
-    key_digest_end(&digest, text);
-    return RedisModule_CreateString(NULL, text, KEY_DIGEST_CHARS);
+    if (words->prompt == 0) return text_of(&digest);
+    Part prompt = part_of(arguments[words->prompt]);
+    formerly = digest;
+    bool may_differ = prompt_add(&digest, prompt.bytes, prompt.length);
+    RedisModuleString *text = text_of(&digest);
+    if (!may_differ) return text;
+    prompt_add_formerly(&formerly, prompt.bytes, prompt.length);
+    *former = text_of(&formerly);
+    if (RedisModule_StringCompare(text, *former) != 0) return text;
+    RedisModule_FreeString(NULL, *former);
+    *former = NULL;
+    return text;
 }

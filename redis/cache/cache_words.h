@@ -22,9 +22,10 @@ typedef struct {
 bool cache_words_read(RedisModuleString **arguments, int count, CacheWords *words);
 
 /*
- * What an entry is called that has no ID: the digest of its scope, and of its prompt or else its vector. The prompt
- * counts without white space at its ends, and with one space for any other white space. The caller frees it.
+ * What an entry is called that has no ID: the digest of its scope, and of what counts of its prompt (prompts.h) or else
+ * of its vector. `former` is what an earlier version would have called it, or NULL where that is the same. The caller
+ * frees both.
  */
-RedisModuleString *cache_words_digest(RedisModuleString **arguments, const CacheWords *words);
+RedisModuleString *cache_words_digest(RedisModuleString **arguments, const CacheWords *words, RedisModuleString **former);
 
 #endif

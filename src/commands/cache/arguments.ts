@@ -41,8 +41,7 @@ export const tag = value("tag", "string", utf8Text(limits.cacheTagBytesMax));
 /** `TAGS n tag [tag …]` */
 export const tags = afterToken("TAGS", counted("count", tag, limits.cacheTagsMax));
 
-const expects =
-  "the same question counts as such whatever white space it has between its words and around them";
+const expects = "it is the same question whatever white space and whatever canonical form of Unicode it has";
 
 /** The module has made a digest of it, and has taken it out, unless it could not read the request. */
 export const prompt = afterToken(

@@ -26,7 +26,10 @@ const consideredMax = 8;
 /** Entries of the reply. */
 const offeredMax = 4;
 
-/** Words of the module: the digest of the question, and whether the caller may renew the life of values. */
+/** Of a digest of a question. */
+const digestChars = 32;
+
+/** Words of the module: the digests of the question, and whether the caller may renew the life of values. */
 const addedToGet = 2;
 
 type Status = "exact" | "hit" | "verify";
@@ -91,16 +94,30 @@ function withoutRights(): VstoreError {
   return new VstoreError("ERR", "CACHE.GET needs a client of Redis whose rights the module knows");
 }
 
-/** The entry that has the name of the question, unless a client has given that name to another one. */
+/** @param digests of the question, and behind it, of earlier versions where they made another one; or empty */
 function sameQuestion(
+  cache: Cache,
+  name: string,
+  question: Question,
+  digests: string,
+): Candidate | undefined {
+  for (let at = 0; at < digests.length; at += digestChars) {
+    const entry = namedByQuestion(cache, name, question, digests.slice(at, at + digestChars));
+    if (entry !== undefined) return entry;
+  }
+  return undefined;
+}
+
+/** The entry that has the name of the question, unless a client has given that name to another one. */
+function namedByQuestion(
   { collection }: Cache,
   name: string,
   { vector, scope }: Question,
   digest: string,
 ): Candidate | undefined {
-  const key = digest === "" ? undefined : keyOf(name, digest);
-  const row = key && collection.get(key);
-  if (key === undefined || row === undefined) return undefined;
+  const key = keyOf(name, digest);
+  const row = collection.get(key);
+  if (row === undefined) return undefined;
   const entry = readEntry(collection.getAttributes(key));
   if (entry === undefined || entry.facts.question !== digest || entry.scope !== scope) return undefined;
   const distance = distanceTo(vector, collection.options.metric)(row, 0);
