@@ -10,7 +10,7 @@ import { type Clock, latestTime } from "./clock.ts";
 import type { CheckpointReport } from "./generation/checkpoint.ts";
 import type { Generation } from "./generation/generation.ts";
 import { Generations } from "./generation/generations.ts";
-import { LargeBatch, type Rows } from "./generation/large-batch.ts";
+import type { Rows } from "./generation/large-batch.ts";
 import { Lifetimes } from "./generation/lifetimes.ts";
 import { LiveSum } from "./generation/live-sum.ts";
 import { Matching } from "./generation/matching.ts";
@@ -213,7 +213,7 @@ export class Collection {
   async insertLargeBatch(rows: Rows): Promise<() => number> {
     const { keys, attributes } = rows;
     if (attributes !== undefined) assertLength("attributes", attributes.length, keys.length);
-    const batch = await LargeBatch.write(this.#generation, rows);
+    const batch = await this.#generations.writeLargeBatch(rows);
     return () => batch.commit();
   }
 

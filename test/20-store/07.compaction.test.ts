@@ -8,6 +8,7 @@ import { Collection } from "../../src/engine/collection.ts";
 import { LOG_HEADER, PAGE_BYTES, PAGE_CHECKSUM_BYTES, RECORD_HEADER } from "../../src/engine/disk/layout.ts";
 import * as names from "../../src/engine/disk/names.ts";
 import { segmentBytes, segmentCapacity } from "../../src/engine/disk/segment.ts";
+import { Generation } from "../../src/engine/generation/generation.ts";
 import { createFiles } from "../../src/engine/generation/recovery.ts";
 import { resolveOptions } from "../../src/engine/options.ts";
 import { temporaryDirectory } from "../harness/directory.ts";
@@ -157,6 +158,39 @@ test("a search that began before the switch ends as if there had been none", asy
   expect(wrong).toEqual([]);
   await store.close();
 }, 120_000);
+
+test("what large batches bring while it runs is not copied in one turn", async () => {
+  const { store } = await created(1);
+  const keys = Array.from({ length: 1_000 }, (_, i) => key(i));
+  const attributes = keys.map(() => Buffer.from(`{"text":"${"t".repeat(20_000)}"}`));
+  const write = async () => {
+    const rows = { keys, vectorOf: () => new Float32Array(1), attributes, time: 0, lifetime: {} };
+    (await store.insertLargeBatch(rows))();
+  };
+  await write();
+  await write();
+  let [running, copied, most] = [true, 0, 0];
+  const put = vi.spyOn(Generation.prototype, "put");
+  const endOfTurn = () => {
+    most = Math.max(most, put.mock.calls.length - copied);
+    copied = put.mock.calls.length;
+    if (running) setImmediate(endOfTurn);
+  };
+  endOfTurn();
+  const compacting = store.compact();
+  const over = compacting.finally(() => {
+    running = false;
+  });
+  let batches = 0;
+  for (; running; batches++) await write();
+  await over;
+  put.mockRestore();
+  console.log(`${copied} copied in all, ${most} of them in one turn, beside ${batches} batches`);
+  expect(store.length).toBe(keys.length);
+  expect(copied).toBeGreaterThan(keys.length); // a batch came meanwhile
+  expect(most).toBeLessThan(keys.length);
+  await store.close();
+});
 
 test("an iteration that a compaction interrupts returns every key all the same", async () => {
   const { store } = await created(4);

@@ -36,6 +36,13 @@ export interface CheckpointReport {
   readonly changed: boolean;
 }
 
+/** How the next generation takes the place of this one. When a step throws, nothing has changed. */
+export interface Switch {
+  prepare(): Promise<void>;
+  /** Done in one tick with the change. */
+  run(): void;
+}
+
 export class Checkpointer {
   #generation: Generation;
   readonly #logPoint: () => LogPoint;
@@ -142,12 +149,11 @@ export class Checkpointer {
   /**
    * Puts the next generation in this one's place, between two checkpoints, and makes that durable.
    *
-   * @param switchOver done in one tick with the change; when it throws, nothing has changed
    * @throws {VstoreError} FULL; after the switch, the next checkpoint makes it durable
    */
-  replaceFiles(next: Generation, index: SavedIndex | null, switchOver: () => void): Promise<void> {
+  replaceFiles(next: Generation, index: SavedIndex | null, steps: Switch): Promise<void> {
     const replaced = this.#saving.then(() => {
-      const turn = this.#turn.then(() => this.#replace(next, index, switchOver));
+      const turn = this.#turn.then(() => this.#replace(next, index, steps));
       this.#turn = turn.catch(() => {});
       return turn;
     });
@@ -155,10 +161,10 @@ export class Checkpointer {
     return replaced;
   }
 
-  async #replace(next: Generation, index: SavedIndex | null, switchOver: () => void): Promise<void> {
+  async #replace(next: Generation, index: SavedIndex | null, { prepare, run }: Switch): Promise<void> {
     failPoint("compaction-before-switch");
-    while (this.#generation.largeBatch !== undefined) await this.#generation.largeBatch;
-    switchOver();
+    await prepare();
+    run();
     failPoint("compaction-before-manifest");
     this.#generation = next;
     this.#savedIndex = index;

@@ -2,7 +2,8 @@
  * Compaction: the live vectors are written, in slot order, into the files of a next generation, which then takes the
  * place of the old one. It runs beside reads and writes:
  *
- *   copying → indexing → (writes came in between: again) → switching, in one tick → durable → old files deleted
+ *   copying → indexing → (writes came in between: again) → copying the rest → switching, in one tick → durable → old
+ *   files deleted
  *
  * Until the manifest names the next generation the old files and the log are the truth; from then on the new ones are.
  */
@@ -16,14 +17,14 @@ import { saveIndex } from "../index/index-file.ts";
 import { attributesBytes } from "../slots/attributes.ts";
 import { NONE } from "../slots/key-table.ts";
 import { DEADLINE_RECORD_BYTES, putBytes, REMOVE_BYTES } from "../slots/keys.ts";
-import { TimeSlice } from "../time-slice.ts";
+import { SLICE_MS_MAX, TimeSlice, TURN_MS_MAX } from "../time-slice.ts";
 import type { Generation } from "./generation.ts";
 import type { Parts, Warn } from "./parts.ts";
 import { createEmptyFiles, openGeneration } from "./recovery.ts";
 
-/** Slots that may be left for the switch itself, which blocks everything else. */
+/** Slots that may be left without an index. */
 const REST_SLOTS_MAX = 500;
-/** Rounds of catching up before the switch takes the rest, however large: writers may be faster for ever. */
+/** Rounds of catching up: writers may be faster for ever. */
 const ROUNDS_MAX = 10;
 /** Slots copied between two requests for disk space. */
 const BATCH_SLOTS = 256;
@@ -61,7 +62,7 @@ export class Compaction {
     const next = start(await this.#createFiles());
     this.#next = next;
     for (let round = 0; round < ROUNDS_MAX && this.#rest > REST_SLOTS_MAX; round++) {
-      await this.#copy();
+      await this.#copy(SLICE_MS_MAX);
       await next.indexer.build();
       this.#assertWanted();
     }
@@ -70,6 +71,16 @@ export class Compaction {
     // Without room for the index the switch goes on, since it frees room. The index is saved after it, or built again.
     const index = await saveIndex(files, indexKind, next.indexer, null).catch(ignoreFull);
     return { next, index: index ?? null };
+  }
+
+  /**
+   * Copies what came since, until hardly more is left than what one turn of the event loop brings: each round is as
+   * long as the writes of the one before it were many. It takes half of the event loop, so that writers are not faster.
+   *
+   * @throws {VstoreError} FULL; TRYAGAIN when it was stopped
+   */
+  async catchUp(): Promise<void> {
+    for (let round = 0; round < ROUNDS_MAX && this.#rest > 0; round++) await this.#copy(TURN_MS_MAX);
   }
 
   /**
@@ -117,8 +128,8 @@ export class Compaction {
     return openGeneration(directory, { ...manifest, ...empty }, indexKind, this.#warn);
   }
 
-  async #copy(): Promise<void> {
-    const slice = new TimeSlice();
+  async #copy(sliceMs: number): Promise<void> {
+    const slice = new TimeSlice(sliceMs);
     const end = this.#length;
     while (this.#copied < end) {
       this.#assertWanted();
@@ -129,7 +140,12 @@ export class Compaction {
         this.#copySlot();
       }
     }
-    for (const slot of this.#changed) this.#repeatChange(slot);
+    let left = this.#changed.size; // more may come meanwhile, for ever
+    for (const slot of this.#changed) {
+      if (left-- === 0) break;
+      if (slice.spent) await slice.pause();
+      this.#repeatChange(slot);
+    }
   }
 
   #copySlot(): void {

@@ -10,6 +10,7 @@ import { failPoint } from "../fail-point.ts";
 import { Checkpointer, type CheckpointReport, type LogPoint } from "./checkpoint.ts";
 import { Compaction } from "./compaction.ts";
 import { Generation } from "./generation.ts";
+import { LargeBatch, type Rows } from "./large-batch.ts";
 import type { OnDamage, Parts, Warn } from "./parts.ts";
 import { removeOtherGenerations } from "./recovery.ts";
 
@@ -28,6 +29,9 @@ export class Generations {
   #current: Generation;
   #compaction: Compaction | undefined;
   #compacting: Promise<void> = Promise.resolve();
+  /** A compaction is about to put other files in the place of these, until it resolves. */
+  #switching: Promise<void> | undefined;
+  #endSwitching = () => {};
   /** Files of an earlier generation are left, and no longer used. */
   #hasOldFiles = false;
   /** Where a checkpoint ends that comes after a damage was found; until then where the collection is. */
@@ -52,6 +56,12 @@ export class Generations {
   get current(): Generation {
     if (this.#ended !== undefined) throw this.#ended;
     return this.#current;
+  }
+
+  /** Writes it ahead, but never to files that are about to be replaced. @throws {VstoreError} ERR, FULL, LIMIT */
+  async writeLargeBatch(rows: Rows): Promise<LargeBatch> {
+    while (this.#switching !== undefined) await this.#switching;
+    return LargeBatch.write(this.current, rows);
   }
 
   /** Of the last checkpoint. */
@@ -118,19 +128,36 @@ export class Generations {
     const old = this.#current;
     try {
       const { next, index } = await compaction.prepare((parts) => this.#start(parts));
-      await this.#checkpointer.replaceFiles(next, index, () => {
-        compaction.finish();
-        this.#current = next;
-        next.sum = old.sum;
-        next.sum?.moveTo(next.parts);
+      await this.#checkpointer.replaceFiles(next, index, {
+        prepare: () => this.#catchUp(compaction),
+        run: () => {
+          compaction.finish();
+          this.#current = next;
+          next.sum = old.sum;
+          next.sum?.moveTo(next.parts);
+        },
       });
     } catch (error) {
       if (this.#current === old) await compaction.abandon();
       throw error;
     } finally {
+      this.#endSwitching();
       if (this.#current !== old) await this.#retire(old);
     }
     this.#current.indexer.noticeGrowth();
+  }
+
+  /** The last large batch is copied before the switch, a slice at a time, and no other one begins until then. */
+  async #catchUp(compaction: Compaction): Promise<void> {
+    await compaction.catchUp();
+    this.#switching = new Promise((over) => {
+      this.#endSwitching = () => {
+        this.#switching = undefined;
+        over();
+      };
+    });
+    while (this.#current.largeBatch !== undefined) await this.#current.largeBatch;
+    await compaction.catchUp();
   }
 
   async #retire(old: Generation): Promise<void> {
