@@ -122,7 +122,12 @@ export const collectionFacts: readonly Figure<{ facts: Facts }>[] = [
     "gauge",
     "values that their column has no room for; filters read them from the JSON",
   ),
-  fact("filter_bytes", "gauge", "memory of the columns", "bytes"),
+  fact(
+    "filter_bytes",
+    "gauge",
+    "memory of the columns, of matches that are kept, and of a cache's scopes",
+    "bytes",
+  ),
   fact("created_id", "text", "log id of the CREATE"),
   fact("applied_id", "text", "last entry of the log that was applied"),
   fact("checkpoint_id", "text", "last entry of the log that the files cover"),

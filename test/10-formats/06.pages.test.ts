@@ -1,6 +1,6 @@
 /** Checksums of pages: of full ones in a file that only grows, of the one that is not full in the manifest. */
 import * as fs from "node:fs";
-import { expect, test } from "vitest";
+import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { generator, randomVector, testSeed } from "../../harness/random.ts";
 import { Collection } from "../../src/engine/collection.ts";
 import { crc32 } from "../../src/engine/disk/checksum.ts";
@@ -114,4 +114,79 @@ test("a manifest that counts another number of pages makes no sense", async () =
   const manifest = await readManifest(directory);
   const pages = { ...manifest.pages!, bytes: manifest.pages!.bytes - 4 };
   expect(manifestFault({ ...manifest, pages }, "c")).toMatch(/bytes of checksums of pages, expected/);
+});
+
+/** A power cut may leave one file as of one checkpoint, and the others as of another, where a disk has lied of a sync. */
+describe("after two checkpoints", () => {
+  type Files = Readonly<Record<string, Buffer>>;
+  let directory: string;
+  let [first, second]: Files[] = [];
+  let vectors: Float32Array[];
+
+  beforeEach(async () => {
+    directory = await created(100);
+    const random = generator(testSeed());
+    [first, second] = [await filled(random), await filled(random)];
+  });
+
+  async function filled(random: () => number) {
+    const store = await Collection.open(directory, (text) => expect.fail(text));
+    await insert(store, 300, random);
+    await store.checkpoint();
+    vectors = Array.from({ length: store.rows }, (_, i) => store.get(key(i))!.slice());
+    await store.abandon();
+    const names = fs.readdirSync(directory);
+    return Object.fromEntries(names.map((name) => [name, fs.readFileSync(`${directory}/${name}`)]));
+  }
+
+  /** Opens what is left: all that counts is there, or is told to be damaged. */
+  async function open(files: Files, warned: RegExp[]): Promise<Collection> {
+    for (const [name, bytes] of Object.entries(files)) fs.writeFileSync(`${directory}/${name}`, bytes);
+    const warnings: string[] = [];
+    const store = await Collection.open(directory, (text) => warnings.push(text));
+    onTestFinished(() => store.abandon());
+    expect(warnings).toEqual(warned.map((text) => expect.stringMatching(text)));
+    return store;
+  }
+
+  /** What a power cut leaves of a file that has grown: its new length, and nothing of what was appended. */
+  const grown = () => Buffer.concat([first!["pages.crc"]!], second!["pages.crc"]!.length);
+
+  test.each<[string, () => Files, RegExp[]]>([
+    ["older", () => ({ "pages.crc": first!["pages.crc"]! }), [/checksums of pages/]],
+    ["as long, without what was appended", () => ({ "pages.crc": grown() }), [/checksums of pages/]],
+    ["empty", () => ({ "pages.crc": Buffer.alloc(0) }), [/checksums of pages/]],
+    ["newer than all else", () => ({ ...first!, "pages.crc": second!["pages.crc"]! }), []],
+    ["and the rows newer than the manifest", () => ({ "MANIFEST.json": first!["MANIFEST.json"]! }), []],
+  ])("checksums that are %s cost no vector, and are whole again", async (_, files, warned) => {
+    const store = await open(files(), warned);
+    expect([300, 600]).toContain(store.rows);
+    for (let i = 0; i < store.rows; i++) expect(store.get(key(i))).toEqual(vectors[i]);
+    await insert(store, 100, generator(1));
+    await store.checkpoint();
+    await expectRight(directory);
+  });
+
+  /** The segments as of the first checkpoint, all else as of the second. */
+  const olderRows = () =>
+    Object.fromEntries(Object.entries(first!).filter(([name]) => name.startsWith("segment-")));
+
+  test("rows that are older are told of when they are read", async () => {
+    const store = await open(olderRows(), []);
+    let damaged = 0;
+    for (const [i, vector] of vectors.entries()) {
+      try {
+        expect(store.get(key(i))).toEqual(vector);
+      } catch (error) {
+        expect(String(error)).toMatch(/segment-.*the page of rows.*checksum/);
+        damaged++;
+      }
+    }
+    expect(damaged).toBeGreaterThan(0);
+  });
+
+  test("rows and checksums of pages that are both older are told of at the start", async () => {
+    const files = { ...olderRows(), "pages.crc": first!["pages.crc"]! };
+    await expect(open(files, [])).rejects.toThrow(/segment-.*checksum/);
+  });
 });

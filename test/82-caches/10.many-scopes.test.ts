@@ -69,6 +69,7 @@ test("each scope is found as a model has it, by looking at its own entries", asy
     const { slots_evaluated, vectors } = await collection.matching.explain(filterOf(0), 8, undefined);
     expect(vectors).toBeGreaterThan(400);
     expect(Number(slots_evaluated)).toBeLessThan(Number(collection.rows) / 10);
+    expect(Number(collection.stats().filter_bytes)).toBeGreaterThan(300 * scopes + 8 * collection.rows);
     if (round % 3 === 1) await collection.compact();
     if (round % 3 === 2) {
       await catalog.close();

@@ -3,7 +3,10 @@
  * not at all of the collection: in a cache of many scopes each lookup may be of another one.
  *
  * A list has every slot whose attributes have the text, in order, and may have more: dead ones, and ones that have
- * another text by now. An expression looks at each slot itself. 8 bytes for each slot, and some for each text.
+ * another text by now. An expression looks at each slot itself.
+ *
+ * They have no limit of their own: a slot is in one list for each text that it has had, and a compaction, which gives
+ * dead slots up, begins with new lists. So their memory is bounded by the slots, as that of keys is.
  */
 import type { Columns } from "../slots/columns.ts";
 import type { Expression } from "./expression.ts";
@@ -13,6 +16,10 @@ import type { MatchSource } from "./match-set.ts";
 const SLOTS_PER_STEP = 1_024;
 /** Dead slots of a list that are not worth removing. */
 const DEAD_MIN = 32;
+
+/** Measured: of a slot, and of a text with its list. */
+const SLOT_BYTES = 10;
+const TEXT_BYTES = 320;
 
 interface SlotList {
   slots: number[];
@@ -76,7 +83,7 @@ export class ValueLists {
 
   /** Bytes of memory, about. */
   get bytes(): number {
-    return 8 * this.#filled + 128 * this.#lists.size;
+    return SLOT_BYTES * this.#filled + TEXT_BYTES * this.#lists.size;
   }
 
   #add(slot: number, value: unknown): void {
