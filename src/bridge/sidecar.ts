@@ -247,6 +247,7 @@ export class Sidecar {
     const following = await Following.begin(session, catalog, {
       ...this.#options,
       candidacy: this.#candidacy,
+      applied: this.#losses.applied,
     });
     this.#following = following;
     try {

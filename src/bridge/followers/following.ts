@@ -10,6 +10,7 @@ import { compareIds, FIRST_ID, nextId } from "../../engine/log-id.ts";
 import { TimeSlice, TURN_MS_MAX } from "../../engine/time-slice.ts";
 import { VstoreError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
+import type { AppliedIds } from "../logs/applied-ids.ts";
 import { collectionsKey, controlStream, droppedStream, logStream, storeKey } from "../redis/keys.ts";
 import { timeOf } from "../requests/moment.ts";
 import type { Request } from "../requests/request.ts";
@@ -36,6 +37,8 @@ export interface FollowingOptions {
   readonly checkpointLogBytes: number;
   readonly log: Logger;
   readonly candidacy: Candidacy;
+  /** For the time when it leads: which entries it has. */
+  readonly applied: AppliedIds;
 }
 
 export class Following {
@@ -108,7 +111,10 @@ export class Following {
       id: request.id,
       time: timeOf(request, catalog.clock()),
     });
-    const count = (collection: Collection, { bytes }: Request) => this.#checkpointer.count(collection, bytes);
+    const count = (collection: Collection, { id, bytes }: Request) => {
+      options.applied.note(collection, id);
+      this.#checkpointer.count(collection, bytes);
+    };
     this.#checkpointer = new Checkpointer(catalog, {
       logBytesMax: options.checkpointLogBytes,
       intervalMs: options.checkpointIntervalMs,
@@ -307,7 +313,9 @@ export class Following {
     await this.#writes.apply({ source, requests }, true, new TimeSlice(TURN_MS_MAX));
     if (isCut) return true;
     // Entries that were withdrawn are not in the log, and count as applied.
-    if (compareIds(collection.position, applied) < 0) collection.appliedId = applied;
+    if (compareIds(collection.position, applied) >= 0) return false;
+    collection.appliedId = applied;
+    this.#options.applied.note(collection, applied);
     return false;
   }
 

@@ -7,7 +7,7 @@ import type { Redis } from "ioredis";
 import type { Catalog } from "../../engine/catalog.ts";
 import type { Collection } from "../../engine/collection.ts";
 import { ignoreFull } from "../../engine/disk/files.ts";
-import { compareIds, FIRST_ID, laterId } from "../../engine/log-id.ts";
+import { compareIds, FIRST_ID, laterId, nextId } from "../../engine/log-id.ts";
 import { lastId, typesOf } from "../redis/key-state.ts";
 import {
   collectionsKey,
@@ -22,7 +22,7 @@ import {
 } from "../redis/keys.ts";
 import { ignoreElsewhere } from "../redis/node.ts";
 import { runScript } from "../redis/script.ts";
-import type { Request } from "../requests/request.ts";
+import { decodeEntry, type Request } from "../requests/request.ts";
 import { checkFiles, isPaired, pair } from "./belonging.ts";
 import type { LogLosses } from "./losses.ts";
 import { acceptLog, type LogLook, lookAtLogs } from "./removals.ts";
@@ -109,8 +109,25 @@ async function takeStrays(
     await writer.applyStray(collection, stray);
     entries++;
   }
-  if (entries > 0) losses.reportStrays(collection.name, entries);
+  if (entries > 0) {
+    losses.reportStrays(collection.name, entries);
+    await beginAfterStrays(redis, collection, writer);
+  }
   await collection.checkpoint();
+}
+
+/**
+ * The log begins after an id that no follower has applied: one that ends where these files did lacks the strays, and
+ * gets the files.
+ */
+async function beginAfterStrays(redis: Redis, collection: Collection, writer: StrayWriter): Promise<void> {
+  const [stream, next] = [logStream(collection.name), nextId(collection.position)];
+  const [entry] = await redis.xrangeBuffer(stream, next, next);
+  if (entry !== undefined) await writer.applyStray(collection, decodeEntry(stream, next, entry[1]));
+  collection.appliedId = laterId(collection.appliedId, next);
+  await redis.hdel(syncedKey, collection.name); // what is lost may have told what happened to its keys
+  await collection.checkpoint();
+  await noteBegin(redis, collection, "HSET");
 }
 
 /** Logs that are looked at in one turn: a look at each of them, at a thousand, would keep Redis busy while idle. */
