@@ -81,7 +81,7 @@ static int release_idlest(RedisModuleCtx *ctx, const Follow *cache, RedisModuleS
     }
     RedisModule_Free(candidates);
     follow_events_flush(ctx);
-    RedisModuleString *end = stream_end_of_log(ctx, cache->collection);
+    RedisModuleString *end = stream_end_of_log(ctx, cache->log);
     RedisModule_ReplyWithArray(ctx, 2);
     RedisModule_ReplyWithLongLong(ctx, released);
     const char *text = end == NULL ? "0-0" : RedisModule_StringPtrLen(end, NULL);

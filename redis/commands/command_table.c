@@ -16,9 +16,12 @@ const int command_arguments_max = VSTORE_ARGUMENTS_MAX;
 const size_t key_bytes_max = VSTORE_KEY_BYTES_MAX;
 const size_t attributes_bytes_max = VSTORE_ATTRIBUTES_BYTES_MAX;
 
+#define CASE_BIT 0x20
+
 const VstoreCommand *command_find(const char *name) {
+    char first = name[0] & ~CASE_BIT;
     for (const VstoreCommand *command = vstore_commands; command->name != NULL; command++)
-        if (strcasecmp(command->name, name) == 0) return command;
+        if (command->name[0] == first && strcasecmp(command->name, name) == 0) return command;
     return NULL;
 }
 

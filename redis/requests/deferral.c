@@ -78,6 +78,7 @@ void deferral_add(RedisModuleCtx *ctx, RequestId *entry, const Request *request)
     entry->id = stream_next_id();
     write->entry = *entry;
     write->request = *request;
+    write->request.log = NULL; /* the caller's */
     write->request.arguments = RedisModule_Alloc(size);
     memcpy(write->request.arguments, request->arguments, size);
     for (int i = 0; i < request->count; i++) RedisModule_RetainString(NULL, request->arguments[i]);

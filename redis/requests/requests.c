@@ -171,21 +171,12 @@ static bool waits(const Request *request) {
     return request->client != 0;
 }
 
-static bool has_log(RedisModuleCtx *ctx, const Request *request) {
-    RedisModuleString *log = stream_of_log(ctx, request->arguments[0]);
-    bool exists = RedisModule_KeyExists(ctx, log);
-    RedisModule_FreeString(ctx, log);
-    return exists;
-}
-
 /*
  * Whether the log will do for now. In MULTI and scripts no client waits for the sidecar, and a refusal would leave half
  * of a transaction behind: Redis rolls nothing back.
  */
-static bool can_be_deferred(RedisModuleCtx *ctx, int flags, const Request *request) {
-    if (request->command->route != ROUTE_LOG || request->count == 0 || flags & REDISMODULE_CTX_FLAGS_SLAVE)
-        return false;
-    return has_log(ctx, request);
+static bool can_be_deferred(int flags, const Request *request) {
+    return request->command->route == ROUTE_LOG && request->has_log && !(flags & REDISMODULE_CTX_FLAGS_SLAVE);
 }
 
 static bool is_word(const RedisModuleString *argument, const char *word) {
@@ -249,7 +240,7 @@ static const char *refusal(RedisModuleCtx *ctx, int flags, const Request *reques
         return "READONLY You can't write against a read only replica.";
     const char *missing = attachment_missing(ctx, flags);
     bool expects_service = waits(request) || request->no_wait;
-    if (missing != NULL && (expects_service || !can_be_deferred(ctx, flags, request))) {
+    if (missing != NULL && (expects_service || !can_be_deferred(flags, request))) {
         request_counters.refused_down++;
         return missing;
     }
@@ -318,7 +309,7 @@ static bool is_answered_here(RedisModuleCtx *ctx, int flags, const Request *requ
     bool may_be_moved = flags & REDISMODULE_CTX_FLAGS_CLUSTER && request->command->route == ROUTE_QUERIES;
     if ((request->command->route != ROUTE_LOG && !may_be_moved) || request->count == 0 || request->is_on_replica) return false;
     RedisModuleString *collection = request->arguments[0];
-    bool exists = has_log(ctx, request);
+    bool exists = request->has_log;
     if (exists && collection_came_without_files(ctx, collection))
         RedisModule_ReplyWithError(ctx, "NOCOLLECTION the slot of this collection was moved to this node of the cluster, and its "
                                         "vectors were not: move the slot back");
@@ -344,6 +335,19 @@ static bool is_read_of_collection(const Request *request) {
     return !request->command->writes && request->command->has_collection && request->count > 0;
 }
 
+/* A request whose words are as many as they must be. */
+static int answer_or_submit(RedisModuleCtx *ctx, int flags, Request *request) {
+    const char *refused = request->is_on_replica ? NULL : pass_on_to_parts(ctx, request);
+    request->is_local = request->is_on_replica || (slots_are_apart(ctx) && is_read_of_collection(request));
+    if (refused == NULL) refused = refusal(ctx, flags, request);
+    if (refused != NULL) return RedisModule_ReplyWithError(ctx, refused);
+    if (!waits(request) && !request->command->writes) return reply_cannot_wait(ctx, request->command);
+    if (is_answered_here(ctx, flags, request)) return REDISMODULE_OK;
+    if ((request->no_wait || cache_stores(request)) && !request->has_log)
+        return RedisModule_ReplyWithError(ctx, "TRYAGAIN the log of the collection was lost and is being restored");
+    return submit(ctx, request);
+}
+
 int request_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     int flags = RedisModule_GetContextFlags(ctx);
     const VstoreCommand *command = command_find(RedisModule_StringPtrLen(argv[0], NULL) + strlen("VSTORE."));
@@ -358,15 +362,10 @@ int request_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     };
     int words = argc - asked - (asks_as_of(command, argv, argc) ? 2 : 0);
     if (command->fixed_words && words != abs(command->arity)) return RedisModule_WrongArity(ctx);
-    const char *refused = request.is_on_replica ? NULL : pass_on_to_parts(ctx, &request);
-    request.is_local = request.is_on_replica || (slots_are_apart(ctx) && is_read_of_collection(&request));
-    if (refused == NULL) refused = refusal(ctx, flags, &request);
-    if (refused != NULL) return RedisModule_ReplyWithError(ctx, refused);
-    if (!waits(&request) && !request.command->writes) return reply_cannot_wait(ctx, request.command);
-    if (is_answered_here(ctx, flags, &request)) return REDISMODULE_OK;
-    if ((request.no_wait || cache_stores(&request)) && !has_log(ctx, &request))
-        return RedisModule_ReplyWithError(ctx, "TRYAGAIN the log of the collection was lost and is being restored");
-    return submit(ctx, &request);
+    stream_find_log(ctx, &request);
+    int result = answer_or_submit(ctx, flags, &request);
+    if (request.log != NULL) RedisModule_FreeString(NULL, request.log);
+    return result;
 }
 
 static bool is_refusal(const RedisModuleString *bytes) {

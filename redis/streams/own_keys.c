@@ -58,7 +58,10 @@ const char *own_keys_tag(void) {
 }
 
 bool is_cluster_node(RedisModuleCtx *ctx) {
-    return RedisModule_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_CLUSTER;
+    static bool is_known, is_node; /* for as long as the process lives */
+    if (!is_known) is_node = RedisModule_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_CLUSTER;
+    is_known = true;
+    return is_node;
 }
 
 static void set_tag(uint32_t number) {

@@ -11,6 +11,7 @@
 #define PREFIX "vstore:"
 #define QUERIES_SUFFIX ":queries"
 #define POSITION_NAMES 16
+#define WORDS_MAX 96 /* more than there are commands and fields */
 #define DEFAULT_USER "default"
 #define USER_BYTES_MAX 64 /* of a user's name: the sidecar looks at no more */
 #define HEAD_FIELDS 4 /* cmd, client, at or after, and proof */
@@ -59,18 +60,19 @@ RedisModuleString *stream_of_reads(RedisModuleCtx *ctx) {
     return own_key_string(ctx, OWN_QUERIES);
 }
 
-RedisModuleString *stream_of_request(RedisModuleCtx *ctx, const Request *request) {
+void stream_find_log(RedisModuleCtx *ctx, Request *request) {
     const VstoreCommand *command = request->command;
-    if (command->route != ROUTE_CONTROL && command->has_collection && request->count > 0) {
-        RedisModuleString *collection = request->arguments[0];
-        RedisModuleString *log = stream_of_log(ctx, collection);
-        bool exists = RedisModule_KeyExists(ctx, log);
-        if (exists && command->route == ROUTE_LOG) return log;
-        RedisModule_FreeString(ctx, log);
-        /* One for all collections, so that the sidecar need not read one for each. */
-        if (exists) return stream_of_reads(ctx);
-    }
-    return own_key_string(ctx, OWN_CONTROL);
+    if (!command->has_collection || command->route == ROUTE_CONTROL || request->count == 0) return;
+    request->log = stream_of_log(NULL, request->arguments[0]);
+    request->has_log = RedisModule_KeyExists(ctx, request->log);
+}
+
+RedisModuleString *stream_of_request(RedisModuleCtx *ctx, const Request *request) {
+    if (!request->has_log) return own_key_string(ctx, OWN_CONTROL);
+    /* One for all collections, so that the sidecar need not read one for each. */
+    if (request->command->route == ROUTE_QUERIES) return stream_of_reads(ctx);
+    RedisModule_RetainString(NULL, request->log);
+    return request->log;
 }
 
 RedisModuleStreamID stream_next_id(void) {
@@ -81,8 +83,25 @@ static RedisModuleString *id_as_string(RedisModuleStreamID id) {
     return RedisModule_CreateStringPrintf(NULL, "%llu-%llu", (unsigned long long)id.ms, (unsigned long long)id.seq);
 }
 
-/* The names of the first arguments, which every entry has: made once. Only position_name() writes them. */
+/* Strings that every entry has, made once: names of fields and commands, known by where their texts are. */
+typedef struct {
+    const char *text;
+    RedisModuleString *string;
+} Word;
+
+/* Only kept_word() and position_name() write these. */
+static Word kept_words[WORDS_MAX];
 static RedisModuleString *position_names[POSITION_NAMES];
+
+/* @param text a constant of the program */
+static RedisModuleString *kept_word(const char *text) {
+    Word *word = kept_words;
+    while (word < kept_words + WORDS_MAX && word->text != NULL && word->text != text) word++;
+    if (word == kept_words + WORDS_MAX) return RedisModule_CreateString(NULL, text, strlen(text));
+    if (word->text == NULL) *word = (Word){text, RedisModule_CreateString(NULL, text, strlen(text))};
+    RedisModule_RetainString(NULL, word->string);
+    return word->string;
+}
 
 static RedisModuleString *position_name(int position) {
     if (position >= POSITION_NAMES) return RedisModule_CreateStringFromLongLong(NULL, position);
@@ -93,14 +112,18 @@ static RedisModuleString *position_name(int position) {
 }
 
 void streams_close(void) {
+    for (Word *word = kept_words; word < kept_words + WORDS_MAX && word->text != NULL; word++) {
+        RedisModule_FreeString(NULL, word->string);
+        word->text = NULL;
+    }
     for (int i = 0; i < POSITION_NAMES; i++) {
         if (position_names[i] != NULL) RedisModule_FreeString(NULL, position_names[i]);
         position_names[i] = NULL;
     }
 }
 
-RedisModuleString *stream_end_of_log(RedisModuleCtx *ctx, RedisModuleString *collection) {
-    RedisModuleString *log = stream_of_log(ctx, collection), *end = NULL;
+RedisModuleString *stream_end_of_log(RedisModuleCtx *ctx, RedisModuleString *log) {
+    RedisModuleString *end = NULL;
     RedisModuleKey *key = RedisModule_OpenKey(ctx, log, REDISMODULE_READ | REDISMODULE_OPEN_KEY_NOTOUCH);
     RedisModuleStreamID id;
     long fields;
@@ -108,12 +131,11 @@ RedisModuleString *stream_end_of_log(RedisModuleCtx *ctx, RedisModuleString *col
         RedisModule_StreamIteratorNextID(key, &id, &fields) == REDISMODULE_OK)
         end = id_as_string(id);
     RedisModule_CloseKey(key); /* stops the iterator too */
-    RedisModule_FreeString(ctx, log);
     return end;
 }
 
 static int add_field(RedisModuleString **fields, int n, const char *name, RedisModuleString *value) {
-    fields[n] = RedisModule_CreateString(NULL, name, strlen(name));
+    fields[n] = kept_word(name);
     fields[n + 1] = value;
     return n + 2;
 }
@@ -138,11 +160,10 @@ static RedisModuleString *waiter_name(const Request *request, RedisModuleStreamI
 
 /* Adds to a write the time by which it is judged (`at`), to a read the last write that it has to see (`after`). */
 static int add_moment(RedisModuleCtx *ctx, RedisModuleString **fields, int n, const Request *request) {
-    const VstoreCommand *command = request->command;
-    if (command->writes)
+    if (request->command->writes)
         return add_field(fields, n, "at", RedisModule_CreateStringFromLongLong(NULL, RedisModule_Milliseconds()));
-    if (!command->has_collection || request->count == 0 || request->is_on_replica) return n;
-    RedisModuleString *end = stream_end_of_log(ctx, request->arguments[0]);
+    if (!request->has_log || request->is_on_replica) return n;
+    RedisModuleString *end = stream_end_of_log(ctx, request->log);
     return end == NULL ? n : add_field(fields, n, "after", end);
 }
 
@@ -169,8 +190,7 @@ static RedisModuleString *write_proof(const RequestId *entry, RedisModuleString 
 
 /* The fields of an entry, names and values in turn, each with a reference of its own. Returns how many strings. */
 static int build_fields(RedisModuleCtx *ctx, RedisModuleString **fields, const Request *request, const RequestId *entry) {
-    const char *name = request->command->name;
-    int n = add_field(fields, 0, "cmd", RedisModule_CreateString(NULL, name, strlen(name)));
+    int n = add_field(fields, 0, "cmd", kept_word(request->command->name));
     if (request->client != 0) n = add_field(fields, n, "client", waiter_name(request, entry->id));
     n = add_moment(ctx, fields, n, request);
     if (request->is_proven) n = add_field(fields, n, "proof", write_proof(entry, fields, request));

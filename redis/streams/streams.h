@@ -24,9 +24,14 @@ typedef struct {
     bool is_proven;            /* its caller may end values of the cache, and the entry proves that the module has checked it */
     bool is_local;             /* a read that must change no key: see read_queue.h */
     bool is_on_replica;        /* what it reads is as far as the sidecar there is */
+    RedisModuleString *log;    /* of the collection that it names; NULL where it names none */
+    bool has_log;              /* that is there */
 } Request;
 
-/* The stream that carries a request. The caller frees it. */
+/* Sets the log of a client's request, once for all that is asked of it. The caller frees it. */
+void stream_find_log(RedisModuleCtx *ctx, Request *request);
+
+/* The stream that carries a client's request. The caller frees it. */
 RedisModuleString *stream_of_request(RedisModuleCtx *ctx, const Request *request);
 
 /* The tag that all keys of the collection share, and then `ending`. The caller frees it. */
@@ -39,7 +44,7 @@ RedisModuleString *stream_of_log(RedisModuleCtx *ctx, RedisModuleString *collect
 RedisModuleString *stream_mark_of_parts(RedisModuleCtx *ctx, RedisModuleString *collection);
 
 /* The id of the log's last entry, or NULL where there is none. The caller frees it. */
-RedisModuleString *stream_end_of_log(RedisModuleCtx *ctx, RedisModuleString *collection);
+RedisModuleString *stream_end_of_log(RedisModuleCtx *ctx, RedisModuleString *log);
 
 /*
  * Appends a request to `entry->stream` and sets `entry->id`; a write is also propagated. Returns NULL, or the error to
