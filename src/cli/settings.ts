@@ -144,7 +144,8 @@ export const settings = {
     value: "on|off",
     default: "on",
     choices: shortWays,
-    description: "off: plain searches take the way of all requests; they answer the same, and cost more",
+    description:
+      "off: plain searches and inserts take the way of all requests, with the same answers at a higher cost",
     schema: z.enum(shortWays),
   },
   search_threads: {

@@ -185,8 +185,7 @@ export class Collection {
     if (texts !== undefined) assertLength("attributes", texts.length, keys.length);
     const generation = this.#generation;
     const mayKeepTexts = generation.parts.attributes.isUsed;
-    let putTotal = 0;
-    let attributesTotal = 0;
+    let [putTotal, attributesTotal] = [0, 0];
     for (let i = 0; i < keys.length; i++) {
       const key = keys[i]!;
       assertKey(key);
@@ -227,6 +226,7 @@ export class Collection {
   /** Bytes of attributes that new vectors under these keys would keep. */
   keptBytes(keys: readonly Uint8Array[]): number {
     const generation = this.#generation;
+    if (!generation.parts.attributes.isUsed) return 0;
     return keys.reduce((sum, key) => sum + generation.keptBytes(generation.slotOf(key)), 0);
   }
 

@@ -1,12 +1,14 @@
-/** Plain searches take a short way: what it answers, the way of all other requests answers too. */
+/** Plain searches and inserts take a short way: what it answers, the way of all other requests answers too. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { testIndex } from "../../harness/index-choice.ts";
 import { generator, testSeed } from "../../harness/random.ts";
 import { startVstore, type Vstore } from "../../harness/sidecar.ts";
 import { RespClient } from "../harness/resp.ts";
 import { compareWays, fill, randomSearch } from "../torture/two-ways.ts";
+import { compareWrites } from "../torture/two-ways-of-writes.ts";
 
 const SEARCHES = 5_000;
+const WRITES = 1_500;
 const THROUGH_REDIS = 400;
 
 test("searches of every form, many of them odd", async () => {
@@ -14,6 +16,10 @@ test("searches of every form, many of them odd", async () => {
   const short = await compareWays(testSeed(), SEARCHES, () => searches++);
   expect(searches).toBeGreaterThanOrEqual(SEARCHES);
   if (testIndex === "native") expect(short).toBeGreaterThan(SEARCHES / 4);
+});
+
+test("inserts of every form, many of them odd", async () => {
+  expect(await compareWrites(testSeed(), WRITES)).toBeGreaterThan(WRITES / 4);
 });
 
 let ways: [on: Vstore, off: Vstore];

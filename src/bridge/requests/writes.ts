@@ -5,6 +5,7 @@
 import type { Redis } from "ioredis";
 import type { Context } from "../../commands/command.ts";
 import { execute, type Outcome } from "../../commands/execute.ts";
+import { insertPlainly } from "../../commands/vectors/plain-insert.ts";
 import type { Catalog } from "../../engine/catalog.ts";
 import type { Collection } from "../../engine/collection.ts";
 import { failPoint } from "../../engine/fail-point.ts";
@@ -13,7 +14,7 @@ import type { TimeSlice } from "../../engine/time-slice.ts";
 import { VstoreError } from "../../errors.ts";
 import { setBack } from "../logs/set-back.ts";
 import { type Answers, refusal } from "./answers.ts";
-import { aheadOf } from "./moment.ts";
+import { aheadOf, timeOf } from "./moment.ts";
 import type { Delivery } from "./reader.ts";
 import type { Request } from "./request.ts";
 import { faultOf, isLong } from "./routing.ts";
@@ -140,10 +141,19 @@ export class Writes {
       collection.appliedId = laterId(collection.appliedId, request.id);
     };
     const fault = faultOf(source, request);
-    if (fault === undefined) return execute(this.#context(request), request.name, request.args, markApplied);
-    const refused = refusal(new VstoreError("ERR", fault));
-    markApplied(refused);
-    return refused;
+    const atOnce =
+      fault === undefined ? this.#applyPlainly(collection, request) : refusal(new VstoreError("ERR", fault));
+    if (atOnce === undefined) return execute(this.#context(request), request.name, request.args, markApplied);
+    markApplied(atOnce);
+    return atOnce;
+  }
+
+  /** Undefined where the request has to take the way of all others. */
+  #applyPlainly(collection: Collection | undefined, request: Request): Outcome | undefined {
+    if (collection === undefined || this.#catalog.withheld.has(collection.name)) return undefined;
+    const time = timeOf(request, this.#catalog.clock());
+    const bytes = insertPlainly(collection, request.name, request.args, time);
+    return bytes && { bytes };
   }
 }
 

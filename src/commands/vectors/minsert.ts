@@ -23,9 +23,12 @@ import {
 import { lifetimeOf, ttl } from "../grammar/deadline.ts";
 import { toVectors, vectorReader } from "../grammar/vector.ts";
 
-/** Up to this size a request is stored at once, in one turn of the event loop. */
 const smallKeys = 1_000;
 const smallBytes = 2 * 1024 * 1024;
+
+/** Whether so many keys are stored at once, in one turn of the event loop. @param bytes of vectors and attributes */
+export const isSmallBatch = (keys: number, bytes: number): boolean =>
+  keys <= smallKeys && bytes <= smallBytes;
 
 /** Of the argument, for messages. */
 const label = "SETATTR";
@@ -47,9 +50,9 @@ export const minsert = define({
   stage({ catalog, time }, { collection: name, keys, blob, options: { ttl, attributes: texts } }) {
     const target = catalog.get(name);
     assertCount(texts, keys.length);
-    const isSmall = keys.length <= smallKeys && blob.length <= smallBytes;
     const textBytes = () => (texts ? sum(texts.map((text) => text.length)) : target.keptBytes(keys));
-    if (isSmall && blob.length + textBytes() <= smallBytes) return undefined;
+    if (isSmallBatch(keys.length, blob.length) && isSmallBatch(keys.length, blob.length + textBytes()))
+      return undefined;
     const vectorOf = vectorReader(blob, keys.length, target.options.dimensions);
     return stage(target, { keys, vectorOf, attributes: texts, time, lifetime: lifetimeOf(ttl, time) });
   },

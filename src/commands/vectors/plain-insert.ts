@@ -1,0 +1,75 @@
+/**
+ * The short way of plain INSERTs and MINSERTs, of what most writes are:
+ *
+ *   INSERT   collection key FP32 blob
+ *   MINSERT  collection count key… FP32 blob
+ *
+ * Arguments are read by their place, without a cursor, closures and a schema for each. Whatever is odd about a request,
+ * or would be refused, takes the way of all others, which says what is wrong with it. The answers of both ways are the
+ * same to the byte, and so is what they leave in the collection.
+ */
+import type { Collection } from "../../engine/collection.ts";
+import { limits } from "../../limits.ts";
+import { isWord, shortWay, wholeNumber } from "../search/plain-search.ts";
+import { encodeReply } from "../wire/resp3.ts";
+import { insert } from "./insert.ts";
+import { isSmallBatch, minsert } from "./minsert.ts";
+
+const componentBytes = Float32Array.BYTES_PER_ELEMENT;
+const inserted = encodeReply(1);
+const replaced = encodeReply(0);
+const plain = {};
+
+/**
+ * @param time of the request, in ms since 1970
+ * @returns the encoded reply; undefined where the request has to take the other way, and has changed nothing
+ */
+export function insertPlainly(
+  collection: Collection,
+  name: string,
+  args: readonly Uint8Array[],
+  time: number,
+): Buffer | undefined {
+  const isOne = name === insert.name;
+  if (!(isOne || name === minsert.name) || !shortWay.isOpen) return undefined;
+  const { cache, shards } = collection.options;
+  if (cache !== undefined || shards !== undefined) return undefined;
+  try {
+    return isOne ? insertOne(collection, args, time) : insertMany(collection, args, time);
+  } catch {
+    return undefined; // the other way fails too, and finds the words
+  }
+}
+
+function insertOne(collection: Collection, args: readonly Uint8Array[], time: number): Buffer | undefined {
+  if (args.length !== 4 || !isWord(args[2]!, "FP32")) return undefined;
+  const blob = args[3]!;
+  if (blob.length !== collection.options.dimensions * componentBytes) return undefined;
+  if (collection.reserve(1) !== undefined) return undefined;
+  return collection.insert(args[1]!, floatsOf(blob), plain, time) ? inserted : replaced;
+}
+
+function insertMany(collection: Collection, args: readonly Uint8Array[], time: number): Buffer | undefined {
+  const count = wholeNumber(args[1], limits.keysMax);
+  if (count === 0 || args.length !== count + 4 || !isWord(args[count + 2]!, "FP32")) return undefined;
+  const blob = args[count + 3]!;
+  if (blob.length !== count * collection.options.dimensions * componentBytes) return undefined;
+  const keys = args.slice(2, count + 2);
+  if (!isSmallBatch(count, blob.length + collection.keptBytes(keys))) return undefined;
+  if (collection.reserve(count) !== undefined) return undefined;
+  return encodeReply(collection.insertBatch(keys, floatsOf(blob), undefined, time));
+}
+
+/** For blobs that do not lie as a Float32Array has to: most do not, in the pieces that a socket brings. */
+const scratch = new Uint8Array(256 * 1024);
+let scratchFloats = new Float32Array(scratch.buffer, 0, 0);
+
+/** The components of a blob, until the next call. */
+function floatsOf(blob: Uint8Array): Float32Array {
+  const length = blob.length / componentBytes;
+  if (blob.byteOffset % componentBytes === 0) return new Float32Array(blob.buffer, blob.byteOffset, length);
+  if (blob.length > scratch.length) return new Float32Array(new Uint8Array(blob).buffer);
+  scratch.set(blob);
+  if (scratchFloats.length !== length) scratchFloats = new Float32Array(scratch.buffer, 0, length);
+  return scratchFloats;
+}
