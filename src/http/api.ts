@@ -72,7 +72,7 @@ export async function search(serving: Serving, question: Question): Promise<obje
   const { collection, key, vector, filter, count } = question;
   const by = vector === undefined ? ["KEY", string(key, "key")] : ["VALUES", ...components(vector)];
   const filters = filter === undefined || filter === "" ? [] : ["FILTER", string(filter, "filter")];
-  const most = ["COUNT", String(Math.min(hitsMax, Number(count ?? 10)))];
+  const most = ["COUNT", String(typeof count === "number" ? Math.min(hitsMax, count) : 10)];
   const words = [string(collection, "collection"), ...by, ...most, ...filters, "WITHDISTANCES", "WITHATTRS"];
   const start = performance.now();
   const hits = (await query(serving.context(), "SEARCH", words)) as Found[];
@@ -85,7 +85,8 @@ function string(value: unknown, name: string): string {
 }
 
 function components(vector: unknown): string[] {
-  if (Array.isArray(vector)) return [String(vector.length), ...vector.map(String)];
+  const isList = Array.isArray(vector) && vector.every((each) => typeof each === "number");
+  if (isList) return [String(vector.length), ...vector.map(String)];
   throw new VstoreError("ERR", "'vector' must be an array of numbers");
 }
 

@@ -100,7 +100,8 @@ export class HttpServer {
 
   /** Never rejects. */
   async #answer(request: IncomingMessage): Promise<Answer> {
-    const url = new URL(request.url ?? "/", "http://localhost");
+    const url = urlOf(request);
+    if (url === undefined) return plain("the path is not one of a URL", 400);
     const open = this.#openAnswer(url.pathname);
     if (open !== undefined) return open;
     const refused = refusal(request, this.#options.token);
@@ -111,6 +112,7 @@ export class HttpServer {
       return await this.#ask(request, url);
     } catch (error) {
       if (error instanceof VstoreError) return json({ code: error.code, error: error.message }, 400);
+      if (request.errored !== null) return plain("the request did not arrive whole", 400);
       this.#options.log.error({ err: error, path: url.pathname }, "unexpected error of the HTTP server");
       return plain("unexpected error", 500);
     } finally {
@@ -139,6 +141,12 @@ export class HttpServer {
       return json(await sampleOf(serving, searchParams.get("collection") ?? ""));
     return json(await search(serving, await questionOf(request)));
   }
+}
+
+/** Undefined for a path such as `//`, of which no URL can be made. */
+function urlOf({ url = "/" }: IncomingMessage): URL | undefined {
+  const base = "http://localhost";
+  return URL.canParse(url, base) ? new URL(url, base) : undefined;
 }
 
 /** Takes JSON only, which no form of a web page from elsewhere can send. @throws VstoreError */

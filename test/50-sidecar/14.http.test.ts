@@ -1,4 +1,5 @@
 /** The HTTP server: who may ask, what is asked, and what it does while nothing is served. */
+import { once } from "node:events";
 import { request } from "node:http";
 import type { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -57,7 +58,8 @@ describe("search", () => {
     [{ collection: "none", key: "a" }, "NOCOLLECTION", /none/],
     [{ collection: "docs", key: "none" }, "NOKEY", /'KEY' must be/],
     [{ collection: "docs", vector: [1] }, "ERR", /2 numbers, got 1/],
-    [{ collection: "docs", vector: ["KEY", {}] }, "ERR", /'vector' must be finite numbers/],
+    [{ collection: "docs", vector: ["KEY", {}] }, "ERR", /'vector' must be an array of numbers/],
+    [{ collection: "docs", vector: [{ toString: 1 }, 1] }, "ERR", /'vector' must be an array of numbers/],
     [{ collection: "docs", vector: "1 2" }, "ERR", /'vector' must be an array/],
     [{ collection: "docs", key: "a", filter: "(" }, "ERR", /filter/i],
     [{ collection: ["docs"], key: "a" }, "ERR", /'collection' must be a string/],
@@ -105,13 +107,30 @@ test("the overview has collections, jobs and requests", async () => {
 
 describe("who may ask", () => {
   /** Fetch names the host itself. */
-  const statusFor = (host: string) =>
+  const statusFor = (host: string, path = "/api/overview") =>
     new Promise((resolve, reject) => {
-      const options = { host: "127.0.0.1", port, path: "/api/overview", headers: { host } };
+      const options = { host: "127.0.0.1", port, path, headers: { host } };
       request(options, ({ statusCode }) => resolve(statusCode))
         .on("error", reject)
         .end();
     });
+
+  test("a path of which no URL can be made is a bad request, and disturbs nothing else", async () => {
+    for (const path of ["//", "//[", "http://"]) expect(await statusFor("localhost", path)).toBe(400);
+    const facts = (await redis.call("VSTORE.INFO")) as string[];
+    expect(Number(facts[facts.indexOf("unexpected_errors") + 1])).toBe(0);
+  });
+
+  test("a question that does not arrive whole is no error of the server", async () => {
+    const options = { host: "127.0.0.1", port, path: "/api/search", method: "POST" };
+    const headers = { "Content-Type": "application/json", "Content-Length": 10, Expect: "100-continue" };
+    const asking = request({ ...options, headers }).on("error", () => {});
+    asking.flushHeaders();
+    await once(asking, "continue"); // the server waits for the body
+    asking.destroy();
+    expect(await statusFor("localhost")).toBe(200);
+    expect(vstore.sidecar.stderr).not.toContain("unexpected error of the HTTP server");
+  });
 
   test("without a token only requests that name this machine, so that no page from elsewhere reads here", async () => {
     for (const host of ["localhost", "127.0.0.1:80", "[::1]:80"]) expect(await statusFor(host)).toBe(200);
