@@ -119,6 +119,20 @@ describe("when keys expire", () => {
   });
 });
 
+test.each(["vectors.npy", "keys.npy", "attributes.jsonl"])(
+  "an npz whose %s is damaged is refused",
+  async (name) => {
+    const [file, to] = [`${on.place}/damaged.npz`, on.fresh()];
+    await runExport("from", file, { ...on.url(), attributes: true });
+    const bytes = fs.readFileSync(file);
+    bytes[bytes.indexOf(name) + name.length + 200]! ^= 1;
+    fs.writeFileSync(file, bytes);
+    const done = runImport(to, file, { ...on.url(), create: true, metric: "L2" });
+    await expect(done).rejects.toThrow(`'${name}' in it is damaged`);
+    expect(await on.redis.call("VSTORE.LIST")).not.toContain(to);
+  },
+);
+
 test("NumPy reads what is exported", async () => {
   const file = `${on.place}/all.npz`;
   await runExport("from", file, { ...on.url(), attributes: true });

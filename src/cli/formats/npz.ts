@@ -3,8 +3,10 @@
  * some, and `attributes.jsonl`, a line of JSON for each row, empty for none. numpy.load shows all three.
  */
 import * as fs from "node:fs";
+import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
+import { crc32 } from "node:zlib";
 import { type Entry, open as openZip, type ZipFile as ZipReader } from "yauzl";
 import { ZipFile as ZipWriter } from "yazl";
 import type { Row } from "../../bridge/transfer/row.ts";
@@ -36,8 +38,11 @@ export const npz: Format = {
 async function read(source: ByteReader, choice: Choice): Promise<Input> {
   const zip = await promisify<string, object, ZipReader>(openZip)(source.path!, { autoClose: false });
   const entries = await entriesOf(zip);
-  const member = async (name: string): Promise<ByteReader> =>
-    new ByteReader(await promisify(zip.openReadStream.bind(zip) as never)(entries.get(name)!));
+  const member = async (name: string): Promise<ByteReader> => {
+    const entry = entries.get(name)!;
+    const bytes: Readable = await promisify(zip.openReadStream.bind(zip) as never)(entry);
+    return new ByteReader(Readable.from(checked(bytes, entry)));
+  };
   const open = async (name: string) => {
     const reader = await member(name);
     return { name, reader, header: await readHeader(reader) };
@@ -60,6 +65,18 @@ async function read(source: ByteReader, choice: Choice): Promise<Input> {
     says,
     pages: () => together(vectors.pages(), keys, texts && each(texts), choice.skip),
   };
+}
+
+/** Its last bytes come only when all of them have its checksum, which yauzl does not compare. */
+async function* checked(bytes: AsyncIterable<Buffer>, entry: Entry): AsyncGenerator<Buffer> {
+  let [checksum, size] = [0, 0];
+  for await (const chunk of bytes) {
+    checksum = crc32(chunk, checksum);
+    size += chunk.length;
+    if (size === entry.uncompressedSize && checksum !== entry.crc32)
+      throw new Error(`'${entry.fileName}' in it is damaged: its checksum is not the one that it had`);
+    yield chunk;
+  }
 }
 
 type Open = (
