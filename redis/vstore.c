@@ -3,8 +3,9 @@
  * with what the sidecar sends back. It holds no vectors and no state that must survive; what travels is described in
  * src/bridge/PROTOCOL.md.
  *
- * This file registers everything with Redis. A request itself passes through requests.c (its life), streams.c (where it
- * is appended; stream_memory.c whether there is room), pending.c (who waits for it), resp3.c and reply.c (its answer).
+ * This file registers everything with Redis. A request itself passes through requests.c (its way in), streams.c (where
+ * it is appended; stream_memory.c whether there is room), waits.c (its wait; pending.c the clients that wait), resp3.c
+ * and reply.c (its answer).
  * Keys that are followed: follow_events.h (what happens to them), follow_table.c (which they are), follow_log.c (what
  * the log is told). log_replacement.c marks logs that a client has replaced.
  */
@@ -21,6 +22,7 @@
 #include "requests/read_queue.h"
 #include "requests/requests.h"
 #include "requests/stranding.h"
+#include "requests/waits.h"
 #include "sidecar/attachment.h"
 #include "sidecar/followers.h"
 #include "sidecar/leadership.h"

@@ -1,6 +1,6 @@
 /* The writes of acknowledgement.h, by stream and id, in order. */
 #include "requests/acknowledgement.h"
-#include "requests/requests.h"
+#include "requests/waits.h"
 #include "sidecar/followers.h"
 #include <string.h>
 

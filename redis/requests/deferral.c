@@ -2,6 +2,7 @@
 #include "requests/deferral.h"
 #include "requests/acknowledgement.h"
 #include "requests/requests.h"
+#include "requests/waits.h"
 #include "sidecar/followers.h"
 #include "slots/later.h"
 #include "slots/slots.h"

@@ -1,6 +1,6 @@
 /* The queue of read_queue.h: a list, the oldest first. Only this file writes it, on Redis' one thread. */
 #include "requests/read_queue.h"
-#include "requests/requests.h"
+#include "requests/waits.h"
 #include "sidecar/leadership.h"
 #include "sidecar/reader.h"
 #include "slots/stream_waits.h"

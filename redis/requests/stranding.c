@@ -3,7 +3,7 @@
 #include "sidecar/attachment.h"
 #include "requests/existence.h"
 #include "requests/pending.h"
-#include "requests/requests.h"
+#include "requests/waits.h"
 #include "streams/own_keys.h"
 #include <string.h>
 
