@@ -6,8 +6,9 @@ const [CR, ARRAY, BULK, MINUS, ZERO] = [0x0d, 0x2a, 0x24, 0x2d, 0x30];
 const CRLF_BYTES = 2;
 
 export class ReplyReader {
-  /** What has come of the reply. */
-  #bytes: Buffer | undefined;
+  /** What has come of the reply, at the beginning of a room that doubles: joined each time, pieces would cost n². */
+  #room: Buffer = Buffer.alloc(0);
+  #length = 0;
   /** Where the next element begins. */
   #at = 0;
   /** Elements that are still to come. */
@@ -15,8 +16,7 @@ export class ReplyReader {
 
   /** @returns the reply, once it is whole; the node sends nothing behind it */
   write(piece: Buffer): Buffer | undefined {
-    const bytes = this.#bytes === undefined ? piece : Buffer.concat([this.#bytes, piece]);
-    this.#bytes = bytes;
+    const bytes = this.#joined(piece);
     while (this.#left > 0) {
       const [kind, lineEnd] = [bytes[this.#at], bytes.indexOf(CR, this.#at)];
       if (lineEnd < 0 || lineEnd + 1 >= bytes.length) return undefined;
@@ -28,6 +28,17 @@ export class ReplyReader {
       this.#at = end;
     }
     return bytes;
+  }
+
+  #joined(piece: Buffer): Buffer {
+    const length = this.#length + piece.length;
+    if (this.#length === 0) this.#room = piece;
+    else {
+      if (length > this.#room.length) this.#room = Buffer.concat([this.#room.subarray(0, this.#length)], 2 * length);
+      piece.copy(this.#room, this.#length);
+    }
+    this.#length = length;
+    return this.#room.subarray(0, length);
   }
 }
 
