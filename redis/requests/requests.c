@@ -1,6 +1,6 @@
 /*
- * The way in of a request: refused, answered at once, or appended to its stream by request_command(). Where its client
- * waits, waits.c has the rest of its life. All of it runs on Redis' one thread.
+ * The way in of a request: refused, answered at once, or appended to its stream by request_command(). Where a client has
+ * to wait for the answer, waits.c goes on. All of it runs on Redis' one thread.
  */
 #include "requests/requests.h"
 #include "cache/cache_requests.h"

@@ -34,7 +34,8 @@ export class ReplyReader {
     const length = this.#length + piece.length;
     if (this.#length === 0) this.#room = piece;
     else {
-      if (length > this.#room.length) this.#room = Buffer.concat([this.#room.subarray(0, this.#length)], 2 * length);
+      if (length > this.#room.length)
+        this.#room = Buffer.concat([this.#room.subarray(0, this.#length)], 2 * length);
       piece.copy(this.#room, this.#length);
     }
     this.#length = length;
