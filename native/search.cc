@@ -187,7 +187,7 @@ bool Search::isWanted(Slot slot) const { return slot < options_.watermark && see
 
 /** What is near and may be seen, in scratch.found; false when the rows have to be looked at. */
 bool Search::find(Probe& probe, size_t ef, Scratch& scratch) const {
-  if (!walkAll(probe, ef, visible_, scratch)) return false;
+  if (!walkAll(probe, ef, VisitsMax{visible_ + 1}, scratch)) return false;
   scratch.found = withTwins(scratch.found);
   return true;
 }
@@ -198,7 +198,7 @@ bool Search::findAllowed(Probe& probe, size_t ef, const Allowed& allowed, Scratc
   const size_t kept = std::max(options_.k, keptOf(course, ef));
   // A node that is not wanted may have twins that are.
   const auto leads = [this](Slot slot) { return isWanted(slot) || graph_->nodes.life(slot).hasTwins(); };
-  if ((course.plan == Plan::walk && walkAll(probe, kept, course.visitsMax, scratch)) ||
+  if ((course.plan == Plan::walk && walkAll(probe, kept, Patience(course, allowed), scratch)) ||
       (course.plan == Plan::hop && hopMatches(*graph_, probe, ef, allowed, course, leads, scratch))) {
     scratch.found = withTwins(scratch.found);
     if (scratch.found.size() >= std::min(kept, visible_)) return true;
@@ -207,13 +207,14 @@ bool Search::findAllowed(Probe& probe, size_t ef, const Allowed& allowed, Scratc
 }
 
 /** Through all nodes, whatever may be found. */
-bool Search::walkAll(Probe& probe, size_t ef, size_t visitsMax, Scratch& scratch) const {
+template <class Patience>
+bool Search::walkAll(Probe& probe, size_t ef, const Patience& patience, Scratch& scratch) const {
   // A dead node may have twins that live.
   const auto accept = [this](Slot slot) { return isWanted(slot) || graph_->nodes.life(slot).hasTwins(); };
-  const bool ended = graph_->search(probe, ef, visitsMax, accept, scratch);
+  const bool ended = graph_->search(probe, ef, patience, accept, scratch);
   if (!ended || !isTooCoarse(probe, scratch.found, ef, Nearest(options_.k, options_.within))) return ended;
   probe.measureExactly();
-  return graph_->searchOn(probe, ef, visitsMax, accept, scratch);
+  return graph_->searchOn(probe, ef, patience, accept, scratch);
 }
 
 /**

@@ -78,7 +78,8 @@ class Search : public std::enable_shared_from_this<Search> {
   bool isSplit() const;
   void startParts(Pool& pool, const std::atomic<bool>& stopped, Done done, Wanted wanted);
   void comparePart(Query& query, size_t part, size_t parts) const;
-  bool walkAll(Probe& probe, size_t ef, size_t visitsMax, Scratch& scratch) const;
+  template <class Patience>
+  bool walkAll(Probe& probe, size_t ef, const Patience& patience, Scratch& scratch) const;
   std::vector<Candidate> withTwins(const std::vector<Candidate>& found) const;
   void scan(Query& query, Slot from, Slot to) const;
   void scanBlock(size_t block);

@@ -114,7 +114,7 @@ void compare(const Data& data, Quantization quantization, const char* name) {
       measure(data, space, vstore, [&](const Code& code, const float* query, std::vector<Slot>& found) {
         Scratch& scratch = Scratch::ofThread();
         Probe probe(ours.space, ours.nodes, rows, query, ours.space.originOf(code));
-        ours.search(probe, ef, data.rows(), [](Slot) { return true; }, scratch);
+        ours.search(probe, ef, VisitsMax{data.rows()}, [](Slot) { return true; }, scratch);
         found.clear();
         for (size_t i = 0; i < k; i++) found.push_back(slotOf(scratch.found[i]));
       });

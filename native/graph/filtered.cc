@@ -26,15 +26,19 @@ constexpr size_t rimFactor = 3;
 /**
  * On such a rim a walk ends soon all the same where matches lie on the query's side: where, of a match and another node
  * anywhere, the match is the nearer one as often as not. Some of each are compared to judge that; 256 make an error of
- * 0.03.
+ * 0.03, and 32 one of 0.07, hardly ever three times that.
  */
 constexpr double nearSide = 0.5;
-constexpr size_t samplesMax = 256;
+constexpr uint64_t samplesMax = 256, samplesFew = 32;
+constexpr double errorOfFew = 0.22;
 constexpr size_t samplesMin = 16;
 /** A walk is given up when it has taken so many times as long as was expected, or as long as a comparison takes. */
 constexpr double patience = 2;
 /** But not before this share of that time. */
 constexpr double worthTrying = 0.25;
+/** It is judged after this share of it, unless a comparison takes so many times as long: then it may well end first. */
+constexpr double judgedShare = 0.25;
+constexpr double lostDetour = 6;
 /** Matches at which a walk begins besides the node that is nearest of all. */
 constexpr size_t seeds = 64;
 /** Codes that are compared together: so many bytes of them, while as many are prefetched. */
@@ -106,13 +110,13 @@ double shareAround(const Graph& graph, Probe& query, const Allowed& allowed) {
   return static_cast<double>(matching) / static_cast<double>(looked);
 }
 
-/** Some nodes with a code of their own, which match or do not, from all over the slots. */
-std::vector<Slot> sampleOf(const Graph& graph, const Allowed& allowed, bool matching) {
+/** Some nodes with a code of their own, which match or do not, from all over the slots: one of each part of them. */
+std::vector<Slot> sampleOf(const Graph& graph, const Allowed& allowed, bool matching, uint64_t parts) {
   constexpr uint64_t looksMax = 64;
   const uint64_t slots = graph.nodes.slots();
   std::vector<Slot> sample;
-  for (uint64_t i = 0; i < samplesMax; i++) {
-    const uint64_t from = slots * i / samplesMax, to = std::min(from + looksMax, slots);
+  for (uint64_t i = 0; i < parts; i++) {
+    const uint64_t from = slots * i / parts, to = std::min(from + looksMax, slots);
     const auto isWanted = [&](uint64_t slot) {
       return allowed.has(static_cast<Slot>(slot)) == matching && graph.nodes.isPlain(static_cast<Slot>(slot));
     };
@@ -132,17 +136,26 @@ std::vector<Candidate> measuredInOrder(const Graph& graph, Probe& query, const s
   return measured;
 }
 
-/** Whether matches are as near to the query as other nodes, judged by some of each. */
-bool areOnNearSide(const Graph& graph, Probe& query, const Allowed& allowed) {
-  const std::vector<Candidate> matches = measuredInOrder(graph, query, sampleOf(graph, allowed, true));
-  const std::vector<Candidate> others = measuredInOrder(graph, query, sampleOf(graph, allowed, false));
-  if (std::min(matches.size(), others.size()) < samplesMin) return false;
+/** How often a match is nearer to the query than another node, judged by some of each; nothing where there are few. */
+std::optional<double> nearerShare(const Graph& graph, Probe& query, const Allowed& allowed, uint64_t samples) {
+  const auto measuredOf = [&](bool matching) {
+    return measuredInOrder(graph, query, sampleOf(graph, allowed, matching, samples));
+  };
+  const std::vector<Candidate> matches = measuredOf(true), others = measuredOf(false);
+  if (std::min(matches.size(), others.size()) < samplesMin) return std::nullopt;
   size_t nearer = 0, below = 0;
   for (const Candidate other : others) {
     while (below < matches.size() && matches[below] < other) below++;
     nearer += below;
   }
-  return static_cast<double>(nearer) >= nearSide * static_cast<double>(matches.size() * others.size());
+  return static_cast<double>(nearer) / static_cast<double>(matches.size() * others.size());
+}
+
+/** Whether matches are as near to the query as other nodes. A few tell, unless it is close. */
+bool areOnNearSide(const Graph& graph, Probe& query, const Allowed& allowed) {
+  const std::optional<double> few = nearerShare(graph, query, allowed, samplesFew);
+  if (few && std::fabs(*few - nearSide) > errorOfFew) return *few > nearSide;
+  return nearerShare(graph, query, allowed, samplesMax).value_or(0) >= nearSide;
 }
 
 /** Nodes that a walk looks at before it is given up. @param compared those in the time of a comparison */
@@ -354,7 +367,11 @@ Course courseOf(const Graph& graph, Probe& query, const Allowed& allowed, size_t
       areOnNearSide(graph, query, allowed)) {
     return {Plan::walk, share, walkedMax(compared, share, ef)};
   }
-  if (plan == Plan::walk && !isOnRim) return {plan, around, walkedMax(compared, around, ef)};
+  if (plan == Plan::walk && !isOnRim) {
+    const bool isJudged = share < nearlyAll && compared <= lostDetour * visitsOf(around, ef);
+    const auto judgedAt = static_cast<size_t>(isJudged ? judgedShare * visitsOf(around, ef) : 0);
+    return {plan, around, walkedMax(compared, around, ef), judgedAt};
+  }
   // A walk on the rim that is lost by then hardly ever ends sooner than a comparison.
   const double visits = std::max(isOnRim ? compared / 2 : compared, patience * visitsOf(around, ef));
   return {plan, around, static_cast<size_t>(visits)};

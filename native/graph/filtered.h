@@ -29,8 +29,41 @@ struct Course {
   double around;
   /** Nodes that a walk may look at before comparing all takes less time. */
   size_t visitsMax;
+  /** Nodes after which, and after twice as many, it is judged whether a walk is lost; 0 where it goes on all the same. */
+  size_t judgedAt = 0;
 };
 Course courseOf(const Graph& graph, Probe& query, const Allowed& allowed, size_t matches, size_t ef);
+
+/**
+ * How long a walk goes on through what does not match. Around a query many may match that hardly ever do a little
+ * farther away, where the nearest matches are far vectors: a walk then takes several times as long as it should. It
+ * shows soon, as fewer of the nodes match that the walk looks at.
+ */
+class Patience {
+ public:
+  Patience(const Course& course, const Allowed& allowed)
+      : visitsMax_(course.visitsMax), judgedAt_(course.judgedAt), around_(course.around), allowed_(allowed) {}
+
+  bool goesOn(const std::vector<Slot>& looked) {
+    visits_ += looked.size();
+    if (judgements_ == 0 || judgedAt_ == 0) return visits_ <= visitsMax_;
+    for (const Slot slot : looked) matches_ += allowed_.has(slot);
+    if (visits_ < judgedAt_) return true;
+    judgements_--;
+    judgedAt_ *= 2;
+    return static_cast<double>(matches_) >= lostShare * around_ * static_cast<double>(visits_);
+  }
+
+ private:
+  /** Of 900 walks that ended as soon as they should two had less; of 27 that did not, 23 had. */
+  static constexpr double lostShare = 0.6;
+  const size_t visitsMax_;
+  size_t judgedAt_;
+  const double around_;
+  const Allowed& allowed_;
+  int judgements_ = 2;
+  size_t visits_ = 0, matches_ = 0;
+};
 
 /**
  * Matches that a walk keeps to find as many of the nearest as one that keeps `ef` nodes where all match: it looks at

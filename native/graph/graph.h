@@ -25,6 +25,12 @@ struct GraphOptions {
   uint32_t efConstruction;
 };
 
+/** How long a walk goes on: until it has looked at more nodes. */
+struct VisitsMax {
+  bool goesOn(const std::vector<Slot>& looked) { return (left -= std::min(left, looked.size())) > 0; }
+  size_t left;
+};
+
 class Graph {
  public:
   explicit Graph(const GraphOptions& options);
@@ -57,13 +63,13 @@ class Graph {
    * The nearest `ef` nodes that are accepted, in scratch.found, nearest first. Twins are not among them: `forTwins`
    * finds those of a node.
    *
-   * @param visitsMax nodes looked at before it is given up; false then
+   * @param patience is told of each step what nodes it looked at; when it does not go on the walk is given up: false then
    */
-  template <class Accept>
-  bool search(Probe& query, size_t ef, size_t visitsMax, const Accept& accept, Scratch& scratch) const;
+  template <class Patience, class Accept>
+  bool search(Probe& query, size_t ef, Patience patience, const Accept& accept, Scratch& scratch) const;
   /** Goes on with a search from what it found, with another measure. */
-  template <class Accept>
-  bool searchOn(Probe& query, size_t ef, size_t visitsMax, const Accept& accept, Scratch& scratch) const;
+  template <class Patience, class Accept>
+  bool searchOn(Probe& query, size_t ef, Patience patience, const Accept& accept, Scratch& scratch) const;
   /** Calls visit(slot) for the twins of a node until it returns false. */
   template <class Visit>
   void forTwins(Slot slot, const Visit& visit) const;
@@ -113,11 +119,12 @@ class Graph {
   void prove(size_t i, bool keepsMapped);
 
  private:
-  static constexpr size_t everything = ~size_t{0};
+  static constexpr VisitsMax everything{~size_t{0}};
 
   /** Begins with the nodes in scratch.unseen. */
-  template <class Accept>
-  bool explore(Probe& query, uint32_t level, size_t ef, size_t visitsMax, const Accept& accept, Scratch& scratch) const;
+  template <class Patience, class Accept>
+  bool explore(Probe& query, uint32_t level, size_t ef, Patience patience, const Accept& accept,
+               Scratch& scratch) const;
   Slot descend(Probe& query, Slot from, uint32_t level, uint32_t toLevel) const;
   void gather(Slot slot, uint32_t level, Scratch& scratch) const;
   void link(Slot slot, Slot start, const Rows& rows);
@@ -162,20 +169,20 @@ class Graph {
   Twins twins_{nodes};
 };
 
-template <class Accept>
-bool Graph::search(Probe& query, size_t ef, size_t visitsMax, const Accept& accept, Scratch& scratch) const {
+template <class Patience, class Accept>
+bool Graph::search(Probe& query, size_t ef, Patience patience, const Accept& accept, Scratch& scratch) const {
   scratch.found.clear();
   const Slot start = entry();
   if (start == noSlot) return true;
   scratch.unseen.assign(1, descend(query, start, nodes.levelOf(start), 0));
-  return explore(query, 0, ef, visitsMax, accept, scratch);
+  return explore(query, 0, ef, patience, accept, scratch);
 }
 
-template <class Accept>
-bool Graph::searchOn(Probe& query, size_t ef, size_t visitsMax, const Accept& accept, Scratch& scratch) const {
+template <class Patience, class Accept>
+bool Graph::searchOn(Probe& query, size_t ef, Patience patience, const Accept& accept, Scratch& scratch) const {
   scratch.unseen.clear();
   for (const Candidate found : scratch.found) scratch.unseen.push_back(slotOf(found));
-  return explore(query, 0, ef, visitsMax, accept, scratch);
+  return explore(query, 0, ef, patience, accept, scratch);
 }
 
 template <class Visit>
@@ -191,12 +198,11 @@ void Graph::forTwins(Slot slot, const Visit& visit) const {
 }
 
 /** SEARCH-LAYER, algorithm 2 of the paper. */
-template <class Accept>
-bool Graph::explore(Probe& query, uint32_t level, size_t ef, size_t visitsMax, const Accept& accept,
+template <class Patience, class Accept>
+bool Graph::explore(Probe& query, uint32_t level, size_t ef, Patience patience, const Accept& accept,
                     Scratch& scratch) const {
   auto& [visited, frontier, found, unseen, distances, compared] = scratch;
   const auto nearestFirst = std::greater<Candidate>();
-  size_t visits = 0;
   frontier.clear();
   found.clear();
   visited.start(nodes.capacity());
@@ -220,9 +226,8 @@ bool Graph::explore(Probe& query, uint32_t level, size_t ef, size_t visitsMax, c
         std::push_heap(found.begin(), found.end());
       }
     }
-    visits += unseen.size();
     if (frontier.empty() || (found.size() >= ef && frontier.front() > found.front())) break;
-    if (visits > visitsMax) return false;
+    if (!patience.goesOn(unseen)) return false;
     const Slot next = slotOf(frontier.front());
     std::pop_heap(frontier.begin(), frontier.end(), nearestFirst);
     frontier.pop_back();

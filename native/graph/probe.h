@@ -80,13 +80,17 @@ class Probe {
     if (__builtin_expect(rowsAreCold_, false)) return rows_.fetch(slot, uint64_t{slot} + 1);
     __builtin_prefetch(rows_.row(slot));
   }
-  /** The same of a row and of what `bound` reads. */
-  void prefetch(Slot slot) const {
-    __builtin_prefetch(&nodes_.code(slot));
-    prefetchRow(slot);
+  /** The same of all of it, where the processor would otherwise only guess that the rest is needed too. */
+  void prefetchWholeRow(Slot slot) const {
+    if (__builtin_expect(rowsAreCold_, false)) return prefetchRow(slot);
+    prefetchLines(rows_.row(slot), rows_.rowBytes());
   }
+  /** And of what `bound` reads. */
+  void prefetchCode(Slot slot) const { __builtin_prefetch(&nodes_.code(slot)); }
   bool expectsColdRows() const { return rowsAreCold_; }
   double shown(Slot slot) { return lazily()(rows_.row(slot)); }
+  /** Whether its row shows that it is farther, at half the cost of `shown`; false where that leaves it open. */
+  bool isFarther(Slot slot, double limit) { return lazily().atLeast(rows_.row(slot)) > limit; }
 
  private:
   /** Which are near cannot be predicted, so nothing branches on it; the same in `quickNearer`. */

@@ -17,7 +17,8 @@ constexpr double errorsApart = 4;
 /** Cold rows that are read at once, beyond those that are read in any case. */
 constexpr size_t fetchedAtOnce = 32;
 
-/** Rows that are asked for ahead of their use, where many are looked at. */
+/** Codes and rows that are asked for ahead of their use, where many are looked at. */
+constexpr size_t codesAhead = 16;
 constexpr size_t rowsAhead = 8;
 
 /** The largest error of the distances of some of the candidates. */
@@ -68,15 +69,24 @@ void rescoreRest(Probe& query, const std::vector<Candidate>& compared, Candidate
   const auto isNear = [&](Candidate candidate, double bound) {
     return distanceOf(candidate) - bound <= query.walkingOf(nearest.limit());
   };
-  // A first look at what needs no memory but the candidates'; then their rows, which are anywhere, are asked for early.
+  // A first look at what needs no memory but the candidates', a second at their codes, and only then at rows: those are
+  // anywhere, and large, so they are asked for early, and none in vain.
   std::vector<Candidate> worth;
   for (const Candidate candidate : compared) {
     if (candidate > rescored && isNear(candidate, query.boundMax(distanceOf(candidate)))) worth.push_back(candidate);
   }
+  size_t near = 0;
   for (size_t i = 0; i < worth.size(); i++) {
-    if (i + rowsAhead < worth.size()) query.prefetch(slotOf(worth[i + rowsAhead]));
+    if (i + codesAhead < worth.size()) query.prefetchCode(slotOf(worth[i + codesAhead]));
+    worth[near] = worth[i];
+    near += isNear(worth[i], query.bound(worth[i]));
+  }
+  worth.resize(near);
+  for (size_t i = 0; i < worth.size(); i++) {
+    if (i + rowsAhead < worth.size()) query.prefetchWholeRow(slotOf(worth[i + rowsAhead]));
     const Slot slot = slotOf(worth[i]);
-    if (isNear(worth[i], query.bound(worth[i])) && accept(slot)) nearest.offer({query.shown(slot), slot});
+    if (!isNear(worth[i], query.bound(worth[i])) || query.isFarther(slot, nearest.limit()) || !accept(slot)) continue;
+    nearest.offer({query.shown(slot), slot});
   }
 }
 
