@@ -1,13 +1,13 @@
 /**
  * Filtered searches of GloVe words at every selectivity, whichever way what matches lies around the query, beside
- * unfiltered ones and hnswlib-node's filter callback. SIZE=10000 makes it small; RIVAL=no leaves hnswlib-node out.
- * What filters cost elsewhere is in filter-writing, filter-start and msearch.
+ * unfiltered ones, hnswlib-node's filter callback and faiss's selector of ids. SIZE=10000 makes it small; RIVALS=no
+ * leaves those out. What filters cost elsewhere is in filter-writing, filter-start and msearch.
  */
 import * as fs from "node:fs";
 import * as os from "node:os";
 import { MmapVectorStore } from "../src/index.ts";
 import { attributed, cells } from "./filter/attributes.ts";
-import { measureRival, type RivalFigures } from "./filter/rival.ts";
+import { measureFaiss, measureHnswlib, type RivalFigures } from "./filter/rival.ts";
 import { type CellFigures, Searching } from "./filter/searching.ts";
 import { type Row, report } from "./harness.ts";
 
@@ -31,7 +31,7 @@ async function fill(store: MmapVectorStore): Promise<void> {
 
 function rowOf(
   { cell, matches, plan, recall, short, p50Ms, p99Ms, rate, rateAtRecall, tail }: CellFigures,
-  rival: RivalFigures | undefined,
+  rivals: Readonly<Record<string, RivalFigures>>,
 ): Row {
   const missed = [
     recall < BARS.recall && "recall",
@@ -51,8 +51,21 @@ function rowOf(
     "at same recall": rateAtRecall.toFixed(2),
     "p99 / unfiltered p50": tail.toFixed(1),
     missed: missed.join(", "),
-    ...(rival && { "hnswlib recall@10": rival.recall.toFixed(3), "hnswlib p50 ms": rival.p50Ms.toFixed(3) }),
+    ...Object.fromEntries(
+      Object.entries(rivals).flatMap(([name, rival]) => [
+        [`${name} recall@10`, rival.recall.toFixed(3)],
+        [`${name} p50 ms`, rival.p50Ms.toFixed(3)],
+      ]),
+    ),
   };
+}
+
+/** By name, the figures of each cell; faiss only where it is installed. */
+async function measureRivals(): Promise<[string, RivalFigures[]][]> {
+  if (process.env.RIVALS === "no") return [];
+  const hnswlib = await measureHnswlib(data, store);
+  const faiss = await measureFaiss(data, store).catch((error: Error) => console.error(error.message));
+  return [["hnswlib", hnswlib], ...(faiss ? [["faiss", faiss] as [string, RivalFigures[]]] : [])];
 }
 
 const directory = fs.mkdtempSync(`${os.tmpdir()}/vstore-bench-`);
@@ -60,11 +73,12 @@ const store = await MmapVectorStore.open(directory, { dimensions: data.base.dime
 try {
   await fill(store);
   const figures = await new Searching(store, data).all();
-  const rivals = process.env.RIVAL === "no" ? [] : await measureRival(data, store);
+  const rivals = await measureRivals();
+  const rivalsAt = (at: number) => Object.fromEntries(rivals.map(([name, figures]) => [name, figures[at]!]));
   report({
     workload: "filter",
     aim: `${SIZE} x ${data.base.dimensions}: recall@10 of ${BARS.recall}, ${BARS.rate} of the unfiltered rate at the same recall, p99 of ${BARS.tail} unfiltered p50, k results, in each of ${cells.length} cells`,
-    rows: figures.map((each, at) => rowOf(each, rivals[at])),
+    rows: figures.map((each, at) => rowOf(each, rivalsAt(at))),
   });
 } finally {
   await store.close();

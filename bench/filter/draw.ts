@@ -17,22 +17,30 @@ const COLORS: Readonly<Record<string, string>> = {
   "far from the query": "#d62728",
 };
 
+/** Engines beside vstore, by their names in the results. */
+const RIVALS: Readonly<Record<string, string>> = { hnswlib: "hnswlib-node", faiss: "faiss" };
+
 function markdown(rows: readonly Row[]): string {
   const columns = [
     ...["matches", "%", "plan", "recall@10", "p50 ms", "p99 / unfiltered p50"],
     ...["of unfiltered q/s", "at same recall", "missed"],
   ];
+  const rivalOf = (row: Row, name: string) => {
+    const recall = row[`${name} recall@10`];
+    return recall === undefined ? "-" : `${recall}, ${row[`${name} p50 ms`]}`;
+  };
   const cellsOf = (row: Row) => [
     ...columns.map((column) => row[column] ?? ""),
-    `${row["hnswlib recall@10"] ?? "-"}, ${row["hnswlib p50 ms"] ?? "-"}`,
+    ...Object.keys(RIVALS).map((name) => rivalOf(row, name)),
   ];
-  const lines = [[...columns, "hnswlib-node: recall@10, p50 ms"], columns.concat("").map(() => "---")];
+  const titles = [...columns, ...Object.values(RIVALS).map((engine) => `${engine}: recall@10, p50 ms`)];
+  const lines = [titles, titles.map(() => "---")];
   return [...lines, ...rows.map(cellsOf)].map((cells) => `| ${cells.join(" | ")} |\n`).join("");
 }
 
 type Line = Readonly<Record<string, unknown>>;
 
-/** The median time of a search at each share of matches, of vstore and of hnswlib-node. */
+/** The median time of a search at each share of matches, of vstore and of the others. */
 function linesOf(rows: readonly Row[], shares: readonly (string | number)[]): Line[] {
   const lineOf = (kind: string, engine: string, column: string, type: string): Line => {
     const color = COLORS[kind];
@@ -51,6 +59,7 @@ function linesOf(rows: readonly Row[], shares: readonly (string | number)[]): Li
   return Object.keys(COLORS).flatMap((kind) => [
     lineOf(kind, "vstore", "p50 ms", "solid"),
     lineOf(kind, "hnswlib-node", "hnswlib p50 ms", "dashed"),
+    lineOf(kind, "faiss", "faiss p50 ms", "dotted"),
   ]);
 }
 

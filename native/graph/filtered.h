@@ -29,7 +29,7 @@ struct Course {
   double around;
   /** Nodes that a walk may look at before comparing all takes less time. */
   size_t visitsMax;
-  /** Nodes after which, and after twice as many, it is judged whether a walk is lost; 0 where it goes on all the same. */
+  /** Nodes after which, and after twice as many, a walk is judged lost or not; 0 where it goes on all the same. */
   size_t judgedAt = 0;
 };
 Course courseOf(const Graph& graph, Probe& query, const Allowed& allowed, size_t matches, size_t ef);

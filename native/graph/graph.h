@@ -63,7 +63,7 @@ class Graph {
    * The nearest `ef` nodes that are accepted, in scratch.found, nearest first. Twins are not among them: `forTwins`
    * finds those of a node.
    *
-   * @param patience is told of each step what nodes it looked at; when it does not go on the walk is given up: false then
+   * @param patience is told what nodes each step looked at; where it does not go on, the walk is given up: false then
    */
   template <class Patience, class Accept>
   bool search(Probe& query, size_t ef, Patience patience, const Accept& accept, Scratch& scratch) const;

@@ -33,7 +33,7 @@ export const faissKinds: readonly EngineKind[] = ["f32", "f16", "sq8"].map((quan
   },
 }));
 
-class FaissEngine implements Engine {
+export class FaissEngine implements Engine {
   readonly #place: Place;
   readonly #quantization: string;
   readonly #python: ChildProcess = spawn(PYTHON, [PROGRAM], { stdio: ["pipe", "pipe", "inherit"] });
@@ -79,6 +79,13 @@ class FaissEngine implements Engine {
     return this.#pass("each", queries);
   }
 
+  /** One query at a time, each among the rows of one of the bitmaps: `which` says of which. */
+  filtered(queries: Matrix, bitmaps: readonly Uint8Array[], which: readonly number[]): Promise<Pass> {
+    const file = `${this.#place.directory}/bitmaps`;
+    fs.writeFileSync(file, Buffer.concat(bitmaps));
+    return this.#pass("filtered", queries, { bitmaps: file, which });
+  }
+
   flood(queries: Matrix): Promise<Pass> {
     return this.#pass("flood", queries);
   }
@@ -97,11 +104,11 @@ class FaissEngine implements Engine {
     return `${this.#place.directory}/index`;
   }
 
-  async #pass(call: string, queries: Matrix): Promise<Pass> {
+  async #pass(call: string, queries: Matrix, more?: object): Promise<Pass> {
     const file = `${this.#place.directory}/queries-${queries.rows}`;
     if (this.#asked !== file) this.#asked = this.#file(`queries-${queries.rows}`, queries);
     const found = `${this.#place.directory}/found`;
-    const { seconds, latenciesMs } = await this.#call({ call, file, found, k: K });
+    const { seconds, latenciesMs } = await this.#call({ call, file, found, k: K, ...more });
     return { found: new Uint32Array(new Uint8Array(fs.readFileSync(found)).buffer), seconds, latenciesMs };
   }
 

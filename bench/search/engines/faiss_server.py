@@ -69,6 +69,24 @@ def each(given):
     return {"seconds": seconds, "latenciesMs": latencies}
 
 
+def filtered(given):
+    """As `each`, but a query finds only what its bitmap has. Bitmaps become selectors beforehand, once for all queries."""
+    vectors = rows(given["file"])
+    faiss.omp_set_num_threads(1)
+    bitmaps = numpy.fromfile(given["bitmaps"], dtype=numpy.uint8).reshape(-1, (index.ntotal + 7) // 8)
+    selectors = [faiss.IDSelectorBitmap(index.ntotal, faiss.swig_ptr(bits)) for bits in bitmaps]
+    settings = [faiss.SearchParametersHNSW(sel=each, efSearch=index.hnsw.efSearch) for each in selectors]
+    found, latencies = [], []
+    start = time.perf_counter()
+    for i, which in enumerate(given["which"]):
+        asked = time.perf_counter()
+        found.append(index.search(vectors[i : i + 1], given["k"], params=settings[which])[1])
+        latencies.append((time.perf_counter() - asked) * 1000)
+    seconds = time.perf_counter() - start
+    numpy.concatenate(found).astype(numpy.uint32).tofile(given["found"])
+    return {"seconds": seconds, "latenciesMs": latencies}
+
+
 def flood(given):
     vectors = rows(given["file"])
     faiss.omp_set_num_threads(options["threads"])
@@ -86,6 +104,7 @@ calls = {
     "load": load,
     "ef": lambda given: setattr(index.hnsw, "efSearch", given["ef"]),
     "each": each,
+    "filtered": filtered,
     "flood": flood,
 }
 
