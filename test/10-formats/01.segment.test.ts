@@ -158,6 +158,15 @@ test("a segment prepared in the background gives way to one that was needed at o
   expect(fs.readdirSync(directory)).toEqual([segmentFile(0)]);
 });
 
+test("no more room is made once the segments are closed", async () => {
+  const options = resolveOptions({ dimensions: 16_384, metric: "L2" });
+  const segments = Segments.open(temporaryDirectory(), options, 0);
+  const reserved = segments.reserve(200); // in several segments
+  segments.close();
+  await reserved;
+  expect(segments.fileBytes).toBe(0);
+});
+
 test("reserve answers at once when there is room, and makes room when there is not", async () => {
   const options = resolveOptions({ dimensions: 16_384, metric: "L2" });
   const segments = Segments.open(temporaryDirectory(), options, 0);

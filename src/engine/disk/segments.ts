@@ -266,8 +266,9 @@ export class Segments {
     return this.#open[low]!;
   }
 
+  /** Ends early where the segments are closed meanwhile: no room is needed then. */
   async #growTo(capacity: number): Promise<void> {
-    while (this.#capacity < capacity) await this.#grow();
+    while (this.#capacity < capacity && !this.#closed) await this.#grow();
   }
 
   /** One more segment, in the background; callers at the same time share it. */
