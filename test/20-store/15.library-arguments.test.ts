@@ -30,7 +30,7 @@ test.each([
 
 test("calls without an argument, or with a wrong one, name it", async () => {
   const store = await opened();
-  const { insert, insertBatch, getSlice, setAttributes } = loosely(store);
+  const { insert, insertBatch, getSlice, setAttributes, reserve } = loosely(store);
   const call =
     (method: (...args: unknown[]) => unknown, ...args: unknown[]) =>
     () =>
@@ -45,6 +45,8 @@ test("calls without an argument, or with a wrong one, name it", async () => {
   );
   expect(call(insert, "a", axis, { attributes: "[1]" })).toThrow("'attributes' must be the JSON text");
   expect(call(insert, "a", axis, { mod: "NX" })).toThrow("unknown option 'mod', did you mean 'mode'?");
+  for (const rows of [undefined, -1, Number.NaN, 1e15])
+    await expect(call(reserve, rows)()).rejects.toThrow("'rows' must be from 1 to ");
   expect(call(insertBatch)).toThrow("'keys' must be an array, got nothing");
   expect(call(insertBatch, ["a"], [1, 2])).toThrow("'vectors' must be a Float32Array, got Array");
   expect(call(insertBatch, [7], axis)).toThrow("'key' must be a string or a Uint8Array, got number");

@@ -178,6 +178,7 @@ export class MmapVectorStore {
 
   /** Makes room for `rows` more vectors in the background, which is faster than letting `insert` do it. */
   async reserve(rows: number): Promise<void> {
+    assertMaximum("rows", rows, limits.slotsMax);
     await this.#open().reserve(rows);
   }
 
