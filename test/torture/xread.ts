@@ -9,6 +9,7 @@ import { isReplyStream } from "../../src/bridge/redis/keys.ts";
 import { Proofs, proofDigits } from "../../src/bridge/requests/proofs.ts";
 import type { Request } from "../../src/bridge/requests/request.ts";
 import { type ProofsOf, type StreamRequests, XreadDecoder } from "../../src/bridge/requests/xread/decoder.ts";
+import { giveBackJoined } from "../../src/bridge/requests/xread/joined-values.ts";
 
 type Random = () => number;
 type Entry = [id: string, fields: Buffer[]];
@@ -45,7 +46,9 @@ export function compareXread(seed: number, rounds: number, counted: () => void):
     const after = Buffer.from(below(random, 10) === 0 ? "+OK\r\n" : "");
     const rest = writeInPieces(random, decoder, Buffer.concat([bytes, after]));
     assert.equal(rest.toString(), after.toString(), `seed ${seed + round}: the bytes after the reply`);
-    assert.deepEqual(asRead(decoder.take()), ordinary(bytes), `seed ${seed + round}`);
+    const read = decoder.take();
+    assert.deepEqual(asRead(read), ordinary(bytes), `seed ${seed + round}`);
+    if (below(random, 2) === 0) giveBack(read);
     counted();
   }
 }
@@ -53,6 +56,12 @@ export function compareXread(seed: number, rounds: number, counted: () => void):
 const below = (random: Random, n: number) => Math.floor(random() * n);
 const pick = <T>(random: Random, of: readonly T[]): T => of[below(random, of.length)]!;
 const some = <T>(n: number, make: (i: number) => T): T[] => Array.from({ length: n }, (_, i) => make(i));
+
+/** Later values are joined in the same buffers. */
+function giveBack(read: readonly StreamRequests[]): void {
+  for (const { requests } of read)
+    for (const { args } of requests) for (const each of args) giveBackJoined(each);
+}
 
 /** The bytes that are left after the reply. */
 function writeInPieces(random: Random, decoder: XreadDecoder, bytes: Buffer): Buffer {

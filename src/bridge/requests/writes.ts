@@ -19,6 +19,7 @@ import type { Delivery } from "./reader.ts";
 import type { Request } from "./request.ts";
 import { faultOf, isLong } from "./routing.ts";
 import type { Source } from "./sources.ts";
+import { giveBackJoined } from "./xread/joined-values.ts";
 
 /** Undefined on a follower, which reads what the leader has let pass. */
 export interface Forgeries {
@@ -153,7 +154,9 @@ export class Writes {
     if (collection === undefined || this.#catalog.withheld.has(collection.name)) return undefined;
     const time = timeOf(request, this.#catalog.clock());
     const bytes = insertPlainly(collection, request.name, request.args, time);
-    return bytes && { bytes };
+    if (bytes === undefined) return undefined;
+    giveBackJoined(request.args.at(-1)!); // the vectors are in the files, and nothing else reads them
+    return { bytes };
   }
 }
 

@@ -10,6 +10,7 @@
  */
 import type { Proofs } from "../proofs.ts";
 import { EntryDecoder, type Request } from "../request.ts";
+import { takeJoined } from "./joined-values.ts";
 
 /** What one stream has brought, oldest first. */
 export interface StreamRequests {
@@ -122,7 +123,7 @@ export class XreadDecoder {
   }
 
   #begin(bytes: Buffer, start: number, size: number): undefined {
-    this.#value = Buffer.allocUnsafeSlow(size + CRLF_BYTES);
+    this.#value = takeJoined(size + CRLF_BYTES);
     this.#valueBytes = bytes.copy(this.#value, 0, start);
   }
 
