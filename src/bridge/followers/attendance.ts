@@ -4,6 +4,7 @@
  * the call is only a sign of life.
  */
 import type { Redis } from "ioredis";
+import { inOneWrite } from "../redis/connection.ts";
 import type { LogReads, ReadAhead } from "./log-reads.ts";
 
 /** Streams of which is kept what was acknowledged. Beyond that they are told once more: collections come and go. */
@@ -50,9 +51,11 @@ export class Attendance {
   ): Promise<Heard> {
     const changed = [...positions].filter(([stream, id]) => this.#acknowledged.get(stream) !== id);
     const args = [this.#followerId, state, this.#serial, waitMs, ...changed.flat()];
-    const [[serial, free, ...told], ahead] = await this.#together(
-      () => this.#redis.call("VSTORE.FOLLOW", ...args) as Promise<[number, number, ...string[]]>,
-      () => reads.readAhead(this.#redis),
+    const [[serial, free, ...told], ahead] = await inOneWrite(this.#redis, () =>
+      Promise.all([
+        this.#redis.call("VSTORE.FOLLOW", ...args) as Promise<[number, number, ...string[]]>,
+        reads.readAhead(this.#redis),
+      ]),
     );
     if (this.#acknowledged.size > acknowledgedMax) this.#acknowledged.clear();
     for (const [stream, id] of changed) this.#acknowledged.set(stream, id);
@@ -60,16 +63,5 @@ export class Attendance {
     const applied = new Map<string, string>();
     for (let i = 0; i < told.length; i += 2) applied.set(told[i]!, told[i + 1]!);
     return { isFree: free === 1, applied, ahead };
-  }
-
-  /** In one write: each wakes Redis. */
-  #together<A, B>(first: () => Promise<A>, second: () => Promise<B>): Promise<[A, B]> {
-    const { stream } = this.#redis;
-    stream.cork();
-    try {
-      return Promise.all([first(), second()]);
-    } finally {
-      stream.uncork();
-    }
   }
 }

@@ -86,3 +86,13 @@ export async function checkDatabase(url: string): Promise<void> {
     if (error instanceof NoSuchDatabase) throw error;
   }
 }
+
+/** Sends the commands of `send` in one write: each wakes Redis, and that takes longer than a short command. */
+export function inOneWrite<T>({ stream }: Redis, send: () => T): T {
+  stream.cork();
+  try {
+    return send();
+  } finally {
+    stream.uncork();
+  }
+}

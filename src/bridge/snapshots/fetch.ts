@@ -9,6 +9,7 @@ import type { Manifest } from "../../engine/disk/manifest.ts";
 import { Arrival } from "../../engine/snapshots/arrival.ts";
 import { DamagedFileError, VstoreError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
+import { inOneWrite } from "../redis/connection.ts";
 import { snapshotStream, snapshotsKey } from "../redis/keys.ts";
 import {
   type Ask,
@@ -24,6 +25,8 @@ import {
 const lookMs = { min: 2, max: 50 } as const;
 /** Pieces that are read at once. */
 const readMax = 4;
+
+type Entry = [id: Buffer, fields: Buffer[]];
 
 export interface FetchOptions {
   readonly followerId: string;
@@ -101,10 +104,11 @@ export class Fetch {
     const { stop } = this.#options;
     let pauseMs: number = lookMs.min;
     let heardAt = performance.now();
+    let entries = await this.#look();
     while (!this.#isWhole && !stop.aborted) {
-      const entries = await this.#redis.xrangeBuffer(this.#stream, "-", "+", "COUNT", readMax);
       if (entries.length > 0) {
         const isInOrder = await this.#takeEntries(entries);
+        entries = await this.#look(entries);
         if (!isInOrder) return;
         heardAt = performance.now();
         pauseMs = lookMs.min;
@@ -113,14 +117,23 @@ export class Fetch {
       if (performance.now() - heardAt > quietMsMax) return;
       await delay(pauseMs, undefined, { signal: stop }).catch(() => {});
       pauseMs = Math.min(2 * pauseMs, lookMs.max);
+      entries = await this.#look();
     }
   }
 
-  /** Takes them out of the stream, the bad ones too. @returns false when the ask has to be repeated */
-  async #takeEntries(entries: readonly [id: Buffer, fields: Buffer[]][]): Promise<boolean> {
+  /** What the stream has. @param taken entries that it is to have no more, the bad ones too */
+  async #look(taken: readonly Entry[] = []): Promise<readonly Entry[]> {
+    const [entries] = await inOneWrite(this.#redis, () => {
+      const removed = taken.length > 0 ? this.#redis.xdel(this.#stream, ...taken.map(([id]) => id)) : 0;
+      return Promise.all([this.#redis.xrangeBuffer(this.#stream, "-", "+", "COUNT", readMax), removed]);
+    });
+    return entries;
+  }
+
+  /** @returns false when the ask has to be repeated */
+  async #takeEntries(entries: readonly Entry[]): Promise<boolean> {
     let isInOrder = true;
     for (const [, fields] of entries) isInOrder &&= await this.#take(fields);
-    await this.#redis.xdel(this.#stream, ...entries.map(([id]) => id));
     return isInOrder;
   }
 

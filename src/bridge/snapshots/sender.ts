@@ -12,6 +12,7 @@ import { HeldCheckpoint } from "../../engine/snapshots/held-checkpoint.ts";
 import { VstoreError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import type { Followers } from "../followers/followers.ts";
+import { inOneWrite } from "../redis/connection.ts";
 import { collectionsKey, snapshotStream, snapshotsKey } from "../redis/keys.ts";
 import {
   type Ask,
@@ -152,8 +153,13 @@ export class Sender {
   }
 
   async #send(message: Message): Promise<void> {
-    await this.#redis.xadd(this.#stream, "*", ...encodeMessage(message));
-    await this.#redis.pexpire(this.#stream, expiryMs);
+    const words = encodeMessage(message);
+    await inOneWrite(this.#redis, () =>
+      Promise.all([
+        this.#redis.xadd(this.#stream, "*", ...words),
+        this.#redis.pexpire(this.#stream, expiryMs),
+      ]),
+    );
   }
 
   /** The one that is held, if the log still begins where that ends; else the last checkpoint of now. */
