@@ -62,6 +62,21 @@ test("searches with a wrong argument name it", async () => {
   await expect(search()).rejects.toThrow("'query' must be a Float32Array, got nothing");
   await expect(search(axis)).rejects.toThrow("'options' must be an object, got nothing");
   await expect(search(axis, {})).rejects.toThrow("'k' must be an integer from 1 to");
+  for (const [options, name] of [
+    [{ ef: 0 }, "ef"],
+    [{ within: Number.NaN }, "within"],
+    [{ exact: "no" }, "exact"],
+    [{ withAttributes: 1 }, "withAttributes"],
+    [{ distinct: "genre" }, "distinct.field"],
+    [{ distinct: { field: "genre", per: 0 } }, "distinct.per"],
+  ] as const) {
+    const error = {
+      constructor: VstoreError,
+      code: "ERR",
+      message: expect.stringContaining(`'${name}' must be`),
+    };
+    await expect(search(axis, { k: 1, ...options })).rejects.toMatchObject(error);
+  }
   await expect(search(axis, { k: 1, exakt: true })).rejects.toThrow("did you mean 'exact'?");
   await expect(search(axis, { k: 1, count: 3 })).rejects.toThrow("unknown option 'count'");
   await store.close();

@@ -47,6 +47,16 @@ export function assertMaximum(name: string, count: unknown, max: number): void {
   throw new VstoreError("ERR", `'${name}' must be from 1 to ${max}, got ${String(count)}`);
 }
 
+/** An option whose presence says little: `exact: "no"` would be true. */
+export function assertFlag(name: string, flag: unknown): void {
+  if (flag !== undefined && typeof flag !== "boolean") throw wrong(name, "true or false", flag);
+}
+
+export function assertNumber(name: string, number: unknown): void {
+  if (typeof number !== "number" || Number.isNaN(number))
+    throw new VstoreError("ERR", `'${name}' must be a number, got ${String(number)}`);
+}
+
 export function assertText(name: string, text: unknown): asserts text is string {
   if (typeof text !== "string") throw wrong(name, "a string", text);
 }

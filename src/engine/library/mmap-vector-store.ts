@@ -14,10 +14,12 @@ import { assertAvailable, type IndexChoice } from "../index/kinds.ts";
 import { meanDifference } from "../mean.ts";
 import type { CollectionOptions, Metric } from "../options.ts";
 import {
+  assertFlag,
   assertFloats,
   assertKeys,
   assertMaximum,
   assertMode,
+  assertNumber,
   assertOptions,
   assertText,
   bytesOf,
@@ -356,7 +358,16 @@ export class MmapVectorStore {
 /** As a caller gave them. */
 function checkedSearch(options: StoreSearchOptions): StoreSearchOptions {
   assertOptions(options, SEARCH_OPTIONS);
-  if (options.filter !== undefined) assertText("filter", options.filter);
+  const { ef, exact, within, filter, distinct, withAttributes } = options;
+  if (ef !== undefined) assertMaximum("ef", ef, limits.efMax);
+  if (within !== undefined) assertNumber("within", within);
+  if (filter !== undefined) assertText("filter", filter);
+  if (distinct !== undefined) {
+    assertText("distinct.field", distinct?.field);
+    if (distinct.per !== undefined) assertMaximum("distinct.per", distinct.per, limits.distinctCountMax);
+  }
+  assertFlag("exact", exact);
+  assertFlag("withAttributes", withAttributes);
   return options;
 }
 
