@@ -194,7 +194,8 @@ bool Search::find(Probe& probe, size_t ef, Scratch& scratch) const {
 
 /** The same of the slots that a search may find; false when all of them have to be compared. */
 bool Search::findAllowed(Probe& probe, size_t ef, const Allowed& allowed, Scratch& scratch) const {
-  const Course course = courseOf(*graph_, probe, allowed, visible_, ef);
+  const Course course = courseOf(*graph_, probe, allowed, visible_, ef,
+                                 std::min(options_.watermark, options_.slots));
   const size_t kept = std::max(options_.k, keptOf(course, ef));
   // A node that is not wanted may have twins that are.
   const auto leads = [this](Slot slot) { return isWanted(slot) || graph_->nodes.life(slot).hasTwins(); };

@@ -111,12 +111,11 @@ double shareAround(const Graph& graph, Probe& query, const Allowed& allowed) {
 }
 
 /** Some nodes with a code of their own, which match or do not, from all over the slots: one of each part of them. */
-std::vector<Slot> sampleOf(const Graph& graph, const Allowed& allowed, bool matching, uint64_t parts) {
+std::vector<Slot> sampleOf(const Graph& graph, const Allowed& allowed, Slot slots, bool matching, uint64_t parts) {
   constexpr uint64_t looksMax = 64;
-  const uint64_t slots = graph.nodes.slots();
   std::vector<Slot> sample;
   for (uint64_t i = 0; i < parts; i++) {
-    const uint64_t from = slots * i / parts, to = std::min(from + looksMax, slots);
+    const uint64_t from = slots * i / parts, to = std::min<uint64_t>(from + looksMax, slots);
     const auto isWanted = [&](uint64_t slot) {
       return allowed.has(static_cast<Slot>(slot)) == matching && graph.nodes.isPlain(static_cast<Slot>(slot));
     };
@@ -137,9 +136,9 @@ std::vector<Candidate> measuredInOrder(const Graph& graph, Probe& query, const s
 }
 
 /** How often a match is nearer to the query than another node, judged by some of each; nothing where there are few. */
-std::optional<double> nearerShare(const Graph& graph, Probe& query, const Allowed& allowed, uint64_t samples) {
+std::optional<double> nearerShare(const Graph& graph, Probe& query, const Allowed& allowed, Slot end, uint64_t samples) {
   const auto measuredOf = [&](bool matching) {
-    return measuredInOrder(graph, query, sampleOf(graph, allowed, matching, samples));
+    return measuredInOrder(graph, query, sampleOf(graph, allowed, end, matching, samples));
   };
   const std::vector<Candidate> matches = measuredOf(true), others = measuredOf(false);
   if (std::min(matches.size(), others.size()) < samplesMin) return std::nullopt;
@@ -152,10 +151,10 @@ std::optional<double> nearerShare(const Graph& graph, Probe& query, const Allowe
 }
 
 /** Whether matches are as near to the query as other nodes. A few tell, unless it is close. */
-bool areOnNearSide(const Graph& graph, Probe& query, const Allowed& allowed) {
-  const std::optional<double> few = nearerShare(graph, query, allowed, samplesFew);
+bool areOnNearSide(const Graph& graph, Probe& query, const Allowed& allowed, Slot end) {
+  const std::optional<double> few = nearerShare(graph, query, allowed, end, samplesFew);
   if (few && std::fabs(*few - nearSide) > errorOfFew) return *few > nearSide;
-  return nearerShare(graph, query, allowed, samplesMax).value_or(0) >= nearSide;
+  return nearerShare(graph, query, allowed, end, samplesMax).value_or(0) >= nearSide;
 }
 
 /** Nodes that a walk looks at before it is given up. @param compared those in the time of a comparison */
@@ -355,7 +354,7 @@ class Comparing {
 
 Plan planOf(const Graph& graph, size_t matches, size_t ef) { return planFor(matches, shareOf(matches, graph), ef); }
 
-Course courseOf(const Graph& graph, Probe& query, const Allowed& allowed, size_t matches, size_t ef) {
+Course courseOf(const Graph& graph, Probe& query, const Allowed& allowed, size_t matches, size_t ef, Slot end) {
   const double share = shareOf(matches, graph), compared = static_cast<double>(matches) / comparedPerVisit;
   // No walk is quicker, whatever is around the query.
   if (compared <= visitsOf(1, ef)) return {Plan::compare, share, 0};
@@ -364,7 +363,7 @@ Course courseOf(const Graph& graph, Probe& query, const Allowed& allowed, size_t
   const Plan plan =
       around < rareShare * share ? Plan::compare : planFor(matches, around, ef, isOnRim ? rimDetour : 1);
   if (plan == Plan::compare && isOnRim && planFor(matches, share, ef) == Plan::walk &&
-      areOnNearSide(graph, query, allowed)) {
+      areOnNearSide(graph, query, allowed, end)) {
     return {Plan::walk, share, walkedMax(compared, share, ef)};
   }
   if (plan == Plan::walk && !isOnRim) {

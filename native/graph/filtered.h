@@ -32,7 +32,8 @@ struct Course {
   /** Nodes after which, and after twice as many, a walk is judged lost or not; 0 where it goes on all the same. */
   size_t judgedAt = 0;
 };
-Course courseOf(const Graph& graph, Probe& query, const Allowed& allowed, size_t matches, size_t ef);
+/** @param end of the slots of which each is in the graph or dead: beyond, codes may be about to be written */
+Course courseOf(const Graph& graph, Probe& query, const Allowed& allowed, size_t matches, size_t ef, Slot end);
 
 /**
  * How long a walk goes on through what does not match. Around a query many may match that hardly ever do a little
