@@ -116,13 +116,27 @@ function randomKey(random: Random): Buffer {
 }
 
 function randomOptions(random: Random, name: Name, count: number): (string | number)[] {
-  const texts = () => Array.from({ length: count }, (_, i) => `{"i":${i}}`);
+  const texts = () => Array.from({ length: count }, (_, i) => randomText(random, i));
   if (name === "attributed" && below(random, 2) === 0) return ["SETATTR", ...texts()];
   const kind = below(random, 30);
   if (kind === 0) return ["EX", 1 + below(random, 3)];
   if (kind === 1) return ["KEEPTTL"];
   if (kind === 2) return [pick(random, ["NX", "XX", "NOSUCH"])];
   return [];
+}
+
+/** Mostly plain; some that JSON.parse has to read, and a few that are refused. */
+function randomText(random: Random, i: number): string {
+  const kind = below(random, 40);
+  if (kind === 0) return pick(random, ["", "[]", "{", "EX", `{"a":"${"x".repeat(65_536)}"}`]);
+  if (kind < 8)
+    return pick(random, [
+      `{"a":{"b":[1,"\\u00e9"]}}`,
+      '{"a":1,"a":2}',
+      `{ "i" : ${i}e-3 }`,
+      '{"\u00e9":null}',
+    ]);
+  return `{"i":${i},"word":"w${i}"}`;
 }
 
 function randomBlob(random: Random, components: number, count: number): Uint8Array {

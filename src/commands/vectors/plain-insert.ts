@@ -1,15 +1,17 @@
 /**
  * The short way of plain INSERTs and MINSERTs, of what most writes are:
  *
- *   INSERT   collection key FP32 blob
- *   MINSERT  collection count key… FP32 blob
+ *   INSERT   collection key FP32 blob [SETATTR json]
+ *   MINSERT  collection count key… FP32 blob [SETATTR json…]
  *
  * Arguments are read by their place, without a cursor, closures and a schema for each. Whatever is odd about a request,
  * or would be refused, takes the way of all others, which says what is wrong with it. The answers of both ways are the
  * same to the byte, and so is what they leave in the collection.
  */
 import type { Collection } from "../../engine/collection.ts";
+import type { CheckedAttributes } from "../../engine/input.ts";
 import { limits } from "../../limits.ts";
+import { checkAttributes } from "../grammar/arguments.ts";
 import { isWord, shortWay, wholeNumber } from "../search/plain-search.ts";
 import { encodeReply } from "../wire/resp3.ts";
 import { insert } from "./insert.ts";
@@ -42,22 +44,51 @@ export function insertPlainly(
 }
 
 function insertOne(collection: Collection, args: readonly Uint8Array[], time: number): Buffer | undefined {
-  if (args.length !== 4 || !isWord(args[2]!, "FP32")) return undefined;
+  if (args.length < 4 || !isWord(args[2]!, "FP32")) return undefined;
   const blob = args[3]!;
   if (blob.length !== collection.options.dimensions * componentBytes) return undefined;
-  if (collection.reserve(1) !== undefined) return undefined;
-  return collection.insert(args[1]!, floatsOf(blob), plain, time) ? inserted : replaced;
+  const attributes = attributesOf(args, 4, 1);
+  if (attributes === odd || collection.reserve(1) !== undefined) return undefined;
+  const options = attributes === none ? plain : { attributes: attributes[0] };
+  return collection.insert(args[1]!, floatsOf(blob), options, time) ? inserted : replaced;
 }
 
 function insertMany(collection: Collection, args: readonly Uint8Array[], time: number): Buffer | undefined {
   const count = wholeNumber(args[1], limits.keysMax);
-  if (count === 0 || args.length !== count + 4 || !isWord(args[count + 2]!, "FP32")) return undefined;
+  if (count === 0 || args.length < count + 4 || !isWord(args[count + 2]!, "FP32")) return undefined;
   const blob = args[count + 3]!;
   if (blob.length !== count * collection.options.dimensions * componentBytes) return undefined;
   const keys = args.slice(2, count + 2);
-  if (!isSmallBatch(count, blob.length + collection.keptBytes(keys))) return undefined;
-  if (collection.reserve(count) !== undefined) return undefined;
-  return encodeReply(collection.insertBatch(keys, floatsOf(blob), undefined, time));
+  const textBytes = () => (args.length > count + 4 ? bytesFrom(args, count + 5) : collection.keptBytes(keys));
+  if (!isSmallBatch(count, blob.length) || !isSmallBatch(count, blob.length + textBytes())) return undefined;
+  const attributes = attributesOf(args, count + 4, count);
+  if (attributes === odd || collection.reserve(count) !== undefined) return undefined;
+  return encodeReply(collection.insertBatch(keys, floatsOf(blob), attributes, time));
+}
+
+/** No attributes are named, and something else is. */
+const [none, odd] = [undefined, null];
+
+/** What stands behind the blob: nothing, or SETATTR and so many texts. @throws VstoreError where one is no JSON */
+function attributesOf(
+  args: readonly Uint8Array[],
+  from: number,
+  count: number,
+): CheckedAttributes[] | typeof none | typeof odd {
+  if (args.length === from) return none;
+  if (args.length !== from + 1 + count || !isWord(args[from]!, "SETATTR")) return odd;
+  const checked: CheckedAttributes[] = [];
+  for (let i = from + 1; i < args.length; i++) {
+    if (args[i]!.length > limits.attributesBytesMax) return odd;
+    checked.push(checkAttributes(args[i]!, "SETATTR"));
+  }
+  return checked;
+}
+
+function bytesFrom(args: readonly Uint8Array[], from: number): number {
+  let total = 0;
+  for (let i = from; i < args.length; i++) total += args[i]!.length;
+  return total;
 }
 
 /** For blobs that do not lie as a Float32Array has to: most do not, in the pieces that a socket brings. */
