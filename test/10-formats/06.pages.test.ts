@@ -116,7 +116,7 @@ test("a manifest that counts another number of pages makes no sense", async () =
   expect(manifestFault({ ...manifest, pages }, "c")).toMatch(/bytes of checksums of pages, expected/);
 });
 
-/** A power cut may leave one file as of one checkpoint, and the others as of another, where a disk has lied of a sync. */
+/** A power cut may leave one file as of one checkpoint and the others as of another, where a disk lies about a sync. */
 describe("after two checkpoints", () => {
   type Files = Readonly<Record<string, Buffer>>;
   let directory: string;
