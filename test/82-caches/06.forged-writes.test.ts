@@ -138,3 +138,42 @@ test("a log that is ahead of the clock takes the module's entries, and they are 
   expect(await redis.call("VSTORE.CACHE.DEL", "c", "ID", "e", "n", "l")).toBe(3);
   await until(values, (left) => left.length === 0);
 });
+
+test("a value never answers in another scope than its own, whatever was appended while no sidecar was there", async () => {
+  const scoped = "vstore:{s}:log";
+  await redis.acl("SETUSER", "mallory", `~${scoped}`);
+  await redis.call("VSTORE.CACHE.CREATE", "s", "DIM", 2, "SCOPE", 1, "tenant", "WITHIN", 0.1);
+  const acme = ["PROMPT", "q", "SCOPE", 1, "tenant", "acme"];
+  await redis.call("VSTORE.CACHE.SET", "s", "FP32", east, "VALUE", "secret", ...acme);
+  const [[, entry]] = (await mallory.xrangeBuffer(scoped, "-", "+")).slice(-1) as [[Buffer, Buffer[]]];
+  await sidecar.stop();
+  // The very entry, with its proof and without, of another tenant; also once the first one is gone.
+  const forged = entry.map((word) => (String(word) === "acme" ? Buffer.from("globex") : word));
+  const bare = forged.slice(0, 2).concat(forged.slice(forged.findIndex((word) => String(word) === "0")));
+  const before = await redis.xlen(scoped);
+  for (const fields of [forged, bare]) await mallory.xadd(scoped, "*", ...fields);
+  const key = (await redis.keys("{s}:*"))[0]!;
+  await mallory.xadd(scoped, "*", "cmd", "DEL", "0", "s", "1", key);
+  for (const fields of [forged, bare]) await mallory.xadd(scoped, "*", ...fields);
+  await redis
+    .multi()
+    .call("VSTORE.CACHE.SET", "s", "FP32", north, "VALUE", "later", ...acme, "ID", "l")
+    .exec();
+  await startServing();
+  const get = (tenant: string, vector: Buffer) =>
+    cacheGet(redis, "s", "FP32", vector, "PROMPT", "q", "SCOPE", 1, "tenant", tenant, "VERIFY", 2);
+  await until(
+    () => get("acme", north),
+    (answer) => answer?.value === "later",
+  );
+  expect(await get("globex", east)).toBeUndefined();
+  expect(await get("globex", north)).toBeUndefined();
+  expect(await redis.xlen(scoped)).toBeLessThanOrEqual(before + 3);
+  // Nor in a cache of the same name that is made after it.
+  await redis.call("VSTORE.DROP", "s");
+  await redis.call("VSTORE.CACHE.CREATE", "s", "DIM", 2, "SCOPE", 1, "tenant", "WITHIN", 0.1);
+  await sidecar.stop();
+  await mallory.xadd(scoped, "*", ...forged);
+  await startServing();
+  expect(await get("globex", east)).toBeUndefined();
+});

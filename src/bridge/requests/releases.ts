@@ -3,8 +3,9 @@
  *
  * A client that may append to the log of a cache need not be allowed to end values, which are keys of Redis. So only an
  * entry that proves that the module wrote it, after it had checked its caller's rights, ends any. While this sidecar
- * serves, any other is refused and leaves the log. In a replay it may be of a Redis process that no sidecar has ever
- * led, and acknowledged: then it changes vectors, and no value.
+ * serves, any other is refused and leaves the log. In a replay it may be of a Redis process that it has never led, and
+ * acknowledged: then it changes vectors, and no value. Only a SET of a cache with a scope is refused there too: it
+ * could give the value of one scope to another, and a cache may forget an answer but not confuse two.
  */
 import type { Context } from "../../commands/command.ts";
 import { commands } from "../../commands/registry.ts";

@@ -1,6 +1,7 @@
 /**
  * Builds the way of a request through the sidecar: from the streams to the loop, and from there to the outbox.
  */
+import { cacheSet } from "../../commands/cache/set.ts";
 import type { Context } from "../../commands/command.ts";
 import type { Timelines } from "../../commands/token.ts";
 import type { Catalog } from "../../engine/catalog.ts";
@@ -139,12 +140,19 @@ const isWanted =
 
 function forgeriesOf(session: Session, releases: Releases, answers: Answers): Forgeries {
   return {
-    isForged: (request) => releases.isForged(request),
+    isForged(request, collection, replays) {
+      return (replays ? isOfScope(collection, request) : true) && releases.isForged(request);
+    },
     async refuse(source, request) {
       await session.confirmJoined();
       answers.toForged(source, request);
     },
   };
+}
+
+/** Whether it says of what scope a value is. */
+function isOfScope(collection: Collection | undefined, { name }: Request): boolean {
+  return name === cacheSet.name && (collection?.options.cache?.scope.length ?? 0) > 0;
 }
 
 /** The context that a command gets beside its arguments. */

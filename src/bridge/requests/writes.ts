@@ -23,8 +23,12 @@ import { giveBackJoined } from "./xread/joined-values.ts";
 
 /** Undefined on a follower, which reads what the leader has let pass. */
 export interface Forgeries {
-  /** Whether it is a write of a cache that the module has not made. */
-  isForged(request: Request): boolean;
+  /**
+   * Whether it is a write of a cache that must not be taken, as it does not prove that the module has made it.
+   *
+   * @param replays whether a client may have been answered already, by a Redis process of which nothing is known
+   */
+  isForged(request: Request, collection: Collection | undefined, replays: boolean): boolean;
   /** Refuses it, and takes it out of its log: no replay and no follower may find it. */
   refuse(source: Source, request: Request): Promise<void>;
 }
@@ -76,7 +80,7 @@ export class Writes {
         await this.#passOver(source, collection, request, ahead);
         continue;
       }
-      if (!replays && this.#forgeries?.isForged(request)) {
+      if (this.#forgeries?.isForged(request, collection, replays)) {
         await this.#forgeries.refuse(source, request);
         if (collection !== undefined) this.#passed(collection, request);
         continue;
@@ -105,6 +109,7 @@ export class Writes {
       collection: collection.name,
       last: request.id,
     };
+    if (this.#forgeries?.isForged(request, collection, true)) return this.#forgeries.refuse(source, request);
     const outcome = await this.#applyOne(source, collection, request, true);
     if (foundNoRoom(outcome)) throw outcome.error;
     if (foundDamage(outcome)) return;
