@@ -156,7 +156,8 @@ interface Load {
  */
 async function mixedLoad(clients: readonly Redis[]): Promise<Load> {
   const load = { latencies: [] as number[], model: new Map(), acknowledged: 0, refused: 0 };
-  const attributes = JSON.stringify({ text: "x".repeat(1_000) });
+  // So long that the writes of a slow machine fill the log between two checkpoints too.
+  const attributes = JSON.stringify({ text: "x".repeat(4_000) });
   const end = performance.now() + LOAD_MS;
   const timed = (client: Redis, ...command: [string, ...(string | number | Buffer)[]]) => {
     const start = performance.now();
