@@ -48,7 +48,7 @@ function insertOne(collection: Collection, args: readonly Uint8Array[], time: nu
   const blob = args[3]!;
   if (blob.length !== collection.options.dimensions * componentBytes) return undefined;
   const attributes = attributesOf(args, 4, 1);
-  if (attributes === odd || collection.reserve(1) !== undefined) return undefined;
+  if (attributes === odd || !hasRoom(collection, 1)) return undefined;
   const options = attributes === none ? plain : { attributes: attributes[0] };
   return collection.insert(args[1]!, floatsOf(blob), options, time) ? inserted : replaced;
 }
@@ -62,8 +62,15 @@ function insertMany(collection: Collection, args: readonly Uint8Array[], time: n
   const textBytes = () => (args.length > count + 4 ? bytesFrom(args, count + 5) : collection.keptBytes(keys));
   if (!isSmallBatch(count, blob.length) || !isSmallBatch(count, blob.length + textBytes())) return undefined;
   const attributes = attributesOf(args, count + 4, count);
-  if (attributes === odd || collection.reserve(count) !== undefined) return undefined;
+  if (attributes === odd || !hasRoom(collection, count)) return undefined;
   return encodeReply(collection.insertBatch(keys, floatsOf(blob), attributes, time));
+}
+
+/** The other way waits for more room, and hears where there is none. */
+function hasRoom(collection: Collection, rows: number): boolean {
+  const growth = collection.reserve(rows);
+  growth?.catch(() => {});
+  return growth === undefined;
 }
 
 /** No attributes are named, and something else is. */
