@@ -26,9 +26,9 @@ import { toVectors, vectorReader } from "../grammar/vector.ts";
 const smallKeys = 1_000;
 const smallBytes = 2 * 1024 * 1024;
 
-/** Whether so many keys are stored at once, in one turn of the event loop. @param bytes of vectors and attributes */
-export const isSmallBatch = (keys: number, bytes: number): boolean =>
-  keys <= smallKeys && bytes <= smallBytes;
+/** Whether so many keys are stored at once, in one turn of the event loop. @param textBytes of their attributes */
+export const isSmallBatch = (keys: number, vectorBytes: number, textBytes: () => number): boolean =>
+  keys <= smallKeys && vectorBytes <= smallBytes && vectorBytes + textBytes() <= smallBytes;
 
 /** Of the argument, for messages. */
 const label = "SETATTR";
@@ -51,8 +51,7 @@ export const minsert = define({
     const target = catalog.get(name);
     assertCount(texts, keys.length);
     const textBytes = () => (texts ? sum(texts.map((text) => text.length)) : target.keptBytes(keys));
-    if (isSmallBatch(keys.length, blob.length) && isSmallBatch(keys.length, blob.length + textBytes()))
-      return undefined;
+    if (isSmallBatch(keys.length, blob.length, textBytes)) return undefined;
     const vectorOf = vectorReader(blob, keys.length, target.options.dimensions);
     return stage(target, { keys, vectorOf, attributes: texts, time, lifetime: lifetimeOf(ttl, time) });
   },

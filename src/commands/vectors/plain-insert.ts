@@ -60,7 +60,7 @@ function insertMany(collection: Collection, args: readonly Uint8Array[], time: n
   if (blob.length !== count * collection.options.dimensions * componentBytes) return undefined;
   const keys = args.slice(2, count + 2);
   const textBytes = () => (args.length > count + 4 ? bytesFrom(args, count + 5) : collection.keptBytes(keys));
-  if (!isSmallBatch(count, blob.length) || !isSmallBatch(count, blob.length + textBytes())) return undefined;
+  if (!isSmallBatch(count, blob.length, textBytes)) return undefined;
   const attributes = attributesOf(args, count + 4, count);
   if (attributes === odd || !hasRoom(collection, count)) return undefined;
   return encodeReply(collection.insertBatch(keys, floatsOf(blob), attributes, time));
@@ -73,10 +73,10 @@ function hasRoom(collection: Collection, rows: number): boolean {
   return growth === undefined;
 }
 
-/** No attributes are named, and something else is. */
+/** What stands behind the blob: nothing at all, or something that takes the other way. */
 const [none, odd] = [undefined, null];
 
-/** What stands behind the blob: nothing, or SETATTR and so many texts. @throws VstoreError where one is no JSON */
+/** Of SETATTR and so many texts. @throws VstoreError where one is no JSON */
 function attributesOf(
   args: readonly Uint8Array[],
   from: number,
