@@ -16,13 +16,9 @@
 #include "follow/follow_events.h"
 #include "follow/follow_log.h"
 #include "module_api.h"
-#include "requests/acknowledgement.h"
 #include "requests/existence.h"
-#include "requests/pending.h"
 #include "requests/read_queue.h"
 #include "requests/requests.h"
-#include "requests/stranding.h"
-#include "requests/waits.h"
 #include "sidecar/attachment.h"
 #include "sidecar/followers.h"
 #include "sidecar/leadership.h"
@@ -33,6 +29,10 @@
 #include "streams/stream_memory.h"
 #include "streams/stream_reads.h"
 #include "streams/streams.h"
+#include "waits/acknowledgement.h"
+#include "waits/pending.h"
+#include "waits/stranding.h"
+#include "waits/waits.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-"""Writes redis/cache/unicode_tables.h from the Unicode data that Python has: `python3 scripts/unicode-tables.py`.
+"""Writes redis/prompts/unicode_tables.h from the Unicode data that Python has: `python3 scripts/unicode-tables.py`.
 
 The tables are checked in. A newer Unicode changes no character that an older one has, so they need no renewal.
 """
@@ -7,7 +7,7 @@ import os
 import sys
 import unicodedata
 
-path = os.path.join(os.path.dirname(__file__), "../redis/cache/unicode_tables.h")
+path = os.path.join(os.path.dirname(__file__), "../redis/prompts/unicode_tables.h")
 width = 118
 codes = [code for code in range(sys.maxunicode + 1) if not 0xAC00 <= code <= 0xD7A3]
 

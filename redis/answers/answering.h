@@ -9,8 +9,8 @@
 #ifndef VSTORE_ANSWERING_H
 #define VSTORE_ANSWERING_H
 
-#include "requests/pending.h"
 #include "answers/resp3.h"
+#include "waits/pending.h"
 
 /* Whether an answer of this shape has to be given in pieces. */
 bool answering_is_long(const Resp3Shape *shape);

@@ -1,8 +1,8 @@
 /* The words of cache_words.h. */
 #include "cache/cache_words.h"
 #include "cache/digest.h"
-#include "cache/prompts.h"
 #include "commands/command_table.h"
+#include "prompts/prompts.h"
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>

@@ -1,13 +1,13 @@
 /* The writes of deferral.h. */
 #include "requests/deferral.h"
-#include "requests/acknowledgement.h"
 #include "requests/requests.h"
-#include "requests/waits.h"
 #include "sidecar/followers.h"
 #include "slots/later.h"
 #include "slots/slots.h"
 #include "streams/own_keys.h"
 #include "streams/stream_memory.h"
+#include "waits/acknowledgement.h"
+#include "waits/waits.h"
 #include <string.h>
 
 struct DeferredWrite {

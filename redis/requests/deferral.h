@@ -9,8 +9,8 @@
 #define VSTORE_DEFERRAL_H
 
 #include "module_api.h"
-#include "requests/pending.h"
 #include "streams/streams.h"
+#include "waits/pending.h"
 #include <stdbool.h>
 
 /* Whether the request has to be deferred that belongs into this stream. */

@@ -1,10 +1,10 @@
 /* The queue of read_queue.h: a list, the oldest first. Only this file writes it, on Redis' one thread. */
 #include "requests/read_queue.h"
-#include "requests/waits.h"
 #include "sidecar/leadership.h"
 #include "sidecar/reader.h"
 #include "slots/stream_waits.h"
 #include "streams/own_keys.h"
+#include "waits/waits.h"
 #include <stdio.h>
 
 /* Entries are as many as clients that wait (PENDING_MAX). One more of any size is taken below this limit. */

@@ -16,8 +16,8 @@
 #define VSTORE_READ_QUEUE_H
 
 #include "module_api.h"
-#include "requests/pending.h"
 #include "streams/streams.h"
+#include "waits/pending.h"
 
 int fetch_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 

@@ -1,9 +1,9 @@
 /* The attached sidecar of attachment.h. Only attach_command() writes this file's state. */
 #include "sidecar/attachment.h"
-#include "requests/acknowledgement.h"
 #include "sidecar/followers.h"
 #include "sidecar/leadership.h"
 #include "sidecar/reader.h"
+#include "waits/acknowledgement.h"
 #include <strings.h>
 
 #define US_PER_MS 1000

@@ -1,8 +1,8 @@
 /* The followers of followers.h. Only this file writes its state, on Redis' one thread. */
 #include "sidecar/followers.h"
-#include "requests/acknowledgement.h"
 #include "sidecar/leadership.h"
 #include "streams/own_keys.h"
+#include "waits/acknowledgement.h"
 #include <stdio.h>
 #include <string.h>
 

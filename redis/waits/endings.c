@@ -1,8 +1,8 @@
 /* The words of endings.h. */
-#include "requests/endings.h"
-#include "requests/acknowledgement.h"
+#include "waits/endings.h"
 #include "requests/existence.h"
 #include "sidecar/followers.h"
+#include "waits/acknowledgement.h"
 #include <stdio.h>
 
 /* The leader has applied it, and followers have not said so in time. */

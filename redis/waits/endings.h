@@ -2,7 +2,7 @@
 #ifndef VSTORE_ENDINGS_H
 #define VSTORE_ENDINGS_H
 
-#include "requests/pending.h"
+#include "waits/pending.h"
 
 int reply_with_timeout(RedisModuleCtx *ctx, const Pending *pending);
 

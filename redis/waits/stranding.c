@@ -1,10 +1,10 @@
 /* The stranded requests of stranding.h. Only look_soon() and on_timer() write this file's state. */
-#include "requests/stranding.h"
-#include "sidecar/attachment.h"
+#include "waits/stranding.h"
 #include "requests/existence.h"
-#include "requests/pending.h"
-#include "requests/waits.h"
+#include "sidecar/attachment.h"
 #include "streams/own_keys.h"
+#include "waits/pending.h"
+#include "waits/waits.h"
 #include <string.h>
 
 #define PREFIX "vstore:"

@@ -1,7 +1,7 @@
 /*
  * The table of pending.h: two dictionaries, because Redis reports a client that left by its handle and not its request.
  */
-#include "requests/pending.h"
+#include "waits/pending.h"
 #include <string.h>
 
 static RedisModuleDict *by_id;     /* keyed by stream and id: two streams may give the same id */

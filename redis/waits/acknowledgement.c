@@ -1,7 +1,7 @@
 /* The writes of acknowledgement.h, by stream and id, in order. */
-#include "requests/acknowledgement.h"
-#include "requests/waits.h"
+#include "waits/acknowledgement.h"
 #include "sidecar/followers.h"
+#include "waits/waits.h"
 #include <string.h>
 
 #define ID_BYTES 16

@@ -3,8 +3,8 @@
 #define VSTORE_WAITS_H
 
 #include "module_api.h"
-#include "requests/pending.h"
 #include "streams/streams.h"
+#include "waits/pending.h"
 #include <stdbool.h>
 
 /* Milliseconds; vstore.timeout and vstore.wait-timeout. CONFIG SET writes them. */

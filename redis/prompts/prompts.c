@@ -2,8 +2,8 @@
  * The prompts of prompts.h. A character and the marks on it are taken apart, the marks sorted, and put together again,
  * as UAX #15 has it; what cannot change goes on as it is.
  */
-#include "cache/prompts.h"
-#include "cache/unicode.h"
+#include "prompts/prompts.h"
+#include "prompts/unicode.h"
 #include <string.h>
 
 /* On one character, taken apart. Sorting them takes the square of it; the standard's own bound for streams is 30. */

@@ -1,5 +1,5 @@
 /* The characters of unicode.h. The tables are from the standard (UAX #15); so is the arithmetic of Hangul (3.12). */
-#include "cache/unicode.h"
+#include "prompts/unicode.h"
 #include <stdlib.h>
 
 typedef struct {
@@ -9,7 +9,7 @@ typedef struct {
     uint32_t first, last, class;
 } Run;
 
-#include "cache/unicode_tables.h"
+#include "prompts/unicode_tables.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 /* Characters before the one and from the other on are steady. */

@@ -2,19 +2,19 @@
  * The wait of a request: begun once its entry is appended, and ended by VSTORE.REPLY, its deadline, its client, or
  * because its entry is lost. Only end_wait() ends one. All of it runs on Redis' one thread.
  */
-#include "requests/waits.h"
+#include "waits/waits.h"
 #include "answers/answering.h"
 #include "answers/reply.h"
 #include "answers/resp3.h"
 #include "cache/cache_answers.h"
-#include "requests/acknowledgement.h"
 #include "requests/deferral.h"
-#include "requests/endings.h"
 #include "requests/read_queue.h"
 #include "requests/requests.h"
 #include "sidecar/followers.h"
 #include "sidecar/leadership.h"
 #include "sidecar/reader.h"
+#include "waits/acknowledgement.h"
+#include "waits/endings.h"
 #include <stdio.h>
 #include <string.h>
 

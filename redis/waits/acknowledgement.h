@@ -8,7 +8,7 @@
 #ifndef VSTORE_ACKNOWLEDGEMENT_H
 #define VSTORE_ACKNOWLEDGEMENT_H
 
-#include "requests/pending.h"
+#include "waits/pending.h"
 
 void acknowledgement_open(void);
 void acknowledgement_close(void);
