@@ -141,7 +141,7 @@ const isWanted =
 function forgeriesOf(session: Session, releases: Releases, answers: Answers): Forgeries {
   return {
     isForged(request, collection, replays) {
-      return (replays ? isOfScope(collection, request) : true) && releases.isForged(request);
+      return (!replays || isOfScope(collection, request)) && releases.isForged(request);
     },
     async refuse(source, request) {
       await session.confirmJoined();
