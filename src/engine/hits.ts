@@ -35,12 +35,27 @@ export async function describeHits(
   return hits;
 }
 
+/** Those with none of the keys: by their slots, as the text of each key found would cost 3 us. */
+export function excluding(
+  found: readonly Neighbour[],
+  excluded: KeySet,
+  { keys: { table }, live }: Parts,
+): readonly Neighbour[] {
+  if (excluded.size === 0) return found;
+  const slots = new Set(excluded.keys.map((key) => table.find(key)));
+  // A key that got a new vector meanwhile was found in a slot that is dead now.
+  const isExcluded = (slot: number) => (live.has(slot) ? slots.has(slot) : excluded.has(table.keyOf(slot)));
+  return found.filter(({ slot }) => !isExcluded(slot));
+}
+
 /** Keys that can be looked for by their bytes. */
 export class KeySet {
-  readonly #keys: ReadonlySet<string>;
+  readonly keys: readonly Uint8Array[];
+  readonly #texts: ReadonlySet<string>;
 
   constructor(keys: readonly Uint8Array[]) {
-    this.#keys = new Set(keys.map(textOf));
+    this.keys = keys;
+    this.#texts = new Set(keys.map(textOf));
   }
 
   /** Most searches exclude none, and a set costs some of them a hundredth of their time. */
@@ -49,11 +64,11 @@ export class KeySet {
   }
 
   get size(): number {
-    return this.#keys.size;
+    return this.#texts.size;
   }
 
   has(key: Uint8Array): boolean {
-    return this.#keys.size > 0 && this.#keys.has(textOf(key));
+    return this.#texts.size > 0 && this.#texts.has(textOf(key));
   }
 }
 

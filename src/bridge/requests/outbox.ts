@@ -22,7 +22,7 @@ const uncopiedBytesMin = 64 * 1024;
 /** Answers of one VSTORE.REPLY. */
 const replyCommandAnswersMax = 4_096;
 /** Words of other commands that go to the socket in one turn: ioredis encodes each by itself. */
-const turnWordsMax = 4_000;
+const turnWordsMax = 1_000;
 /** Answers that Redis has not confirmed yet; above it the loop waits before it takes more requests. */
 const unconfirmedBytesMax = 64 * 1024 * 1024;
 /** Values that one command deletes: about a millisecond of Redis. */

@@ -2,6 +2,7 @@
  * VSTORE.DEL: deletes keys with their vectors and attributes: the named ones, or those that match a filter. FILTER with
  * an argument after it is always a filter; a key of that name is deleted by itself.
  */
+import type { Collection } from "../../engine/collection.ts";
 import { limits } from "../../limits.ts";
 import { define } from "../command.ts";
 import {
@@ -16,7 +17,9 @@ import {
 } from "../grammar/arguments.ts";
 import { filter } from "../grammar/filter.ts";
 
-type Selection = { keys: Uint8Array[] } | { filter: string; count: number };
+type Named = { keys: Uint8Array[] };
+type Matching = { filter: string; count: number };
+type Selection = Named | Matching;
 
 const keys = many(key, limits.keysMax);
 const { deleteMatchingMax } = limits;
@@ -54,15 +57,22 @@ export const del = define({
     "there may be more",
   replyType: "number",
   stage({ catalog, time }, { collection: name, selection }) {
-    const isLarge = "keys" in selection && selection.keys.length > atOnceMax;
-    return isLarge ? catalog.get(name).deleteMany(selection.keys, time) : undefined;
-  },
-  reserve({ catalog }, { collection: name, selection }) {
-    return "filter" in selection ? catalog.get(name).matching.prepare(selection.filter) : undefined;
-  },
-  run({ catalog, time }, { collection: name, selection }) {
     const target = catalog.get(name);
-    if ("keys" in selection) return target.delete(selection.keys, time);
-    return target.matching.delete(selection.filter, selection.count, time);
+    if ("filter" in selection) return deleteMatching(target, selection, time);
+    return selection.keys.length > atOnceMax ? target.deleteMany(selection.keys, time) : undefined;
+  },
+  /** Of few keys. */
+  run({ catalog, time }, { collection: name, selection }) {
+    return catalog.get(name).delete((selection as Named).keys, time);
   },
 });
+
+/** No other write of the collection comes in between, so a replay deletes the same. */
+async function deleteMatching(
+  target: Collection,
+  { filter, count }: Matching,
+  time: number,
+): Promise<() => number> {
+  await target.matching.prepare(filter);
+  return target.deleteMany(target.matching.keys(filter, count, time), time);
+}

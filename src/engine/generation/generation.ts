@@ -163,7 +163,8 @@ export class Generation {
   }
 
   /**
-   * Gives the key the next slot, whose vector and key were written ahead, and so was its text where it has a length.
+   * Gives the key the next slot, of which the index knows. Its vector and key were written ahead, and so was its text
+   * where it has a length.
    *
    * @param deadlineAfter its deadline, 0 for none, by the slot that the key had until now, or NONE
    */
@@ -171,7 +172,6 @@ export class Generation {
     const slot = this.parts.segments.appendWritten();
     const previous = this.parts.keys.putWritten(key, slot, hash);
     this.parts.live.add(slot);
-    this.indexer.index.born(slot, slot + 1);
     if (text.length > 0) {
       this.parts.attributes.adopt(slot, text.offset, text.length);
       this.filters.changed(slot);

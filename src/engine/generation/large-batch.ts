@@ -72,6 +72,8 @@ export class LargeBatch {
     if (this.#keyRecords !== undefined) keys.log.adopt(this.#keyRecords);
     keys.log.ensure(this.#written.length * DEADLINE_RECORD_BYTES);
     const first = segments.length;
+    // Before the first is put, as one of them may replace another.
+    this.#generation.indexer.index.born(first, first + this.#written.length);
     let added = 0;
     for (const row of this.#written) {
       this.#generation.putWritten(row, (previous) => {

@@ -5,14 +5,13 @@
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import { expressionOf } from "../filter/expressions.ts";
-import { type AttributesRoom, describeHits, type Hit, KeySet } from "../hits.ts";
+import { type AttributesRoom, describeHits, excluding, type Hit, KeySet } from "../hits.ts";
 import type { GraphSearchResults } from "../index/native-addon.ts";
 import {
   assertCount,
   type SearchOptions as IndexSearchOptions,
   type PlainQuestion,
 } from "../index/searcher.ts";
-import type { Neighbour } from "../index/vector-index.ts";
 import type { KeyTable } from "../slots/key-table.ts";
 import { type Distinct, searchDistinct } from "./distinct.ts";
 import type { Generation } from "./generation.ts";
@@ -81,8 +80,7 @@ export class Questions {
     const { searcher, parts } = this.#generation();
     const asked = { k: wanted + without.size, ef, exact, within, filter: expression };
     return searcher.search(query, asked, (found) => {
-      const isKept = ({ slot }: Neighbour) => !without.has(parts.keys.table.keyOf(slot));
-      const kept = without.size === 0 ? found : found.filter(isKept);
+      const kept = excluding(found, without, parts);
       return describeHits(kept.slice(offset, wanted), parts, attributes);
     });
   }
