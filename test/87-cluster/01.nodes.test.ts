@@ -47,9 +47,41 @@ async function misplaced(node: ClusterNode): Promise<string[]> {
   return keys.filter((_, i) => !own.has(slots[i]!));
 }
 
+/** Parts that the nodes have, of collections of that name. */
+async function partsOf(name: string): Promise<string[]> {
+  const lists = await Promise.all(redis.nodes.map((node) => node.redis.call("VSTORE.LIST")));
+  return (lists.flat() as string[]).filter((part) => part.endsWith(`:${name}`)).sort();
+}
+
+/** Begins a CREATE with parts, of which that of the node waits. Resolves when the others are there. */
+async function cutCreate(name: string, node: ClusterNode) {
+  await node.redis.call("CLIENT", "PAUSE", 600_000, "WRITE");
+  const answer = client.call("VSTORE.CREATE", name, "DIM", 2, "METRIC", "L2", "SHARDS", 3).catch(String);
+  const made = await until(
+    () => partsOf(name.replaceAll(/[{}]/g, ".")),
+    (parts) => parts.length === 2,
+  );
+  return { made, answer };
+}
+
+/** Resolves when no part is left, and nothing remembers one. */
+async function untilNoPart(name: string): Promise<void> {
+  await until(
+    () => partsOf(name).catch(String),
+    (parts) => parts.length === 0,
+  );
+  for (const { redis: node } of redis.nodes)
+    await until(
+      async () => (await node.keys("vstore:unfinished*")).length,
+      (count) => count === 0,
+    );
+}
+
 beforeAll(async () => {
-  const sidecar = { args: ["--checkpoint-interval-ms", "1000"] };
-  cluster = await ServedCluster.start(3, { redis: { appendonly: "always" }, sidecar });
+  const env = { VSTORE_PART_TIMEOUT_MS: "60000" };
+  const sidecar = { args: ["--checkpoint-interval-ms", "1000"], env };
+  const redisArgs = ["--vstore.timeout", "120000"];
+  cluster = await ServedCluster.start(3, { redis: { appendonly: "always", args: redisArgs }, sidecar });
   ({ redis, client } = cluster);
 });
 
@@ -225,13 +257,49 @@ test("when the slot of vstore's own keys moves away, the node chooses another on
   expect(await misplaced(node)).toEqual([]);
 });
 
-test("a sidecar that is killed, and a node that is, come back with what was acknowledged", async () => {
-  const node = await redis.nodeOf("docs");
+test("nothing is left of a CREATE with SHARDS that a node's crash has cut short", async () => {
+  const [home, other] = await cluster.homeAndOther("cut");
+  const { answer } = await cutCreate("cut", other);
+  await other.server.kill();
+  expect(await answer).toMatch(/PARTDOWN part 'vstore:\{\d+\}:[0-9a-f]{12}:cut' on /);
+  await other.server.run();
+  await redis.untilWhole();
+  await untilNoPart("cut");
+  await expect(client.call("VSTORE.CARD", "cut")).rejects.toThrow(/^NOCOLLECTION /);
+  // One that its node made late, after the CREATE was refused.
+  const [part, tag] = ["vstore:{1}:0123456789ab:cut", await fact(home, "tag")];
+  await client.call("VSTORE.CREATE", part, "DIM", 2);
+  await home.redis.hset(
+    `vstore:unfinished{${tag}}`,
+    "5-0",
+    JSON.stringify({ collection: "cut", parts: [part] }),
+  );
+  await untilNoPart("cut");
+});
+
+test("a sidecar that is killed comes back with what was acknowledged, and finishes a CREATE with the same parts", async () => {
+  const [node, other] = await cluster.homeAndOther("docs");
   await client.call("VSTORE.INSERT", "docs", "late", "FP32", fp32(50, 50));
   const tag = await fact(node, "tag");
+  const { made, answer } = await cutCreate("{docs}:cut", other);
   await cluster.sidecars.get(node)!.kill();
   await cluster.serve(node).waitReady();
+  await other.redis.call("CLIENT", "UNPAUSE");
   expect(await nearest("docs", 50, 50)).toContain("late");
+  expect(await fact(node, "tag")).toBe(tag);
+  expect(await answer).toBe("OK");
+  const parts = await partsOf(".docs.:cut");
+  expect(parts).toHaveLength(3);
+  expect(parts).toEqual(expect.arrayContaining(made));
+  expect(await client.call("VSTORE.INSERT", "{docs}:cut", "a", "FP32", fp32(1, 1))).toBe(1);
+  expect(await nearest("{docs}:cut", 1, 1)).toEqual(["a"]);
+  expect(await client.call("VSTORE.DROP", "{docs}:cut")).toBe("OK");
+  await untilNoPart(".docs.:cut");
+});
+
+test("a node that is killed comes back with what was acknowledged", async () => {
+  const node = await redis.nodeOf("docs");
+  const tag = await fact(node, "tag");
   await node.server.kill();
   await node.server.run();
   await redis.untilWhole();

@@ -29,11 +29,11 @@ test("parts go to the primaries in turn, each to a slot of its own", () => {
     ranges: [[i * 5_000, i * 5_000 + 4_999]] as [number, number][],
   }));
   const topology = new Topology(primaries);
-  const names = placeParts("user:{7}:docs", 8, topology);
+  const names = placeParts("user:{7}:docs", "5-0", 8, topology);
   expect(names.map((name) => topology.ofSlot(slotOf(name))?.port)).toEqual([0, 1, 2, 0, 1, 2, 0, 1]);
   expect(new Set(names.map(slotOf)).size).toBe(8);
   expect(names[0]).toMatch(/^vstore:\{\d+\}:[0-9a-f]{12}:user:\.7\.:docs$/);
-  expect(() => placeParts("x".repeat(80), 2, topology)).toThrow(VstoreError);
+  expect(() => placeParts("x".repeat(80), "5-0", 2, topology)).toThrow(VstoreError);
 });
 
 test("a node that takes requests and never answers is given up after the time", async () => {

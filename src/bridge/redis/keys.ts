@@ -26,6 +26,8 @@ export let followersKey: string;
 export let snapshotsKey: string;
 /** Hash: collection → up to where its log has what it had on earlier servers; see logs/timelines.ts. */
 export let timelinesKey: string;
+/** Hash: id of a CREATE with SHARDS → its parts, until it is complete; see shards/unfinished.ts. */
+export let unfinishedKey: string;
 /** Asks the leader to hand over: `vstore promote` sets it. */
 export let promoteKey: string;
 /** BullMQ's keys begin with this. */
@@ -52,6 +54,7 @@ export function setNodeTag(tag: string): void {
   followersKey = own("followers");
   snapshotsKey = own("snapshots");
   timelinesKey = own("timelines");
+  unfinishedKey = own("unfinished");
   promoteKey = own("promote");
   bullPrefix = own("bull");
 }

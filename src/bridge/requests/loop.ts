@@ -146,6 +146,7 @@ export class Loop {
     const slice = new TimeSlice(TURN_MS_MAX);
     await Promise.all(logs.map((each) => writes.apply(each, this.#replays, slice)));
     await control.restoreLogs();
+    if (!this.#replays) sharding?.resume();
     for (const { source, requests } of batch) {
       if (source.kind !== "control") continue;
       const isDueHere = (each: Request) => isWrite(each) && !sharding?.making.take(each, this.#replays);

@@ -6,28 +6,38 @@
  *   CREATE docs … SHARDS 3 → CREATE of each part → the same CREATE again, which makes `docs` itself → the answer
  *   DROP docs              → DROP of each part   → the same DROP again, which drops `docs` itself   → the answer
  *
- * So a collection whose CREATE was cut short does not exist, and one whose DROP was cut short can be dropped again.
+ * The request stays in the control stream until it is answered. So the next session finds one that was cut short, and
+ * does it anew: a CREATE with the same parts (unfinished.ts), a DROP of those that are left. Only the session that has
+ * appended what follows at home applies it.
  */
 import { randomBytes } from "node:crypto";
 import type { Redis } from "ioredis";
 import { create } from "../../commands/collections/create.ts";
 import type { Outcome } from "../../commands/execute.ts";
 import { parseArguments } from "../../commands/grammar/arguments.ts";
+import { OK } from "../../commands/wire/reply.ts";
+import { encodeReply } from "../../commands/wire/resp3.ts";
 import type { Catalog } from "../../engine/catalog.ts";
+import { compareIds } from "../../engine/log-id.ts";
 import { VstoreError } from "../../errors.ts";
 import { controlStream, nodeTag, replyPrefix } from "../redis/keys.ts";
 import { type Answers, refusal } from "../requests/answers.ts";
 import type { Request } from "../requests/request.ts";
 import type { Word } from "./nodes/connection.ts";
 import type { Nodes } from "./nodes/nodes.ts";
-import { placeParts } from "./placement.ts";
+import { isPartOf, placeParts } from "./placement.ts";
+import { isMissing, type Plan, type Unfinished } from "./unfinished.ts";
 
 /** CREATE and DROP of collections with parts that are under way. */
 const underWayMax = 16;
+/** The streams for the answers to what follows at home. */
+const followUpPattern = /^vstore:reply:\{\d+\}:parts:[0-9a-f]{32}$/;
 
 /** What follows at home. */
 interface FollowUp {
   readonly parts: readonly string[];
+  /** Called when it is about to be applied, which nothing stops any more. */
+  readonly begin: () => void;
   readonly done: (outcome: Outcome) => void;
 }
 
@@ -36,15 +46,19 @@ export class Making {
   readonly #nodes: Nodes;
   readonly #writer: Redis;
   readonly #answers: Answers;
+  readonly #unfinished: Unfinished;
   /** By the stream for the answer that the entry names, which only this session knows. */
   readonly #followUps = new Map<string, FollowUp>();
+  /** Those that were found before this session serves: a part may be on this node. */
+  #found: (() => void)[] = [];
   #underWay = 0;
 
-  constructor(catalog: Catalog, nodes: Nodes, writer: Redis, answers: Answers) {
+  constructor(catalog: Catalog, nodes: Nodes, writer: Redis, answers: Answers, unfinished: Unfinished) {
     this.#catalog = catalog;
     this.#nodes = nodes;
     this.#writer = writer;
     this.#answers = answers;
+    this.#unfinished = unfinished;
   }
 
   /**
@@ -53,13 +67,28 @@ export class Making {
    * @param replays whether it was sent to an earlier session
    */
   take(request: Request, replays: boolean): boolean {
-    if (this.#followUpOf(request) !== undefined) return false;
+    const followUp = this.#followUpOf(request);
+    followUp?.begin();
+    if (followUp !== undefined) return false;
+    if (isFollowUp(request)) {
+      this.#answers.toControlWrite(request, undefined);
+      return true;
+    }
     const work = request.fault === undefined ? this.#workOf(request) : undefined;
     if (work === undefined) return false;
-    const error = replays ? cutShort() : this.#underWay >= underWayMax ? tooMany() : undefined;
-    if (error !== undefined) this.#answers.toControlWrite(request, refusal(error));
+    if (this.#underWay >= underWayMax) {
+      this.#answers.toControlWrite(request, refusal(tooMany()));
+      return true;
+    }
+    this.#underWay++;
+    if (replays) this.#found.push(() => void this.#do(request, work));
     else void this.#do(request, work);
     return true;
+  }
+
+  /** Must be called once the session serves. */
+  beginFound(): void {
+    for (const begin of this.#found.splice(0)) begin();
   }
 
   /** The parts that a CREATE has made, where it is one that follows. */
@@ -76,22 +105,23 @@ export class Making {
     return waiter.kind === "stream" ? this.#followUps.get(waiter.key.toString("latin1")) : undefined;
   }
 
-  #workOf(request: Request): (() => Promise<readonly string[]>) | undefined {
-    const home = this.#catalog.find(request.collection);
-    if (request.name === "DROP" && home?.options.shards !== undefined) {
-      const parts = home.options.shards;
-      return () => this.#dropAll(parts);
-    }
-    const count =
-      request.name === "CREATE" && !this.#catalog.has(request.collection) ? shardsOf(request) : undefined;
+  #workOf(request: Request): (() => Promise<Outcome>) | undefined {
+    const { name, collection, id } = request;
+    const home = this.#catalog.find(collection);
+    const parts = home?.options.shards;
+    // A request of an earlier session may be older than the collection that is there now.
+    if (name === "DROP" && parts !== undefined && compareIds(home!.createdId, id) < 0)
+      return () => this.#dropAll(request, parts);
+    if (name !== "CREATE") return undefined;
+    if (parts?.some((part) => isPartOf(part, collection, id)))
+      return async () => ({ bytes: encodeReply(OK) });
+    const count = this.#catalog.has(collection) ? undefined : shardsOf(request);
     return count === undefined ? undefined : () => this.#createAll(request, count);
   }
 
-  async #do(request: Request, work: () => Promise<readonly string[]>): Promise<void> {
-    this.#underWay++;
+  async #do(request: Request, work: () => Promise<Outcome>): Promise<void> {
     try {
-      const parts = await work();
-      this.#answers.toControlWrite(request, await this.#atHome(request, parts));
+      this.#answers.toControlWrite(request, await work());
     } catch (error) {
       const refused = error instanceof VstoreError ? error : new VstoreError("ERR", (error as Error).message);
       this.#answers.toControlWrite(request, refusal(refused));
@@ -100,34 +130,42 @@ export class Making {
     }
   }
 
-  async #createAll(request: Request, count: number): Promise<readonly string[]> {
-    const parts = placeParts(request.collection, count, await this.#nodes.look());
-    const words = partWords(request);
-    const made = await Promise.allSettled(parts.map((part) => this.#nodes.ask(part, "CREATE", words, true)));
-    const failed = made.find((each) => each.status === "rejected");
-    if (failed === undefined) return parts;
-    // What was made has no use; what is not reached now stays as an empty collection.
-    const others = parts.filter((_, i) => made[i]!.status === "fulfilled");
-    await Promise.allSettled(others.map((part) => this.#nodes.ask(part, "DROP", [], true)));
-    throw failed.reason;
+  async #createAll(request: Request, count: number): Promise<Outcome> {
+    const { id, collection } = request;
+    const place = async () => placeParts(collection, id, count, await this.#nodes.look());
+    const plan = await this.#unfinished.begin(id, collection, place);
+    try {
+      return await this.#createThose(request, plan);
+    } finally {
+      await this.#unfinished.end(id, plan);
+    }
   }
 
-  async #dropAll(parts: readonly string[]): Promise<readonly string[]> {
-    const isGone = (error: VstoreError) => {
-      if (!/\bNOCOLLECTION\b/.test(error.message)) throw error;
-    };
-    await Promise.all(parts.map((part) => this.#nodes.ask(part, "DROP", [], true).catch(isGone)));
-    return parts;
+  async #createThose(request: Request, { parts, isGivenUp }: Plan): Promise<Outcome> {
+    if (isGivenUp) throw cutShort();
+    const words = partWords(request);
+    const made = await Promise.allSettled(parts.map((part) => this.#nodes.ask(part, "CREATE", words, true)));
+    for (const each of made) if (each.status === "rejected") throw each.reason;
+    return await this.#atHome(request, parts);
+  }
+
+  async #dropAll(request: Request, parts: readonly string[]): Promise<Outcome> {
+    const drop = (part: string) =>
+      this.#nodes.ask(part, "DROP", [], true).catch((error: VstoreError) => {
+        if (!isMissing(part, error)) throw error;
+      });
+    await Promise.all(parts.map(drop));
+    return await this.#atHome(request, parts);
   }
 
   /** Has the same request applied to the collection itself. */
   async #atHome({ name, args }: Request, parts: readonly string[]): Promise<Outcome> {
-    const reply = `${replyPrefix}{${nodeTag}}:${randomBytes(16).toString("hex")}`;
+    const reply = `${replyPrefix}{${nodeTag}}:parts:${randomBytes(16).toString("hex")}`;
     let late: NodeJS.Timeout | undefined;
     try {
       const outcome = new Promise<Outcome>((done, fail) => {
-        this.#followUps.set(reply, { parts, done });
         late = setTimeout(() => fail(notYet()), this.#nodes.timeoutMs);
+        this.#followUps.set(reply, { parts, begin: () => clearTimeout(late), done });
       });
       const fields = args.flatMap((arg, i) => [String(i), arg]);
       await this.#writer.xadd(controlStream, "*", "cmd", name, "reply", reply, ...fields);
@@ -137,6 +175,11 @@ export class Making {
       this.#followUps.delete(reply);
     }
   }
+}
+
+/** Of whatever session. */
+function isFollowUp({ waiter }: Request): boolean {
+  return waiter.kind === "stream" && followUpPattern.test(waiter.key.toString("latin1"));
 }
 
 /** What it says is checked where it is applied. */
@@ -149,11 +192,11 @@ function shardsOf({ args }: Request): number | undefined {
   }
 }
 
-/** The arguments of the CREATE of a part. */
+/** The arguments of the CREATE of a part. An earlier session may have made it. */
 function partWords({ args }: Request): Word[] {
   const { dimensions, options } = parseArguments(create.args, args);
   const { metric, M, efConstruction, ef, quantization } = options;
-  const words: Word[] = ["DIM", dimensions];
+  const words: Word[] = ["DIM", dimensions, "NX"];
   if (metric !== undefined) words.push("METRIC", metric);
   if (M !== undefined) words.push("M", M);
   if (efConstruction !== undefined) words.push("EF_CONSTRUCTION", efConstruction);
@@ -163,7 +206,7 @@ function partWords({ args }: Request): Word[] {
 }
 
 function cutShort(): VstoreError {
-  return new VstoreError("TRYAGAIN", "the sidecar that had this request has gone; send it again");
+  return new VstoreError("TRYAGAIN", "the CREATE was cut short, and its parts are dropped; send it again");
 }
 
 function tooMany(): VstoreError {
@@ -174,8 +217,5 @@ function tooMany(): VstoreError {
 }
 
 function notYet(): VstoreError {
-  return new VstoreError(
-    "TRYAGAIN",
-    "the parts are ready, and the collection itself was not in time; send it again",
-  );
+  return new VstoreError("TRYAGAIN", "the parts were in time, and the node itself was not; send it again");
 }

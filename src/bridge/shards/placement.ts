@@ -5,9 +5,10 @@
  *   docs → vstore:{812}:5f0c9a31b2d7:docs
  *
  * A part is an ordinary collection whose name begins with `vstore:`, so no application that may use `docs` alone can
- * name it. The random word keeps it apart from the parts of an earlier `docs`.
+ * name it. The word before that name is made of the id of the CREATE and the name: it keeps the part apart from those
+ * of an earlier `docs`, and tells a CREATE that is found again what it has made.
  */
-import { randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { VstoreError } from "../../errors.ts";
 import { limits } from "../../limits.ts";
 import { slotCount, slotOf } from "./nodes/slots.ts";
@@ -16,16 +17,35 @@ import type { Primary, Topology } from "./nodes/topology.ts";
 /** Numbers below this one hash into every slot. */
 const tagsMax = 2 ** 20;
 
-/** @throws {VstoreError} LIMIT, where the names would be too long */
-export function placeParts(collection: string, count: number, topology: Topology): string[] {
-  const id = randomBytes(6).toString("hex");
+/** Digits of the word that tells CREATEs apart. */
+const wordDigits = 12;
+
+/**
+ * @param createId of the request in the control stream
+ * @throws {VstoreError} LIMIT, where the names would be too long
+ */
+export function placeParts(
+  collection: string,
+  createId: string,
+  count: number,
+  topology: Topology,
+): string[] {
   // Braces stand for one hash tag alone in a name.
-  const rest = `${id}:${collection.replaceAll(/[{}]/g, ".")}`;
+  const rest = `${wordOf(collection, createId)}:${collection.replaceAll(/[{}]/g, ".")}`;
   const names = tagsOf(slotsFor(count, topology)).map((tag) => `vstore:{${tag}}:${rest}`);
   const tooLong = names.find((name) => name.length > limits.collectionNameBytesMax);
   if (tooLong === undefined) return names;
   const over = tooLong.length - limits.collectionNameBytesMax;
   throw new VstoreError("LIMIT", `the name of a collection with SHARDS must be ${over} bytes shorter`);
+}
+
+/** Whether the part is one of this CREATE. */
+export function isPartOf(part: string, collection: string, createId: string): boolean {
+  return part.startsWith(`:${wordOf(collection, createId)}:`, part.indexOf("}") + 1);
+}
+
+function wordOf(collection: string, createId: string): string {
+  return createHash("sha256").update(`${createId} ${collection}`).digest("hex").slice(0, wordDigits);
 }
 
 function slotsFor(count: number, { primaries }: Topology): number[] {

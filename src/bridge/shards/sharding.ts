@@ -11,10 +11,13 @@ import { Nodes } from "./nodes/nodes.ts";
 import { type ContextOfPart, OwnParts } from "./own-parts.ts";
 import { PlainSearches } from "./plain-searches.ts";
 import { Shards } from "./shards.ts";
+import { Unfinished } from "./unfinished.ts";
 
 export interface Sharding {
   readonly shards: Shards;
   readonly making: Making;
+  /** Goes on with what was cut short, in the background; to be called with each batch while the session serves. */
+  readonly resume: () => void;
   /** Of the writes of the control stream. */
   readonly answers: Pick<Answers, "toControlWrite">;
 }
@@ -40,12 +43,19 @@ export function shardingOf(
   const nodes = new Nodes(session.answerer, url, partTimeoutMs);
   session.signal.addEventListener("abort", () => nodes.close(), { once: true });
   const onUnexpectedError = (error: unknown, command: string) => errors.report(error, { command });
-  const making = new Making(catalog, nodes, session.writer, answers);
+  const unfinished = new Unfinished(session.writer, session.answerer, catalog, nodes);
+  const making = new Making(catalog, nodes, session.writer, answers, unfinished);
   const own = new OwnParts(catalog, nodes, contextOfPart);
   const ways = { nodes, own, plain: new PlainSearches((part, request) => nodes.exchange(part, request)) };
   return {
     shards: new Shards({ catalog, ways, answers, context, onUnexpectedError }),
     making,
+    resume() {
+      making.beginFound();
+      void unfinished.sweep().catch((error: unknown) => {
+        if (!session.signal.aborted) onUnexpectedError(error, "CREATE");
+      });
+    },
     answers: {
       toControlWrite(request, outcome) {
         answers.toControlWrite(request, outcome);
