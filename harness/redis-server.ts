@@ -18,8 +18,8 @@ export interface RedisOptions {
   appendonly?: "no" | "everysec" | "always";
   /** Further arguments for redis-server, such as `--maxmemory 1mb`. */
   args?: string[];
-  /** Makes it a Sentinel that alone watches the primary of this name and port. */
-  sentinelOf?: { name: string; port: number };
+  /** Makes it a Sentinel that watches the primary of this name and port: alone, or with others. */
+  sentinelOf?: { name: string; port: number; quorum?: number };
   /** An existing directory to work in; it is kept when the server stops. */
   directory?: string;
   port?: number;
@@ -127,11 +127,11 @@ export class RedisServer {
   }
 
   /** A Sentinel writes into this file what it learns. */
-  #sentinelConfiguration({ name, port }: { name: string; port: number }): string {
+  #sentinelConfiguration({ name, port, quorum = 1 }: NonNullable<RedisOptions["sentinelOf"]>): string {
     const path = join(this.directory, "sentinel.conf");
     const lines = [
       ...["bind 127.0.0.1", `port ${this.port}`, `dir ${this.directory}`],
-      `sentinel monitor ${name} 127.0.0.1 ${port} 1`,
+      `sentinel monitor ${name} 127.0.0.1 ${port} ${quorum}`,
       `sentinel down-after-milliseconds ${name} 1000`,
       `sentinel failover-timeout ${name} 5000`,
     ];

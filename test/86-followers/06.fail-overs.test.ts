@@ -1,11 +1,10 @@
 /** Fail-overs at random while clients write and read, and the checker that judges what they saw. */
 import { expect, test } from "vitest";
 import { testSeed } from "../../harness/random.ts";
-import { describeFailOvers, FailOvers, shortKinds } from "../torture/fail-overs/fail-overs.ts";
+import { describeFailOvers, failOvers } from "../torture/fail-overs/fail-overs.ts";
 import { absent, faultOf, type Operation } from "../torture/fail-overs/linearizable.ts";
-
-/** `make torture` does more of them, lets leaders stand still, and cuts the network. */
-const FAIL_OVERS = 10;
+import { OneRedis } from "../torture/fail-overs/one-redis.ts";
+import { WithSentinels } from "../torture/fail-overs/with-sentinels.ts";
 
 const write = (value: number, called: number, returned: number): Operation => ({
   kind: "write",
@@ -58,11 +57,13 @@ test.each<[string, Operation[]]>([
   expect(faultOf(history)).toBeDefined();
 });
 
-const promise =
-  "fail-overs at random lose no acknowledged write, and no read is older than what its client has seen";
-test(promise, { timeout: 600_000 }, async () => {
-  const seed = testSeed();
-  const report = await FailOvers.run(seed, FAIL_OVERS, undefined, shortKinds);
+const promise = "lose no acknowledged write, and no read is older than what its client has seen";
+
+test.each([
+  ["on one Redis", OneRedis.open, 6],
+  ["under Sentinels", WithSentinels.open, 4],
+] as const)(`fail-overs at random %s ${promise}`, { timeout: 600_000 }, async (_, open, count) => {
+  const report = await failOvers(open, { seed: testSeed(), count, isShort: true });
   console.log(describeFailOvers(report));
-  expect(report.acknowledged).toBeGreaterThan(FAIL_OVERS);
+  expect(report.acknowledged).toBeGreaterThan(count);
 });

@@ -1,10 +1,10 @@
 /**
  * `make torture`: REPLIES replies of Redis in pieces, SEARCHES searches on both of their ways, RESEMBLANCES
- * collections of near-duplicates, CYCLES crashes, FAILOVERS hand-overs, crashes and cuts of two sidecars on one Redis,
- * LOOKUPS lookups of caches, OVERLOAD seconds of one beyond its MAXBYTES, KILLS crashes under caches, and MUTATIONS
- * damaged files. Ends with exit code 1 at the first loss, and prints the seed that repeats it: `make torture
- * SEED=<seed>`. In a long run every kind of crash has to happen, every fail point to be met, and entries of caches to
- * be evicted, to expire and to be deleted, or it ends with exit code 1 too.
+ * collections of near-duplicates, CYCLES crashes, FAILOVERS hand-overs, crashes and cuts of two sidecars, half of them
+ * on one Redis, half under Sentinels, LOOKUPS lookups of caches, OVERLOAD seconds of one beyond its MAXBYTES, KILLS
+ * crashes under caches, and MUTATIONS damaged files. Ends with exit code 1 at the first loss, and prints the seed that
+ * repeats it: `make torture SEED=<seed>`. In a long run every kind of crash has to happen, every fail point to be met,
+ * and entries of caches to be evicted, to expire and to be deleted, or it ends with exit code 1 too.
  *
  * FROM is the number of the first mutation, 0 without it. A mutation that was reported is done again, alone, with
  * `make torture CYCLES=0 LOOKUPS=0 OVERLOAD=0 KILLS=0 SEED=<seed> FROM=<its number> MUTATIONS=1`.
@@ -14,7 +14,9 @@ import { progress } from "../../src/cli/progress.ts";
 import { CacheKills, describeKills } from "./caches/kills.ts";
 import { describeLookups, lookUp, neverEnded } from "./caches/lookups.ts";
 import { describeOverload, overload } from "./caches/overload.ts";
-import { describeFailOvers, FailOvers } from "./fail-overs/fail-overs.ts";
+import { describeFailOvers, failOvers } from "./fail-overs/fail-overs.ts";
+import { OneRedis } from "./fail-overs/one-redis.ts";
+import { WithSentinels } from "./fail-overs/with-sentinels.ts";
 import { damageInParallel } from "./parallel-damage.ts";
 import { describeDamage, describeTorture, neverHappened } from "./report.ts";
 import { compareWithExact } from "./resemblance.ts";
@@ -33,7 +35,7 @@ const searches = Number(process.env.SEARCHES || 1_000_000);
 const resemblances = Number(process.env.RESEMBLANCES || 200);
 const cycles = Number(process.env.CYCLES || 1_000);
 const from = Number(process.env.FROM || 0);
-const failOvers = Number(process.env.FAILOVERS || 300);
+const failOverCount = Number(process.env.FAILOVERS || 300);
 const count = Number(process.env.MUTATIONS || 1_000_000);
 const lookups = Number(process.env.LOOKUPS ?? 1_000_000);
 const overloadSeconds = Number(process.env.OVERLOAD ?? 180);
@@ -45,8 +47,7 @@ try {
   if (cycles > 0) await compareWays(seed, searches, counter("searches", searches));
   if (cycles > 0) await compareWithExact(seed, resemblances, counter("resemblances", resemblances));
   if (cycles > 0) await crash();
-  if (cycles > 0)
-    console.log(describeFailOvers(await FailOvers.run(seed, failOvers, counter("fail-overs", failOvers))));
+  if (cycles > 0) await failOver();
   if (lookups > 0) await lookUpCaches();
   if (overloadSeconds > 0) await overloadCache();
   if (kills > 0) console.log(describeKills(await CacheKills.run(seed, kills, counter("kills", kills))));
@@ -54,6 +55,16 @@ try {
 } catch (error) {
   console.error((error as Error).message);
   process.exitCode = 1;
+}
+
+async function failOver(): Promise<void> {
+  const places = [OneRedis, WithSentinels] as const;
+  for (const [i, place] of places.entries()) {
+    // Half of them in each place.
+    const half = Math.floor((failOverCount + i) / places.length);
+    const plan = { seed, count: half };
+    console.log(describeFailOvers(await failOvers(place.open, plan, counter("fail-overs", half))));
+  }
 }
 
 async function lookUpCaches(): Promise<void> {
