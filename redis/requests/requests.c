@@ -213,13 +213,21 @@ static bool is_answered_here(RedisModuleCtx *ctx, int flags, const Request *requ
     return true;
 }
 
-/* Has a write of a collection with parts passed on to them. Returns NULL, or the error where no client would wait. */
+/*
+ * Has a write of a collection with parts passed on to them. With NOWAIT its client waits until it is in the log of the
+ * part, and the sidecar gets the word too. Returns NULL, or the error where no client can wait.
+ */
 static const char *pass_on_to_parts(RedisModuleCtx *ctx, Request *request) {
     if (request->command->route != ROUTE_LOG || request->count == 0) return NULL;
     if (!collection_has_parts(ctx, request->arguments[0])) return NULL;
+    if (request->no_wait) {
+        request->client = RedisModule_GetClientId(ctx);
+        request->count++;
+        request->no_wait = false;
+    }
     if (!waits(request))
-        return "ERR a write of a collection with SHARDS cannot be used with NOWAIT, nor inside MULTI or a script: it goes to "
-               "another node";
+        return "ERR a write of a collection with SHARDS cannot be used inside MULTI or a script: it goes to another node, which "
+               "is no part of the transaction; send it before or after, on its own";
     request->command = command_passed_on(request->command);
     return NULL;
 }

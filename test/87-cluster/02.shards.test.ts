@@ -186,20 +186,94 @@ test("what the parts refuse is refused, and so is what collections with parts do
   await expect(call("INSERT", "parted", "x")).rejects.toThrow(/wrong number of arguments/);
   const query = ["SEARCH", "parted", "FP32", rows[0]!.vector] as const;
   await expect(call(...query, "FILTER", ".n >")).rejects.toThrow(/^ERR /);
-  await expect(call(...query, "WITHVALUES")).rejects.toThrow(/^ERR 'WITHVALUES' is not for/);
+  await expect(call(...query, "WITHVALUES")).rejects.toThrow(/^ERR 'WITHVALUES' is not for .* read them by/);
   await expect(call(...query, "ASOF", "t")).rejects.toThrow(
     /^ERR 'ASOF' must be a token .* collection 'parted'/,
   );
   await expect(call(...query, "COUNT", 10_000, "OFFSET", 1)).rejects.toThrow(/^LIMIT /);
-  await expect(call("WAIT", "parted")).rejects.toThrow(/^ERR VSTORE.WAIT is not for collections with SHARDS/);
-  const insert = ["INSERT", "parted", "x", "FP32", rows[0]!.vector] as const;
-  await expect(call(...insert, "NOWAIT")).rejects.toThrow(/cannot be used with NOWAIT/);
-  const home = await redis.nodeOf("parted");
-  const results = await home.redis
+});
+
+test("what needs one node is refused, and says what to do instead", async () => {
+  const { redis: home } = await redis.nodeOf("parted");
+  const vector = rows[0]!.vector;
+  const results = await home
     .multi()
-    .call("VSTORE.INSERT", ...insert.slice(1))
+    .call("VSTORE.INSERT", "parted", "x", "FP32", vector)
+    .call("VSTORE.DEL", "parted", "k1", "NOWAIT")
+    .call("VSTORE.CARD", "parted")
     .exec();
-  expect(String(results?.[0]?.[0])).toMatch(/inside MULTI/);
+  const [insert, del, card] = results!.map(([error]) => String(error));
+  for (const refused of [insert, del])
+    expect(refused).toContain("SHARDS cannot be used inside MULTI or a script: it goes to another node");
+  expect(card).toMatch(/VSTORE.CARD .*MULTI/);
+  const script = "return redis.call('VSTORE.INSERT', KEYS[1], 'x', 'FP32', ARGV[1])";
+  await expect(home.eval(script, 1, "parted", vector)).rejects.toThrow(/send it before or after, on its own/);
+  const create = (...words: string[]) => call("CREATE", "other", "DIM", 2, ...words);
+  await expect(create("SHARDS", "3", "FOLLOW", "PREFIX", "doc:")).rejects.toThrow(
+    /^ERR 'SHARDS' cannot be used with 'FOLLOW': .* one collection with FOLLOW for each hash tag/,
+  );
+  await expect(call("CACHE.CREATE", "other", "DIM", 2, "MAXBYTES", 2 ** 20, "SHARDS", 3)).rejects.toThrow(
+    /^ERR unknown option 'SHARDS'/,
+  );
+  const isNone = /^ERR .*(not for collections with SHARDS|is no cache)/;
+  await expect(call("CACHE.GET", "parted", "FP32", vector)).rejects.toThrow(isNone);
+  await expect(call("CACHE.SET", "parted", "FP32", vector, "VALUE", "v")).rejects.toThrow(isNone);
+  await expect(call("CACHE.DEL", "parted", "ID", "a", "NOWAIT")).rejects.toThrow(isNone);
+  expect(await home.keys("{parted}:*")).toEqual([]);
+});
+
+test("a transaction may make and drop a collection with parts: that happens after it", async () => {
+  const { redis: home } = await redis.nodeOf("later");
+  const queued = [[null, expect.stringMatching(/^QUEUED /)]];
+  expect(await home.multi().call("VSTORE.CREATE", "later", "DIM", 2, "SHARDS", 2).exec()).toEqual(queued);
+  await until(
+    () => call("INSERT", "later", "a", "FP32", fp32(1, 2)).catch(String),
+    (answer) => answer === 1 || answer === 0,
+  );
+  expect(await home.multi().call("VSTORE.DROP", "later").exec()).toEqual(queued);
+  await until(
+    () => call("CARD", "later").catch(String),
+    (answer) => String(answer).includes("NOCOLLECTION"),
+  );
+});
+
+test("with NOWAIT a write is answered once it is in the logs of its parts, and WAIT is for all of them", async () => {
+  const [x, bad] = [fp32(9, 9, 9, 9, 9, 9, 9, 9), fp32(1)];
+  const before = (await call("WAIT", "parted")) as [string, number, string | null];
+  expect(before).toEqual([expect.stringMatching(/^n1(,\d+-\d+){3}$/), 0, null]);
+  const first = String(await call("INSERT", "parted", "n0", "FP32", x, "NOWAIT"));
+  expect(
+    first
+      .replaceAll(/\d+-\d+/g, "id")
+      .split(",")
+      .sort(),
+  ).toEqual(["id", "id+", "id+", "n1"]);
+  const keys = ["n1", "n2", "n3", "n4", "n5", "n6"];
+  const all = Buffer.concat(keys.map(() => x));
+  const together = String(await call("MINSERT", "parted", keys.length, ...keys, "FP32", all, "NOWAIT"));
+  expect(await call("SEARCH", "parted", "FP32", x, "COUNT", 7)).toEqual(
+    expect.arrayContaining(["n0", ...keys]),
+  );
+  const refused = [];
+  for (const key of keys) refused.push(String(await call("INSERT", "parted", key, "FP32", bad, "NOWAIT")));
+  await call("SETATTR", "parted", "n1", '{"n":5000}', "NOWAIT");
+  await call("EXPIRE", "parted", "n2", 1000, "NOWAIT");
+  await call("DEL", "parted", "n3", "n4", "NOWAIT");
+  const reason = /^ERR 'vector' must be 32 bytes/;
+  expect(await call("WAIT", "parted")).toMatchObject({ 1: 6, 2: expect.stringMatching(reason) });
+  expect(await call("WAIT", "parted", together, "SINCE", first)).toMatchObject({ 1: 0, 2: null });
+  expect(await call("WAIT", "parted", "SINCE", refused[3]!)).toMatchObject({ 1: 3 });
+  expect(await call("WAIT", "parted", refused[2]!, "SINCE", refused[2]!)).toMatchObject({ 1: 1 });
+  expect(await call("CARD", "parted", "FILTER", ".n == 5000")).toBe(1);
+  expect(await call("TTL", "parted", "n2")).toBeGreaterThan(900);
+  expect(await call("EXISTS", "parted", "n0", ...keys)).toBe(5);
+  await expect(call("WAIT", "parted", "5-0")).rejects.toThrow(
+    /^ERR an id must be one that a write with NOWAIT/,
+  );
+  await expect(call("DEL", "parted", "FILTER", ".n == 5000", "NOWAIT")).rejects.toThrow(
+    /^ERR 'FILTER' cannot be/,
+  );
+  expect(await call("DEL", "parted", "n0", ...keys)).toBe(5);
 });
 
 test("INFO tells of the whole and of each part", async () => {

@@ -22,9 +22,10 @@ import type { Source } from "../requests/sources.ts";
 import { handlers } from "./commands/handlers.ts";
 import { encodeNearest } from "./commands/merge.ts";
 import { tokensIn } from "./commands/tokens.ts";
+import { asksNotToWait, writeWithoutWaiting } from "./commands/waiting.ts";
 import { Parts, type Ways } from "./parts.ts";
 
-/** BUILD and CHECKPOINT under way: they take no places, as they wait for minutes. */
+/** BUILD, CHECKPOINT and WAIT under way: they take no places, as they wait for minutes. */
 const waitsMax = 64;
 /** Bytes that parts may be about to answer with attributes and vectors; others wait meanwhile. */
 const answerBytesTotalMax = 512 * 1024 * 1024;
@@ -138,6 +139,7 @@ export class Shards {
         "ERR",
         `VSTORE.${name} is not for collections with SHARDS, and '${parts.home.name}' is one`,
       );
+    if (asksNotToWait(request)) return writeWithoutWaiting(handler, parts, request, context);
     const asOf = commands.get(name)?.args.asOf?.(args);
     return handler(asOf === undefined ? parts : parts.asOf(tokensIn(asOf, parts)), args, context);
   }
@@ -152,7 +154,7 @@ function plainSearchOf({ args }: Request, { home }: Parts): PlainSearch | undefi
 function tooManyWaits(): VstoreError {
   return new VstoreError(
     "TRYAGAIN",
-    `${waitsMax} BUILD and CHECKPOINT of collections with SHARDS are under way`,
+    `${waitsMax} BUILD, CHECKPOINT and WAIT of collections with SHARDS are under way`,
   );
 }
 

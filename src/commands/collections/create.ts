@@ -61,7 +61,11 @@ export const create = define({
 /** The bridge has made them before. @throws {VstoreError} ERR, COLLECTIONEXISTS */
 function partsOf({ catalog, shards }: Context, name: string, follows: boolean): readonly string[] {
   if (follows)
-    throw new VstoreError("ERR", "'SHARDS' cannot be used with 'FOLLOW': the keys are on one node");
+    throw new VstoreError(
+      "ERR",
+      "'SHARDS' cannot be used with 'FOLLOW': keys and vectors would be on different nodes; send INSERT and DEL yourself, or " +
+        "make one collection with FOLLOW for each hash tag",
+    );
   if (shards !== undefined) return shards;
   if (catalog.has(name)) throw new VstoreError("COLLECTIONEXISTS", `collection '${name}' exists already`);
   throw new VstoreError("ERR", "'SHARDS' needs a node of a Redis Cluster");

@@ -16,12 +16,15 @@ import {
 } from "../grammar/arguments.ts";
 import { logId } from "../grammar/values.ts";
 
-const id = value("id", "string", logId);
-const lastId = optional(id);
-const upTo: Arguments<string | undefined> = {
-  ...lastId,
-  parse: (cursor) => (cursor.isAt("SINCE") ? undefined : lastId.parse(cursor)),
-};
+/** @param id of a write: an entry of the log, or where the collection has parts what names one of each */
+export function waitArguments<T>(id: Arguments<T>) {
+  const lastId = optional(id);
+  const upTo: Arguments<T | undefined> = {
+    ...lastId,
+    parse: (cursor) => (cursor.isAt("SINCE") ? undefined : lastId.parse(cursor)),
+  };
+  return sequence({ collection, id: upTo, options: options({ since: afterToken("SINCE", id) }) });
+}
 
 export const wait = define({
   name: "WAIT",
@@ -31,7 +34,7 @@ export const wait = define({
   route: "queries",
   aboutSidecar: true,
   long: true,
-  args: sequence({ collection, id: upTo, options: options({ since: afterToken("SINCE", id) }) }),
+  args: waitArguments(value("id", "string", logId)),
   reply:
     "the id of the last entry that is applied; how many of the writes up to id (without it, all), since that of SINCE, were " +
     "refused when their client did not wait; the error of the first of them, or nil",

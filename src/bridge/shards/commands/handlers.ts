@@ -7,6 +7,7 @@ import { readCard, readExists, readGet, readInfo, readMget } from "./reading.ts"
 import { readMsearch, readSearch } from "./searching.ts";
 import { readExplain, runBuild, runCheckpoint } from "./tending.ts";
 import { readToken } from "./tokens.ts";
+import { readWait } from "./waiting.ts";
 import { readRandmember, readScan } from "./wandering.ts";
 import { writeDel, writeMinsert } from "./writing.ts";
 
@@ -42,4 +43,5 @@ export const handlers: ReadonlyMap<string, Handler> = new Map([
   ["BUILD", runBuild],
   ["CHECKPOINT", runCheckpoint],
   ["TOKEN", readToken],
+  ["WAIT", readWait],
 ]);

@@ -85,7 +85,8 @@ function assertForParts({ withValues }: Options): void {
   if (withValues)
     throw new VstoreError(
       "ERR",
-      "'WITHVALUES' is not for collections with SHARDS: the values are on other nodes",
+      "'WITHVALUES' is not for collections with SHARDS: the values are on other nodes, which do not know what the " +
+        "client may read; read them by the names that the search answers",
     );
 }
 

@@ -8,7 +8,7 @@ import { sum } from "./reading.ts";
 
 export const runBuild: Handler = async (parts, args) => {
   const { options } = parseArguments(build.args, args);
-  const answers = await parts.askAllLong("BUILD", args.slice(1));
+  const answers = await parts.askAllLong("BUILD", () => args.slice(1));
   const slots = sum(answers.map((each) => Number(/\d+/.exec(String(each))?.[0] ?? 0)));
   return new Status(
     options.wait ? `OK ${slots} slots added to the index` : `OK indexing ${slots} slots in the background`,
@@ -16,7 +16,7 @@ export const runBuild: Handler = async (parts, args) => {
 };
 
 export const runCheckpoint: Handler = async (parts) => {
-  await parts.askAllLong("CHECKPOINT", []);
+  await parts.askAllLong("CHECKPOINT", () => []);
   return new Status(`OK ${parts.names.length} parts`);
 };
 

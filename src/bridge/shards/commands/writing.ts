@@ -52,6 +52,11 @@ export const writeDel: Handler = async (parts, args) => {
     const counts = await askOfKeys(parts, selection.keys, (part, group) => parts.tell(part, "DEL", group));
     return sum(counts.map(({ reply }) => Number(reply)));
   }
+  if (parts.isInLogs)
+    throw new VstoreError(
+      "ERR",
+      "'FILTER' cannot be used with 'NOWAIT' where the collection has SHARDS: each part may delete what others left of COUNT",
+    );
   let left = selection.count;
   for (let part = 0; part < parts.names.length && left > 0; part++)
     left -= Number(await parts.tell(part, "DEL", ["FILTER", selection.filter, "COUNT", left]));
