@@ -3,18 +3,28 @@
  * with an index at its end, a pipe the stream.
  */
 import * as fs from "node:fs";
-import type { RecordBatch } from "apache-arrow";
+import type { RecordBatch, Vector } from "apache-arrow";
 import type { Row } from "../../bridge/transfer/row.ts";
 import { arrowPackage } from "../transfer/packages.ts";
 import type { ByteReader } from "./byte-reader.ts";
 import type { ByteTarget } from "./byte-target.ts";
-import { optionalJson, utf8Key } from "./cells.ts";
+import { optionalJson, textOrBytes, utf8Key } from "./cells.ts";
 import { type Cells, Columns, expiresName } from "./columns.ts";
-import type { Choice, Format, Input, Output, Page, Shape } from "./format.ts";
+import {
+  type Choice,
+  decoding,
+  type Format,
+  type Input,
+  type Output,
+  type Page,
+  type Shape,
+} from "./format.ts";
 import { bigExpiresAt, inGroups } from "./row-groups.ts";
 
 /** Of a record batch that we write. */
 const batchMax = { rowsMax: 10_000, vectorBytesMax: 16 * 1024 * 1024 };
+/** Reads of a file before the end of the last one: a footer names pieces in their order, but for few of them. */
+const backwardsMax = 1_000;
 
 export const arrow: Format = {
   endings: [".arrow", ".arrows", ".feather"],
@@ -26,18 +36,27 @@ export const arrow: Format = {
 
 async function read(source: ByteReader, choice: Choice): Promise<Input> {
   const { RecordBatchReader } = await arrowPackage();
-  const from = source.path === undefined ? source.chunks() : await fs.promises.open(source.path);
-  const reader = await RecordBatchReader.from(from as Parameters<typeof RecordBatchReader.from>[0]);
-  await reader.open();
+  const from = source.path === undefined ? source.chunks() : await ForwardFile.open(source.path);
+  const reader = await decoding("Arrow", async () => {
+    const found = await RecordBatchReader.from(
+      from as unknown as Parameters<typeof RecordBatchReader.from>[0],
+    );
+    await found.open();
+    if (found.schema === undefined) throw new Error("it has no schema");
+    return found;
+  });
   const columns = new Columns(
     reader.schema.fields.map(({ name }) => String(name)),
     choice,
   );
   async function* pages(): AsyncGenerator<Page> {
     let position = 0;
-    for await (const batch of reader as AsyncIterable<RecordBatch>) {
+    const batches = (reader as AsyncIterable<RecordBatch>)[Symbol.asyncIterator]();
+    const next = () => decoding("Arrow", () => batches.next());
+    for (let { value: batch, done } = await next(); !done; { value: batch, done } = await next()) {
       const start = Math.min(Math.max(choice.skip - position, 0), batch.numRows);
-      const cellsOf = (i: number) => new ArrowCells(batch, start + i);
+      const children = await childrenOf(batch, columns.used);
+      const cellsOf = (i: number) => new ArrowCells(children, start + i);
       yield await columns.page(position + start, batch.numRows - start, cellsOf);
       position += batch.numRows;
     }
@@ -46,23 +65,80 @@ async function read(source: ByteReader, choice: Choice): Promise<Input> {
   return { unit: "row", says: columns.says, pages };
 }
 
+/** Arrow follows the lengths in a file wherever they lead: in a damaged one, to and fro for ever. */
+class ForwardFile {
+  readonly #file: fs.promises.FileHandle;
+  #end = 0;
+  #backwards = 0;
+
+  private constructor(file: fs.promises.FileHandle) {
+    this.#file = file;
+  }
+
+  static async open(path: string): Promise<ForwardFile> {
+    return new ForwardFile(await fs.promises.open(path));
+  }
+
+  /** By this and `stat` Arrow knows a file. */
+  get fd(): number {
+    return this.#file.fd;
+  }
+
+  stat(): Promise<fs.Stats> {
+    return this.#file.stat();
+  }
+
+  async read(into: Uint8Array, offset: number, length: number, position: number) {
+    if (position < this.#end && ++this.#backwards > backwardsMax)
+      throw new Error("its lengths lead backwards");
+    const result = await this.#file.read(into, offset, length, position);
+    if (result.bytesRead === 0 && length > 0) throw new Error(`it ends before byte ${position + length}`);
+    this.#end = position + result.bytesRead;
+    return result;
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
+  }
+}
+
+interface Child {
+  get(row: number): unknown;
+}
+
+type Children = ReadonlyMap<string, Child | null>;
+
+/** Of texts the bytes, because Arrow's decoder takes a mark at their beginning away and hides what is no UTF-8. */
+async function childrenOf(batch: RecordBatch, names: Iterable<string>): Promise<Children> {
+  const { Binary, DataType, LargeBinary, Vector } = await arrowPackage();
+  const bytesOf = (child: Vector | null): Child | null => {
+    if (child === null || !(DataType.isUtf8(child.type) || DataType.isLargeUtf8(child.type))) return child;
+    const type = DataType.isUtf8(child.type) ? new Binary() : new LargeBinary();
+    const bytes = new Vector(child.data.map((data) => data.clone(type as never)));
+    return { get: (row) => textIfAny(bytes.get(row)) };
+  };
+  return new Map([...names].map((name) => [name, bytesOf(batch.getChild(name))]));
+}
+
+const textIfAny = (bytes: Uint8Array | null) => (bytes === null ? null : textOrBytes(bytes));
+
 class ArrowCells implements Cells {
-  readonly #batch: RecordBatch;
+  readonly #children: Children;
   readonly #row: number;
 
-  constructor(batch: RecordBatch, row: number) {
-    this.#batch = batch;
+  constructor(children: Children, row: number) {
+    this.#children = children;
     this.#row = row;
   }
 
   cell(column: string): unknown {
-    const cell: unknown = this.#batch.getChild(column)?.get(this.#row);
+    const cell: unknown = this.#children.get(column)?.get(this.#row);
     // A list is a vector of its own in Arrow; numbers without a gap are an array inside it.
     return isArrowList(cell) ? cell.toArray() : cell;
   }
 
   json(column: string): string | undefined {
-    return optionalJson(this.#batch.getChild(column)?.get(this.#row), column);
+    return optionalJson(this.#children.get(column)?.get(this.#row), column);
   }
 }
 

@@ -1,4 +1,5 @@
 /** Bytes of a file, a pipe or another stream, in order, as many at a time as the reader wants. */
+import { isUtf8 } from "node:buffer";
 import { once } from "node:events";
 import * as fs from "node:fs";
 import type { Readable } from "node:stream";
@@ -6,6 +7,9 @@ import type { Readable } from "node:stream";
 const chunkBytes = 1024 * 1024;
 /** One line of text: a vector of 16,384 components and its attributes have room. */
 const lineBytesMax = 16 * 1024 * 1024;
+/** Byte order marks, with which some programs begin their texts. */
+const utf8Mark = Buffer.from("efbbbf", "hex");
+const utf16Mark = Buffer.from("fffe", "hex");
 
 export class ByteReader {
   /** For formats that have to go back and forth; undefined for a pipe. */
@@ -77,17 +81,30 @@ export class ByteReader {
     while (await this.#more()) yield this.#take(chunkBytes);
   }
 
-  /** Lines without their ends, many at a time. @throws Error when one is too long */
-  async *lines(): AsyncGenerator<string[]> {
+  /** The encoding of the text that begins here, past the mark that may say so. */
+  async encoding(): Promise<"utf8" | "utf16le"> {
+    const head = await this.read(utf8Mark.length);
+    const isMarked = head.equals(utf8Mark);
+    if (!isMarked) this.unread(head);
+    return head.subarray(0, utf16Mark.length).equals(utf16Mark) ? "utf16le" : "utf8";
+  }
+
+  /**
+   * Lines without their ends, many at a time; undefined for one that is not UTF-8.
+   *
+   * @throws Error when one is too long
+   */
+  async *lines(): AsyncGenerator<Line[]> {
+    if ((await this.encoding()) === "utf16le") throw new Error("the text is UTF-16; it has to be UTF-8");
     let rest = Buffer.alloc(0);
     for await (const chunk of this.chunks()) {
       const end = chunk.lastIndexOf(0x0a);
       const whole = end < 0 ? undefined : Buffer.concat([rest, chunk.subarray(0, end)]);
       rest = whole === undefined ? Buffer.concat([rest, chunk]) : Buffer.from(chunk.subarray(end + 1));
       if (rest.length > lineBytesMax) throw new Error(`a line is longer than ${lineBytesMax} bytes`);
-      if (whole !== undefined) yield whole.toString().split("\n").map(withoutReturn);
+      if (whole !== undefined) yield linesOf(whole);
     }
-    if (rest.length > 0) yield [withoutReturn(rest.toString())];
+    if (rest.length > 0) yield linesOf(rest);
   }
 
   async #more(): Promise<boolean> {
@@ -113,6 +130,20 @@ export class ByteReader {
     this.#chunk = Buffer.alloc(0);
     this.#consumed = offset;
   }
+}
+
+/** Text, or undefined where the bytes are not UTF-8. */
+export type Line = string | undefined;
+
+function linesOf(bytes: Buffer): Line[] {
+  if (isUtf8(bytes)) return bytes.toString().split("\n").map(withoutReturn);
+  return bytes
+    .toString("latin1")
+    .split("\n")
+    .map((line) => {
+      const own = Buffer.from(line, "latin1");
+      return isUtf8(own) ? withoutReturn(own.toString()) : undefined;
+    });
 }
 
 const withoutReturn = (line: string): string => (line.endsWith("\r") ? line.slice(0, -1) : line);

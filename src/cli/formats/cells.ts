@@ -5,14 +5,28 @@ import { RowFault } from "./format.ts";
 
 /** @throws RowFault when it is no key */
 export function keyOf(cell: unknown, column: string): string | Buffer {
-  if (typeof cell === "string" || typeof cell === "number" || typeof cell === "bigint") return String(cell);
+  if (typeof cell === "string") return wellFormed(cell, column);
+  if (typeof cell === "number" || typeof cell === "bigint") return String(cell);
   if (cell instanceof Uint8Array) return Buffer.from(cell.buffer, cell.byteOffset, cell.byteLength);
   if (cell === undefined || cell === null) throw new RowFault(`there is no key in '${column}'`);
   throw new RowFault(`'${column}' is no key: neither text nor number nor bytes`);
 }
 
+/** Half of a surrogate pair has no bytes in UTF-8: two such keys would become one. */
+function wellFormed(key: string, column: string): string {
+  if (/\p{Surrogate}/u.test(key))
+    throw new RowFault(`'${column}' has half of a surrogate pair, which is no text`);
+  return key;
+}
+
 /** A list of numbers, little-endian float32 bytes, or a text of numbers. @throws RowFault when it is no vector */
 export function vectorOf(cell: unknown, column: string): Float32Array {
+  const vector = numbersOf(cell, column);
+  if (vector.length === 0) throw new RowFault(`the vector in '${column}' has no components`);
+  return vector;
+}
+
+function numbersOf(cell: unknown, column: string): Float32Array {
   if (cell instanceof Float32Array) return cell;
   if (typeof cell === "string") return fromText(cell, column);
   if (cell instanceof Uint8Array) return fromBytes(cell, column);
@@ -86,6 +100,13 @@ function textOf(bytes: Uint8Array, column: string): string {
 function safe(value: bigint, column: string): number {
   if (Number.isSafeInteger(Number(value))) return Number(value);
   throw new RowFault(`'${column}' holds ${value}, which is larger than JSON's numbers are exact`);
+}
+
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** The text of a cell whose format says that it is UTF-8, or its bytes where they are not. */
+export function textOrBytes(bytes: Uint8Array): string | Uint8Array {
+  return isUtf8(bytes) ? strictUtf8.decode(bytes) : Uint8Array.from(bytes);
 }
 
 /** As JSON writes them; other texts are texts. */

@@ -36,6 +36,7 @@ export class Columns {
     this.#vector = this.#vectorColumns();
     this.#expires = choice.expireTimes && names.includes(expiresName) ? expiresName : undefined;
     this.#attributes = this.#attributeColumns();
+    this.#assertOneOfEach();
   }
 
   get hasKey(): boolean {
@@ -99,10 +100,7 @@ export class Columns {
   }
 
   #ownKey(cells: Cells): string | Buffer {
-    const key = keyOf(cells.cell(this.#key!), this.#key!);
-    const { prefix } = this.#choice.keys;
-    if (prefix === "") return key;
-    return typeof key === "string" ? prefix + key : Buffer.concat([Buffer.from(prefix), key]);
+    return this.#choice.keys.prefixed(keyOf(cells.cell(this.#key!), this.#key!));
   }
 
   #attributesOf(cells: Cells): string | undefined {
@@ -143,6 +141,13 @@ export class Columns {
   #found(name: string): string {
     if (this.#names.includes(name)) return name;
     throw new UseError(`there is no column '${name}'${didYouMean(name, this.#names) || `; ${this.#all}`}`);
+  }
+
+  /** Of two columns with one name, neither is meant more than the other. */
+  #assertOneOfEach(): void {
+    const { used } = this;
+    const twice = this.#names.find((name, i) => used.has(name) && this.#names.indexOf(name) < i);
+    if (twice !== undefined) throw new UseError(`there is more than one column '${twice}'; ${this.#all}`);
   }
 
   get #all(): string {

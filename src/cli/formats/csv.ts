@@ -1,6 +1,9 @@
 /** .csv with a header (RFC 4180). A vector is one column of numbers in brackets, or many columns of one number. */
+
+import { isUtf8 } from "node:buffer";
 import { type CsvError, type Info, type Parser, parse } from "csv-parse";
 import type { BadRow, Row } from "../../bridge/transfer/row.ts";
+import { UseError } from "../exit.ts";
 import type { ByteReader } from "./byte-reader.ts";
 import type { ByteTarget } from "./byte-target.ts";
 import { typedJson, utf8Key, vectorText } from "./cells.ts";
@@ -16,6 +19,8 @@ import {
 } from "./format.ts";
 
 const recordBytesMax = 16 * 1024 * 1024;
+/** Has the end of the first line in it. */
+const headBytes = 1024 * 1024;
 
 export const csv: Format = {
   endings: [".csv"],
@@ -40,7 +45,9 @@ async function read(source: ByteReader, choice: Choice): Promise<Input> {
     if (done) break;
     begin.push(...value);
   }
-  const names = begin.shift()?.cells ?? ["key", "vector"];
+  const head = begin.shift();
+  if (head?.fault !== undefined) throw new UseError(`line ${head.place}: ${head.fault}`);
+  const names = head?.cells ?? ["key", "vector"];
   const columns = new Columns(names, choice);
   const at = new Map(names.map((name, i) => [name, i]));
   async function* pages(): AsyncGenerator<Page> {
@@ -77,16 +84,23 @@ async function read(source: ByteReader, choice: Choice): Promise<Input> {
 async function* recordsOf(source: ByteReader): AsyncGenerator<Record[]> {
   let records: Record[] = [];
   let width: number | undefined;
+  const encoding = await source.encoding();
+  const ends = await lineEnds(source);
   const parser = parse({
-    bom: true,
+    // Of UTF-8 the bytes come, so that it is known which cells are no UTF-8.
+    encoding: encoding === "utf8" ? "latin1" : encoding,
+    bom: encoding !== "utf8",
+    ...(ends === undefined ? {} : { record_delimiter: ends }),
     skip_empty_lines: true,
     relax_column_count: true,
     skip_records_with_error: true,
     max_record_size: recordBytesMax,
-    on_record(cells: string[], { lines }: Info) {
-      width ??= cells.length;
-      const fault = cells.length === width ? {} : { fault: `${cells.length} columns, not ${width}` };
-      records.push({ cells, place: lines, ...fault });
+    on_record(raw: string[], { lines: place }: Info) {
+      width ??= raw.length;
+      const cells = encoding === "utf8" ? decoded(raw) : raw;
+      if (cells === undefined) records.push({ cells: [], place, fault: "it is not UTF-8" });
+      else if (cells.length === width) records.push({ cells, place });
+      else records.push({ cells, place, fault: `${cells.length} columns, not ${width}` });
       return null;
     },
     on_skip(error) {
@@ -102,6 +116,27 @@ async function* recordsOf(source: ByteReader): AsyncGenerator<Record[]> {
   await new Promise<void>((resolve) => parser.once("end", resolve).once("error", resolve).end());
   if (records.length > 0) yield records;
 }
+
+/** Both ends of lines where there is one of them; else the parser finds out which one there is. */
+async function lineEnds(source: ByteReader): Promise<string[] | undefined> {
+  const head = await source.read(headBytes);
+  source.unread(head);
+  return head.includes("\n") ? ["\r\n", "\n"] : undefined;
+}
+
+/** @param cells with a character for each byte. @returns undefined where one is not UTF-8 */
+function decoded(cells: readonly string[]): string[] | undefined {
+  const texts: string[] = [];
+  for (const cell of cells) {
+    const bytes = isAscii.test(cell) ? undefined : Buffer.from(cell, "latin1");
+    if (bytes !== undefined && !isUtf8(bytes)) return undefined;
+    texts.push(bytes?.toString() ?? cell);
+  }
+  return texts;
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
+const isAscii = /^[\x00-\x7f]*$/;
 
 const reason = (error: CsvError | undefined): string =>
   (error?.message ?? "no record").replace(/ at line \d+$/, "");

@@ -84,6 +84,22 @@ export interface Format {
 /** A fault of one row; it does not concern the others. */
 export class RowFault extends Error {}
 
+/**
+ * Runs code of a library that decodes a format. Of damage it may speak as of an error of its own.
+ *
+ * @throws Error that names the format
+ */
+export async function decoding<T>(format: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const { message } = error as Error;
+    throw new Error(`it is no whole ${format} file, or one that cannot be read: ${message}`, {
+      cause: error,
+    });
+  }
+}
+
 /** A page of rows that are made one by one; a RowFault makes a bad row of that one. */
 export function pageOf<T>(
   items: readonly T[],

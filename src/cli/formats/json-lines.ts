@@ -1,7 +1,7 @@
 /** .jsonl: a JSON object on each line. Attributes keep the text that they have there, with all digits of numbers. */
 import { isUtf8 } from "node:buffer";
 import type { Row } from "../../bridge/transfer/row.ts";
-import type { ByteReader } from "./byte-reader.ts";
+import type { ByteReader, Line as Text } from "./byte-reader.ts";
 import type { ByteTarget } from "./byte-target.ts";
 import { vectorText } from "./cells.ts";
 import { type Cells, Columns, expiresName } from "./columns.ts";
@@ -31,7 +31,7 @@ export const jsonLines: Format = {
 };
 
 interface Line {
-  readonly text: string;
+  readonly text: Text;
   readonly position: number;
   readonly place: number;
 }
@@ -44,10 +44,8 @@ async function read(source: ByteReader, choice: Choice): Promise<Input> {
   const lines = numbered(source.lines());
   const first = await lines.next();
   const names = namesOf(first.value ?? []);
-  const columns = new Columns(
-    choice.attributes === undefined ? [...names, "attributes"] : [...names],
-    choice,
-  );
+  const known = choice.attributes === undefined ? new Set([...names, "attributes"]) : names;
+  const columns = new Columns([...known], choice);
   async function* pages(): AsyncGenerator<Page> {
     for (let { value, done } = first; !done; { value, done } = await lines.next()) {
       const wanted = (value as Line[]).filter(({ position }) => position >= choice.skip);
@@ -81,19 +79,20 @@ function namesOf(lines: readonly Line[]): Set<string> {
 }
 
 /** Empty lines are no rows. */
-async function* numbered(pages: AsyncGenerator<string[]>): AsyncGenerator<Line[]> {
+async function* numbered(pages: AsyncGenerator<Text[]>): AsyncGenerator<Line[]> {
   let [position, place] = [0, 0];
   for await (const texts of pages) {
     const lines: Line[] = [];
     for (const text of texts) {
       place++;
-      if (text.trim() !== "") lines.push({ text, position: position++, place });
+      if (text?.trim() !== "") lines.push({ text, position: position++, place });
     }
     if (lines.length > 0) yield lines;
   }
 }
 
-function parse(text: string): Record<string, unknown> {
+function parse(text: Text): Record<string, unknown> {
+  if (text === undefined) throw new RowFault("the line is not UTF-8");
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -110,15 +109,17 @@ class JsonCells implements Cells {
   readonly #object: Record<string, unknown>;
   #members: Map<string, string> | undefined;
 
-  constructor(text: string) {
-    this.#text = text;
+  constructor(text: Text) {
     this.#object = parse(text);
+    this.#text = text!;
   }
 
   cell(column: string): unknown {
     if (column === "attributes" && typeof this.#object.attributes === "string")
       throw new RowFault("'attributes' is a text, not a JSON object");
     const value = this.#object[column];
+    // A whole number of 64 bits has lost its last digits as a number.
+    if (typeof value === "number" && Math.abs(value) > Number.MAX_SAFE_INTEGER) return this.#textOf(column);
     const bytes = this.#object[bytesKey];
     return column === "key" && value === undefined && typeof bytes === "string"
       ? Buffer.from(bytes, "base64")
@@ -127,7 +128,10 @@ class JsonCells implements Cells {
 
   json(column: string): string | undefined {
     const value = this.#object[column];
-    if (value === undefined || value === null) return undefined;
+    return value === undefined || value === null ? undefined : this.#textOf(column);
+  }
+
+  #textOf(column: string): string | undefined {
     this.#members ??= members(this.#text);
     return this.#members.get(column);
   }

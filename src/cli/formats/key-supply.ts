@@ -1,11 +1,12 @@
 /** Keys of rows that have none of their own: lines of a file, or the row's number, each after the prefix. */
-import { ByteReader } from "./byte-reader.ts";
+import { ByteReader, type Line } from "./byte-reader.ts";
 
 export class KeySupply {
   readonly #prefix: string;
   readonly #file: string | undefined;
-  #lines: AsyncGenerator<string[]> | undefined;
+  #lines: AsyncGenerator<Line[]> | undefined;
   #waiting: string[] = [];
+  #read = 0;
   #next = 0;
 
   constructor(prefix: string, file?: string) {
@@ -19,12 +20,9 @@ export class KeySupply {
     return this.#file === undefined ? number : `lines of ${this.#file}`;
   }
 
-  prefixed(key: string): string {
-    return this.#prefix + key;
-  }
-
-  get prefix(): string {
-    return this.#prefix;
+  prefixed(key: string | Buffer): string | Buffer {
+    if (this.#prefix === "") return key;
+    return typeof key === "string" ? this.#prefix + key : Buffer.concat([Buffer.from(this.#prefix), key]);
   }
 
   /** Keys of `count` rows from `position` on, which may only grow. @throws Error when the file has too few */
@@ -47,6 +45,9 @@ export class KeySupply {
   async #readOn(): Promise<void> {
     const { value, done } = await this.#lines!.next();
     if (done) throw new Error(`${this.#file} has ${this.#next} keys, which is fewer than there are rows`);
-    this.#waiting = value;
+    const stray = value.indexOf(undefined);
+    if (stray >= 0) throw new Error(`line ${this.#read + stray + 1} of ${this.#file} is not UTF-8`);
+    this.#read += value.length;
+    this.#waiting = value as string[];
   }
 }

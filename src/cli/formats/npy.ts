@@ -3,6 +3,7 @@
  * are vectors; arrays of texts hold keys, in an .npz.
  */
 import type { Row } from "../../bridge/transfer/row.ts";
+import { limits } from "../../limits.ts";
 import type { ByteReader } from "./byte-reader.ts";
 import type { ByteTarget } from "./byte-target.ts";
 import type { Choice, Format, Input, Output, Page } from "./format.ts";
@@ -11,6 +12,10 @@ const blockBytes = 1024 * 1024;
 const magic = Buffer.from("\x93NUMPY", "latin1");
 /** Of the files that we write: room for any number of rows, which is filled in at the end. */
 const headerBytes = 128;
+/** Of files that we read: NumPy's own are a hundred bytes, and may say what columns are called. */
+const headerBytesMax = 1024 * 1024;
+/** Of keys: more than a key may have, so that all rows but those with such keys can go in. */
+const charactersMax = 16_384;
 
 export interface Header {
   /** `<f4`, `|S12`, … */
@@ -53,6 +58,7 @@ export async function readHeader(source: ByteReader): Promise<Header> {
   if (!start.subarray(0, 6).equals(magic)) throw new Error("no .npy file: it does not begin with \\x93NUMPY");
   const lengthBytes = start[6] === 1 ? 2 : 4;
   const length = (await source.exactly(lengthBytes, "the header")).readUIntLE(0, lengthBytes);
+  if (length > headerBytesMax) throw new Error(`the header claims ${length} bytes; is the format right?`);
   const text = (await source.exactly(length, "the header")).toString("latin1");
   const type = /'descr': *'([^']*)'/.exec(text)?.[1];
   const shape = /'shape': *\(([\d, ]*)\)/.exec(text)?.[1];
@@ -77,6 +83,8 @@ export function vectorsOf(source: ByteReader, header: Header, { keys, skip }: Ch
     throw new Error(`values of type '${header.type}'; there may be ${Object.keys(numbers).join(", ")}`);
   if (header.shape.length !== 2) throw new Error(`an array of ${header.shape.length} dimensions, not of 2`);
   const [rows, dimensions] = header.shape as [number, number];
+  if (dimensions < 1 || dimensions > limits.dimensionsMax)
+    throw new Error(`vectors of ${dimensions} components; there may be 1 to ${limits.dimensionsMax}`);
   const rowBytes = dimensions * number.bytes;
   const rowsAtOnce = Math.max(1, Math.floor(blockBytes / rowBytes));
   async function* pages(): AsyncGenerator<Page> {
@@ -106,10 +114,11 @@ function halves(values: Uint16Array): Float32Array {
   });
 }
 
-/** `<U12` or `|S12`: texts of one length, filled up with zeros. */
+/** `<U12` or `|S12`: texts, or bytes, of one length, filled up with zeros. */
 export interface TextType {
   readonly bytes: number;
-  text(bytes: Buffer): string;
+  /** Undefined where it is no text. */
+  text(bytes: Buffer): string | Buffer | undefined;
 }
 
 /** @throws Error when the array holds no texts */
@@ -117,12 +126,21 @@ export function textType({ type, shape }: Header): TextType {
   const [, kind, length] = /^[<|]([US])(\d+)$/.exec(type) ?? [];
   if (kind === undefined || shape.length !== 1)
     throw new Error(`keys have to be a list of texts, not '${type}' of ${shape.length} dimensions`);
-  const ended = (text: string) => text.replace(/\0+$/, "");
-  if (kind === "S") return { bytes: Number(length), text: (bytes) => ended(bytes.toString("utf8")) };
-  const characters = (bytes: Buffer) => new Uint32Array(bytes.buffer, bytes.byteOffset, Number(length));
-  const text = (bytes: Buffer) => ended(String.fromCodePoint(...characters(bytes)));
+  if (Number(length) < 1 || Number(length) > charactersMax)
+    throw new Error(`keys of ${length} characters; there may be 1 to ${charactersMax}`);
+  if (kind === "S") return { bytes: Number(length), text: (bytes) => bytes.subarray(0, ended(bytes)) };
+  const text = (bytes: Buffer) => {
+    const codes = new Uint32Array(bytes.buffer, bytes.byteOffset, Number(length));
+    return codes.every(isCharacter) ? String.fromCodePoint(...codes.subarray(0, ended(codes))) : undefined;
+  };
   return { bytes: 4 * Number(length), text };
 }
+
+/** Behind the last that is not zero. */
+const ended = (codes: Uint8Array | Uint32Array): number => codes.findLastIndex((code) => code !== 0) + 1;
+
+/** Whether UTF-8 has bytes for it: a surrogate is half of a character. */
+const isCharacter = (code: number): boolean => code < 0xd800 || (code > 0xdfff && code <= 0x10ffff);
 
 export function headerOf(type: string, shape: readonly number[]): Buffer {
   const text = `{'descr': '${type}', 'fortran_order': False, 'shape': (${shape.join(", ")}${shape.length === 1 ? "," : ""}), }`;

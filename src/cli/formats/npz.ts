@@ -9,8 +9,8 @@ import { promisify } from "node:util";
 import { crc32 } from "node:zlib";
 import { type Entry, open as openZip, type ZipFile as ZipReader } from "yauzl";
 import { ZipFile as ZipWriter } from "yazl";
-import type { Row } from "../../bridge/transfer/row.ts";
-import { ByteReader } from "./byte-reader.ts";
+import type { BadRow, Row } from "../../bridge/transfer/row.ts";
+import { ByteReader, type Line } from "./byte-reader.ts";
 import { ByteTarget } from "./byte-target.ts";
 import { utf8Key } from "./cells.ts";
 import {
@@ -25,6 +25,7 @@ import {
 import { headerOf, isMatrix, NpyOutput, readHeader, textType, vectorsOf } from "./npy.ts";
 
 const keysAtOnce = 4_096;
+const keyBlockBytes = 1024 * 1024;
 
 export const npz: Format = {
   endings: [".npz"],
@@ -63,7 +64,7 @@ async function read(source: ByteReader, choice: Choice): Promise<Input> {
   return {
     ...vectors,
     says,
-    pages: () => together(vectors.pages(), keys, texts && each(texts), choice.skip),
+    pages: () => together(vectors.pages(), keys, texts && attributesOf(texts, header.shape[0]!), choice.skip),
   };
 }
 
@@ -112,37 +113,54 @@ async function* keysOf(
   { reader, header }: Awaited<ReturnType<Open>>,
   rows: number,
   { skip, keys }: Choice,
-): AsyncGenerator<string> {
+): AsyncGenerator<string | Buffer> {
   const { bytes, text } = textType(header);
+  const atOnce = Math.min(keysAtOnce, Math.ceil(keyBlockBytes / bytes));
   if (header.shape[0] !== rows) throw new Error(`${header.shape[0]} keys for ${rows} vectors`);
   await reader.skip(skip * bytes);
-  for (let at = skip; at < rows; at += keysAtOnce) {
-    const count = Math.min(keysAtOnce, rows - at);
+  for (let at = skip; at < rows; at += atOnce) {
+    const count = Math.min(atOnce, rows - at);
     const block = await reader.exactly(count * bytes, "the keys");
-    for (let i = 0; i < count; i++) yield keys.prefixed(text(block.subarray(i * bytes, (i + 1) * bytes)));
+    for (let i = 0; i < count; i++) {
+      const key = text(block.subarray(i * bytes, (i + 1) * bytes));
+      if (key === undefined) throw new Error(`key ${at + i + 1} holds a code that is no character`);
+      yield keys.prefixed(key);
+    }
   }
 }
 
-async function* each(pages: AsyncGenerator<string[]>): AsyncGenerator<string> {
-  for await (const page of pages) yield* page;
+/** The last line may be missing: where it is empty, some programs leave it out. */
+async function* attributesOf(pages: AsyncGenerator<Line[]>, rows: number): AsyncGenerator<Line> {
+  let count = 0;
+  for await (const page of pages) {
+    count += page.length;
+    yield* page;
+  }
+  if (count === rows - 1) yield "";
+  else if (count !== rows) throw new Error(`attributes.jsonl has ${count} lines for ${rows} vectors`);
 }
 
 async function* together(
   pages: AsyncIterable<Page>,
-  keys: AsyncGenerator<string> | undefined,
-  texts: AsyncGenerator<string> | undefined,
+  keys: AsyncGenerator<string | Buffer> | undefined,
+  texts: AsyncGenerator<Line> | undefined,
   skip: number,
 ): AsyncGenerator<Page> {
   for (let i = 0; texts !== undefined && i < skip; i++) await texts.next();
   for await (const page of pages) {
-    const rows: Row[] = [];
+    const rows: (Row | BadRow)[] = [];
     for (const row of page as Row[]) {
       const key = keys === undefined ? row.key : (await keys.next()).value;
-      const attributes = texts === undefined ? undefined : ((await texts.next()).value ?? "");
-      rows.push({ ...row, key, attributes });
+      if (texts === undefined) rows.push({ ...row, key });
+      else {
+        const attributes = (await texts.next()).value;
+        if (attributes !== undefined) rows.push({ ...row, key, attributes });
+        else rows.push({ position: row.position, place: row.place, fault: "its attributes are not UTF-8" });
+      }
     }
     yield rows;
   }
+  await texts?.next();
 }
 
 /** The members are written beside the file first, as each of them is one piece of it. */
@@ -173,18 +191,17 @@ class NpzOutput implements Output {
 
   static async open(target: ByteTarget, { dimensions, hasAttributes }: Shape): Promise<NpzOutput> {
     const directory = await fs.promises.mkdtemp(`${target.path}.`);
-    const names = ["vectors.npy", "keys.txt", ...(hasAttributes ? ["attributes.jsonl"] : [])];
+    const names = ["vectors.npy", "keys.jsonl", ...(hasAttributes ? ["attributes.jsonl"] : [])];
     const members = await Promise.all(names.map((name) => ByteTarget.open(`${directory}/${name}`)));
     return new NpzOutput(target, directory, members, dimensions);
   }
 
   async write(row: Row): Promise<void> {
     const key = utf8Key(row.key);
-    if (key.includes("\n") || key.endsWith("\0"))
-      throw new RowFault("a key with an end of line, or a zero at its end");
+    if (key.endsWith("\0")) throw new RowFault("a key with a zero at its end");
     this.#longest = Math.max(this.#longest, [...key].length);
     this.#rows++;
-    await this.#keys.write(`${key}\n`);
+    await this.#keys.write(`${JSON.stringify(key)}\n`);
     await this.#vectorsOutput.write(row);
     await this.#attributes?.write(`${(row.attributes ?? "").replaceAll(/[\r\n]/g, " ")}\n`);
   }
@@ -215,9 +232,10 @@ class NpzOutput implements Output {
   async #writeKeys(): Promise<void> {
     const target = await ByteTarget.open(`${this.#directory}/keys.npy`);
     await target.write(headerOf(`<U${this.#longest}`, [this.#rows]));
-    const reader = await ByteReader.open(`${this.#directory}/keys.txt`);
+    const reader = await ByteReader.open(`${this.#directory}/keys.jsonl`);
     for await (const keys of reader.lines()) {
-      for (const key of keys) await target.write(new Uint8Array(characters(key, this.#longest).buffer));
+      for (const key of keys)
+        await target.write(new Uint8Array(characters(JSON.parse(key!), this.#longest).buffer));
     }
     await target.finish();
     await target.close();

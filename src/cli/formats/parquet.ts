@@ -7,9 +7,17 @@ import type { Row } from "../../bridge/transfer/row.ts";
 import { parquetCompressors, parquetReader, parquetWriter } from "../transfer/packages.ts";
 import type { ByteReader } from "./byte-reader.ts";
 import type { ByteTarget } from "./byte-target.ts";
-import { optionalJson, utf8Key } from "./cells.ts";
+import { optionalJson, textOrBytes, utf8Key } from "./cells.ts";
 import { type Cells, Columns, expiresName } from "./columns.ts";
-import type { Choice, Format, Input, Output, Page, Shape } from "./format.ts";
+import {
+  type Choice,
+  decoding,
+  type Format,
+  type Input,
+  type Output,
+  type Page,
+  type Shape,
+} from "./format.ts";
 import { bigExpiresAt, inGroups } from "./row-groups.ts";
 
 /** Bytes of the rows that are decoded at a time, as the file counts them. */
@@ -30,9 +38,11 @@ async function read(source: ByteReader, choice: Choice): Promise<Input> {
   const { asyncBufferFromFile, parquetMetadataAsync, parquetScan } = await parquetReader();
   const { compressors } = await parquetCompressors();
   const file = await asyncBufferFromFile(source.path!);
-  const metadata = await parquetMetadataAsync(file);
+  const metadata = await decoding("Parquet", () => parquetMetadataAsync(file));
   const columns = new Columns(topLevel(metadata.schema), choice);
-  const scan = await parquetScan({ file, metadata, columns: [...columns.used], compressors, utf8: false });
+  const parsers = { stringFromBytes: (bytes: Uint8Array | undefined) => bytes && textOrBytes(bytes) };
+  const wanted = { file, metadata, columns: [...columns.used], compressors, utf8: false, parsers };
+  const scan = await decoding("Parquet", () => parquetScan(wanted));
   const rows = Number(metadata.num_rows);
   const bytes = metadata.row_groups.reduce((total, group) => total + Number(group.total_byte_size), 0);
   const rowsAtOnce = Math.max(1, Math.floor(pieceBytes / Math.max(1, bytes / Math.max(1, rows))));
@@ -42,7 +52,10 @@ async function read(source: ByteReader, choice: Choice): Promise<Input> {
         const to = Math.min(from + rowsAtOnce, rowEnd);
         const data = new Map<string, ArrayLike<unknown>>();
         for (const column of columns.used)
-          data.set(column, await scan.readColumn({ column, rowStart: from, rowEnd: to }));
+          data.set(
+            column,
+            await decoding("Parquet", () => scan.readColumn({ column, rowStart: from, rowEnd: to })),
+          );
         yield await columns.page(from, to - from, (i) => new ParquetCells(data, i));
       }
     }

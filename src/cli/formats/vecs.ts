@@ -52,8 +52,9 @@ export function vecs(letter: keyof typeof components): Format {
 async function read(source: ByteReader, { keys, skip }: Choice, component: Component): Promise<Input> {
   const head = await source.read(headBytes);
   source.unread(head);
-  const dimensions = head.length < headBytes ? 0 : head.readInt32LE();
-  if (dimensions < 0 || dimensions > limits.dimensionsMax)
+  const isEmpty = head.length < headBytes;
+  const dimensions = isEmpty ? 0 : head.readInt32LE();
+  if ((!isEmpty && dimensions < 1) || dimensions > limits.dimensionsMax)
     throw new Error(`the first vector claims ${dimensions} components; is the format right?`);
   const rowBytes = headBytes + dimensions * component.bytes;
   const rowsAtOnce = Math.max(1, Math.floor(blockBytes / rowBytes));
@@ -78,7 +79,7 @@ async function read(source: ByteReader, { keys, skip }: Choice, component: Compo
     }
   }
   const rows = source.size === undefined ? {} : { rows: Math.floor(source.size / rowBytes) };
-  return { dimensions, ...rows, unit: "row", says: `keys: ${keys.says}`, pages };
+  return { ...(isEmpty ? {} : { dimensions }), ...rows, unit: "row", says: `keys: ${keys.says}`, pages };
 }
 
 /** What follows a row of another length cannot be found. */

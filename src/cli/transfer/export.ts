@@ -128,7 +128,8 @@ async function isWritten(
 
 function lineOf(key: string | Buffer): string {
   const text = utf8Key(key);
-  if (/[\r\n]/.test(text)) throw new RowFault("a key with an end of line has no place in a list of keys");
+  if (/[\r\n]|^\ufeff/.test(text))
+    throw new RowFault("a key with an end of line, or a byte order mark, has no place in a list of keys");
   return `${text}\n`;
 }
 

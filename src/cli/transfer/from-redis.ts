@@ -68,7 +68,7 @@ class HashCells implements Cells {
   }
 }
 
-export function vectorSet(url: string, key: string, { keys: { prefix }, goesOn }: Choice): Input {
+export function vectorSet(url: string, key: string, { keys, goesOn }: Choice): Input {
   const begin = goesOn ?? { position: 0, text: undefined };
   const marks = new Marks(begin);
   async function* pages(): AsyncGenerator<Page> {
@@ -76,7 +76,7 @@ export function vectorSet(url: string, key: string, { keys: { prefix }, goesOn }
     for await (const elements of readVectorSet(url, key, Buffer.from(begin.text ?? "", "hex"))) {
       if (elements.length > 0) marks.add(position, elements[0]!.name.toString("hex"));
       yield elements.map(({ name, vector, attributes }): Row => {
-        const key = prefix === "" ? name : Buffer.concat([Buffer.from(prefix), name]);
+        const key = keys.prefixed(name);
         return { position: position++, place: position, key, vector, attributes };
       });
     }
