@@ -33,7 +33,11 @@ export interface Arguments<T> {
   parse(cursor: Cursor, label?: string): T;
   /** Of all arguments of a read: the token of ASOF among those of a request. */
   readonly asOf?: (args: readonly Uint8Array[]) => Uint8Array | undefined;
+  /** The same behind arguments with these tokens, so that one that comes again is called that. */
+  readonly behind?: (tokens: readonly Tokens[]) => Arguments<T>;
 }
+
+type Tokens = readonly string[];
 
 /** An argument that begins with a token, so that one look at the cursor tells whether it is there. */
 export interface TokenArgument<T> extends Arguments<T> {
@@ -129,7 +133,12 @@ export function integerValue(name: string, min: number, max: number): Arguments<
 
 /** One argument after the other; its value is an object of theirs. */
 export function sequence<S extends Shape>(shape: S): Arguments<AllOf<S>> {
-  const members = Object.entries(shape);
+  const members = Object.entries(shape).map(([name, member], i, all) => {
+    const before = all
+      .slice(0, i)
+      .flatMap(([, { tokens }]: [string, Partial<TokenArgument<unknown>>]) => (tokens ? [tokens] : []));
+    return [name, member.behind?.(before) ?? member] as const;
+  });
   return {
     nodes: members.flatMap(([, member]) => member.nodes),
     parse(cursor) {
@@ -295,33 +304,39 @@ function isAtOneOf(cursor: Cursor, tokens: readonly string[]): boolean {
 }
 
 /** Any of the options, in any order, each at most once, to the end of the request. */
-export function options<S extends TokenShape>(shape: S): Arguments<SomeOf<S>> {
-  return optionsAs(shape, (value) => value) as Arguments<SomeOf<S>>;
+export function options<S extends TokenShape>(
+  shape: S,
+  before: readonly Tokens[] = [],
+): Arguments<SomeOf<S>> {
+  return optionsAs(shape, before, (value) => value) as Arguments<SomeOf<S>>;
 }
 
 /** The same options, but of each the words in which it was given, its token first: to pass them on. */
 export function optionsAsGiven<S extends TokenShape>(shape: S): Arguments<GivenOf<S>> {
-  return optionsAs(shape, (_, words) => words) as Arguments<GivenOf<S>>;
+  return optionsAs(shape, [], (_, words) => words) as Arguments<GivenOf<S>>;
 }
 
 function optionsAs(
   shape: TokenShape,
+  before: readonly Tokens[],
   kept: (value: unknown, words: readonly Uint8Array[]) => unknown,
 ): Arguments<Record<string, unknown>> {
   const members = Object.entries(shape);
   return {
     nodes: members.flatMap(([, member]) => member.nodes.map(asOptional)),
+    behind: (tokens) => optionsAs(shape, tokens, kept),
     parse(cursor) {
       const chosen: Record<string, unknown> = {};
       while (cursor.left > 0) {
         const found = members.find(([, member]) => isAtOneOf(cursor, member.tokens));
         if (!found)
-          throw unknownOption(
-            cursor.peek()!,
+          throw strayOption(
+            cursor,
+            before,
             members.flatMap(([, member]) => member.tokens),
           );
         const [name, member] = found;
-        if (name in chosen) throw new VstoreError("ERR", `${quoted(member.tokens)} may be given only once`);
+        if (name in chosen) throw givenAgain(member.tokens);
         const { position } = cursor;
         const value = member.parse(cursor);
         chosen[name] = kept(value, cursor.since(position));
@@ -331,7 +346,14 @@ function optionsAs(
   };
 }
 
-function unknownOption(word: Uint8Array, known: readonly string[]): VstoreError {
+function givenAgain(tokens: Tokens): VstoreError {
+  return new VstoreError("ERR", `${quoted(tokens)} may be given only once`);
+}
+
+function strayOption(cursor: Cursor, before: readonly Tokens[], known: readonly string[]): VstoreError {
+  const again = before.find((tokens) => isAtOneOf(cursor, tokens));
+  if (again !== undefined) return givenAgain(again);
+  const word = cursor.peek()!;
   // No option is that long, so no similar one is suggested.
   const hint = word.length > OPTION_BYTES_MAX ? "" : didYouMean(Buffer.from(word).toString("latin1"), known);
   return new VstoreError("ERR", `unknown option ${echo(word)}${hint}`);

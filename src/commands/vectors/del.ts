@@ -26,7 +26,7 @@ const { deleteMatchingMax } = limits;
 /** More keys are looked for in slices. */
 const atOnceMax = 1_000;
 const wanted = afterToken("COUNT", integerValue("count", 1, deleteMatchingMax), deleteMatchingMax);
-const count = options({ count: wanted });
+const count = options({ count: wanted }, [filter.tokens]);
 
 const selection: Arguments<Selection> = {
   nodes: [
