@@ -145,7 +145,7 @@ export const settings = {
     default: "on",
     choices: shortWays,
     description:
-      "off: plain searches and inserts take the way of all requests, with the same answers at a higher cost",
+      "off: plain searches, small reads and inserts take the way of all requests, with the same answers at a higher cost",
     schema: z.enum(shortWays),
   },
   search_threads: {

@@ -1,4 +1,4 @@
-/** Plain searches and inserts take a short way: what it answers, the way of all other requests answers too. */
+/** Plain requests take a short way: what it answers, the way of all other requests answers too. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { testIndex } from "../../harness/index-choice.ts";
 import { generator, testSeed } from "../../harness/random.ts";
@@ -11,7 +11,7 @@ const SEARCHES = 5_000;
 const WRITES = 1_500;
 const THROUGH_REDIS = 400;
 
-test("searches of every form, many of them odd", async () => {
+test("searches and small reads of every form, many of them odd", async () => {
   let searches = 0;
   const short = await compareWays(testSeed(), SEARCHES, () => searches++);
   expect(searches).toBeGreaterThanOrEqual(SEARCHES);

@@ -1,6 +1,7 @@
 /**
- * Searches on their short way beside the way of all other requests: whatever the short way answers, the other one has
- * to answer to the byte. Requests are of every form that the short way takes, and of many that it must leave.
+ * Searches and small reads on their short way beside the way of all other requests: whatever the short way answers, the
+ * other one has to answer to the byte. Requests are of every form that the short way takes, and of many that it must
+ * leave.
  */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -10,6 +11,12 @@ import { generator, randomVector } from "../../harness/random.ts";
 import { execute } from "../../src/commands/execute.ts";
 import { answerMsearchPlainly, readPlainMsearch } from "../../src/commands/search/plain-msearch.ts";
 import { answerPlainly, readPlainSearch } from "../../src/commands/search/plain-search.ts";
+import {
+  answerPlainCard,
+  answerPlainGet,
+  isPlainCard,
+  readPlainGet,
+} from "../../src/commands/vectors/plain-reads.ts";
 import { Catalog } from "../../src/engine/catalog.ts";
 
 type Random = () => number;
@@ -17,6 +24,8 @@ type Word = string | number | Uint8Array;
 
 /** Asked at once, so that the index gets several together. */
 const togetherMax = 6;
+/** Keys of each collection that a GET may name: `known 0`, `known 1`, … */
+const knownKeys = 20;
 const dimensions = { l2: 3, cosine: 20, ip: 7, empty: 2, lives: 3 } as const;
 type Name = keyof typeof dimensions;
 const names = Object.keys(dimensions) as Name[];
@@ -99,6 +108,8 @@ export async function fill(
       await send("INSERT", name, key, "FP32", bytesOf(randomVector(random, dimensions[name])));
       if (below(random, 5) === 0) await send("DEL", name, key);
     }
+    for (let i = 0; i < knownKeys; i++)
+      await send("INSERT", name, `known ${i}`, "FP32", bytesOf(randomVector(random, dimensions[name])));
     if (builds && name === "cosine") await send("BUILD", name, "WAIT");
   }
   await send("INSERT", "lives", "mortal", "FP32", bytesOf(randomVector(random, 3)), "EX", 1_000_000);
@@ -146,13 +157,14 @@ export async function compareWays(seed: number, rounds: number, counted: () => v
 }
 
 interface Request {
-  readonly name: "SEARCH" | "MSEARCH";
+  readonly name: "SEARCH" | "MSEARCH" | "CARD" | "GET";
   readonly args: readonly Uint8Array[];
 }
 
-/** A SEARCH, or an MSEARCH of several such vectors. */
+/** A SEARCH, an MSEARCH of several such vectors, a CARD or a GET. */
 function randomRequest(random: Random): Request {
   const args = randomSearch(random);
+  if (below(random, 6) === 0) return randomSmallRead(random, args[0]!);
   if (below(random, 3) > 0 || args.length < 3) return { name: "SEARCH", args };
   const [collection, form, blob, ...options] = args;
   const name = Buffer.from(collection!).toString("latin1") as Name;
@@ -162,6 +174,17 @@ function randomRequest(random: Random): Request {
   return { name: "MSEARCH", args: [...wordsOf([collection!, count, form!, blobs]), ...options] };
 }
 
+function randomSmallRead(random: Random, collection: Uint8Array): Request {
+  if (below(random, 2) === 0)
+    return {
+      name: "CARD",
+      args: wordsOf(mostly(random, [[collection]], [[], [collection, "RAW"], [collection, "ASOF", "token"]])),
+    };
+  const key = mostly(random, [`known ${below(random, knownKeys + 5)}`], ["", "mortal", Buffer.alloc(1_025)]);
+  const options = mostly(random, [[], ["RAW"], ["raw"]], [["RAW", "RAW"], ["R"], ["ASOF", "token"]]);
+  return { name: "GET", args: wordsOf([collection, key, ...options]) };
+}
+
 /** Undefined where the short way leaves it to the other. */
 function answerOf(catalog: Catalog, { name, args }: Request): Promise<Buffer | undefined> {
   return new Promise((resolve, reject) => {
@@ -169,6 +192,9 @@ function answerOf(catalog: Catalog, { name, args }: Request): Promise<Buffer | u
     const collection = Buffer.from(args[0] ?? "").toString("latin1");
     const one = name === "SEARCH" ? readPlainSearch(args) : undefined;
     const many = name === "MSEARCH" ? readPlainMsearch(args) : undefined;
+    const got = name === "GET" ? readPlainGet(args) : undefined;
+    if (got) return resolve(answerPlainGet(catalog, collection, got));
+    if (name === "CARD" && isPlainCard(args)) return resolve(answerPlainCard(catalog, collection));
     const isTaken =
       (one && answerPlainly(catalog, collection, one, resolve, fail)) ??
       (many && answerMsearchPlainly(catalog, collection, many, resolve, fail));

@@ -2,6 +2,8 @@
  * The reads that are under way, and those that wait: for the token of their ASOF, then for one of the places, of which
  * each collection, user and client has some. What commands wait for by themselves takes no place.
  */
+
+import { card } from "../../../commands/collections/card.ts";
 import type { Context } from "../../../commands/command.ts";
 import { execute, type Outcome } from "../../../commands/execute.ts";
 import { commands } from "../../../commands/registry.ts";
@@ -9,6 +11,13 @@ import { msearch } from "../../../commands/search/msearch.ts";
 import { answerMsearchPlainly, readPlainMsearch } from "../../../commands/search/plain-msearch.ts";
 import { answerPlainly, readPlainSearch } from "../../../commands/search/plain-search.ts";
 import { search } from "../../../commands/search/search.ts";
+import { get } from "../../../commands/vectors/get.ts";
+import {
+  answerPlainCard,
+  answerPlainGet,
+  isPlainCard,
+  readPlainGet,
+} from "../../../commands/vectors/plain-reads.ts";
 import type { Catalog } from "../../../engine/catalog.ts";
 import { VstoreError } from "../../../errors.ts";
 import { limits } from "../../../limits.ts";
@@ -156,8 +165,23 @@ function plainlyOf({ name, args }: Request): Plainly | undefined {
     const plain = readPlainSearch(args);
     return plain && ((catalog, of, answer, fail) => answerPlainly(catalog, of, plain, answer, fail));
   }
+  if (name === card.name)
+    return isPlainCard(args) ? atOnce((catalog, of) => answerPlainCard(catalog, of)) : undefined;
+  if (name === get.name) {
+    const plain = readPlainGet(args);
+    return plain && atOnce((catalog, of) => answerPlainGet(catalog, of, plain));
+  }
   const plain = name === msearch.name ? readPlainMsearch(args) : undefined;
   return plain && ((catalog, of, answer, fail) => answerMsearchPlainly(catalog, of, plain, answer, fail));
+}
+
+/** @param read undefined where it has to take the other way */
+function atOnce(read: (catalog: Catalog, of: string) => Buffer | undefined): Plainly {
+  return (catalog, of, answer) => {
+    const bytes = read(catalog, of);
+    if (bytes !== undefined) answer(bytes);
+    return bytes !== undefined;
+  };
 }
 
 function tooManyReads(collection: string): VstoreError {
