@@ -160,16 +160,18 @@ void Search::comparePart(Query& query, size_t part, size_t parts) const {
   Probe probe = probeOf(query);
   Scratch& scratch = Scratch::ofThread();
   const auto from = [&](size_t i) { return static_cast<Slot>(uint64_t{options_.watermark} * i / parts); };
-  const auto lastOf = [&] {
+  const auto knownMax = [&] {
     const std::lock_guard lock(query.mutex);
-    return query.last;
+    return query.comparedMax;
   };
   const auto accept = [this](Slot slot) { return isWanted(slot); };
-  const Candidate last = compareMatches(*graph_, probe, std::max(options_.ef, options_.k), *options_.allowed,
-                                        {from(part), from(part + 1)}, lastOf(), accept, scratch);
+  const double max = compareMatches(*graph_, probe, options_.k, *options_.allowed, {from(part), from(part + 1)},
+                                    knownMax(), accept, scratch);
   const std::lock_guard lock(query.mutex);
-  query.last = std::min(query.last, last);
-  query.compared.insert(query.compared.end(), scratch.compared.begin(), scratch.compared.end());
+  query.comparedMax = std::min(query.comparedMax, max);
+  for (const Candidate candidate : scratch.compared) {
+    if (distanceOf(candidate) <= query.comparedMax) query.compared.push_back(candidate);
+  }
   scratch.compared.clear();
   if (scratch.compared.capacity() > comparedKept) scratch.compared.shrink_to_fit();
 }
@@ -177,10 +179,7 @@ void Search::comparePart(Query& query, size_t part, size_t parts) const {
 /** All were compared, so all that may be nearer than estimates say can be looked at. */
 void Search::settleParts(Query& query) const {
   Probe probe = probeOf(query);
-  std::vector<Candidate>& found = Scratch::ofThread().found;
-  takeNearest(query.compared, std::max(options_.ef, options_.k), found);
-  if (rescore(probe, found, query.nearest) || found.empty()) return;
-  rescoreRest(probe, query.compared, found.back(), [this](Slot slot) { return isWanted(slot); }, query.nearest);
+  rescoreAll(probe, query.compared, query.nearest);
 }
 
 bool Search::isWanted(Slot slot) const { return slot < options_.watermark && sees(slot); }

@@ -58,11 +58,11 @@ class Search : public std::enable_shared_from_this<Search> {
     DistanceTo distance;
     Nearest nearest;
     bool scansAll;
-    /** Whether its matches are compared in parts, with what is worth its row of them, and beyond what nothing is. */
+    /** Whether its matches are compared in parts, with those that may be results, and how far those are at most. */
     bool isInParts = false;
     std::vector<Candidate> compared;
-    Candidate last = noCandidate;
-    /** Of `nearest`, `compared` and `last`, while several threads scan. */
+    double comparedMax = std::numeric_limits<double>::infinity();
+    /** Of `nearest`, `compared` and `comparedMax`, while several threads scan. */
     std::mutex mutex;
   };
 

@@ -16,9 +16,11 @@
  */
 #pragma once
 #include <atomic>
+#include <cmath>
 #include <memory>
 #include <optional>
 
+#include "codes/code.h"
 #include "codes/kernels.h"
 #include "codes/rotation.h"
 
@@ -26,29 +28,6 @@ namespace vstore {
 
 enum class Metric : uint32_t { cosine = 1, l2 = 2, ip = 3 };
 enum class Quantization : uint32_t { int8 = 1, f16 = 2, f32 = 3, int4 = 4, int2 = 5, bin = 6 };
-
-/** The head of a code; its components follow. */
-struct Code {
-  float scale;
-  /** Of x. */
-  float norm;
-  /** ε / √dimensions, and what arithmetic adds. */
-  float noise;
-  /** x · centre / norm, under IP only. */
-  float along;
-  /** Of the row: equal rows have equal hashes. */
-  uint32_t hash;
-
-  template <class T>
-  const T* components() const {
-    return reinterpret_cast<const T*>(this + 1);
-  }
-  template <class T>
-  T* components() {
-    return reinterpret_cast<T*>(this + 1);
-  }
-};
-static_assert(sizeof(Code) == 20, "a code of 108 components of a byte fills two cache lines");
 
 /** What all others are compared with, and what an estimate needs of it. It moves and is not copied. */
 struct Origin {
@@ -105,9 +84,16 @@ class CodeSpace {
   Origin originOf(const Code& code) const;
   /** The sum of the products of components. */
   float dot(const Origin& a, const Code& b) const;
-  /** The same with `count` codes, at most `dotsMax`. */
-  void dots(const Origin& a, const Code* const* codes, size_t count, float* dots) const;
-  static constexpr size_t dotsMax = 64;
+  /** Whether `near` is to be had. */
+  bool isQuick() const { return metric == Metric::cosine && quantization == Quantization::int8; }
+  /**
+   * Of `count` codes those that may be no farther than `limit`, with float32, which is enough for vectors of length 1.
+   *
+   * @param codes the first `codesAhead` are in the cache
+   * @param near has room for all
+   * @returns how many those are
+   */
+  size_t near(const Origin& a, const Code* const* codes, size_t count, double limit, NearInt8* near) const;
   /** Notes a code that others are compared with from now on. */
   void note(const Code& code) { noteLargest(code.norm, code.noise); }
   void noteLargest(float norm, float noise);
@@ -119,6 +105,10 @@ class CodeSpace {
   bool isUnsure(const Origin& a, const Code& b, double gap) const { return gap < unsureErrors * errorOf(a, b); }
   /** How far off the estimate of a distance may be, hardly ever more. */
   double bound(const Origin& a, const Code& b) const { return boundErrors * errorOf(a, b); }
+  /** The same where hardly any of many vectors may be missed: the two errors have nothing to do with each other. */
+  double usualBound(const Origin& a, const Code& b) const {
+    return boundErrors * std::hypot(a.noise * b.norm, a.norm * b.noise);
+  }
 
  private:
   /** About the standard deviation of the error. */
@@ -178,17 +168,14 @@ inline float CodeSpace::dot(const Origin& a, const Code& b) const {
   }
 }
 
-inline void CodeSpace::dots(const Origin& a, const Code* const* codes, size_t count, float* dots) const {
-  if (count == 0) return;
-  if (quantization != Quantization::int8) {
-    for (size_t i = 0; i < count; i++) dots[i] = dot(a, *codes[i]);
-    return;
-  }
-  const int8_t* components[dotsMax];
-  int32_t ints[dotsMax];
-  for (size_t i = 0; i < count; i++) components[i] = codes[i]->components<int8_t>();
-  kernels_.dotsInt8(static_cast<const int8_t*>(a.components), components, dimensions, count, ints);
-  for (size_t i = 0; i < count; i++) dots[i] = static_cast<float>(ints[i]);
+inline size_t CodeSpace::near(const Origin& a, const Code* const* codes, size_t count, double limit,
+                              NearInt8* near) const {
+  const auto errors = [](double value) { return static_cast<float>(boundErrors * value); };
+  const auto components = static_cast<const int8_t*>(a.components);
+  const Int8Aim aim{components,       dimensions,      static_cast<float>(a.halfSquare), static_cast<float>(a.scale),
+                    errors(a.noise), errors(a.norm)};
+  // Rounded up.
+  return kernels_.nearInt8(aim, codes, count, static_cast<float>(limit) * (1 + 0x1p-20f), near);
 }
 
 inline Estimate CodeSpace::estimate(const Origin& a, const Code& b, float dot) const {

@@ -8,9 +8,9 @@
 namespace vstore {
 
 /**
- * Thirteen results, of vectors of n components from -1 to 1: the first four and the last are exact, the three before
- * that are sums of float64. The second to fourth are of components of a in 8 bits, and of b in 4, 2 and 1. The last is
- * of a with seven others.
+ * Thirteen results, of vectors of n components from -1 to 1: the first four are exact, the three before the last are
+ * sums of float64, all others of float32. The second to fourth are of components of a in 8 bits, and of b in 4, 2 and 1.
+ * The last is of a with seven codes.
  */
 inline std::vector<double> kernelResults(const Kernels& kernels, const float* a, const float* b, size_t n) {
   std::vector<int8_t> int8A(n), int8B(n);
@@ -32,14 +32,26 @@ inline std::vector<double> kernelResults(const Kernels& kernels, const float* a,
     }
     return static_cast<double>(kernel(padded.data(), fields.data(), bytes));
   };
-  const auto many = [&] {
-    const int8_t* const others[] = {int8B.data(), int8A.data(), int8A.data(), int8B.data(),
-                                    int8B.data(), int8B.data(), int8A.data()};
-    constexpr size_t count = std::size(others);
-    int32_t dots[count];
-    kernels.dotsInt8(int8A.data(), others, n, count, dots);
-    double sum = 0;
-    for (size_t i = 0; i < count; i++) sum += static_cast<double>(i + 1) * dots[i];
+  // Of seven codes, whose heads differ, those that are nearer than most.
+  const auto near = [&] {
+    constexpr size_t count = 7;
+    const size_t stride = (sizeof(Code) + n + 63) / 64 * 64;
+    std::vector<std::byte> memory(count * stride);
+    const Code* codes[count];
+    for (size_t i = 0; i < count; i++) {
+      Code& code = *reinterpret_cast<Code*>(memory.data() + i * stride);
+      const auto part = static_cast<float>(i);
+      code.scale = (part - 3) / 127 / static_cast<float>(n);
+      code.norm = 1 + part / 10;
+      code.noise = part / 100;
+      std::copy(i % 2 ? int8A.begin() : int8B.begin(), i % 2 ? int8A.end() : int8B.end(), code.components<int8_t>());
+      codes[i] = &code;
+    }
+    NearInt8 found[count];
+    const Int8Aim aim{int8A.data(), n, 0.5f, 1.f / 127, 0.01f, 1};
+    const size_t kept = kernels.nearInt8(aim, codes, count, 1.2f, found);
+    double sum = 100.0 * static_cast<double>(kept);
+    for (size_t i = 0; i < kept; i++) sum += (found[i].at + 1) * (found[i].distance + 3.0 * found[i].least);
     return sum;
   };
   const std::vector<double> query(a, a + n);
@@ -58,7 +70,7 @@ inline std::vector<double> kernelResults(const Kernels& kernels, const float* a,
       products.dot,
       products.square,
       kernels.squareExact(query.data(), b, n),
-      many(),
+      near(),
   };
 }
 

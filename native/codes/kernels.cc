@@ -98,8 +98,10 @@ double squareExact(const double* query, const float* row, size_t n) {
 
 }  // namespace
 
-const Kernels plainKernels = {"plain",       [] { return true; }, dotInt8, dotsOneByOne<dotInt8>, dot<Half>, dot<float>,
-                              square, productsFloat, products, squareExact, dotPacked<4>, dotPacked<2>, dotPacked<1>};
+const Kernels plainKernels = {
+    "plain",    [] { return true; }, dotInt8,  nearOneByOne<dotInt8>, dot<Half>, dot<float>, square,
+    productsFloat, products, squareExact, dotPacked<4>, dotPacked<2>, dotPacked<1>,
+};
 
 std::vector<const Kernels*> supportedKernels() {
   std::vector<const Kernels*> all = {&plainKernels};

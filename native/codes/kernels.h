@@ -3,9 +3,12 @@
  * any of the sets; which one is decided at run time, so that one build serves every CPU of an architecture.
  */
 #pragma once
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
+
+#include "codes/code.h"
 
 namespace vstore {
 
@@ -29,14 +32,35 @@ struct Products {
  */
 using PackedDot = int32_t (*)(const int8_t* a, const uint8_t* packed, size_t bytes);
 
+/** A vector with components of 8 bits, and what it tells of its distances from codes of such components (codes.h). */
+struct Int8Aim {
+  const int8_t* components;
+  size_t dimensions;
+  float halfSquare, scale;
+  /** Times as many standard deviations as a bound has. */
+  float noise, norm;
+};
+/** The distance of a code by COSINE, and what is left of it when its error is as large as it may be. */
+struct NearInt8 {
+  uint32_t at;
+  float distance, least;
+};
+/** Codes are asked for so long before they are compared. */
+constexpr size_t codesAhead = 32;
+
 struct Kernels {
   const char* name;
   /** Whether this CPU can run them. */
   bool (*supported)();
   /** Codes are -127 to 127. */
   int32_t (*dotInt8)(const int8_t* a, const int8_t* b, size_t n);
-  /** The same of one vector with `count` others, each by itself. */
-  void (*dotsInt8)(const int8_t* a, const int8_t* const* others, size_t n, size_t count, int32_t* dots);
+  /**
+   * Those of `count` codes that may be no farther than `limit`, in order; the first `codesAhead` are in the cache by now.
+   *
+   * @param near has room for all
+   * @returns how many those are
+   */
+  size_t (*nearInt8)(const Int8Aim& aim, const Code* const* codes, size_t count, float limit, NearInt8* near);
   float (*dotHalf)(const Half* a, const Half* b, size_t n);
   float (*dotFloat)(const float* a, const float* b, size_t n);
   /** Σ (a - b)² */
@@ -49,10 +73,29 @@ struct Kernels {
   PackedDot dotInt4, dotInt2, dotBin;
 };
 
-/** One after the other: where that is as quick. */
+/** The lines of a code: of components, the last may begin anywhere in its line. */
+inline void prefetchCode(const Code* code, size_t dimensions) {
+  const int8_t* components = code->components<int8_t>();
+  __builtin_prefetch(code);
+  for (size_t i = 64; i < dimensions; i += 64) __builtin_prefetch(components + i);
+  __builtin_prefetch(components + dimensions - 1);
+}
+
+/** Which are near cannot be predicted, so nothing branches on it. */
 template <int32_t (*dotInt8)(const int8_t*, const int8_t*, size_t)>
-void dotsOneByOne(const int8_t* a, const int8_t* const* others, size_t n, size_t count, int32_t* dots) {
-  for (size_t i = 0; i < count; i++) dots[i] = dotInt8(a, others[i], n);
+size_t nearOneByOne(const Int8Aim& aim, const Code* const* codes, size_t count, float limit, NearInt8* near) {
+  size_t kept = 0;
+  for (size_t i = 0; i < count; i++) {
+    if (i + codesAhead < count) prefetchCode(codes[i + codesAhead], aim.dimensions);
+    const Code& code = *codes[i];
+    const auto dot = static_cast<float>(dotInt8(aim.components, code.components<int8_t>(), aim.dimensions));
+    const float distance = aim.halfSquare + code.norm * code.norm * 0.5f - aim.scale * code.scale * dot;
+    const float own = aim.noise * code.norm, other = aim.norm * code.noise;
+    const float least = distance - std::sqrt(own * own + other * other);
+    near[kept] = {static_cast<uint32_t>(i), distance, least};
+    kept += !(least > limit);
+  }
+  return kept;
 }
 
 extern const Kernels plainKernels;

@@ -125,7 +125,7 @@ double squareExact(const double* query, const float* row, size_t n) {
 }  // namespace
 
 const Kernels neonKernels = {
-    "neon",     [] { return true; }, dotInt8, dotsOneByOne<dotInt8>, dotHalf, dotFloat,
+    "neon",     [] { return true; }, dotInt8, nearOneByOne<dotInt8>, dotHalf, dotFloat,
     squareFloat, productsFloat, products, squareExact, dotPacked<4>, dotPacked<2>, dotPacked<1>,
 };
 

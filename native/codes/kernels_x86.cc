@@ -6,6 +6,8 @@
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
 
+#include <algorithm>
+
 #include "codes/kernels.h"
 
 #define AVX2 __attribute__((target("avx2,fma,f16c")))
@@ -48,20 +50,91 @@ AVX2 inline __m256i products(__m256i x, __m256i y) {
 
 AVX2 inline __m256i loadBytes(const int8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
 
-AVX2 int32_t dotInt8(const int8_t* a, const int8_t* b, size_t n) {
+/** Sums of at least 32 products, in lanes. */
+AVX2 inline __m256i dotInLanes(const int8_t* a, const int8_t* b, size_t n) {
   const size_t end = whole(n, 32), rest = n - end;
-  if (end == 0) return plainKernels.dotInt8(a, b, n);
   __m256i sums = _mm256_setzero_si256();
   for (size_t i = 0; i < end; i += 32) {
     sums = _mm256_add_epi32(sums, products(loadBytes(a + i), loadBytes(b + i)));
   }
-  if (rest == 0) return sum(sums);
+  if (rest == 0) return sums;
   // The last 32 bytes, without those that are in the sum already: from the mask on, `rest` bytes are ones.
   static const int8_t mask[64] = {0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,
                                   0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
                                   -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
   const __m256i last = _mm256_and_si256(loadBytes(b + n - 32), loadBytes(mask + rest));
-  return sum(_mm256_add_epi32(sums, products(loadBytes(a + n - 32), last)));
+  return _mm256_add_epi32(sums, products(loadBytes(a + n - 32), last));
+}
+
+AVX2 int32_t dotInt8(const int8_t* a, const int8_t* b, size_t n) {
+  return n < 32 ? plainKernels.dotInt8(a, b, n) : sum(dotInLanes(a, b, n));
+}
+
+/** The sums of the lanes of four vectors. */
+AVX2 inline __m128i sumsOf(__m256i a, __m256i b, __m256i c, __m256i d) {
+  const __m256i all = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+  return _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+}
+
+/** What is near of four codes, whose products with the vector are `dots`. Hardly any is. */
+struct NearOfFour {
+  AVX2 NearOfFour(const Int8Aim& aim, float limit)
+      : halfSquare(_mm_set1_ps(aim.halfSquare)),
+        scale(_mm_set1_ps(aim.scale)),
+        noise(_mm_set1_ps(aim.noise)),
+        norm(_mm_set1_ps(aim.norm)),
+        limits(_mm_set1_ps(limit)) {}
+
+  AVX2 size_t keep(const Code* const* four, size_t count, __m128i dots, size_t from, NearInt8* near) const {
+    __m128 scales = _mm_loadu_ps(&four[0]->scale), norms = _mm_loadu_ps(&four[1]->scale);
+    __m128 noises = _mm_loadu_ps(&four[2]->scale), others = _mm_loadu_ps(&four[3]->scale);
+    _MM_TRANSPOSE4_PS(scales, norms, noises, others);
+    const __m128 squares = _mm_fmadd_ps(_mm_mul_ps(norms, _mm_set1_ps(0.5f)), norms, halfSquare);
+    const __m128 distances = _mm_fnmadd_ps(_mm_mul_ps(scale, scales), _mm_cvtepi32_ps(dots), squares);
+    const __m128 own = _mm_mul_ps(noise, norms), other = _mm_mul_ps(norm, noises);
+    const __m128 errors = _mm_sqrt_ps(_mm_fmadd_ps(own, own, _mm_mul_ps(other, other)));
+    const __m128 least = _mm_sub_ps(distances, errors);
+    const int mask = _mm_movemask_ps(_mm_cmp_ps(least, limits, _CMP_NGT_UQ)) & ((1 << count) - 1);
+    if (__builtin_expect(mask == 0, true)) return 0;
+    float all[2][4];
+    _mm_storeu_ps(all[0], distances);
+    _mm_storeu_ps(all[1], least);
+    size_t kept = 0;
+    for (uint32_t i = 0; i < count; i++) {
+      near[kept] = {static_cast<uint32_t>(from) + i, all[0][i], all[1][i]};
+      kept += mask >> i & 1;
+    }
+    return kept;
+  }
+
+  const __m128 halfSquare, scale, noise, norm, limits;
+};
+
+/** `dotsOf(four codes)` gives four products. It is part of what calls it, which may need more of the CPU. */
+template <class DotsOf>
+__attribute__((always_inline)) AVX2 inline size_t nearByFour(const Int8Aim& aim, const Code* const* codes, size_t count,
+                                                             float limit, NearInt8* near, const DotsOf& dotsOf) {
+  const NearOfFour nearOfFour(aim, limit);
+  size_t kept = 0, at = 0;
+  for (; at + 4 <= count; at += 4) {
+    const Code* const* ahead = codes + std::min(at + codesAhead, count - 4);
+    for (size_t i = 0; i < 4; i++) prefetchCode(ahead[i], aim.dimensions);
+    kept += nearOfFour.keep(codes + at, 4, dotsOf(codes + at), at, near + kept);
+  }
+  if (at == count) return kept;
+  const Code* four[4];
+  for (size_t i = 0; i < 4; i++) four[i] = codes[at + i < count ? at + i : at];
+  return kept + nearOfFour.keep(four, count - at, dotsOf(four), at, near + kept);
+}
+
+AVX2 size_t nearInt8(const Int8Aim& aim, const Code* const* codes, size_t count, float limit, NearInt8* near) {
+  if (aim.dimensions < 32) return nearOneByOne<dotInt8>(aim, codes, count, limit, near);
+  return nearByFour(aim, codes, count, limit, near, [&](const Code* const* four) AVX2 {
+    const auto lanes = [&](size_t i) AVX2 {
+      return dotInLanes(aim.components, four[i]->components<int8_t>(), aim.dimensions);
+    };
+    return sumsOf(lanes(0), lanes(1), lanes(2), lanes(3));
+  });
 }
 
 template <unsigned bits>
@@ -184,11 +257,8 @@ AVX512 inline __m256i half(__m512i v) {
   return _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
 }
 
-/** The sums of the lanes of four vectors. */
 AVX512 inline __m128i sumsOf(const __m512i* four) {
-  const __m256i first = _mm256_hadd_epi32(half(four[0]), half(four[1]));
-  const __m256i all = _mm256_hadd_epi32(first, _mm256_hadd_epi32(half(four[2]), half(four[3])));
-  return _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+  return avx2::sumsOf(half(four[0]), half(four[1]), half(four[2]), half(four[3]));
 }
 
 /**
@@ -217,9 +287,9 @@ AVX512 inline __m512i excessOf(const int8_t* a, size_t n) {
   return excess;
 }
 
-/** Sums of a with `count` others, in lanes. */
+/** Sums of a with `count` others, in lanes, and 128·Σa. */
 template <size_t count>
-AVX512 inline void dotsInLanes(const int8_t* a, __m512i excess, const int8_t* const* b, size_t n, __m512i* sums) {
+AVX512 inline void dotsInLanes(const int8_t* a, const int8_t* const* b, size_t n, __m512i* sums) {
   for (size_t at = 0; at < count; at++) sums[at] = _mm512_setzero_si512();
   forLanes(a, n, [&](__m512i x, size_t i, __mmask64 loaded) AVX512 {
     for (size_t at = 0; at < count; at++) {
@@ -227,25 +297,30 @@ AVX512 inline void dotsInLanes(const int8_t* a, __m512i excess, const int8_t* co
       sums[at] = _mm512_dpbusd_epi32(sums[at], unsignedOf(y), x);
     }
   });
-  for (size_t at = 0; at < count; at++) sums[at] = _mm512_sub_epi32(sums[at], excess);
 }
 
 AVX512 int32_t dotInt8(const int8_t* a, const int8_t* b, size_t n) {
   __m512i sum;
-  dotsInLanes<1>(a, excessOf(a, n), &b, n, &sum);
-  return _mm512_reduce_add_epi32(sum);
+  dotsInLanes<1>(a, &b, n, &sum);
+  return _mm512_reduce_add_epi32(_mm512_sub_epi32(sum, excessOf(a, n)));
 }
 
-/** Four at once, which share what is done with a, and the steps of their last sums. */
-AVX512 void dotsInt8(const int8_t* a, const int8_t* const* others, size_t n, size_t count, int32_t* dots) {
-  const __m512i excess = excessOf(a, n);
-  size_t done = 0;
-  for (; done + 4 <= count; done += 4) {
-    __m512i sums[4];
-    dotsInLanes<4>(a, excess, others + done, n, sums);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(dots + done), sumsOf(sums));
-  }
-  for (; done < count; done++) dots[done] = dotInt8(a, others[done], n);
+/** Four at once share what is done with a, and the steps of their last sums. */
+AVX512 inline __m128i dotsOfFour(const int8_t* a, __m128i excess, const Code* const* four, size_t n) {
+  const int8_t* components[4];
+  for (size_t i = 0; i < 4; i++) components[i] = four[i]->components<int8_t>();
+  __m512i sums[4];
+  dotsInLanes<4>(a, components, n, sums);
+  return _mm_sub_epi32(sumsOf(sums), excess);
+}
+
+AVX512 size_t nearInt8(const Int8Aim& aim, const Code* const* codes, size_t count, float limit, NearInt8* near) {
+  const int8_t* a = aim.components;
+  const size_t n = aim.dimensions;
+  const __m128i excess = _mm_set1_epi32(_mm512_reduce_add_epi32(excessOf(a, n)));
+  return avx2::nearByFour(aim, codes, count, limit, near, [&](const Code* const* four) AVX512 {
+    return dotsOfFour(a, excess, four, n);
+  });
 }
 
 template <unsigned bits>
@@ -331,13 +406,13 @@ bool supported() {
 }  // namespace avx512
 
 const Kernels avx2Kernels = {
-    "avx2",           avx2::supported,   avx2::dotInt8,  dotsOneByOne<avx2::dotInt8>,
+    "avx2",           avx2::supported,   avx2::dotInt8,       avx2::nearInt8,
     avx2::dotHalf,    avx2::dotFloat,
     avx2::squareFloat, avx2::productsFloat, avx2::products, avx2::squareExact,
     avx2::dotPacked<4>, avx2::dotPacked<2>, avx2::dotPacked<1>,
 };
 const Kernels avx512Kernels = {
-    "avx512",             avx512::supported,     avx512::dotInt8,  avx512::dotsInt8,
+    "avx512",             avx512::supported,     avx512::dotInt8,  avx512::nearInt8,
     avx512::dot<Half>,    avx512::dot<float>,
     avx512::square,       avx512::productsFloat, avx512::products, avx512::squareExact,
     avx512::dotPacked<4>, avx512::dotPacked<2>, avx512::dotPacked<1>,

@@ -102,11 +102,10 @@ struct Scratch {
   std::vector<Slot> unseen;
   /** The same with their distances. */
   std::vector<Candidate> distances;
-  /**
-   * Of a comparison of all: whatever may be nearer than estimates say, in no order; empty where a walk found what was
-   * found.
-   */
+  /** Of a comparison of all: those that may be among the nearest, in no order, by the least distance that each may have. */
   std::vector<Candidate> compared;
+  /** The nearest that as many of them are at most, the largest on top. */
+  std::vector<double> most;
 
   static Scratch& ofThread() {
     thread_local Scratch scratch;

@@ -33,7 +33,7 @@ constexpr uint64_t samplesMax = 256, samplesFew = 32;
 constexpr double errorOfFew = 0.22;
 constexpr size_t samplesMin = 16;
 /** A walk is given up when it has taken so many times as long as was expected, or as long as a comparison takes. */
-constexpr double patience = 2;
+constexpr double patience = 1.5;
 /** But not before this share of that time. */
 constexpr double worthTrying = 0.25;
 /** It is judged after this share of it, unless a comparison takes so many times as long: then it may well end first. */
@@ -41,9 +41,6 @@ constexpr double judgedShare = 0.25;
 constexpr double lostDetour = 6;
 /** Matches at which a walk begins besides the node that is nearest of all. */
 constexpr size_t seeds = 64;
-/** Codes that are compared together: so many bytes of them, while as many are prefetched. */
-constexpr size_t bytesAtOnce = 8 << 10;
-constexpr size_t codesAtOnceMin = 8;
 /** Links to matches from which on a node's other links are not followed to a second hop, as a share of all. */
 constexpr size_t matchingLinksShare = 2;
 
@@ -55,20 +52,6 @@ void offer(std::vector<Candidate>& found, size_t ef, Candidate candidate) {
   } else if (candidate < found.front()) {
     replaceTop(found, candidate);
   }
-}
-
-/** A twin has no code of its own. */
-Candidate measured(const Graph& graph, Probe& query, Slot slot) {
-  return graph.nodes.life(slot).isTwin() ? query.candidateByRow(slot) : query.candidate(slot);
-}
-
-/**
- * The farthest candidate that may be among the nearest `ef`, or among the results that they are rescored to, when
- * `farthest` is the last of those found so far: errors of the one and of the other may add up.
- */
-Candidate lastWorth(const Probe& query, Candidate farthest) {
-  const double distance = distanceOf(farthest), limit = distance + query.boundMax(distance);
-  return makeCandidate(limit + query.boundMax(limit + query.boundMax(limit)), noSlot);
 }
 
 double shareOf(size_t matches, const Graph& graph) {
@@ -169,7 +152,7 @@ class Hopping {
 
   bool walk(const Course& course) {
     begin();
-    auto& [visited, frontier, found, unseen, distances, compared] = scratch_;
+    auto& [visited, frontier, found, unseen, distances, compared, most] = scratch_;
     if (course.around < rimShare * shareOf(allowed_.count(), graph_)) {
       ef_ *= rimFactor;
       gatheredMax_ *= rimFactor;
@@ -207,7 +190,7 @@ class Hopping {
 
   /** Puts the gathered nodes where they belong. The first node may be no match; the walk only goes on from it. */
   void look() {
-    auto& [visited, frontier, found, unseen, distances, compared] = scratch_;
+    auto& [visited, frontier, found, unseen, distances, compared, most] = scratch_;
     for (const Slot slot : unseen) {
       const Candidate reached = query_.candidate(slot);
       if (found.size() >= ef_ && reached > found.front()) continue;
@@ -278,76 +261,73 @@ class Hopping {
 
 class Comparing {
  public:
-  Comparing(const Graph& graph, Probe& query, size_t ef, Candidate last, const Accept& accept, Scratch& scratch)
-      : graph_(graph), query_(query), ef_(ef), accept_(accept), scratch_(scratch), last_(last) {}
+  Comparing(const Graph& graph, Probe& query, size_t k, double limit, const Accept& accept, Scratch& scratch)
+      : graph_(graph), query_(query), k_(k), accept_(accept), scratch_(scratch), limit_(limit) {}
 
-  Candidate all(const Allowed& allowed, Part part) {
-    scratch_.found.clear();
+  double all(const Allowed& allowed, Part part) {
+    scratch_.most.clear();
     scratch_.compared.clear();
     allowed.forWords(part.from, part.to, [&](Slot first, uint64_t word) {
       const uint64_t plain = graph_.nodes.plainAround(first);
       gather(first, word & plain);
       Allowed::forBits(first, word & ~plain, [&](Slot slot) { lookClosely(slot); });
     });
-    look(*before_);
-    look(*next_);
-    return last_;
+    look();
+    return limit_;
   }
 
  private:
-  /** Slots that are plain, so that nothing else has to be known of them. */
-  struct Batch {
-    size_t count = 0;
-    Slot slots[CodeSpace::dotsMax];
-    const Code* codes[CodeSpace::dotsMax];
-  };
-
-  /** Asks for the codes of slots, and compares those that were asked for before. */
+  /** Keeps slots that are plain, so that nothing else has to be known of them. */
   void gather(Slot first, uint64_t word) {
     if (word == 0) return;
+    if (count_ + slotsOfWord > std::size(slots_)) look();
     const size_t stride = graph_.nodes.codeStride();
     const auto* codes = reinterpret_cast<const std::byte*>(&graph_.nodes.code(first));
+    size_t count = count_;
     Allowed::forBits(0, word, [&](Slot i) {
-      const std::byte* code = codes + i * stride;
-      prefetchLines(code, stride);
-      next_->slots[next_->count] = first + i;
-      next_->codes[next_->count] = reinterpret_cast<const Code*>(code);
-      if (++next_->count < atOnce_) return;
-      look(*before_);
-      std::swap(before_, next_);
+      slots_[count] = first + i;
+      codes_[count] = reinterpret_cast<const Code*>(codes + i * stride);
+      // The others are asked for while these are compared.
+      if (count < codesAhead) prefetchLines(codes_[count], stride);
+      count++;
     });
+    count_ = count;
   }
 
-  void look(Batch& batch) {
-    Candidate near[CodeSpace::dotsMax];
-    const size_t count = query_.nearer(batch.slots, batch.codes, batch.count, last_, near);
-    for (size_t i = 0; i < count; i++) take(near[i]);
-    batch.count = 0;
+  void look() {
+    query_.forNear(slots_, codes_, count_, limit_, [&](const Probe::Range& range) { take(range); });
+    count_ = 0;
   }
 
   void lookClosely(Slot slot) {
-    const Candidate candidate = measured(graph_, query_, slot);
-    if (candidate <= last_ && accept_(slot)) take(candidate);
+    if (accept_(slot)) take(query_.rangeOf(slot, graph_.nodes.life(slot).isTwin()));
   }
 
-  void take(Candidate candidate) {
-    if (candidate > last_) return;
-    auto& found = scratch_.found;
-    scratch_.compared.push_back(candidate);
-    if (found.size() == ef_ && candidate >= found.front()) return;
-    offer(found, ef_, candidate);
-    if (found.size() == ef_) last_ = std::min(last_, lastWorth(query_, found.front()));
+  void take(const Probe::Range& range) {
+    if (range.least > limit_) return;
+    scratch_.compared.push_back(makeCandidate(range.least, range.slot));
+    auto& most = scratch_.most;
+    if (most.size() < k_) {
+      most.push_back(range.most);
+      std::push_heap(most.begin(), most.end());
+    } else if (range.most < most.front()) {
+      std::pop_heap(most.begin(), most.end());
+      most.back() = range.most;
+      std::push_heap(most.begin(), most.end());
+    }
+    if (most.size() == k_) limit_ = std::min(limit_, most.front());
   }
 
+  static constexpr size_t slotsOfWord = 64;
   const Graph& graph_;
   Probe& query_;
-  const size_t ef_;
+  const size_t k_;
   const Accept& accept_;
   Scratch& scratch_;
-  Candidate last_;
-  const size_t atOnce_ = std::clamp(bytesAtOnce / graph_.nodes.codeStride(), codesAtOnceMin, CodeSpace::dotsMax);
-  Batch batches_[2];
-  Batch *before_ = &batches_[0], *next_ = &batches_[1];
+  double limit_;
+  size_t count_ = 0;
+  Slot slots_[Probe::rangesMax];
+  const Code* codes_[Probe::rangesMax];
 };
 
 }  // namespace
@@ -380,14 +360,9 @@ size_t keptOf(const Course& course, size_t ef) {
   return static_cast<size_t>(std::ceil(static_cast<double>(ef) * std::sqrt(course.around)));
 }
 
-Candidate compareMatches(const Graph& graph, Probe& query, size_t ef, const Allowed& allowed, Part part, Candidate last,
-                         const Accept& accept, Scratch& scratch) {
-  return Comparing(graph, query, ef, last, accept, scratch).all(allowed, part);
-}
-
-void takeNearest(const std::vector<Candidate>& compared, size_t ef, std::vector<Candidate>& found) {
-  found.resize(std::min(ef, compared.size()));
-  std::partial_sort_copy(compared.begin(), compared.end(), found.begin(), found.end());
+double compareMatches(const Graph& graph, Probe& query, size_t k, const Allowed& allowed, Part part, double limit,
+                      const Accept& accept, Scratch& scratch) {
+  return Comparing(graph, query, k, limit, accept, scratch).all(allowed, part);
 }
 
 bool hopMatches(const Graph& graph, Probe& query, size_t ef, const Allowed& allowed, const Course& course,

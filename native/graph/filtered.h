@@ -81,20 +81,16 @@ struct Part {
 };
 
 /**
- * Compares each match of a part. Those that may be among the nearest `ef` by their rows are in scratch.compared then, in
- * no order.
+ * Compares each match of a part. Those that may be among the nearest `k` are in scratch.compared then, in no order, by
+ * the least distance that each may have.
  *
- * @param last no farther candidate is worth its row, as far as other parts have told
+ * @param limit k of the matches are no farther, as far as other parts have told
  * @returns the same, by now
  */
-Candidate compareMatches(const Graph& graph, Probe& query, size_t ef, const Allowed& allowed, Part part, Candidate last,
-                         const Accept& accept, Scratch& scratch);
-/** Beyond any candidate. */
-constexpr Candidate noCandidate = ~Candidate{0};
-/** The nearest `ef` of those compared, nearest first. */
-void takeNearest(const std::vector<Candidate>& compared, size_t ef, std::vector<Candidate>& found);
+double compareMatches(const Graph& graph, Probe& query, size_t k, const Allowed& allowed, Part part, double limit,
+                      const Accept& accept, Scratch& scratch);
 
-/** The same, about, by a walk. False when it is given up, as to compare all takes less time by then. */
+/** The nearest `ef`, about, by a walk. False when it is given up, as to compare all takes less time by then. */
 bool hopMatches(const Graph& graph, Probe& query, size_t ef, const Allowed& allowed, const Course& course,
                 const Accept& accept, Scratch& scratch);
 

@@ -201,7 +201,7 @@ void Graph::forTwins(Slot slot, const Visit& visit) const {
 template <class Patience, class Accept>
 bool Graph::explore(Probe& query, uint32_t level, size_t ef, Patience patience, const Accept& accept,
                     Scratch& scratch) const {
-  auto& [visited, frontier, found, unseen, distances, compared] = scratch;
+  auto& [visited, frontier, found, unseen, distances, compared, most] = scratch;
   const auto nearestFirst = std::greater<Candidate>();
   frontier.clear();
   found.clear();

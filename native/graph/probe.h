@@ -33,20 +33,40 @@ class Probe {
     const Code& code = nodes_.code(slot);
     return quickCandidate(slot, code, space_.dot(origin_, code));
   }
+  /** A slot and the least and the largest distance that it may have. */
+  struct Range {
+    Slot slot;
+    double least, most;
+  };
+  static constexpr size_t rangesMax = 512;
   /**
-   * The same of several slots at once, which is quicker, for those of them that are no farther than `last`, in order.
+   * Calls `visit(range)` for those of several slots that may be no farther than `limit`, in order. Only codes are asked.
    *
-   * @param count at most CodeSpace::dotsMax
-   * @param near has room for as many
-   * @returns how many those are
+   * @param count at most rangesMax
    */
-  size_t nearer(const Slot* slots, const Code* const* codes, size_t count, Candidate last, Candidate* near) {
-    if (__builtin_expect(exactly_, false)) return nearerOf(count, last, near, [&](size_t i) { return candidate(slots[i]); });
-    float dots[CodeSpace::dotsMax];
-    space_.dots(origin_, codes, count, dots);
-    if (isQuick_) return quickNearer(slots, codes, count, last, dots, near);
-    const auto sure = [&](size_t i) { return makeCandidate(sureDistance(slots[i], *codes[i], dots[i]), slots[i]); };
-    return nearerOf(count, last, near, sure);
+  template <class Visit>
+  void forNear(const Slot* slots, const Code* const* codes, size_t count, double limit, const Visit& visit) const {
+    if (space_.isQuick()) {
+      NearInt8 near[rangesMax];
+      const size_t kept = space_.near(origin_, codes, count, limit, near);
+      for (size_t i = 0; i < kept; i++) {
+        const double least = near[i].least, distance = near[i].distance;
+        visit(Range{slots[near[i].at], least, 2 * distance - least});
+      }
+      return;
+    }
+    for (size_t i = 0; i < count; i++) {
+      if (i + codesAhead < count) prefetchLines(codes[i + codesAhead], nodes_.codeStride());
+      const double distance = space_.estimate(origin_, *codes[i]).distance;
+      const double bound = droppedOf(distance) + space_.usualBound(origin_, *codes[i]);
+      if (!(distance - bound > limit)) visit(Range{slots[i], distance - bound, distance + bound});
+    }
+  }
+  /** The same of any slot. A twin has no code of its own. */
+  Range rangeOf(Slot slot, bool isTwin) {
+    const double distance = isTwin ? exact(slot) : space_.estimate(origin_, nodes_.code(slot)).distance;
+    const double bound = droppedOf(distance) + (isTwin ? 0 : space_.usualBound(origin_, nodes_.code(slot)));
+    return {slot, distance - bound, distance + bound};
   }
   Candidate candidateByRow(Slot slot) { return makeCandidate(exact(slot), slot); }
 
@@ -85,42 +105,12 @@ class Probe {
     if (__builtin_expect(rowsAreCold_, false)) return prefetchRow(slot);
     prefetchLines(rows_.row(slot), rows_.rowBytes());
   }
-  /** And of what `bound` reads. */
-  void prefetchCode(Slot slot) const { __builtin_prefetch(&nodes_.code(slot)); }
   bool expectsColdRows() const { return rowsAreCold_; }
   double shown(Slot slot) { return lazily()(rows_.row(slot)); }
   /** Whether its row shows that it is farther, at half the cost of `shown`; false where that leaves it open. */
   bool isFarther(Slot slot, double limit) { return lazily().atLeast(rows_.row(slot)) > limit; }
 
  private:
-  /** Which are near cannot be predicted, so nothing branches on it; the same in `quickNearer`. */
-  template <class CandidateOf>
-  size_t nearerOf(size_t count, Candidate last, Candidate* near, const CandidateOf& candidateOf) {
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++) {
-      near[kept] = candidateOf(i);
-      kept += near[kept] <= last;
-    }
-    return kept;
-  }
-  size_t quickNearer(const Slot* slots, const Code* const* codes, size_t count, Candidate last, const float* dots,
-                     Candidate* near) {
-    // A candidate drops digits; what is unsure may turn out to be nearer.
-    const float limit = std::max(static_cast<float>(distanceOf(last)) * (1 + 0x1p-20f), unsureMax_);
-    float gaps[CodeSpace::dotsMax];
-    uint32_t kept[CodeSpace::dotsMax];
-    for (size_t i = 0; i < count; i++) gaps[i] = gapOf(*codes[i], dots[i]);
-    size_t keptCount = 0;
-    for (size_t i = 0; i < count; i++) {
-      kept[keptCount] = static_cast<uint32_t>(i);
-      keptCount += !(gaps[i] > limit);
-    }
-    const auto quick = [&](size_t at) {
-      const uint32_t i = kept[at];
-      return quickCandidate(slots[i], *codes[i], dots[i]);
-    };
-    return nearerOf(keptCount, last, near, quick);
-  }
   float gapOf(const Code& code, float dot) const {
     return halfSquare_ + code.norm * code.norm * 0.5f - scale_ * code.scale * dot;
   }

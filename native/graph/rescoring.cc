@@ -17,9 +17,10 @@ constexpr double errorsApart = 4;
 /** Cold rows that are read at once, beyond those that are read in any case. */
 constexpr size_t fetchedAtOnce = 32;
 
-/** Codes and rows that are asked for ahead of their use, where many are looked at. */
-constexpr size_t codesAhead = 16;
+/** Rows that are asked for ahead of their use, where many are looked at. */
 constexpr size_t rowsAhead = 8;
+/** Where many may be results they are looked at in parts, each so many times as large as the one before. */
+constexpr size_t partGrowth = 4;
 
 /** The largest error of the distances of some of the candidates. */
 double errorOf(Probe& query, const std::vector<Candidate>& sorted) {
@@ -64,29 +65,26 @@ bool rescore(Probe& query, const std::vector<Candidate>& sorted, Nearest& neares
   return false;
 }
 
-void rescoreRest(Probe& query, const std::vector<Candidate>& compared, Candidate rescored,
-                 const std::function<bool(Slot)>& accept, Nearest& nearest) {
-  const auto isNear = [&](Candidate candidate, double bound) {
-    return distanceOf(candidate) - bound <= query.walkingOf(nearest.limit());
+void rescoreAll(Probe& query, std::vector<Candidate>& candidates, Nearest& nearest) {
+  const auto isNear = [&](Candidate candidate) {
+    return distanceOf(candidate) <= query.walkingOf(nearest.limit());
   };
-  // A first look at what needs no memory but the candidates', a second at their codes, and only then at rows: those are
-  // anywhere, and large, so they are asked for early, and none in vain.
-  std::vector<Candidate> worth;
-  for (const Candidate candidate : compared) {
-    if (candidate > rescored && isNear(candidate, query.boundMax(distanceOf(candidate)))) worth.push_back(candidate);
-  }
-  size_t near = 0;
-  for (size_t i = 0; i < worth.size(); i++) {
-    if (i + codesAhead < worth.size()) query.prefetchCode(slotOf(worth[i + codesAhead]));
-    worth[near] = worth[i];
-    near += isNear(worth[i], query.bound(worth[i]));
-  }
-  worth.resize(near);
-  for (size_t i = 0; i < worth.size(); i++) {
-    if (i + rowsAhead < worth.size()) query.prefetchWholeRow(slotOf(worth[i + rowsAhead]));
-    const Slot slot = slotOf(worth[i]);
-    if (!isNear(worth[i], query.bound(worth[i])) || query.isFarther(slot, nearest.limit()) || !accept(slot)) continue;
-    nearest.offer({query.shown(slot), slot});
+  const size_t ahead = query.expectsColdRows() ? fetchedAtOnce : rowsAhead;
+  size_t count = rescoredPerResult * nearest.wanted();
+  for (auto from = candidates.begin(); from != candidates.end(); count *= partGrowth) {
+    // Those that are likely to be results tell how far the others may be.
+    const auto end = std::partition(from, candidates.end(), isNear);
+    const auto to = from + std::min(static_cast<ptrdiff_t>(count), end - from);
+    if (to != end) std::nth_element(from, to, end);
+    for (auto next = from; next < std::min(from + static_cast<ptrdiff_t>(ahead), to); next++) {
+      query.prefetchWholeRow(slotOf(*next));
+    }
+    for (; from != to; from++) {
+      if (to - from > static_cast<ptrdiff_t>(ahead)) query.prefetchWholeRow(slotOf(from[static_cast<ptrdiff_t>(ahead)]));
+      const Slot slot = slotOf(*from);
+      if (isNear(*from) && !query.isFarther(slot, nearest.limit())) nearest.offer({query.shown(slot), slot});
+    }
+    candidates.erase(end, candidates.end());
   }
 }
 

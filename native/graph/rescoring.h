@@ -4,8 +4,6 @@
  * all, the walk has to go on with exact distances.
  */
 #pragma once
-#include <functional>
-
 #include "graph/nearest.h"
 #include "graph/probe.h"
 
@@ -18,9 +16,8 @@ namespace vstore {
  */
 bool rescore(Probe& query, const std::vector<Candidate>& sorted, Nearest& nearest);
 
-/** The same of candidates in no order, of those that are farther than `rescored` and accepted. */
-void rescoreRest(Probe& query, const std::vector<Candidate>& compared, Candidate rescored,
-                 const std::function<bool(Slot)>& accept, Nearest& nearest);
+/** The same of candidates in no order, by the least distance that each may have. */
+void rescoreAll(Probe& query, std::vector<Candidate>& candidates, Nearest& nearest);
 
 /**
  * Whether the farther half of the kept candidates lies within the error of the estimates, and the results do too: then
