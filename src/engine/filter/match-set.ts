@@ -6,7 +6,7 @@ import { Bitmap, WORD_BITS } from "../slots/bitmap.ts";
 import type { Columns } from "../slots/columns.ts";
 import type { ChangeLog, Position, SlotRange } from "./change-log.ts";
 import type { Expression } from "./expression.ts";
-import { blockSlotsOf, Scanner, UNSURE } from "./scanner.ts";
+import { BLOCK_SLOTS, blockSlotsOf, Scanner, UNSURE } from "./scanner.ts";
 
 /** The attributes on which the expression is evaluated. */
 export interface MatchSource {
@@ -88,13 +88,11 @@ export class MatchSet {
   }
 
   #begin(changes: ChangeLog, end: Position): { steps: Iterator<void>; end: Position } {
-    const ranges = this.#ranges(changes, end);
-    if (ranges.length > 0) this.cost = { slots: 0, fromJson: 0 };
-    return { steps: this.#evaluate(ranges), end };
+    return { steps: this.#evaluate(this.#ranges(changes, end)), end };
   }
 
   /** What to look at: all that has changed, or the slots that may match, where those are fewer. */
-  #ranges(changes: ChangeLog, end: Position): readonly SlotRange[] {
+  #ranges(changes: ChangeLog, end: Position): Iterable<SlotRange> {
     const changed = this.#seen && changes.between(this.#seen, end);
     if (this.listed === undefined) return changed ?? [{ from: 0, to: this.#source.slots() }];
     const listed = this.listed();
@@ -102,10 +100,13 @@ export class MatchSet {
     return rangesOf(listed);
   }
 
-  *#evaluate(ranges: readonly SlotRange[]): Generator<void> {
+  *#evaluate(ranges: Iterable<SlotRange>): Generator<void> {
     const block = blockSlotsOf(this.expression);
     const verdicts = new Uint8Array(block);
+    let isNew = true;
     for (const range of ranges) {
+      if (isNew) this.cost = { slots: 0, fromJson: 0 };
+      isNew = false;
       for (let from = range.from; from < range.to; ) {
         const to = Math.min(from + block - (from % block), range.to);
         this.#scanner.verdicts(from, to, verdicts);
@@ -147,13 +148,15 @@ export class MatchSet {
 const slotsIn = (ranges: readonly SlotRange[]): number =>
   ranges.reduce((sum, { from, to }) => sum + to - from, 0);
 
-/** Consecutive slots are one range. */
-function rangesOf(slots: readonly number[]): SlotRange[] {
-  const ranges: { from: number; to: number }[] = [];
-  for (const slot of slots) {
-    const last = ranges.at(-1);
-    if (last?.to === slot) last.to++;
-    else ranges.push({ from: slot, to: slot + 1 });
+/**
+ * Consecutive slots are one range, a block at most, so that none takes long to find. Slots may be added between two of
+ * them: one that comes again is looked at again.
+ */
+function* rangesOf(slots: readonly number[]): Generator<SlotRange> {
+  for (let at = 0; at < slots.length; ) {
+    const from = slots[at++]!;
+    let to = from + 1;
+    while (slots[at] === to && to - from < BLOCK_SLOTS) [at, to] = [at + 1, to + 1];
+    yield { from, to };
   }
-  return ranges;
 }
