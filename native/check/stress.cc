@@ -77,7 +77,8 @@ class Stress {
 
  private:
   void give(Slot slot) {
-    for (uint32_t i = 0; i < dimensions; i++) data_[slot * dimensions + i] = normal_(random_);
+    const float length = random_() % 200 == 0 ? 1000 : 1;
+    for (uint32_t i = 0; i < dimensions; i++) data_[slot * dimensions + i] = length * normal_(random_);
     graph_->setLive(slot);
   }
 

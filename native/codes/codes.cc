@@ -16,6 +16,8 @@ constexpr double arithmetic = 0x1p-22;
 constexpr double normMin = 1e-34, normMax = 1e37;
 /** Fewer vectors do not determine a centre. */
 constexpr size_t centreVectorsMin = 64;
+/** An outlier is so many times as long as the median. */
+constexpr float outlierFactor = 8;
 
 unsigned packedBitsOf(Quantization quantization) {
   switch (quantization) {
@@ -114,6 +116,20 @@ std::vector<float> CodeSpace::centreOf(const std::vector<const float*>& vectors)
     centre[i] = *middle;
   }
   return centre;
+}
+
+float CodeSpace::outlierNormOf(const std::vector<const float*>& vectors) const {
+  constexpr float none = std::numeric_limits<float>::infinity();
+  if (metric != Metric::ip || vectors.size() < centreVectorsMin) return none;
+  std::vector<float> norms;
+  for (const float* vector : vectors) {
+    const double norm = readyOf(vector).norm;
+    norms.push_back(std::isnan(norm) ? none : static_cast<float>(norm));
+  }
+  const auto middle = norms.begin() + static_cast<std::ptrdiff_t>(norms.size() / 2);
+  std::nth_element(norms.begin(), middle, norms.end());
+  // Where most are in one place, all others would be outliers.
+  return *middle > 0 ? *middle * outlierFactor : none;
 }
 
 Origin CodeSpace::originOf(const Code& head, const void* components) const {

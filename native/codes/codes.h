@@ -17,6 +17,7 @@
 #pragma once
 #include <atomic>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <optional>
 
@@ -75,6 +76,16 @@ class CodeSpace {
   double centreSquare() const { return centreSquare_; }
   /** The centre of vectors of shape (n x dimensions); empty when there are too few of them. */
   std::vector<float> centreOf(const std::vector<const float*>& vectors) const;
+  /** The norm beyond which their like are outliers (isOutlier), once the centre is set. */
+  float outlierNormOf(const std::vector<const float*>& vectors) const;
+  void setOutlierNorm(float norm) { outlierNorm_ = norm; }
+  float outlierNorm() const { return outlierNorm_; }
+  /**
+   * Whether a code is so much longer than most that the error of its product hides those of all others. Then the
+   * estimate cannot tell whether the vector is the nearest or the farthest of all, which it often is under IP; under
+   * the other metrics it is far away in any case.
+   */
+  bool isOutlier(const Code& code) const { return code.norm > outlierNorm_; }
 
   /** Writes the code of a vector (dimensions), without its hash. */
   void encode(const float* vector, Code& code) const;
@@ -94,8 +105,10 @@ class CodeSpace {
    * @returns how many those are
    */
   size_t near(const Origin& a, const Code* const* codes, size_t count, double limit, NearInt8* near) const;
-  /** Notes a code that others are compared with from now on. */
-  void note(const Code& code) { noteLargest(code.norm, code.noise); }
+  /** Notes a code that others are compared with from now on. Of outliers no estimate is used. */
+  void note(const Code& code) {
+    if (!isOutlier(code)) noteLargest(code.norm, code.noise);
+  }
   void noteLargest(float norm, float noise);
   float largestNorm() const { return normMax_.load(std::memory_order_relaxed); }
   float largestNoise() const { return noiseMax_.load(std::memory_order_relaxed); }
@@ -135,6 +148,7 @@ class CodeSpace {
   /** The largest of all codes. */
   std::atomic<float> normMax_{0}, noiseMax_{0};
   double centreSquare_ = 0;
+  float outlierNorm_ = std::numeric_limits<float>::infinity();
   /** What the rounding of `along` adds to the noise of a code that others are compared with; 0 where there is none. */
   double centreNoise_ = 0;
 

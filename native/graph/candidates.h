@@ -13,6 +13,8 @@ namespace vstore {
  * mantissa and 9 of its exponent, so squares of any float32 fit; NaN comes last, so that the order is total.
  */
 using Candidate = uint64_t;
+/** Beyond any candidate. */
+constexpr Candidate noCandidate = ~Candidate{0};
 
 constexpr uint64_t signOfDouble = 1ull << 63;
 /** What the exponents of a double and of a key differ by: 1023 - 255, in place. */
@@ -77,9 +79,10 @@ class Visited {
   uint8_t tag_ = 0;
 };
 
-/** Puts another in the place of the largest of a heap. */
-inline void replaceTop(std::vector<Candidate>& heap, Candidate candidate) {
+/** Puts another in the place of the largest of a heap, and returns that one. */
+inline Candidate replaceTop(std::vector<Candidate>& heap, Candidate candidate) {
   const size_t size = heap.size();
+  const Candidate largest = heap.front();
   size_t at = 0;
   for (size_t child = 1; child < size; child = 2 * at + 1) {
     // Branch-free: which of the two is larger cannot be predicted.
@@ -89,6 +92,7 @@ inline void replaceTop(std::vector<Candidate>& heap, Candidate candidate) {
     at = child;
   }
   heap[at] = candidate;
+  return largest;
 }
 
 /** The memory of one walk, kept by each thread for its next. */

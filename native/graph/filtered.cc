@@ -179,12 +179,14 @@ class Hopping {
     if (near == noSlot) return;
     scratch_.visited.insert(near);
     scratch_.unseen.push_back(near);
-    const uint64_t slots = graph_.nodes.slots();
+    const auto beginAt = [&](Slot slot) {
+      if (accept_(slot) && scratch_.visited.insert(slot)) scratch_.unseen.push_back(slot);
+    };
     for (size_t i = 0; i < seeds; i++) {
-      const Slot seed = allowed_.next(slots * i / seeds);
-      if (seed == noSlot || !accept_(seed) || graph_.nodes.life(seed).isTwin()) continue;
-      if (scratch_.visited.insert(seed)) scratch_.unseen.push_back(seed);
+      const Slot seed = allowed_.next(uint64_t{graph_.nodes.slots()} * i / seeds);
+      if (seed != noSlot && !graph_.nodes.life(seed).isTwin()) beginAt(seed);
     }
+    graph_.forOutliers(beginAt);
     look();
   }
 

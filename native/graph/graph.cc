@@ -46,11 +46,13 @@ void Graph::kill(Slot slot) {
 void Graph::adopt(Saved saved) {
   // A graph keeps its centre, also where it was too small for one; only an empty one still learns it.
   if (saved.length > 0) std::call_once(learning_, [&] { space.setCentre(std::move(saved.centre)); });
+  if (saved.length > 0) space.setOutlierNorm(saved.outlierNorm);
   space.noteLargest(saved.normMax, saved.noiseMax);
   std::vector<Slot> firsts;
   for (Slot slot = 0; slot < nodes.slots(); slot++) {
     const Life& life = nodes.life(slot);
     if (life.isLinked() && !life.isTwin()) firsts.push_back(slot);
+    if (life.isOutlier()) outliers_.note(slot);
   }
   twins_.adopt(firsts, saved.hashes);
   entry_.store(saved.entry, std::memory_order_release);
@@ -78,6 +80,7 @@ void Graph::learn(const Rows& rows) {
       if (nodes.life(slot).isAlive()) vectors.push_back(rows.row(slot));
     }
     space.setCentre(space.centreOf(vectors));
+    space.setOutlierNorm(space.outlierNormOf(vectors));
   });
 }
 
@@ -93,8 +96,10 @@ void Graph::insert(Slot slot, const Rows& rows) {
   } else {
     space.encode(row, code);
     space.note(code);
+    if (space.isOutlier(code)) nodes.life(slot).setOutlier();
     Slot start = noSlot;
     if (!entry_.compare_exchange_strong(start, slot)) link(slot, start, rows);
+    if (space.isOutlier(code)) outliers_.note(slot);
   }
   length_.fetch_add(1, std::memory_order_relaxed);
   if (nodes.life(slot).setLinked()) live_.fetch_add(1, std::memory_order_relaxed);
@@ -111,36 +116,42 @@ void Graph::hang(Slot twin, Slot first) {
 }
 
 void Graph::mend(Slot slot, const Rows& rows) {
-  constexpr int bridgesMax = 4;
+  constexpr int chainsMax = 4, chainLengthMax = 16;
   const Life& life = nodes.life(slot);
   if (!life.isLinked() || life.isTwin() || !life.isOfUse()) return;
   Scratch& scratch = Scratch::ofThread();
   Probe query = finerProbe(slot, rows);
-  int bridges = 0;
-  for (; bridges < bridgesMax && !reaches(query, slot, scratch); bridges++) {
-    if (bridges == 0) missed_.fetch_add(1, std::memory_order_relaxed);
-    if (!addBridge(slot, scratch.found)) break;
+  // Nearly every vector is found by the first, at a fifth of the cost of the second.
+  if (reaches(query, slot, 4, scratch) || reaches(query, slot, 32, scratch)) return;
+  missed_.fetch_add(1, std::memory_order_relaxed);
+  // A walk goes on from each node that it keeps. Where the nearest have a bridge already, one farther away has none.
+  bool isLinked = addBridge(slot, scratch.found, 1);
+  if (!isLinked && reaches(query, slot, 128, scratch)) return;
+  isLinked = isLinked || addBridge(slot, scratch.found, 1);
+  for (int i = 0; i < chainsMax && !isLinked; i++) {
+    if (!addBridge(slot, scratch.found, chainLengthMax)) break;
+    isLinked = reaches(query, slot, 32, scratch);
   }
-  if (bridges > 0) relinked_.fetch_add(1, std::memory_order_relaxed);
+  if (isLinked) relinked_.fetch_add(1, std::memory_order_relaxed);
 }
 
-/** Whether a search for the vector of a node finds it; what it finds is in scratch.found. */
-bool Graph::reaches(Probe& query, Slot slot, Scratch& scratch) const {
-  // Nearly every vector is found by the first, at a fifth of the cost.
-  constexpr size_t efs[] = {4, 32};
-  const auto isIt = [slot](Candidate found) { return slotOf(found) == slot; };
-  return std::any_of(std::begin(efs), std::end(efs), [&](size_t ef) {
-    search(query, ef, everything, [](Slot) { return true; }, scratch);
-    return std::any_of(scratch.found.begin(), scratch.found.end(), isIt);
-  });
+/**
+ * Whether a search for the vector of a node finds it, or only what is nearer; what it finds is in scratch.found. Under
+ * IP a vector is seldom the nearest to itself.
+ */
+bool Graph::reaches(Probe& query, Slot slot, size_t ef, Scratch& scratch) const {
+  search(query, ef, everything, [](Slot) { return true; }, scratch);
+  const auto& found = scratch.found;
+  const auto isIt = [slot](Candidate candidate) { return slotOf(candidate) == slot; };
+  if (std::any_of(found.begin(), found.end(), isIt)) return true;
+  return options.metric == Metric::ip && found.size() == ef && !isNearer(query.candidateByRow(slot), found.back());
 }
 
 /**
  * Links to a node from one of those near it, the nearest that has no bridge yet. When all have one, the nodes behind
- * them are next. False when there is none, or it is linked so already.
+ * them are next, up to the length of such a chain. False when there is none, or it is linked so already.
  */
-bool Graph::addBridge(Slot slot, const std::vector<Candidate>& near) {
-  constexpr int lengthMax = 16;
+bool Graph::addBridge(Slot slot, const std::vector<Candidate>& near, int lengthMax) {
   std::vector<Slot> ends;
   for (const Candidate found : near) ends.push_back(slotOf(found));
   for (int length = 0; length < lengthMax; length++) {
@@ -262,7 +273,7 @@ void Graph::selectAmong(const std::vector<Candidate>& sorted, const std::vector<
 /**
  * A candidate that is nearer to one already chosen than to the node is reached through that one. So is one in the same
  * place as a chosen one, also when the node itself is in that place: otherwise candidates of one place would fill the
- * list.
+ * list. Nothing but outliers is behind an outlier: that is near to half of all nodes, which do not lie near each other.
  */
 bool Graph::isBehind(Candidate candidate, const std::vector<Slot>& chosen, bool samePlaceOnly, const Rows& rows) const {
   if (chosen.empty()) return false;
@@ -274,7 +285,9 @@ bool Graph::isBehind(Candidate candidate, const std::vector<Slot>& chosen, bool 
     const Candidate near = query.candidate(other);
     return !isNearer(samePlace, near) || (!samePlaceOnly && isNearer(near, candidate));
   };
+  const bool isOutlier = nodes.life(slotOf(candidate)).isOutlier();
   const auto isNear = [&](Slot other) {
+    if (!isOutlier && nodes.life(other).isOutlier()) return false;
     const double distance = query.distance(other);
     if (hasPlaces && distance == 0) return true;
     return !samePlaceOnly && isNearer(makeCandidate(distance, other), candidate);

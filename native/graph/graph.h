@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "graph/outliers.h"
 #include "graph/probe.h"
 #include "graph/twins.h"
 
@@ -74,6 +75,12 @@ class Graph {
   template <class Visit>
   void forTwins(Slot slot, const Visit& visit) const;
 
+  /** Calls visit(slot) for the outliers at which walks begin too. */
+  template <class Visit>
+  void forOutliers(const Visit& visit) const {
+    outliers_.forEach(visit);
+  }
+
   /** A node near the query, where walks begin; noSlot when there is none. */
   Slot near(Probe& query) const {
     const Slot start = entry();
@@ -99,7 +106,7 @@ class Graph {
   struct Saved {
     Slot entry;
     uint32_t length;
-    float normMax, noiseMax;
+    float normMax, noiseMax, outlierNorm;
     std::vector<float> centre;
     /** Of the row of each slot. */
     std::vector<uint32_t> hashes;
@@ -144,8 +151,8 @@ class Graph {
   void connect(Slot from, Slot to, uint32_t level, const Rows& rows);
   void replace(Link* links, Slot from, Slot to, uint32_t level, const Rows& rows);
   void raiseEntry(Slot slot);
-  bool reaches(Probe& query, Slot slot, Scratch& scratch) const;
-  bool addBridge(Slot slot, const std::vector<Candidate>& near);
+  bool reaches(Probe& query, Slot slot, size_t ef, Scratch& scratch) const;
+  bool addBridge(Slot slot, const std::vector<Candidate>& near, int lengthMax);
   Probe probe(Slot slot, const Rows& rows) const {
     return Probe(space, nodes, rows, rows.row(slot), space.originOf(nodes.code(slot)));
   }
@@ -167,6 +174,7 @@ class Graph {
   std::atomic<size_t> proven_{0};
   std::once_flag learning_;
   Twins twins_{nodes};
+  Outliers outliers_{nodes};
 };
 
 template <class Patience, class Accept>
@@ -174,7 +182,11 @@ bool Graph::search(Probe& query, size_t ef, Patience patience, const Accept& acc
   scratch.found.clear();
   const Slot start = entry();
   if (start == noSlot) return true;
-  scratch.unseen.assign(1, descend(query, start, nodes.levelOf(start), 0));
+  const Slot near = descend(query, start, nodes.levelOf(start), 0);
+  scratch.unseen.assign(1, near);
+  forOutliers([&](Slot slot) {
+    if (slot != near) scratch.unseen.push_back(slot);
+  });
   return explore(query, 0, ef, patience, accept, scratch);
 }
 
@@ -211,19 +223,24 @@ bool Graph::explore(Probe& query, uint32_t level, size_t ef, Patience patience, 
     // First all distances: what is done with one cannot be predicted, and would hold up the next.
     distances.resize(unseen.size());
     for (size_t i = 0; i < unseen.size(); i++) distances[i] = query.candidate(unseen[i]);
-    for (const Candidate reached : distances) {
-      const Slot slot = slotOf(reached);
-      if (found.size() >= ef && reached > found.front()) continue;
+    const auto isKept = [&](Candidate reached) { return found.size() < ef || reached <= found.front(); };
+    const auto keep = [&](Candidate reached) {
       // It may be the next to go on from.
-      nodes.prefetchLinks(slot, level);
+      nodes.prefetchLinks(slotOf(reached), level);
       frontier.push_back(reached);
       std::push_heap(frontier.begin(), frontier.end(), nearestFirst);
-      if (!accept(slot)) continue;
-      if (found.size() == ef) {
-        replaceTop(found, reached);
-      } else {
-        found.push_back(reached);
-        std::push_heap(found.begin(), found.end());
+      if (!accept(slotOf(reached))) return noCandidate;
+      if (found.size() == ef) return replaceTop(found, reached);
+      found.push_back(reached);
+      std::push_heap(found.begin(), found.end());
+      return noCandidate;
+    };
+    if (found.size() >= ef) query.lookAtKept(found);
+    for (const Candidate reached : distances) {
+      Candidate dropped = isKept(reached) ? keep(reached) : reached;
+      while (dropped != noCandidate && query.mayHide(dropped, found.front())) {
+        const Candidate sure = query.candidateByRow(slotOf(dropped));
+        dropped = sure != dropped && isKept(sure) ? keep(sure) : noCandidate;
       }
     }
     if (frontier.empty() || (found.size() >= ef && frontier.front() > found.front())) break;

@@ -17,7 +17,7 @@ namespace {
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files are little-endian");
 
 constexpr char magic[8] = {'V', 'S', 'T', 'O', 'R', 'G', 'R', 'A'};
-constexpr uint32_t formatVersion = 4;
+constexpr uint32_t formatVersion = 5;
 /** Larger than the pages of any system. */
 constexpr uint64_t pageBytes = 64 << 10;
 
@@ -34,10 +34,10 @@ struct Header {
   uint32_t length;
   /** Components of the centre that follows: all or none. */
   uint32_t centre;
-  float normMax, noiseMax;
+  float normMax, noiseMax, outlierNorm;
   uint32_t checksum;
 };
-static_assert(sizeof(Header) == 60, "no padding");
+static_assert(sizeof(Header) == 64, "no padding");
 
 uint32_t checksumOf(const Header& header) {
   return crc32(reinterpret_cast<const std::byte*>(&header), offsetof(Header, checksum));
@@ -141,6 +141,7 @@ Header headerOf(const GraphOptions& options, Slot slots, const Graph::Saved& sav
                 static_cast<uint32_t>(saved.centre.size()),
                 saved.normMax,
                 saved.noiseMax,
+                saved.outlierNorm,
                 0};
   std::memcpy(header.magic, magic, sizeof magic);
   header.checksum = checksumOf(header);
@@ -157,7 +158,8 @@ Header readHeader(File& file, const GraphOptions& options) {
   if (header.checksum != checksumOf(header)) file.damaged("the header does not match its checksum");
   const std::vector<float> centre(header.centre == options.dimensions ? header.centre : 0);
   if (header.centre != centre.size()) file.damaged("a graph of other options");
-  const Graph::Saved said{header.entry, header.length, header.normMax, header.noiseMax, centre, {}, {}};
+  const Graph::Saved said{header.entry, header.length, header.normMax, header.noiseMax, header.outlierNorm, centre,
+                          {}, {}};
   const Header expected = headerOf(options, header.slots, said);
   if (std::memcmp(&header, &expected, sizeof header) != 0) file.damaged("a graph of other options");
   return header;
@@ -322,7 +324,8 @@ void saveGraph(Graph& graph, const std::string& path, bool maps) {
   const Places places(nodes, slots);
   Index index = indexOf(graph, slots);
   const CodeSpace& space = graph.space;
-  const Graph::Saved saved{graph.entry(), graph.length(), space.largestNorm(), space.largestNoise(), space.centre(), {}, {}};
+  const Graph::Saved saved{graph.entry(),         graph.length(), space.largestNorm(), space.largestNoise(),
+                           space.outlierNorm(), space.centre(), {},                  {}};
   const Header header = headerOf(graph.options, slots, saved);
   file.write(&header, sizeof header);
   pad(file, places);
@@ -355,8 +358,8 @@ std::unique_ptr<Graph> loadGraph(const std::string& path, const GraphOptions& op
   Index index = readIndex(file, *graph, places, header);
   takeRegions(file, *graph, places, index.checksums);
   checkNodes(file, *graph, header, index.kinds);
-  Graph::Saved saved{header.entry, header.length, header.normMax, header.noiseMax, std::move(index.centre),
-                     std::move(index.hashes), {}};
+  Graph::Saved saved{header.entry,       header.length,           header.normMax,          header.noiseMax,
+                     header.outlierNorm, std::move(index.centre), std::move(index.hashes), {}};
   for (size_t chunk = 0; chunk < places.wholeChunks; chunk++) saved.unproven.push_back({chunk, index.checksums[chunk]});
   graph->adopt(std::move(saved));
   return graph;

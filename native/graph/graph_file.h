@@ -2,7 +2,8 @@
  * A graph in a file. Little-endian:
  *
  *   header   magic, format version, options, slots, entry, length, length of the centre, the largest norm and noise of
- *            a code, CRC-32 of all that; where there are whole chunks, zeros up to 64 KiB
+ *            a code that is no outlier, the norm beyond which codes are outliers, CRC-32 of all that; where there are
+ *            whole chunks, zeros up to 64 KiB
  *   regions  of chunks of 16,384 slots, as they are in memory (nodes.h), the last one of fewer slots
  *     codes    per slot: the head of the code, its components, zeros up to the next code
  *     links    per slot: the head of the list of layer 0 (ListHead), 2 M links; the next twin + 1, or 0; the bridge
@@ -12,7 +13,8 @@
  *     hashes     per slot: of its row, 0 where it is no node
  *     upper      per slot, for each layer that a hash of the slot gives it: the head of the list, M links
  *     centre     float32 components, none where it is the origin
- *     kinds      one byte per slot: 0 none, 1 a node, 3 a twin of one (twins.h), 5 a node with twins
+ *     kinds      one byte per slot: 0 none, 1 a node, 3 a twin of one (twins.h), 5 a node with twins; 8 more
+ *                where it is an outlier (outliers.h)
  *     checksum   CRC-32 of the header and all these parts: it stands for the whole file
  *
  * A region of a whole chunk begins at a multiple of 64 KiB and is mapped, not read. So a graph can be searched once the

@@ -86,8 +86,8 @@ class Pages {
 
 /**
  * The life of a slot in one word: the epoch in which it died, or `alive`, or `unborn`; and, in the lowest bits, whether
- * its node is linked into the graph, as a twin of another node, and whether it has twins itself. A search sees what
- * dies after the epoch in which the search began.
+ * its node is linked into the graph, as a twin of another node, whether it has twins itself, and whether it is an
+ * outlier. A search sees what dies after the epoch in which the search began.
  */
 class Life {
  public:
@@ -99,6 +99,7 @@ class Life {
   bool isLinked() const { return has(linked); }
   bool isTwin() const { return has(twin); }
   bool hasTwins() const { return has(twins); }
+  bool isOutlier() const { return has(outlier); }
   /** Sets when it dies; tells whether it was linked by then. Only one thread does that. */
   bool setDeath(uint64_t epoch) {
     uint64_t word = word_.load(std::memory_order_relaxed);
@@ -110,21 +111,23 @@ class Life {
   bool setLinked() { return word_.fetch_or(linked) >> bits == alive; }
   void setTwin() { word_.fetch_or(twin); }
   void setHasTwins() { word_.fetch_or(twins); }
+  void setOutlier() { word_.fetch_or(outlier); }
   /** What a file keeps of it. */
   uint8_t kind() const { return static_cast<uint8_t>(word_.load(std::memory_order_relaxed) & flags); }
   /** Before other threads know of it. Tells whether there is such a kind. */
   bool setKind(uint8_t kind) {
-    if (kind > flags || (kind & (twin | twins) && !(kind & linked)) || (kind & twin && kind & twins)) return false;
+    if (kind > flags || (kind != 0 && !(kind & linked)) || (kind & twin && kind & ~(linked | twin))) return false;
     word_.fetch_or(kind);
     return true;
   }
 
   static constexpr uint64_t unborn = 0;
-  static constexpr unsigned bits = 3;
+  static constexpr unsigned bits = 4;
   static constexpr uint64_t alive = ~0ull >> bits;
 
  private:
-  static constexpr uint64_t linked = 1, twin = 2, twins = 4, flags = linked | twin | twins;
+  static constexpr uint64_t linked = 1, twin = 2, twins = 4, outlier = 8,
+                            flags = linked | twin | twins | outlier;
   bool has(uint64_t flag) const { return word_.load(std::memory_order_relaxed) & flag; }
   std::atomic<uint64_t> word_;
 };

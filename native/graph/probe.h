@@ -23,6 +23,7 @@ class Probe {
         const DistanceTo* exact = nullptr, bool coldRows = false)
       : given_(exact), space_(space), nodes_(nodes), rows_(rows), vector_(vector), origin_(std::move(origin)),
         isQuick_(space.metric == Metric::cosine),
+        hasCoarseCodes_(space.isPacked() && space.metric != Metric::cosine),
         scale_(static_cast<float>(origin_.scale)),
         halfSquare_(static_cast<float>(origin_.halfSquare)),
         unsureMax_(static_cast<float>(origin_.unsureMax)),
@@ -89,9 +90,30 @@ class Probe {
   /** The error that a candidate's distance may have; and that any candidate of that distance may have. */
   double bound(Candidate candidate) const {
     const double kept = droppedOf(distanceOf(candidate));
-    return exactly_ ? kept : kept + space_.bound(origin_, nodes_.code(slotOf(candidate)));
+    const Code& code = nodes_.code(slotOf(candidate));
+    return exactly_ || space_.isOutlier(code) ? kept : kept + space_.bound(origin_, code);
   }
   double boundMax(double distance) const { return droppedOf(distance) + (exactly_ ? 0 : origin_.boundMax); }
+
+  /**
+   * Where vectors are of many magnitudes, the errors of long ones hide them behind short ones, of which all is known.
+   * This looks at some of those kept, a full heap, for `mayHide`.
+   */
+  void lookAtKept(const std::vector<Candidate>& kept) {
+    if (!hasCoarseCodes_ || exactly_) return;
+    constexpr float muchLonger = 4;
+    const size_t size = kept.size();
+    // Any leaves.
+    for (const size_t at : {size - 1, size - 1 - size / 4, size / 2}) {
+      longNorm_ = std::min(longNorm_, muchLonger * nodes_.code(slotOf(kept[at])).norm);
+    }
+  }
+  /** Whether a candidate that is farther than the last of those kept is much longer than them, and may be nearer. */
+  bool mayHide(Candidate candidate, Candidate last) const {
+    const Slot slot = slotOf(candidate);
+    if (!hasCoarseCodes_ || exactly_ || !(nodes_.code(slot).norm > longNorm_) || slot >= rows_.end()) return false;
+    return distanceOf(candidate) - bound(candidate) <= distanceOf(last);
+  }
 
   /** As walks use it, of a distance that is shown. */
   double walkingOf(double shown) { return lazily().walkingOf(shown) + constant(); }
@@ -122,6 +144,7 @@ class Probe {
   }
   double sureDistance(Slot slot, const Code& code, float dot) {
     const Estimate estimate = space_.estimate(origin_, code, dot);
+    if (__builtin_expect(space_.isOutlier(code), false)) return exactIfThere(slot, estimate.distance);
     if (__builtin_expect(estimate.gap >= origin_.unsureMax, true)) return estimate.distance;
     return space_.isUnsure(origin_, code, estimate.gap) ? exactIfThere(slot, estimate.distance) : estimate.distance;
   }
@@ -153,9 +176,12 @@ class Probe {
   const Origin origin_;
   /** Under COSINE: the same in float32, for the inner loop. */
   bool isQuick_;
+  const bool hasCoarseCodes_;
   const float scale_, halfSquare_, unsureMax_;
   const bool rowsAreCold_;
   bool exactly_ = false;
+  /** Beyond it vectors are much longer than some that a walk keeps. */
+  float longNorm_ = std::numeric_limits<float>::infinity();
   std::optional<DistanceTo> exact_;
 };
 
