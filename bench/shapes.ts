@@ -1,11 +1,13 @@
 /**
  * What the index finds of data that are hard to index: for each metric, quantization and shape the recall@10 at EF 200
  * (500 for one and two bits), equal distances counted as right, and the share of the stored vectors that find
- * themselves with COUNT 1 WITHIN 0 (under IP: something as near as themselves). VECTORS, DIMENSIONS (a list), SHAPES
- * (part of a name), METRICS and QUANTS (lists) narrow it.
+ * themselves with COUNT 1 WITHIN 0 (under IP: something as near as themselves). All shapes with 64 dimensions, real word
+ * vectors, and some shapes with the dimensions of text embeddings. VECTORS, DIMENSIONS (a list), SHAPES (part of a name),
+ * METRICS and QUANTS (lists) narrow it.
  */
 import { measureShape, type ShapeFigures } from "../harness/shape-recall.ts";
-import { shapes } from "../harness/shapes.ts";
+import { type Shape, shapes } from "../harness/shapes.ts";
+import { loadWords, DIMENSIONS as wordDimensions } from "../harness/words.ts";
 import { indexChoices } from "../src/engine/index/choices.ts";
 import { type Metric, quantizations } from "../src/engine/options.ts";
 import { type Row, report } from "./harness.ts";
@@ -27,9 +29,29 @@ function rowOf(what: string, { recall, selfFound, milliseconds }: ShapeFigures):
   };
 }
 
+/** Of those that are tried with the dimensions of embeddings too. */
+const EMBEDDED = ["near-duplicates, noise 1%", "duplicates mixed in", "one far outlier", "clustered"];
+
+/** Any of them; they differ in length by how frequent they are. */
+const words: Shape = {
+  name: "GloVe words",
+  metrics: ["COSINE", "L2", "IP"],
+  make(random, _, count) {
+    const { vector, words } = loadWords();
+    const order = words.map((_, row) => ({ row, at: random() })).sort((a, b) => a.at - b.at);
+    return Array.from({ length: count }, (_, i) => vector(order[i % order.length]!.row).slice());
+  },
+};
+
+function shapesOf(dimensions: number): readonly Shape[] {
+  const all = dimensions <= 64 ? shapes : shapes.filter(({ name }) => EMBEDDED.includes(name));
+  return dimensions === wordDimensions ? [words] : all;
+}
+
+const ALL_DIMENSIONS = ["64", String(wordDimensions), "384", "768", "1536"];
 const table: Row[] = [];
-for (const dimensions of list("DIMENSIONS", ["64"]).map(Number)) {
-  for (const shape of shapes) {
+for (const dimensions of list("DIMENSIONS", ALL_DIMENSIONS).map(Number)) {
+  for (const shape of shapesOf(dimensions)) {
     if (!shape.name.includes(process.env.SHAPES ?? "")) continue;
     for (const metric of shape.metrics.filter((each) => metrics.includes(each))) {
       for (const quantization of quantizations.filter((each) => quants.includes(each))) {
