@@ -144,7 +144,10 @@ bool Graph::reaches(Probe& query, Slot slot, size_t ef, Scratch& scratch) const 
   const auto& found = scratch.found;
   const auto isIt = [slot](Candidate candidate) { return slotOf(candidate) == slot; };
   if (std::any_of(found.begin(), found.end(), isIt)) return true;
-  return options.metric == Metric::ip && found.size() == ef && !isNearer(query.candidateByRow(slot), found.back());
+  if (options.metric != Metric::ip || found.size() < ef) return false;
+  const Candidate itself = query.candidateByRow(slot);
+  const auto isNear = [&](Candidate near) { return !isNearer(itself, query.candidateByRow(slotOf(near))); };
+  return std::all_of(found.begin(), found.end(), isNear);
 }
 
 /**

@@ -97,16 +97,17 @@ class Probe {
 
   /**
    * Where vectors are of many magnitudes, the errors of long ones hide them behind short ones, of which all is known.
-   * This looks at some of those kept, a full heap, for `mayHide`.
+   * This looks at three of those kept, a full heap, for `mayHide`: that most are short is what matters.
    */
   void lookAtKept(const std::vector<Candidate>& kept) {
     if (!hasCoarseCodes_ || exactly_) return;
     constexpr float muchLonger = 4;
     const size_t size = kept.size();
+    const auto normAt = [&](size_t at) { return nodes_.code(slotOf(kept[at])).norm; };
     // Any leaves.
-    for (const size_t at : {size - 1, size - 1 - size / 4, size / 2}) {
-      longNorm_ = std::min(longNorm_, muchLonger * nodes_.code(slotOf(kept[at])).norm);
-    }
+    const float a = normAt(size - 1), b = normAt(size - 1 - size / 4), c = normAt(size / 2);
+    const float middle = std::max(std::min(a, b), std::min(std::max(a, b), c));
+    longNorm_ = std::min(longNorm_, muchLonger * middle);
   }
   /** Whether a candidate that is farther than the last of those kept is much longer than them, and may be nearer. */
   bool mayHide(Candidate candidate, Candidate last) const {
