@@ -14,6 +14,10 @@ export type Reply = Buffer | string | number | boolean | null | Reply[];
 /** ioredis: `new Redis()`, `new Cluster()`. */
 export interface IoredisConnection {
   callBuffer(command: string, ...words: Word[]): Promise<unknown>;
+  readonly options?: {
+    enableAutoPipelining?: boolean | undefined;
+    autoPipeliningIgnoredCommands?: string[] | undefined;
+  };
 }
 
 /** node-redis since 5: `createClient()`, `createSentinel()`, `createClientPool()`. */
@@ -28,10 +32,20 @@ export type Send = (words: Word[]) => Promise<Reply>;
 /** First bytes of RESP values: `$` as bytes, `%` as a flat array. */
 const typeMapping = { 36: Buffer, 37: Array };
 
+/** Of `call`, ioredis' pipelines of its own making lose the name of the command. */
+function leaveOut(command: string, options: NonNullable<IoredisConnection["options"]>): void {
+  const ignored = options.autoPipeliningIgnoredCommands ?? [];
+  // Another list, because ioredis gives the same empty one to all connections.
+  if (!ignored.includes(command)) options.autoPipeliningIgnoredCommands = [...ignored, command];
+}
+
 /** @throws TypeError when `redis` is neither client */
 export function sendOver(redis: Connection): Send {
   if ("callBuffer" in redis)
-    return ([command, ...words]) => redis.callBuffer(String(command), ...words) as Promise<Reply>;
+    return ([command, ...words]) => {
+      if (redis.options?.enableAutoPipelining) leaveOut(String(command), redis.options);
+      return redis.callBuffer(String(command), ...words) as Promise<Reply>;
+    };
   if (typeof redis.sendCommand === "function")
     return (words) => redis.sendCommand(words, { typeMapping }) as Promise<Reply>;
   throw new TypeError("a Vstore needs a connection of ioredis or node-redis");

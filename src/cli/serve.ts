@@ -6,6 +6,7 @@ import { checkDatabase } from "../bridge/redis/connection.ts";
 import { UnexpectedErrors } from "../bridge/session/unexpected-errors.ts";
 import { Watch } from "../bridge/watch/watch.ts";
 import { createLog, type Logger, takeOverConsole } from "../log.ts";
+import { makeDataDirectory } from "./data-directory.ts";
 import { exitCodes } from "./exit.ts";
 import { startHttp } from "./http.ts";
 import { progress } from "./progress.ts";
@@ -21,6 +22,7 @@ export async function runServe(
 ): Promise<void> {
   const given = (name: string) => ({ value: flags[name], source: sourceOf(name) }) as Given;
   const settings = readSettings((name) => given(camelCase(name)), process.env);
+  makeDataDirectory(settings.data_dir);
   const log = createLog(settings.log_level);
   takeOverConsole(log, "warn");
   if (settings.redis_url !== undefined) await assertDatabase(settings.redis_url);

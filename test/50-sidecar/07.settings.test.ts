@@ -158,6 +158,13 @@ describe("the program", () => {
       "--redis-url must end with the number of a database",
     ],
     [["sreve"], {}, "unknown command 'sreve'"],
+    [["serve", "--data-dir", program], {}, "--data-dir must be a directory that can be written, or made: "],
+    [["serve", "--data-dir", "/proc/no/such"], {}, "made: /proc/no/such (ENOENT)"],
+    [
+      ["serve", "--redis-url", "rediss://127.0.0.1", "--tls-ca", "/"],
+      {},
+      "--tls-ca, or ca of the URL, must name a file that can be read: / (EISDIR)",
+    ],
   ])("%j with %j refuses to start", (args, env, message) => {
     const result = run(args, env);
     expect(result).toMatchObject({ status: 2, stdout: "" });

@@ -36,6 +36,18 @@ beforeAll(async () => {
 
 afterAll(() => server?.stop());
 
+test("ioredis with enableAutoPipelining, whose pipelines lose the names of commands that it does not know", async () => {
+  const [redis, other] = [new Redis(server.url, { enableAutoPipelining: true }), new Redis(server.url)];
+  const vstore = new Vstore(redis);
+  await vstore.create("piped", { dim: 1, metric: "L2" });
+  const inserted = ["a", "b"].map((key, i) => vstore.insert("piped", key, Float32Array.of(i)));
+  const [length, ...fresh] = await Promise.all([redis.strlen("none"), ...inserted]);
+  expect([length, ...fresh]).toEqual([0, 1, 1]);
+  await vstore.drop("piped");
+  expect(other.options.autoPipeliningIgnoredCommands).toEqual([]);
+  for (const connection of [redis, other]) connection.disconnect();
+});
+
 function overIoredis(protocol: 2 | 3): Connected {
   const redis = new Redis(server.url, { protocol });
   const sent: string[] = [];

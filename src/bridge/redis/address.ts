@@ -146,7 +146,18 @@ export function sentinelsOf(text: string): { sentinels: readonly Sentinel[]; nam
 
 function tlsOf(url: URL): NonNullable<RedisOptions["tls"]> {
   const named = tlsFiles.filter((file) => url.searchParams.has(file));
-  return Object.fromEntries(named.map((file) => [file, readFileSync(url.searchParams.get(file)!)]));
+  return Object.fromEntries(named.map((file) => [file, tlsFile(file, url.searchParams.get(file)!)]));
+}
+
+function tlsFile(name: string, path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new Error(
+      `--tls-${name}, or ${name} of the URL, must name a file that can be read: ${path} (${code})`,
+    );
+  }
 }
 
 /** The address with the files of TLS in it. @throws Error when one is given and the address is not rediss:// */

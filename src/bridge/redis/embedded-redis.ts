@@ -101,7 +101,7 @@ export class EmbeddedRedis {
         (error: NodeJS.ErrnoException) => error,
       );
       if (fault === undefined) return child;
-      if (fault.code !== "ENOENT") throw fault;
+      if (fault.code !== "ENOENT") fail(`--redis-server ${program} cannot be run: ${fault.code}`);
     }
     const tried = this.#programs.join(", ");
     return fail(`not found: ${tried}; install Redis 7.0 or Valkey 7.2, or newer, or set --redis-server`);
