@@ -1,9 +1,9 @@
 /**
  * What the index finds of data that are hard to index: for each metric, quantization and shape the recall@10 at EF 200
  * (500 for one and two bits), equal distances counted as right, and the share of the stored vectors that find
- * themselves with COUNT 1 WITHIN 0 (under IP: something as near as themselves). All shapes with 64 dimensions, real word
- * vectors, and some shapes with the dimensions of text embeddings. VECTORS, DIMENSIONS (a list), SHAPES (part of a name),
- * METRICS and QUANTS (lists) narrow it.
+ * themselves with COUNT 1 WITHIN 0 (under IP: something as near as themselves). All shapes with 64 dimensions, real
+ * word vectors, and some shapes with the dimensions of text embeddings. VECTORS, DIMENSIONS (a list), SHAPES (part of a
+ * name), METRICS and QUANTS (lists) narrow it.
  */
 import { measureShape, type ShapeFigures } from "../harness/shape-recall.ts";
 import { type Shape, shapes } from "../harness/shapes.ts";

@@ -1,7 +1,8 @@
 /**
  * How the nearest of some slots are found.
  *
- * - compare: each match is compared with the query, in the order of slots. That is exact, and quickest where they are few.
+ * - compare: the code of each match is compared with the query, in the order of slots, then the rows of those that may
+ *   be among the nearest by the error of their codes. No match is passed over, and it is quickest where they are few.
  * - walk: the graph is walked as without a filter, and what does not match is passed through.
  * - hop: where matches are rare and yet many, the walk goes from match to match, and through a node that does not match
  *   to that one's neighbours, two hops in all: ACORN-1 (Patel, Kraft, Guestrin and Zaharia 2024, "ACORN: Performant and

@@ -24,5 +24,10 @@ function make(directory: string): void {
     return;
   }
   make(path.dirname(directory));
-  fs.mkdirSync(directory);
+  try {
+    fs.mkdirSync(directory);
+  } catch (error) {
+    // Another start was quicker.
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
 }
