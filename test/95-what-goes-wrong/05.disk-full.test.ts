@@ -158,9 +158,14 @@ describe.skipIf(mountFault !== undefined)("a full disk", () => {
 });
 
 describe("a data directory that cannot be used", () => {
-  async function refused(dataDir: string, message: RegExp, through: string[] = []): Promise<void> {
+  /** @param status 2 where it is the directory itself, as of every setting */
+  async function refused(
+    dataDir: string,
+    message: RegExp,
+    { through = [], status = 2 }: { through?: string[]; status?: number } = {},
+  ): Promise<void> {
     const sidecar = start(dataDir, INTERVAL_MS, through);
-    expect(await sidecar.exit()).toBe(1);
+    expect(await sidecar.exit()).toBe(status);
     expect(sidecar.stderr).toMatch(message);
     expect(sidecar.stderr).not.toMatch(/\n\s+at /);
     expect(sidecar.stdout).toBe("");
@@ -169,13 +174,13 @@ describe("a data directory that cannot be used", () => {
   test("a file instead of a directory", async () => {
     const file = join(temporaryDirectory(), "data");
     writeFileSync(file, "precious");
-    await refused(file, /vstore: .*data/);
+    await refused(file, /vstore: --data-dir .*data \(ENOTDIR\)/);
   });
 
   test("below a file", async () => {
     const file = join(temporaryDirectory(), "data");
     writeFileSync(file, "precious");
-    await refused(join(file, "below"), /vstore: .*data/);
+    await refused(join(file, "below"), /vstore: --data-dir .*below \(ENOTDIR\)/);
   });
 
   test("one whose parents do not exist is made", async () => {
@@ -191,7 +196,9 @@ describe("a data directory that cannot be used", () => {
   test.runIf(isRoot)("of another owner", async () => {
     const directory = temporaryDirectory();
     chownSync(directory, NOBODY, NOBODY);
-    await refused(directory, new RegExp(`vstore: EACCES.*${directory}`), unprivileged);
+    await refused(directory, new RegExp(`vstore: --data-dir .*${directory} \\(EACCES\\)`), {
+      through: unprivileged,
+    });
     expect(readdirSync(directory)).toEqual([]);
   });
 
@@ -207,12 +214,12 @@ describe("a data directory that cannot be used", () => {
       const names = readdirSync(collection);
       chownSync(collection, NOBODY, NOBODY);
       chmodSync(collection, 0o700);
-      await refused(directory, /vstore: EACCES.*c-c/, unprivileged);
+      await refused(directory, /vstore: EACCES.*c-c/, { through: unprivileged, status: 1 });
       expect(readdirSync(collection)).toEqual(names);
     },
   );
 
   test.skipIf(mountFault !== undefined)("read-only", async () => {
-    await refused(mountDisk(MIB, "ro"), /vstore: .*read-only/);
+    await refused(mountDisk(MIB, "ro"), /vstore: --data-dir .*\(EROFS\)/);
   });
 });
