@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { runExport } from "../../src/cli/transfer/export.ts";
-import { runImport } from "../../src/cli/transfer/import.ts";
+import { runImport } from "../harness/run-import.ts";
 import { Transfers } from "../harness/transfers.ts";
 
 const dimensions = 6;

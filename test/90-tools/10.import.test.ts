@@ -5,9 +5,9 @@ import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { startSidecar, startVstore } from "../../harness/sidecar.ts";
 import { runExport } from "../../src/cli/transfer/export.ts";
-import { runImport } from "../../src/cli/transfer/import.ts";
 import { temporaryDirectory } from "../harness/directory.ts";
 import { fp32 } from "../harness/fp32.ts";
+import { runImport } from "../harness/run-import.ts";
 import { connectClient, until } from "../harness/serving.ts";
 import { Transfers } from "../harness/transfers.ts";
 

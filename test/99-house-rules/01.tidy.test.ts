@@ -12,7 +12,12 @@ const FOLDER_FILES_MAX = 16;
 const PROSE_WIDTH_MAX = 120;
 
 /** Files that a program or a package begins with; every other one is imported by some file. */
-const entries = ["src/cli.ts", "src/index.ts", "src/bridge/ingest/thread.ts"];
+const entries = [
+  "src/cli.ts",
+  "src/index.ts",
+  "src/bridge/ingest/thread.ts",
+  "src/cli/transfer/apart-thread.ts",
+];
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 

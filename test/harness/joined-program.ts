@@ -1,5 +1,5 @@
 /**
- * The program as the tests start it: the files that dist/cli.js and its two threads import, joined to a few. The tests
+ * The program as the tests start it: the files that dist/cli.js and its threads import, joined to a few. The tests
  * start it hundreds of times, and finding, reading and linking 800 small files takes more than half of the processor
  * time until it serves. It is the same code otherwise. Tests of the tarball, of other Nodes and of limits run dist/
  * itself, as it ships.
@@ -13,9 +13,14 @@ import { build, type Plugin } from "esbuild";
 import { ownDirectory, removeWithProcesses } from "../../harness/left-behind.ts";
 
 const dist = fileURLToPath(new URL("../../dist", import.meta.url));
-const entries = ["cli.js", "bridge/session/heartbeat-thread.js", "bridge/ingest/thread.js"];
+const entries = [
+  "cli.js",
+  "bridge/session/heartbeat-thread.js",
+  "bridge/ingest/thread.js",
+  "cli/transfer/apart-thread.js",
+];
 /** They start a thread whose file lies beside them, and find it in the same place among the joined ones. */
-const STARTERS = /\/(heartbeat|ingestion)\.js$/;
+const STARTERS = /\/(heartbeat|ingestion|apart)\.js$/;
 /** It looks for a compiled part beside its own file. */
 const UNJOINED = /^msgpackr$/;
 

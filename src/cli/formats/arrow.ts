@@ -3,7 +3,7 @@
  * with an index at its end, a pipe the stream.
  */
 import * as fs from "node:fs";
-import type { RecordBatch, Vector } from "apache-arrow";
+import type { Data, RecordBatch, Vector } from "apache-arrow";
 import type { Row } from "../../bridge/transfer/row.ts";
 import { arrowPackage } from "../transfer/packages.ts";
 import type { ByteReader } from "./byte-reader.ts";
@@ -18,11 +18,18 @@ import {
   type Output,
   type Page,
   type Shape,
+  unreadable,
 } from "./format.ts";
 import { bigExpiresAt, inGroups } from "./row-groups.ts";
 
 /** Of a record batch that we write. */
 const batchMax = { rowsMax: 10_000, vectorBytesMax: 16 * 1024 * 1024 };
+/** Of a batch, which may hold a whole file. */
+const pageRowsMax = 10_000;
+/** Int, Float, FixedSizeBinary, FixedSizeList: their length says how many values there have to be. */
+const countedTypes: ReadonlySet<number> = new Set([2, 3, 15, 16]);
+/** Binary, Utf8, List, Map, LargeBinary, LargeUtf8, LargeList: their last offset says it. */
+const offsetTypes: ReadonlySet<number> = new Set([4, 5, 12, 17, 19, 20, 21]);
 /** Reads of a file before the end of the last one: a footer names pieces in their order, but for few of them. */
 const backwardsMax = 1_000;
 
@@ -30,6 +37,7 @@ export const arrow: Format = {
   endings: [".arrow", ".arrows", ".feather"],
   hasKeys: true,
   hasExpireTimes: true,
+  decodedApartAs: "Arrow",
   read,
   write: open,
 };
@@ -54,10 +62,11 @@ async function read(source: ByteReader, choice: Choice): Promise<Input> {
     const batches = (reader as AsyncIterable<RecordBatch>)[Symbol.asyncIterator]();
     const next = () => decoding("Arrow", () => batches.next());
     for (let { value: batch, done } = await next(); !done; { value: batch, done } = await next()) {
-      const start = Math.min(Math.max(choice.skip - position, 0), batch.numRows);
       const children = await childrenOf(batch, columns.used);
-      const cellsOf = (i: number) => new ArrowCells(children, start + i);
-      yield await columns.page(position + start, batch.numRows - start, cellsOf);
+      for (let from = Math.max(choice.skip - position, 0); from < batch.numRows; from += pageRowsMax) {
+        const count = Math.min(pageRowsMax, batch.numRows - from);
+        yield await columns.page(position + from, count, (i) => new ArrowCells(children, from + i));
+      }
       position += batch.numRows;
     }
     await reader.cancel();
@@ -117,7 +126,28 @@ async function childrenOf(batch: RecordBatch, names: Iterable<string>): Promise<
     const bytes = new Vector(child.data.map((data) => data.clone(type as never)));
     return { get: (row) => textIfAny(bytes.get(row)) };
   };
-  return new Map([...names].map((name) => [name, bytesOf(batch.getChild(name))]));
+  return new Map(
+    [...names].map((name) => {
+      const child = batch.getChild(name);
+      for (const data of child?.data ?? []) assertHeld(data, name);
+      return [name, bytesOf(child)];
+    }),
+  );
+}
+
+/** Arrow believes a batch that claims more rows than it has, and makes up the rest. */
+function assertHeld(data: Data, column: string): void {
+  const { typeId, length, values, children } = data;
+  const held = children[0]?.length ?? (values as ArrayLike<unknown> | undefined)?.length ?? 0;
+  if (length > 0 && claimedBy(data) > held)
+    throw unreadable("Arrow", `'${column}' has fewer values than it claims`);
+  if (countedTypes.has(typeId) || offsetTypes.has(typeId))
+    for (const child of children) assertHeld(child, column);
+}
+
+function claimedBy({ typeId, length, stride, valueOffsets }: Data): number {
+  if (countedTypes.has(typeId)) return length * stride;
+  return offsetTypes.has(typeId) ? Number(valueOffsets[length] ?? Infinity) : 0;
 }
 
 const textIfAny = (bytes: Uint8Array | null) => (bytes === null ? null : textOrBytes(bytes));

@@ -77,6 +77,8 @@ export interface Format {
   readonly readsFileOnly?: true;
   /** Cannot be written to a pipe. */
   readonly writesFileOnly?: true;
+  /** Its name where a library decodes it, which damage may lead anywhere: it is read in a thread that can be ended. */
+  readonly decodedApartAs?: string;
   read(source: ByteReader, choice: Choice): Promise<Input>;
   write(target: ByteTarget, shape: Shape): Promise<Output> | Output;
 }
@@ -93,12 +95,12 @@ export async function decoding<T>(format: string, work: () => Promise<T>): Promi
   try {
     return await work();
   } catch (error) {
-    const { message } = error as Error;
-    throw new Error(`it is no whole ${format} file, or one that cannot be read: ${message}`, {
-      cause: error,
-    });
+    throw unreadable(format, (error as Error).message);
   }
 }
+
+export const unreadable = (format: string, why: string) =>
+  new Error(`it is no whole ${format} file, or one that cannot be read: ${why}`);
 
 /** A page of rows that are made one by one; a RowFault makes a bad row of that one. */
 export function pageOf<T>(

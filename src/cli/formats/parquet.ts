@@ -22,6 +22,8 @@ import { bigExpiresAt, inGroups } from "./row-groups.ts";
 
 /** Bytes of the rows that are decoded at a time, as the file counts them. */
 const pieceBytes = 16 * 1024 * 1024;
+/** Of rows that repeat each other, which take next to nothing in the file. */
+const pieceRowsMax = 100_000;
 /** Of a row group that we write. */
 const groupMax = { rowsMax: 10_000, vectorBytesMax: 32 * 1024 * 1024 };
 
@@ -30,6 +32,7 @@ export const parquet: Format = {
   hasKeys: true,
   hasExpireTimes: true,
   readsFileOnly: true,
+  decodedApartAs: "Parquet",
   read,
   write: open,
 };
@@ -45,7 +48,8 @@ async function read(source: ByteReader, choice: Choice): Promise<Input> {
   const scan = await decoding("Parquet", () => parquetScan(wanted));
   const rows = Number(metadata.num_rows);
   const bytes = metadata.row_groups.reduce((total, group) => total + Number(group.total_byte_size), 0);
-  const rowsAtOnce = Math.max(1, Math.floor(pieceBytes / Math.max(1, bytes / Math.max(1, rows))));
+  const bytesOfRow = Math.max(1, bytes / Math.max(1, rows));
+  const rowsAtOnce = Math.max(1, Math.min(pieceRowsMax, Math.floor(pieceBytes / bytesOfRow)));
   async function* pages(): AsyncGenerator<Page> {
     for (const { rowStart, rowEnd } of scan.ranges) {
       for (let from = Math.max(rowStart, choice.skip); from < rowEnd; from += rowsAtOnce) {

@@ -1,41 +1,18 @@
 /** The task of an import, from its flags. */
+import * as fs from "node:fs";
 import { publicUrl } from "../../bridge/redis/address.ts";
 import { limits } from "../../limits.ts";
 import { UseError } from "../exit.ts";
-import { ByteReader } from "../formats/byte-reader.ts";
 import type { Choice, Format, Input } from "../formats/format.ts";
 import { formatOf } from "../formats/formats.ts";
-import { KeySupply } from "../formats/key-supply.ts";
-import { type AddressFlags, addressOf, checkedUrl } from "./address.ts";
-import { pgvector } from "./from-pgvector.ts";
-import { qdrant } from "./from-qdrant.ts";
-import { hashes, vectorSet } from "./from-redis.ts";
+import { addressOf, checkedUrl } from "./address.ts";
+import { openApart } from "./apart.ts";
+import { choiceOf, type FileInput, openFile } from "./file-input.ts";
+import type { ImportFlags } from "./import-flags.ts";
 import { describeInput, Resume } from "./resume.ts";
-
-export interface ImportFlags extends AddressFlags {
-  readonly format?: string;
-  readonly key?: string;
-  readonly vector?: string;
-  readonly attributes?: string;
-  /** False with --no-expire-times. */
-  readonly expireTimes?: boolean;
-  readonly keyPrefix?: string;
-  readonly keys?: string;
-  readonly create?: true;
-  readonly metric?: string;
-  readonly connections?: string;
-  readonly resume?: string;
-  readonly skip?: string;
-  readonly dryRun?: true;
-  readonly maxErrors?: string;
-  readonly fromRedis?: string;
-  readonly prefix?: string;
-  readonly vectorSet?: string;
-  readonly fromPgvector?: string;
-  readonly table?: string;
-  readonly fromQdrant?: string;
-  readonly collection?: string;
-}
+import { pgvector } from "./stores/pgvector.ts";
+import { qdrant } from "./stores/qdrant.ts";
+import { hashes, vectorSet } from "./stores/redis.ts";
 
 const connectionsDefault = 8;
 const connectionsMax = 64;
@@ -74,12 +51,9 @@ export async function jobOf(collection: string, file: string | undefined, flags:
     return { ...settings, skip, resume, isStore: true, share: () => undefined, ...opened };
   }
   const skip = wholeNumber(flags.skip, "--skip", 0, limits.slotsMax, 0) || (resume?.read().position ?? 0);
-  const { source, input } = await openFile(file!, flags, skip);
-  const share = (rows: number) => {
-    if (input.rows !== undefined) return rows / input.rows;
-    return source.size === undefined ? undefined : source.consumed / source.size;
-  };
-  return { ...settings, input, skip, resume, isStore: false, share, close: () => source.close() };
+  const { input, share: shareOfBytes, close } = await fileInput(file!, flags, skip);
+  const share = (rows: number) => (input.rows === undefined ? shareOfBytes() : rows / input.rows);
+  return { ...settings, input, skip, resume, isStore: false, share, close };
 }
 
 type Opened = Pick<Job, "input" | "close">;
@@ -153,12 +127,6 @@ function withoutPassword(text: string): string {
   return text.replace(/(\/\/[^/@]*?):[^/@]*@/, "$1@").replace(/\?.*$/, "");
 }
 
-function choiceOf(flags: ImportFlags, skip: number): Choice {
-  const { keyPrefix = "", keys, key, vector, attributes, expireTimes = true } = flags;
-  const names = attributes?.split(",").map((name) => name.trim());
-  return { key, vector, attributes: names, expireTimes, keys: new KeySupply(keyPrefix, keys), skip };
-}
-
 function settingsOf(collection: string, flags: ImportFlags) {
   const isDryRun = flags.dryRun ?? false;
   const errors = isDryRun ? Number.POSITIVE_INFINITY : 0;
@@ -173,17 +141,19 @@ function settingsOf(collection: string, flags: ImportFlags) {
   };
 }
 
-async function openFile(
-  file: string,
-  flags: ImportFlags,
-  skip: number,
-): Promise<{ source: ByteReader; input: Input }> {
+/** @throws UseError when there is no such file, or it is not what the flags say */
+async function fileInput(file: string, flags: ImportFlags, skip: number): Promise<FileInput> {
   const format = formatOf(file, flags.format);
   assertFits(file, format, flags);
-  const source = await ByteReader.open(file).catch((error: Error) => {
+  if (file !== "-") await assertReadable(file);
+  return format.decodedApartAs ? openApart(format, { file, flags, skip }) : openFile(file, flags, skip);
+}
+
+async function assertReadable(file: string): Promise<void> {
+  const handle = await fs.promises.open(file).catch((error: Error) => {
     throw new UseError(error.message);
   });
-  return { source, input: await format.read(source, choiceOf(flags, skip)) };
+  await handle.close();
 }
 
 function assertFits(file: string, format: Format, { keys, key, vector, attributes }: ImportFlags): void {

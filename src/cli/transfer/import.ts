@@ -7,7 +7,8 @@ import { exitCodes, UseError } from "../exit.ts";
 import type { Input, Page } from "../formats/format.ts";
 import { count, counted } from "../text.ts";
 import { BadRows, TooManyBadRows } from "./bad-rows.ts";
-import { type ImportFlags, type Job, jobOf } from "./import-job.ts";
+import type { ImportFlags } from "./import-flags.ts";
+import { type Job, jobOf } from "./import-job.ts";
 import { Meter } from "./meter.ts";
 
 const saveMs = 1_000;

@@ -1,12 +1,12 @@
 /** The input of `vstore import --from-redis`: hashes as RediSearch indexes them, or a vector set of Redis 8. */
-import { type Hash, readHashes } from "../../bridge/transfer/read-hashes.ts";
-import { readVectorSet } from "../../bridge/transfer/read-vector-set.ts";
-import type { Row } from "../../bridge/transfer/row.ts";
-import { UseError } from "../exit.ts";
-import { typedJson } from "../formats/cells.ts";
-import { type Cells, Columns } from "../formats/columns.ts";
-import { type Choice, type Input, type Page, pageOf, RowFault } from "../formats/format.ts";
-import { type Mark, Marks } from "./marks.ts";
+import { type Hash, readHashes } from "../../../bridge/transfer/read-hashes.ts";
+import { readVectorSet } from "../../../bridge/transfer/read-vector-set.ts";
+import type { Row } from "../../../bridge/transfer/row.ts";
+import { UseError } from "../../exit.ts";
+import { typedJson } from "../../formats/cells.ts";
+import { type Cells, Columns } from "../../formats/columns.ts";
+import { type Choice, type Input, type Page, pageOf, RowFault } from "../../formats/format.ts";
+import { type Mark, Marks } from "../marks.ts";
 
 /** The key of the hash itself, which no field is called. */
 const keyColumn = "\0key";

@@ -3,11 +3,11 @@
  * turns attributes into JSON and vectors into text, which has every digit that a float32 needs.
  */
 import type { Client } from "pg";
-import { UseError } from "../exit.ts";
-import { type Cells, Columns } from "../formats/columns.ts";
-import { type Choice, type Input, type Page, pageOf } from "../formats/format.ts";
-import { type Mark, Marks } from "./marks.ts";
-import { pgPackage } from "./packages.ts";
+import { UseError } from "../../exit.ts";
+import { type Cells, Columns } from "../../formats/columns.ts";
+import { type Choice, type Input, type Page, pageOf } from "../../formats/format.ts";
+import { type Mark, Marks } from "../marks.ts";
+import { pgPackage } from "../packages.ts";
 import { PageSize } from "./page-size.ts";
 
 const vectorTypes = ["vector", "halfvec"];

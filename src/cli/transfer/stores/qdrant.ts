@@ -3,11 +3,11 @@
  * of 64 bits or a UUID, and becomes the key; the payload becomes the attributes. Both keep the text that they have
  * there, because JSON.parse would round numbers of many digits.
  */
-import { UseError } from "../exit.ts";
-import { vectorOf } from "../formats/cells.ts";
-import { type Choice, type Input, type Page, pageOf, RowFault } from "../formats/format.ts";
-import { elements, members } from "../formats/json-members.ts";
-import { type Mark, Marks } from "./marks.ts";
+import { UseError } from "../../exit.ts";
+import { vectorOf } from "../../formats/cells.ts";
+import { type Choice, type Input, type Page, pageOf, RowFault } from "../../formats/format.ts";
+import { elements, members } from "../../formats/json-members.ts";
+import { type Mark, Marks } from "../marks.ts";
 import { PageSize } from "./page-size.ts";
 
 const answerMsMax = 60_000;
