@@ -6,6 +6,7 @@
 
 /* Bytes of the longest number that is read: no int64 or double needs more. */
 #define NUMBER_BYTES_MAX 63
+#define PLAIN_DIGITS_MAX 18
 
 /* The shortest value, "_\r\n". An aggregate that promises more than the rest can hold is refused at its header. */
 #define VALUE_BYTES_MIN 3
@@ -18,7 +19,20 @@ static bool copy_number(const Resp3Token *token, char copy[NUMBER_BYTES_MAX + 1]
     return strspn(copy, allowed) == token->length;
 }
 
+/* Digits alone, few enough for any int64: nearly all numbers of an answer are such lengths, and strtoll is slow. */
+static bool parse_plain(Resp3Token *token) {
+    if (token->length == 0 || token->length > PLAIN_DIGITS_MAX) return false;
+    long long value = 0;
+    for (size_t i = 0; i < token->length; i++) {
+        if (token->text[i] < '0' || token->text[i] > '9') return false;
+        value = value * 10 + (token->text[i] - '0');
+    }
+    token->integer = value;
+    return true;
+}
+
 static bool parse_integer(Resp3Token *token) {
+    if (parse_plain(token)) return true;
     char copy[NUMBER_BYTES_MAX + 1], *end;
     if (!copy_number(token, copy, "+-0123456789")) return false;
     errno = 0;
