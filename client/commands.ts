@@ -613,7 +613,7 @@ export abstract class Commands<S extends Schemas<S>> extends Base {
   /**
    * Returns the nearest vectors to each of several.
    *
-   * `VSTORE.MSEARCH collection count FP32 blob [COUNT count] [OFFSET offset] [EF ef] [EXACT] [WITHIN distance] [FILTER expression] [DISTINCT field [PER n]] [WITHDISTANCES] [WITHATTRS] [ASOF token]`
+   * `VSTORE.MSEARCH collection count FP32 blob [PARTIAL] [COUNT count] [OFFSET offset] [EF ef] [EXACT] [WITHIN distance] [FILTER expression] [DISTINCT field [PER n]] [WITHDISTANCES] [WITHATTRS] [ASOF token]`
    */
   msearch<C extends Name<S>>(
     collection: C,

@@ -58,10 +58,12 @@ bool reply_is_over(const ReplyWriter *writer) {
 bool reply_next(RedisModuleCtx *ctx, ReplyWriter *writer) {
     Resp3Token token;
     resp3_next(&writer->cursor, &token);
-    bool flattens = !writer->to_resp3 && writer->pairs_depth > 0;
     while (writer->missing[writer->depth] == 0) writer->depth--;
     writer->missing[writer->depth]--;
     if (token.type == '@') return false;
+    /* A map tells what its arrays are, and their pairs stay pairs. */
+    if (writer->depth == 0 && token.type == '%') writer->pairs_depth = 0;
+    bool flattens = !writer->to_resp3 && writer->pairs_depth > 0;
     bool is_above = flattens && writer->depth == writer->pairs_depth - 1;
     bool is_pair = flattens && writer->depth == writer->pairs_depth && writer->holds_pairs && token.type == '*';
     if (is_above) writer->holds_pairs = holds_pairs(&token, &writer->cursor);

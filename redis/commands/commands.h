@@ -279,6 +279,7 @@ static RedisModuleCommandArg msearch_arguments[] = {
     {.name = "collection", .type = REDISMODULE_ARG_TYPE_KEY},
     {.name = "count", .type = REDISMODULE_ARG_TYPE_INTEGER},
     {.name = "blob", .type = REDISMODULE_ARG_TYPE_STRING, .token = "FP32"},
+    {.name = "partial", .type = REDISMODULE_ARG_TYPE_PURE_TOKEN, .token = "PARTIAL", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "count", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "COUNT", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "offset", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "OFFSET", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
     {.name = "ef", .type = REDISMODULE_ARG_TYPE_INTEGER, .token = "EF", .flags = REDISMODULE_CMD_ARG_OPTIONAL},
@@ -720,11 +721,12 @@ static const char *const search_help[] = {
     NULL};
 
 static const char *const msearch_help[] = {
-    "VSTORE.MSEARCH collection count FP32 blob [COUNT count] [OFFSET offset] [EF ef] [EXACT] [WITHIN distance] [FILTER expression] [DISTINCT field [PER n]] [WITHDISTANCES] [WITHATTRS] [ASOF token]",
+    "VSTORE.MSEARCH collection count FP32 blob [PARTIAL] [COUNT count] [OFFSET offset] [EF ef] [EXACT] [WITHIN distance] [FILTER expression] [DISTINCT field [PER n]] [WITHDISTANCES] [WITHATTRS] [ASOF token]",
     "    Returns the nearest vectors to each of several.",
     "    collection: 1 to 80 characters of A-Z a-z 0-9 _ . : @ { } -",
     "    count: an integer from 1 to 1024",
     "    FP32 blob: little-endian float32, one after the other",
+    "    PARTIAL: of a collection with SHARDS: the results of the parts that answer, and which are missing",
     "    COUNT count: an integer from 1 to 10000; default: 10",
     "    OFFSET offset: an integer from 0 to 10000; default: 0",
     "    EF ef: an integer from 1 to 10000; default: that of the collection",
@@ -737,7 +739,7 @@ static const char *const msearch_help[] = {
     "    WITHDISTANCES: with the distance of each key",
     "    WITHATTRS: with the attributes of each key",
     "    ASOF token: what VSTORE.TOKEN answered: waits until all of it is applied",
-    "    Reply: array with, for each query in order, what SEARCH would reply.",
+    "    Reply: array with, for each query in order, what SEARCH would reply. With PARTIAL a map: results, the same array with pairs as arrays in RESP2 too, and missing, the names of parts.",
     "    Complexity: O(Q log N) with the index, Q being the number of queries and N the vectors of the collection.",
     NULL};
 

@@ -1,5 +1,6 @@
 /** A Redis Cluster of three nodes with a sidecar each: cluster clients find collections where their names belong. */
 import { execFileSync, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { Queue } from "bullmq";
 import type { Cluster } from "ioredis";
@@ -7,9 +8,9 @@ import { createCluster } from "redis";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Vstore } from "../../client/index.ts";
 import { type ClusterNode, type RedisCluster, slotsOf } from "../../harness/cluster.ts";
-
 import { fp32 } from "../harness/fp32.ts";
 import { base64, ingest } from "../harness/ingest-queue.ts";
+import { expectNamed } from "../harness/part-down.ts";
 import { ServedCluster } from "../harness/served-cluster.ts";
 import { until } from "../harness/serving.ts";
 
@@ -66,40 +67,6 @@ async function cutCreate(name: string, node: ClusterNode) {
 
 /** A collection with parts, at home where `cut` is. */
 const whole = "{cut}:whole";
-
-/** Every command of the collection says that this part of it does not answer, and where it is. */
-async function expectNamed(home: ClusterNode, part: string, { server }: ClusterNode): Promise<void> {
-  const call = (name: string, ...words: (string | number | Buffer)[]) =>
-    home.redis.call(`VSTORE.${name}`, whole, ...words);
-  const down = `PARTDOWN part '${part}' on 127.0.0.1:${server.port}: `;
-  const query = ["FP32", fp32(7, 0)] as const;
-  const requests = [
-    ["SEARCH", ...query],
-    ["SEARCH", ...query, "EXACT", "WITHATTRS"],
-    ["MSEARCH", 2, "FP32", fp32(7, 0, 8, 0)],
-    ["MGET", ...Array.from({ length: 30 }, (_, i) => `w${i}`)],
-    ["DEL", "FILTER", ".none > 1"],
-    ["EXPLAIN", "FILTER", ".n > 1"],
-    ["BUILD", "WAIT"],
-    ...["CARD", "RANDMEMBER", "INFO", "TOKEN", "WAIT", "CHECKPOINT"].map((name) => [name]),
-  ] as const;
-  for (const [name, ...words] of requests) await expect(call(name, ...words), name).rejects.toThrow(down);
-  const scan = async () => {
-    for (let cursor = "0"; ; ) {
-      [cursor] = (await call("SCAN", cursor)) as [string];
-      if (cursor === "0") return;
-    }
-  };
-  await expect(scan()).rejects.toThrow(down);
-  for (const options of [[], ["EXACT", "WITHDISTANCES"], ["FILTER", "not .none == 1", "DISTINCT", "none"]]) {
-    const reply = await call("SEARCH", ...query, "COUNT", 60, ...options, "PARTIAL");
-    expect((reply as unknown[]).slice(2)).toEqual(["missing", [part]]);
-  }
-  const partial = (await call("SEARCH", ...query, "COUNT", 60, "PARTIAL")) as string[][];
-  const answers = await Promise.allSettled(Array.from({ length: 60 }, (_, i) => call("GET", `w${i}`)));
-  const there = answers.flatMap(({ status }, i) => (status === "fulfilled" ? [`w${i}`] : []));
-  expect(there.sort()).toEqual([...partial[1]!].sort());
-}
 
 /** Resolves when no part is left, and nothing remembers one. */
 async function untilNoPart(name: string): Promise<void> {
@@ -337,7 +304,7 @@ test("nothing is left of a CREATE with SHARDS that a node's crash has cut short"
   const { answer } = await cutCreate("cut", other);
   const own = (await other.redis.call("VSTORE.LIST")) as string[];
   await other.server.kill();
-  await expectNamed(home, own.find((name) => name.endsWith(":whole"))!, other);
+  await expectNamed(whole, home, own.find((name) => name.endsWith(":whole"))!, other);
   expect(await answer).toMatch(/PARTDOWN part 'vstore:\{\d+\}:[0-9a-f]{12}:cut' on /);
   await other.server.run();
   await redis.untilWhole();
@@ -345,7 +312,8 @@ test("nothing is left of a CREATE with SHARDS that a node's crash has cut short"
   expect(await client.call("VSTORE.CARD", whole)).toBe(60);
   await expect(client.call("VSTORE.CARD", "cut")).rejects.toThrow(/^NOCOLLECTION /);
   // One that its node made late, after the CREATE was refused.
-  const [part, tag] = ["vstore:{1}:0123456789ab:cut", await fact(home, "tag")];
+  const word = createHash("sha256").update("5-0 cut").digest("hex").slice(0, 12);
+  const [part, tag] = [`vstore:{1}:${word}:cut`, await fact(home, "tag")];
   await client.call("VSTORE.CREATE", part, "DIM", 2);
   await home.redis.hset(
     `vstore:unfinished{${tag}}`,
@@ -353,6 +321,29 @@ test("nothing is left of a CREATE with SHARDS that a node's crash has cut short"
     JSON.stringify({ collection: "cut", parts: [part] }),
   );
   await untilNoPart("cut");
+});
+
+test("what stands among the parts to be dropped and is no part of its CREATE is left alone", async () => {
+  const [home] = await cluster.homeAndOther("docs");
+  const list = `vstore:unfinished{${await fact(home, "tag")}}`;
+  const before = await client.call("VSTORE.CARD", "docs");
+  const plan = (parts: unknown) => JSON.stringify({ collection: "cut", parts });
+  const entries = [
+    "no JSON",
+    "null",
+    "[]",
+    plan("docs"),
+    plan([7]),
+    plan(["docs"]),
+    plan(["vstore:{1}:0:docs"]),
+  ];
+  for (const [i, entry] of entries.entries()) await home.redis.hset(list, `${i + 5}-0`, entry);
+  await until(
+    () => home.redis.exists(list),
+    (count) => count === 0,
+  );
+  expect(await client.call("VSTORE.CARD", "docs")).toBe(before);
+  expect(await client.call("VSTORE.CARD", whole)).toBe(60);
 });
 
 test("a sidecar that is killed comes back with what was acknowledged, and finishes a CREATE with the same parts", async () => {

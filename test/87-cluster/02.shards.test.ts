@@ -213,7 +213,7 @@ test("what needs one node is refused, and says what to do instead", async () => 
     /^ERR 'SHARDS' cannot be used with 'FOLLOW': .* one collection with FOLLOW for each hash tag/,
   );
   await expect(call("CACHE.CREATE", "other", "DIM", 2, "MAXBYTES", 2 ** 20, "SHARDS", 3)).rejects.toThrow(
-    /^ERR unknown option 'SHARDS'/,
+    /^ERR 'SHARDS' cannot be used for a cache: .* one cache for each hash tag/,
   );
   const isNone = /^ERR .*(not for collections with SHARDS|is no cache)/;
   await expect(call("CACHE.GET", "parted", "FP32", vector)).rejects.toThrow(isNone);
@@ -353,6 +353,9 @@ test("a follower that takes the home over has the collection, and the part that 
   expect(await same("MGET", "followed", "led", "k1")).toHaveLength(3);
 });
 
+/** What PARTIAL answers: results, and the parts that are missing. */
+type Partly = [string, unknown[], string, string[]];
+
 test("a part that does not answer is named", async () => {
   const [, other] = await cluster.homeAndOther("parted");
   const [part] = await partsOn(other);
@@ -364,15 +367,16 @@ test("a part that does not answer is named", async () => {
   );
   expect(error).toContain(`part '${part}' on 127.0.0.1:${other.server.port}: `);
   const partial = [...query, "EXACT", "COUNT", count, "WITHDISTANCES", "PARTIAL"] as const;
-  const [, pairs, , missing] = (await call("SEARCH", "parted", ...partial)) as [
-    string,
-    unknown[],
-    string,
-    string[],
-  ];
+  const [, pairs, , missing] = (await call("SEARCH", "parted", ...partial)) as Partly;
   expect(missing).toEqual([part]);
   expect(pairs.length).toBeGreaterThan(300);
   expect(pairs.length).toBeLessThan(450);
+  const two = Buffer.concat([rows[2]!.vector, rows[3]!.vector]);
+  const several = ["MSEARCH", "parted", 2, "FP32", two, ...partial.slice(2)] as const;
+  const [, results, , without] = (await call(...several)) as Partly;
+  expect(without).toEqual([part]);
+  expect(results[0]).toEqual(pairs);
+  expect(results[1]).toHaveLength(pairs.length);
   const writes = rows.slice(100, 130).map(({ key, vector }) => call("INSERT", "parted", key, "FP32", vector));
   const outcomes = await Promise.allSettled(writes);
   expect(outcomes.filter(({ status }) => status === "fulfilled").length).toBeGreaterThan(5);

@@ -30,8 +30,7 @@ export function placeParts(
   count: number,
   topology: Topology,
 ): string[] {
-  // Braces stand for one hash tag alone in a name.
-  const rest = `${wordOf(collection, createId)}:${collection.replaceAll(/[{}]/g, ".")}`;
+  const rest = `${wordOf(collection, createId)}:${plainName(collection)}`;
   const names = tagsOf(slotsFor(count, topology)).map((tag) => `vstore:{${tag}}:${rest}`);
   const tooLong = names.find((name) => name.length > limits.collectionNameBytesMax);
   if (tooLong === undefined) return names;
@@ -41,7 +40,13 @@ export function placeParts(
 
 /** Whether the part is one of this CREATE. */
 export function isPartOf(part: string, collection: string, createId: string): boolean {
-  return part.startsWith(`:${wordOf(collection, createId)}:`, part.indexOf("}") + 1);
+  const own = `:${wordOf(collection, createId)}:${plainName(collection)}`;
+  return /^vstore:\{\d+\}/.exec(part)?.[0].concat(own) === part;
+}
+
+/** Braces stand for one hash tag alone in a name. */
+function plainName(collection: string): string {
+  return collection.replaceAll(/[{}]/g, ".");
 }
 
 function wordOf(collection: string, createId: string): string {

@@ -43,7 +43,8 @@ export function shardingOf(
   const nodes = new Nodes(session.answerer, url, partTimeoutMs);
   session.signal.addEventListener("abort", () => nodes.close(), { once: true });
   const onUnexpectedError = (error: unknown, command: string) => errors.report(error, { command });
-  const unfinished = new Unfinished(session.writer, session.answerer, catalog, nodes);
+  const onForeign = (what: string) => onUnexpectedError(new Error(what), "CREATE");
+  const unfinished = new Unfinished(session.writer, session.answerer, catalog, nodes, onForeign);
   const making = new Making(catalog, nodes, session.writer, answers, unfinished);
   const own = new OwnParts(catalog, nodes, contextOfPart);
   const ways = { nodes, own, plain: new PlainSearches((part, request) => nodes.exchange(part, request)) };

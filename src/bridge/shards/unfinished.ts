@@ -7,8 +7,10 @@
 import type { Redis } from "ioredis";
 import type { Catalog } from "../../engine/catalog.ts";
 import { VstoreError } from "../../errors.ts";
+import { limits } from "../../limits.ts";
 import { unfinishedKey } from "../redis/keys.ts";
 import type { Nodes } from "./nodes/nodes.ts";
+import { isPartOf } from "./placement.ts";
 
 /** CREATEs whose parts could not be dropped yet; further ones are refused. */
 const unfinishedMax = 256;
@@ -33,6 +35,7 @@ export class Unfinished {
   readonly #reads: Redis;
   readonly #catalog: Catalog;
   readonly #nodes: Nodes;
+  readonly #onForeign: (what: string) => void;
   /** Those that a CREATE of this session is at. */
   readonly #underWay = new Set<string>();
   /** How often all parts of each plan were found missing. */
@@ -40,11 +43,13 @@ export class Unfinished {
   #sweptAt = performance.now();
   #turn = 0;
 
-  constructor(redis: Redis, reads: Redis, catalog: Catalog, nodes: Nodes) {
+  /** @param onForeign called with what is wrong about an entry that is none of vstore's */
+  constructor(redis: Redis, reads: Redis, catalog: Catalog, nodes: Nodes, onForeign: (what: string) => void) {
     this.#redis = redis;
     this.#reads = reads;
     this.#catalog = catalog;
     this.#nodes = nodes;
+    this.#onForeign = onForeign;
   }
 
   /** The plan that this CREATE began with; a new one where it begins now. @param place names the parts */
@@ -52,7 +57,8 @@ export class Unfinished {
     this.#underWay.add(id);
     try {
       const known = await this.#reads.hget(unfinishedKey, id);
-      if (known !== null) return JSON.parse(known) as Plan;
+      const begun = known === null ? undefined : planOf(id, known);
+      if (begun?.collection === collection) return begun;
       if ((await this.#reads.hlen(unfinishedKey)) >= unfinishedMax) throw tooMany();
       const plan: Plan = { collection, parts: await place() };
       await this.#redis.hset(unfinishedKey, id, JSON.stringify(plan));
@@ -82,10 +88,20 @@ export class Unfinished {
       const turns = Math.ceil(left.length / sweptMax);
       const first = (this.#turn++ % Math.max(1, turns)) * sweptMax;
       const now = left.slice(first, first + sweptMax);
-      await Promise.all(now.map(([id, text]) => this.#finish(id, JSON.parse(text) as Plan)));
+      await Promise.all(now.map(([id, text]) => this.#finishFound(id, text)));
     } finally {
       this.#sweptAt = performance.now();
     }
+  }
+
+  /** One that is none of vstore's is taken away, and nothing that it names is dropped. */
+  async #finishFound(id: string, text: string): Promise<void> {
+    const plan = planOf(id, text);
+    if (plan !== undefined) return this.#finish(id, plan);
+    this.#onForeign(
+      `${unfinishedKey} has an entry '${id}' that names no parts of a CREATE of that id; it is ignored`,
+    );
+    await this.#redis.hdel(unfinishedKey, id);
   }
 
   async #finish(id: string, plan: Plan): Promise<void> {
@@ -120,6 +136,25 @@ export class Unfinished {
 export function isMissing(part: string, { message }: Error): boolean {
   const place = `part '${part}' on `;
   return message.startsWith(place) && /: NOCOLLECTION /.test(message.slice(place.length));
+}
+
+/** Undefined unless all that it names are parts of that CREATE: others who write the key could name any collection. */
+function planOf(id: string, text: string): Plan | undefined {
+  const plan = parsed(text);
+  if (typeof plan !== "object" || plan === null) return undefined;
+  const { collection, parts, isGivenUp } = plan as Record<string, unknown>;
+  if (typeof collection !== "string" || !Array.isArray(parts)) return undefined;
+  if (parts.length < limits.shardsMin || parts.length > limits.shardsMax) return undefined;
+  if (!parts.every((part) => typeof part === "string" && isPartOf(part, collection, id))) return undefined;
+  return { collection, parts, isGivenUp: isGivenUp === true };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function tooMany(): VstoreError {

@@ -13,6 +13,7 @@ import {
   integerValue,
   options,
   sequence,
+  undocumented,
   value,
   word,
 } from "../grammar/arguments.ts";
@@ -48,6 +49,7 @@ export const cacheCreate = define({
         integerValue("bytes", limits.cacheBytesMin, limits.cacheBytesMax),
         "no limit",
       ),
+      shards: undocumented(afterToken("SHARDS", integerValue("shards", limits.shardsMin, limits.shardsMax))),
       seconds,
       ttl: afterToken(
         "TTL",
@@ -60,6 +62,12 @@ export const cacheCreate = define({
   replyType: '"OK"',
   async run({ catalog, id, database }, { collection: name, dimensions, options: given }) {
     assertFollowable(database, "a cache");
+    if (given.shards !== undefined)
+      throw new VstoreError(
+        "ERR",
+        "'SHARDS' cannot be used for a cache: its values would be on other nodes than their vectors; make one cache for each " +
+          "hash tag",
+      );
     const prefix = valuePrefix(name);
     if (prefix.startsWith("vstore:"))
       throw new VstoreError("ERR", "'collection' must not begin with vstore: where it is a cache");

@@ -277,6 +277,11 @@ export function afterToken<T>(
   };
 }
 
+/** An option that is read only to be refused with a reason: no documentation and no client has it. */
+export function undocumented<T>(inner: TokenArgument<T>): TokenArgument<T> {
+  return { ...inner, nodes: [] };
+}
+
 function withToken(token: string, nodes: readonly ArgumentNode[]): ArgumentNode {
   const [only, ...others] = nodes;
   if (only !== undefined && others.length === 0) return { ...only, token };

@@ -27,6 +27,11 @@ const distinct: TokenArgument<{ field: string; per?: number }> = {
   },
 };
 
+export const partial = flag(
+  "PARTIAL",
+  "of a collection with SHARDS: the results of the parts that answer, and which are missing",
+);
+
 export const searchOptions = {
   k: afterToken("COUNT", integerValue("count", limits.countMin, limits.countMax), limits.countDefault),
   offset: afterToken("OFFSET", integerValue("offset", 0, limits.countMax), 0),

@@ -5,11 +5,11 @@ import { TimeSlice } from "../../engine/time-slice.ts";
 import { limits } from "../../limits.ts";
 import { type Context, define } from "../command.ts";
 import { afterToken, collection, integerValue, options, sequence, vectorBlob } from "../grammar/arguments.ts";
-import { searchOptions } from "../grammar/search-options.ts";
+import { partial, searchOptions } from "../grammar/search-options.ts";
 import { toVectors } from "../grammar/vector.ts";
 import { SharedRoom, textsBytes } from "../wire/answer-size.ts";
 import type { Reply } from "../wire/reply.ts";
-import { replyOf, type Wanted } from "./hits.ts";
+import { partialReply, replyOf, type Wanted } from "./hits.ts";
 import { assertWork, RowsLookedAtAgain } from "./msearch-work.ts";
 
 /** Searches of one request that are under way at the same time. */
@@ -18,7 +18,7 @@ const searchesMax = 64;
 type Asked = SearchOptions & Pick<Wanted, "withAttributes">;
 
 const { withValues: _values, fields: _fields, ...answered } = searchOptions;
-export const msearchForms = answered;
+export const msearchForms = { partial, ...answered };
 
 export const msearchVectors = {
   count: integerValue("count", 1, limits.queriesMax),
@@ -35,8 +35,11 @@ export const msearch = define({
     ...msearchVectors,
     options: options(msearchForms),
   }),
-  reply: "array with, for each query in order, what SEARCH would reply",
-  replyType: "(Text[] | [key: Text, detail: number | Detail | (number | Detail)[]][])[]",
+  reply:
+    "array with, for each query in order, what SEARCH would reply. With PARTIAL a map: results, the same array with pairs as " +
+    "arrays in RESP2 too, and missing, the names of parts",
+  replyType:
+    "(Text[] | [key: Text, detail: number | Detail | (number | Detail)[]][])[] | Map<'results' | 'missing', unknown>",
   pairsDepth: 2,
   async run(context, { collection: name, count, blob, options: wanted }) {
     const target = context.catalog.get(name);
@@ -55,7 +58,7 @@ export const msearch = define({
       replies.push(replyOf(hits, wanted));
       if (slice.spent) await slice.pause();
     }
-    return replies;
+    return wanted.partial ? partialReply(replies, []) : replies;
   },
 });
 

@@ -5,7 +5,7 @@
 import { limits } from "../../limits.ts";
 import { define } from "../command.ts";
 import { collection, flag, oneOf, options, sequence } from "../grammar/arguments.ts";
-import { searchOptions } from "../grammar/search-options.ts";
+import { partial, searchOptions } from "../grammar/search-options.ts";
 import { vectorForms } from "../grammar/vector.ts";
 import { assertValues, attributesRoom, partialReply, replyOf } from "./hits.ts";
 import { likeKeys, toQuestion } from "./mean.ts";
@@ -14,10 +14,7 @@ export const searchQuery = oneOf("query", { ...vectorForms, like: likeKeys });
 
 export const searchForms = {
   withSelf: flag("WITHSELF", "with the keys that were given, where they are several or one is after NOT KEY"),
-  partial: flag(
-    "PARTIAL",
-    "of a collection with SHARDS: the results of the parts that answer, and which are missing",
-  ),
+  partial,
   ...searchOptions,
 };
 

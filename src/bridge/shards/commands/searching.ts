@@ -48,10 +48,8 @@ export const readSearch: Handler = async (parts, args, context) => {
     const found = await parts.searchAll(ofPart);
     return replyOf(await take(found, options, KeySet.of(without)), options);
   }
-  const found = await parts.searchThoseThere(ofPart);
-  const missing = parts.names.filter((_, part) => found[part] === undefined);
-  const there = found.filter((each) => each !== undefined);
-  return partialReply(replyOf(await take(there, options, KeySet.of(without)), options), missing);
+  const { found, missing } = await searchThoseThere(parts, ofPart);
+  return partialReply(replyOf(await take(found, options, KeySet.of(without)), options), missing);
 };
 
 export const readMsearch: Handler = async (parts, args, context) => {
@@ -63,13 +61,23 @@ export const readMsearch: Handler = async (parts, args, context) => {
   const words = [count, "FP32", bufferOf(blob), ...optionWords(given, options, wanted)];
   const withAttributes = bringsAttributes(options);
   if (withAttributes) await roomOfAnswers(context, parts, count * wanted);
-  const found = await parts.searchAll({ command: "MSEARCH", words, withAttributes });
+  const ofPart: SearchOfParts = { command: "MSEARCH", words, withAttributes };
+  const { found, missing } = options.partial
+    ? await searchThoseThere(parts, ofPart)
+    : { found: await parts.searchAll(ofPart), missing: [] };
   const slice = new TimeSlice();
   const replies: Reply[] = [];
   for (let query = 0; query < count; query++)
     replies.push(replyOf(await take(found, options, KeySet.of(undefined), slice), options));
-  return replies;
+  return options.partial ? partialReply(replies, missing) : replies;
 };
+
+/** What the parts that answer have found, and the names of the others. */
+async function searchThoseThere(parts: Parts, ofPart: SearchOfParts) {
+  const found = await parts.searchThoseThere(ofPart);
+  const missing = parts.names.filter((_, part) => found[part] === undefined);
+  return { found: found.filter((each) => each !== undefined), missing };
+}
 
 /** Waits until there is room for what the parts may answer: attributes of so many results from each. */
 async function roomOfAnswers(context: Context, parts: Parts, results: number): Promise<void> {
