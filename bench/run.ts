@@ -20,6 +20,7 @@ const workloads = [
   "follow-many",
   "key-load",
   "index-load",
+  "index-build",
   "search-while-building",
   "shapes",
   "quantizations",

@@ -95,6 +95,55 @@ inline Candidate replaceTop(std::vector<Candidate>& heap, Candidate candidate) {
   return largest;
 }
 
+/**
+ * What a walk that accepts every node keeps: the nearest so far, in order, and from which of them it has gone on. One
+ * list does here what else takes two heaps.
+ */
+class Shortlist {
+ public:
+  /** Empty, for so many. */
+  void start(size_t max) {
+    max_ = max;
+    next_ = 0;
+    kept_.clear();
+    isDone_.clear();
+    kept_.reserve(max + 1);
+    isDone_.reserve(max + 1);
+  }
+  bool isFull() const { return kept_.size() == max_; }
+  bool keeps(Candidate candidate) const { return !isFull() || candidate < kept_.back(); }
+  /** Returns what it keeps no longer for that. */
+  Candidate keep(Candidate candidate) {
+    Candidate dropped = noCandidate;
+    if (isFull()) {
+      dropped = kept_.back();
+      kept_.pop_back();
+      isDone_.pop_back();
+    }
+    const auto at = std::lower_bound(kept_.begin(), kept_.end(), candidate) - kept_.begin();
+    kept_.insert(kept_.begin() + at, candidate);
+    isDone_.insert(isDone_.begin() + at, 0);
+    next_ = std::min(next_, static_cast<size_t>(at));
+    return dropped;
+  }
+  /** The nearest from which the walk has not gone on, and does now; noSlot when there is none. */
+  Slot next() {
+    while (next_ < kept_.size() && isDone_[next_]) next_++;
+    if (next_ == kept_.size()) return noSlot;
+    isDone_[next_] = 1;
+    return slotOf(kept_[next_]);
+  }
+  /** Sorted, nearest first. */
+  const std::vector<Candidate>& kept() const { return kept_; }
+
+ private:
+  size_t max_ = 0;
+  /** None before it is left. */
+  size_t next_ = 0;
+  std::vector<Candidate> kept_;
+  std::vector<uint8_t> isDone_;
+};
+
 /** The memory of one walk, kept by each thread for its next. */
 struct Scratch {
   Visited visited;
@@ -106,12 +155,15 @@ struct Scratch {
   std::vector<Slot> unseen;
   /** The same with their distances. */
   std::vector<Candidate> distances;
+  /** Of a walk that accepts every node. */
+  Shortlist shortlist;
   /** Of a comparison of all: those that may be among the nearest, in no order, by the least distance that each may have. */
   std::vector<Candidate> compared;
   /** The nearest that as many of them are at most, the largest on top. */
   std::vector<double> most;
 
-  static Scratch& ofThread() {
+  /** Not inlined: the compiler would look for the thread's memory again and again. */
+  __attribute__((noinline)) static Scratch& ofThread() {
     thread_local Scratch scratch;
     return scratch;
   }

@@ -152,7 +152,7 @@ class Hopping {
 
   bool walk(const Course& course) {
     begin();
-    auto& [visited, frontier, found, unseen, distances, compared, most] = scratch_;
+    auto& [visited, frontier, found, unseen, distances, shortlist, compared, most] = scratch_;
     if (course.around < rimShare * shareOf(allowed_.count(), graph_)) {
       ef_ *= rimFactor;
       gatheredMax_ *= rimFactor;
@@ -192,7 +192,7 @@ class Hopping {
 
   /** Puts the gathered nodes where they belong. The first node may be no match; the walk only goes on from it. */
   void look() {
-    auto& [visited, frontier, found, unseen, distances, compared, most] = scratch_;
+    auto& [visited, frontier, found, unseen, distances, shortlist, compared, most] = scratch_;
     for (const Slot slot : unseen) {
       const Candidate reached = query_.candidate(slot);
       if (found.size() >= ef_ && reached > found.front()) continue;

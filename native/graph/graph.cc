@@ -178,17 +178,41 @@ void Graph::link(Slot slot, Slot start, const Rows& rows) {
   Slot near = descend(query, start, top, static_cast<uint32_t>(neighbours.size()) - 1);
   Scratch& scratch = Scratch::ofThread();
   for (auto level = static_cast<uint32_t>(neighbours.size()); level-- > 0;) {
-    const auto any = [](Slot) { return true; };
-    scratch.unseen.assign(1, near);
-    explore(query, level, options.efConstruction, everything, any, scratch);
-    near = slotOf(scratch.found.front());
-    neighbours[level] = select(scratch.found, {}, options.M, rows);
+    exploreAll(query, level, candidatesMax(), near, scratch);
+    near = slotOf(scratch.shortlist.kept().front());
+    neighbours[level] = select(scratch.shortlist.kept(), {}, level == 0 ? ownLinksMax() : options.M, rows);
   }
   for (uint32_t level = 0; level < neighbours.size(); level++) {
     store(nodes.links(slot, level), neighbours[level]);
     for (const Slot neighbour : neighbours[level].slots) connect(neighbour, slot, level, rows);
   }
   raiseEntry(slot);
+}
+
+/** As `explore` does, whose two heaps the shortlist replaces. */
+void Graph::exploreAll(Probe& query, uint32_t level, size_t ef, Slot start, Scratch& scratch) const {
+  auto& [visited, frontier, found, unseen, distances, shortlist, compared, most] = scratch;
+  shortlist.start(ef);
+  visited.start(nodes.capacity());
+  visited.insert(start);
+  unseen.assign(1, start);
+  for (Slot next = start; next != noSlot; next = shortlist.next()) {
+    if (!shortlist.kept().empty()) gather(next, level, scratch);
+    distances.resize(unseen.size());
+    for (size_t i = 0; i < unseen.size(); i++) distances[i] = query.candidate(unseen[i]);
+    if (shortlist.isFull()) query.lookAtKept(shortlist.kept());
+    for (const Candidate reached : distances) {
+      Candidate dropped = reached;
+      if (shortlist.keeps(reached)) {
+        nodes.prefetchLinks(slotOf(reached), level);
+        dropped = shortlist.keep(reached);
+      }
+      while (dropped != noCandidate && query.mayHide(dropped, shortlist.kept().back())) {
+        const Candidate sure = query.candidateByRow(slotOf(dropped));
+        dropped = sure != dropped && shortlist.keeps(sure) ? shortlist.keep(sure) : noCandidate;
+      }
+    }
+  }
 }
 
 void Graph::raiseEntry(Slot slot) {

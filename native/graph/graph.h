@@ -132,6 +132,20 @@ class Graph {
   template <class Patience, class Accept>
   bool explore(Probe& query, uint32_t level, size_t ef, Patience patience, const Accept& accept,
                Scratch& scratch) const;
+  /**
+   * Links that a new node chooses on layer 0. The paper has M; with half as many again walks with the same ef find more
+   * of the nearest.
+   */
+  uint32_t ownLinksMax() const { return options.M + options.M / 2; }
+  /**
+   * Candidates for them: of many two fifths of what is asked for, which make a better graph of so many links than all
+   * of them make of M. Of few candidates the choice depends on each.
+   */
+  size_t candidatesMax() const {
+    return std::max(options.efConstruction * 2 / 5, std::min(options.efConstruction, 5 * options.M));
+  }
+  /** The nearest `ef` nodes of a layer, in scratch.shortlist, from one of them on. */
+  void exploreAll(Probe& query, uint32_t level, size_t ef, Slot start, Scratch& scratch) const;
   Slot descend(Probe& query, Slot from, uint32_t level, uint32_t toLevel) const;
   void gather(Slot slot, uint32_t level, Scratch& scratch) const;
   void link(Slot slot, Slot start, const Rows& rows);
@@ -213,7 +227,7 @@ void Graph::forTwins(Slot slot, const Visit& visit) const {
 template <class Patience, class Accept>
 bool Graph::explore(Probe& query, uint32_t level, size_t ef, Patience patience, const Accept& accept,
                     Scratch& scratch) const {
-  auto& [visited, frontier, found, unseen, distances, compared, most] = scratch;
+  auto& [visited, frontier, found, unseen, distances, shortlist, compared, most] = scratch;
   const auto nearestFirst = std::greater<Candidate>();
   frontier.clear();
   found.clear();
