@@ -138,11 +138,11 @@ class Graph {
    */
   uint32_t ownLinksMax() const { return options.M + options.M / 2; }
   /**
-   * Candidates for them: of many two fifths of what is asked for, which make a better graph of so many links than all
+   * Candidates for them: of many three fifths of what is asked for, which make a better graph of so many links than all
    * of them make of M. Of few candidates the choice depends on each.
    */
   size_t candidatesMax() const {
-    return std::max(options.efConstruction * 2 / 5, std::min(options.efConstruction, 5 * options.M));
+    return std::max(options.efConstruction * 3 / 5, std::min(options.efConstruction, 6 * options.M));
   }
   /** The nearest `ef` nodes of a layer, in scratch.shortlist, from one of them on. */
   void exploreAll(Probe& query, uint32_t level, size_t ef, Slot start, Scratch& scratch) const;

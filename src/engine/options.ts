@@ -47,8 +47,8 @@ export interface CollectionOptions {
   /** Links per node and layer of the HNSW graph (Malkov & Yashunin 2018, section 4). */
   readonly M: number;
   /**
-   * Candidates kept while a vector is linked into the graph, as hnswlib does. The native index keeps two fifths of them
-   * where they are many, and chooses half as many links again, which finds more at less cost.
+   * Candidates kept while a vector is linked into the graph, as hnswlib does. The native index keeps three fifths of
+   * them where they are many, and chooses half as many links again, which finds more at less cost.
    */
   readonly efConstruction: number;
   /** Candidates kept by a search that names no ef itself. */
