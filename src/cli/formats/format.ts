@@ -95,12 +95,12 @@ export async function decoding<T>(format: string, work: () => Promise<T>): Promi
   try {
     return await work();
   } catch (error) {
-    throw unreadable(format, (error as Error).message);
+    throw unreadable(format, (error as Error).message, error);
   }
 }
 
-export const unreadable = (format: string, why: string) =>
-  new Error(`it is no whole ${format} file, or one that cannot be read: ${why}`);
+export const unreadable = (format: string, why: string, cause?: unknown) =>
+  new Error(`it is no whole ${format} file, or one that cannot be read: ${why}`, { cause });
 
 /** A page of rows that are made one by one; a RowFault makes a bad row of that one. */
 export function pageOf<T>(

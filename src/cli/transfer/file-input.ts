@@ -1,4 +1,5 @@
 /** The rows of a file or pipe, read here or in a thread of its own, as its format needs. */
+import { UseError } from "../exit.ts";
 import { ByteReader } from "../formats/byte-reader.ts";
 import type { Choice, Input } from "../formats/format.ts";
 import { formatOf } from "../formats/formats.ts";
@@ -14,7 +15,9 @@ export interface FileInput {
 
 /** @param file `-` is standard input. @throws Error, UseError when it is not what the flags say */
 export async function openFile(file: string, flags: ImportFlags, skip: number): Promise<FileInput> {
-  const source = await ByteReader.open(file);
+  const source = await ByteReader.open(file).catch((error: Error) => {
+    throw new UseError(error.message);
+  });
   const input = await formatOf(file, flags.format).read(source, choiceOf(flags, skip));
   const share = () => (source.size === undefined ? undefined : source.consumed / source.size);
   return { input, share, close: () => source.close() };

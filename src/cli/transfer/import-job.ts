@@ -1,5 +1,4 @@
 /** The task of an import, from its flags. */
-import * as fs from "node:fs";
 import { publicUrl } from "../../bridge/redis/address.ts";
 import { limits } from "../../limits.ts";
 import { UseError } from "../exit.ts";
@@ -145,15 +144,9 @@ function settingsOf(collection: string, flags: ImportFlags) {
 async function fileInput(file: string, flags: ImportFlags, skip: number): Promise<FileInput> {
   const format = formatOf(file, flags.format);
   assertFits(file, format, flags);
-  if (file !== "-") await assertReadable(file);
-  return format.decodedApartAs ? openApart(format, { file, flags, skip }) : openFile(file, flags, skip);
-}
-
-async function assertReadable(file: string): Promise<void> {
-  const handle = await fs.promises.open(file).catch((error: Error) => {
-    throw new UseError(error.message);
-  });
-  await handle.close();
+  return format.decodedApartAs !== undefined
+    ? openApart(format, { file, flags, skip })
+    : openFile(file, flags, skip);
 }
 
 function assertFits(file: string, format: Format, { keys, key, vector, attributes }: ImportFlags): void {
