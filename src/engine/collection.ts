@@ -237,10 +237,8 @@ export class Collection {
 
   /** The same for so many keys that it takes a while, in the way of `insertLargeBatch`. */
   async deleteMany(keys: readonly Uint8Array[], time = Date.now()): Promise<() => number> {
-    const generation = this.#generation;
-    const hashes = await generation.parts.keys.table.hashesOf(keys);
-    // A compaction may have come in between, and its table has other hashes.
-    return () => this.#generation.delete(keys, time, generation === this.#generation ? hashes : undefined);
+    const hashes = await this.#generations.hashesOf(keys);
+    return () => this.#generation.delete(keys, time, hashes());
   }
 
   has(key: Uint8Array): boolean {
@@ -257,9 +255,10 @@ export class Collection {
     return slot === NONE ? undefined : this.#generation.parts.segments.provedRow(slot);
   }
 
-  /** Does in the background what `get` would do for many keys. @throws {DamagedFileError} */
-  async prove(keys: readonly Uint8Array[]): Promise<void> {
-    await this.#generation.prove(keys);
+  /** What `get` has for many keys, all as of one moment and each as `show` makes it. @throws {DamagedFileError} */
+  async getMany<T>(keys: readonly Uint8Array[], show: (row: Float32Array | undefined) => T): Promise<T[]> {
+    const hashes = await this.#generations.hashesOf(keys);
+    return this.#generation.rowsOf(keys, hashes(), show);
   }
 
   /**

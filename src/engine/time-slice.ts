@@ -19,6 +19,8 @@ const LONG_STEP_BEGINS_MS_MAX = 2;
 const BUSY_TURN_MS_MIN = 0.2;
 /** Time that is left to the requests then. */
 const GIVE_WAY_MS = 4 * SLICE_MS_MAX;
+/** Items that are made between two looks at the clock. */
+const ITEMS_PER_LOOK = 64;
 /** Pauses after which a task counts as long: short ones need not wait for a thousand of them. */
 const SHORT_PAUSES_MAX = 4;
 
@@ -153,6 +155,17 @@ export class TimeSlice {
     });
     this.#start = performance.now();
   }
+}
+
+/** What `make` makes of each of them, a slice at a time. */
+export async function mapInSlices<T, Made>(items: readonly T[], make: (item: T) => Made): Promise<Made[]> {
+  const made: Made[] = [];
+  const slice = items.length > ITEMS_PER_LOOK ? new TimeSlice() : undefined;
+  for (const item of items) {
+    made.push(make(item));
+    if (made.length % ITEMS_PER_LOOK === 0 && slice?.spent) await slice.pause();
+  }
+  return made;
 }
 
 /** For background work: while requests keep coming, most of the time is theirs. */

@@ -79,7 +79,7 @@ test("a read of a damaged vector is refused by name, and so is all that comes af
   expect(() => docs.get(key(damagedSlot))).toThrow(message);
   expect(() => docs.get(key(0))).toThrow(message);
   expect(() => docs.insert(key(0), vector(0))).toThrow(message);
-  await expect(docs.prove([key(0)])).rejects.toThrow(message);
+  await expect(docs.getMany([key(0)], (row) => row)).rejects.toThrow(message);
   await expectRefused(catalog);
   expect(warnings).toEqual([expect.stringMatching(message)]);
 });
@@ -96,7 +96,7 @@ test("a search is refused whose result is damaged, and keys that are read togeth
   for (const read of [
     (docs: Collection) => docs.search(vector(damagedSlot), { k: 1 }),
     (docs: Collection) => docs.search(vector(damagedSlot), { k: 3, exact: true }),
-    (docs: Collection) => docs.prove([key(3), key(damagedSlot)]),
+    (docs: Collection) => docs.getMany([key(3), key(damagedSlot)], (row) => row),
   ]) {
     const directory = await filled();
     flip(`${directory}/c-docs/segment-000001.vec`, damagedRow);

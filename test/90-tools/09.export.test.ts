@@ -1,6 +1,7 @@
 /** `vstore export`, and `vstore import` of its files: what goes into a file of each format comes back bit by bit. */
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import * as fs from "node:fs";
+import { promisify } from "node:util";
 import { beforeAll, describe, expect, test } from "vitest";
 import { runExport } from "../../src/cli/transfer/export.ts";
 import { runImport } from "../harness/run-import.ts";
@@ -31,6 +32,29 @@ describe("what is exported and imported is the same, bit by bit:", () => {
     expect(await runImport(to, file, { ...on.url(), create: true, metric: "L2" })).toBe(0);
     expect(await on.contents(to)).toEqual(await on.contents("from"));
     expect(fs.readdirSync(on.place)).toEqual([`all.${format}`]);
+  });
+
+  test.each(["jsonl", "csv", "arrow"])("%s, through a named pipe", async (format) => {
+    const [file, pipe, to] = [`${on.place}/whole.${format}`, `${on.place}/pipe.${format}`, on.fresh()];
+    await runExport("from", file, { ...on.url(), attributes: true });
+    execFileSync("mkfifo", [pipe]);
+    // It waits for a reader, and ends with that one: no second reader gets anything.
+    const writing = promisify(execFile)("cp", [file, pipe]);
+    expect(await runImport(to, pipe, { ...on.url(), create: true, metric: "L2" })).toBe(0);
+    await writing;
+    expect(await on.contents(to)).toEqual(await on.contents("from"));
+    for (const each of [file, pipe]) fs.rmSync(each);
+  });
+
+  test.each(["parquet", "npz"])("%s does not come through a named pipe", async (format) => {
+    const pipe = `${on.place}/pipe.${format}`;
+    execFileSync("mkfifo", [pipe]);
+    const writing = promisify(execFile)("cp", ["/proc/self/maps", pipe]);
+    const importing = runImport(on.fresh(), pipe, { ...on.url(), create: true, metric: "L2" });
+    await expect(importing).rejects.toThrow("so it needs a file");
+    // What is written to a pipe that nobody reads any more may be lost.
+    await writing.catch(() => {});
+    fs.rmSync(pipe);
   });
 
   test.each(["npy", "fvecs"])("%s, with its keys in a file of their own", async (format) => {

@@ -14,6 +14,8 @@ import { connectClient } from "../harness/serving.ts";
 
 /** Of work: what the loop's thread waits for a processor, on a busy machine, does not count. */
 const turnMsMax = 50;
+/** See slowness. */
+const parsingMs = 3;
 /** A turn may end after its request was answered. */
 const afterwardsMs = 20;
 /** Tokens that are all the request is about, or that make it no larger. */
@@ -55,6 +57,17 @@ afterAll(async () => {
   meter.close();
 });
 
+/** How many times as long as on an idle machine the runtime takes for what most of the longest turns are about. */
+function slowness(): number {
+  const text = `${"[".repeat(30_000)}${"]".repeat(30_000)}`;
+  const times = Array.from({ length: 9 }, () => {
+    const began = performance.now();
+    JSON.parse(text);
+    return performance.now() - began;
+  });
+  return times.sort((a, b) => a - b)[4]! / parsingMs;
+}
+
 const tokensOf = ({ token, arguments: inner = [] }: ArgumentNode): string[] => [
   ...(token === undefined ? [] : [token]),
   ...inner.flatMap(tokensOf),
@@ -75,25 +88,21 @@ test("the thread of the event loop works no longer than 50 ms in one turn", asyn
   const told: Record<string, number> = {};
   await sleep(afterwardsMs);
   meter.longestMs();
-  const longestOf = async (command: string, words: (typeof largestRequests)[number]["words"]) => {
+  const tooLong: [string, number][] = [];
+  for (const { command, what, words } of largestRequests) {
     await redis.callBuffer(`VSTORE.${command}`, ...words);
     await sleep(afterwardsMs);
-    return meter.longestMs();
-  };
-  for (const { command, what, words } of largestRequests) {
-    let longest = await longestOf(command, words);
-    // A machine may be slow for a moment; a read that takes too long does so again.
-    const isRead = commands.get(command)?.route === "queries";
-    for (let again = 0; isRead && longest > turnMsMax && again < 2; again++)
-      longest = Math.min(longest, await longestOf(command, words));
+    const longest = meter.longestMs();
     told[`${command} ${what}`] = longest;
+    if (longest > turnMsMax && longest > turnMsMax * slowness())
+      tooLong.push([`${command} ${what}`, longest]);
   }
   console.log(
     Object.entries(told)
       .map(([what, ms]) => `${ms.toFixed(1).padStart(6)} ms  ${what}`)
       .join("\n"),
   );
-  expect(Object.entries(told).filter(([, ms]) => ms > turnMsMax)).toEqual([]);
+  expect(tooLong).toEqual([]);
 }, 180_000);
 
 test("large writes of several collections that come at once have a turn each", async () => {

@@ -28,13 +28,13 @@ export class ByteReader {
     this.#chunks = stream[Symbol.asyncIterator]();
   }
 
-  /** @param path of a file; `-` is standard input. @throws Error when it cannot be opened */
+  /** @param path of a file or a named pipe; `-` is standard input. @throws Error when it cannot be opened */
   static async open(path: string): Promise<ByteReader> {
     if (path === "-") return new ByteReader(process.stdin);
     const stream = fs.createReadStream(path, { highWaterMark: chunkBytes });
     await once(stream, "open");
-    const { size } = await fs.promises.stat(path);
-    return new ByteReader(stream, { path, size });
+    const stats = await fs.promises.stat(path);
+    return new ByteReader(stream, stats.isFile() ? { path, size: stats.size } : undefined);
   }
 
   /** How far it has been read. */

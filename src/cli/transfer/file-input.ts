@@ -13,12 +13,17 @@ export interface FileInput {
   close(): void;
 }
 
-/** @param file `-` is standard input. @throws Error, UseError when it is not what the flags say */
+/** @param file as `ByteReader.open` has it. @throws Error, UseError when it is not what the flags say */
 export async function openFile(file: string, flags: ImportFlags, skip: number): Promise<FileInput> {
   const source = await ByteReader.open(file).catch((error: Error) => {
     throw new UseError(error.message);
   });
-  const input = await formatOf(file, flags.format).read(source, choiceOf(flags, skip));
+  const format = formatOf(file, flags.format);
+  if (source.path === undefined && format.readsFileOnly) {
+    source.close();
+    throw new UseError("this format has its index at the end, so it needs a file");
+  }
+  const input = await format.read(source, choiceOf(flags, skip));
   const share = () => (source.size === undefined ? undefined : source.consumed / source.size);
   return { input, share, close: () => source.close() };
 }

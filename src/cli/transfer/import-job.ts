@@ -143,15 +143,13 @@ function settingsOf(collection: string, flags: ImportFlags) {
 /** @throws UseError when there is no such file, or it is not what the flags say */
 async function fileInput(file: string, flags: ImportFlags, skip: number): Promise<FileInput> {
   const format = formatOf(file, flags.format);
-  assertFits(file, format, flags);
+  assertFits(format, flags);
   return format.decodedApartAs !== undefined
     ? openApart(format, { file, flags, skip })
     : openFile(file, flags, skip);
 }
 
-function assertFits(file: string, format: Format, { keys, key, vector, attributes }: ImportFlags): void {
-  if (file === "-" && format.readsFileOnly)
-    throw new UseError("this format has its index at the end, so it needs a file");
+function assertFits(format: Format, { keys, key, vector, attributes }: ImportFlags): void {
   const columns = { "--key": key, "--vector": vector, "--attributes": attributes };
   const given = Object.entries(columns).find(([, value]) => value !== undefined);
   if (given !== undefined && !format.hasKeys)

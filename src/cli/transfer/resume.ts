@@ -66,7 +66,8 @@ export class Resume {
 }
 
 export function describeInput(path: string): string {
-  if (path === "-") return "a pipe";
-  const { size, mtimeMs } = fs.statSync(path);
+  const stats = path === "-" ? undefined : fs.statSync(path);
+  if (!stats?.isFile()) return "a pipe";
+  const { size, mtimeMs } = stats;
   return `${path}, ${size} bytes of ${new Date(mtimeMs).toISOString()}`;
 }

@@ -42,11 +42,6 @@ export const mget = define({
   async run(context, input) {
     const target = context.catalog.get(input.collection);
     await roomFor(context, vectorsBytes(input.keys.length, target.options.dimensions, input.raw));
-    await target.prove(input.keys);
-    return input.keys.map((wanted) => {
-      const vector = target.get(wanted);
-      if (vector === undefined) return null;
-      return input.raw ? toBlob(vector) : vector;
-    });
+    return target.getMany(input.keys, (row) => (input.raw && row ? toBlob(row) : (row ?? null)));
   },
 });

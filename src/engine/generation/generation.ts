@@ -14,6 +14,7 @@ import type { Bitmap } from "../slots/bitmap.ts";
 import { Expiry, type Lifetime } from "../slots/expiry.ts";
 import { NONE } from "../slots/key-table.ts";
 import { REMOVE_BYTES } from "../slots/keys.ts";
+import { mapInSlices } from "../time-slice.ts";
 import type { LiveSum } from "./live-sum.ts";
 import type { Parts } from "./parts.ts";
 import { Prover } from "./prover.ts";
@@ -89,8 +90,8 @@ export class Generation {
   }
 
   /** The slot of the key, or NONE. */
-  slotOf(key: Uint8Array): number {
-    return this.parts.keys.table.find(key);
+  slotOf(key: Uint8Array, hash?: number): number {
+    return this.parts.keys.table.find(key, hash);
   }
 
   /** The same, for a write at some time: NONE when the key has expired by then. */
@@ -100,17 +101,27 @@ export class Generation {
   }
 
   /** The same, for a read. */
-  slotNow(key: Uint8Array): number {
-    const slot = this.slotOf(key);
+  slotNow(key: Uint8Array, hash?: number): number {
+    const slot = this.slotOf(key, hash);
     return this.expiry.isHidden(slot) ? NONE : slot;
   }
 
-  /** Makes sure that the vectors of the keys are what was written. @throws {DamagedFileError} */
-  async prove(keys: readonly Uint8Array[]): Promise<void> {
+  /**
+   * The vectors that reads see now, as `show` makes them, a slice at a time: no row is ever written to again.
+   *
+   * @param hashes as `table.hashesOf` has them. @throws {DamagedFileError}
+   */
+  rowsOf<T>(
+    keys: readonly Uint8Array[],
+    hashes: Uint32Array | undefined,
+    show: (row: Float32Array | undefined) => T,
+  ): Promise<T[]> {
     const { segments } = this.parts;
-    if (segments.isProved) return;
-    const slots = keys.map((key) => this.slotNow(key)).filter((slot) => slot !== NONE);
-    await this.searcher.reading(() => segments.prove(slots));
+    const slots = keys.map((key, i) => this.slotNow(key, hashes?.[i]));
+    return this.searcher.reading(async () => {
+      if (!segments.isProved) await segments.prove(slots.filter((slot) => slot !== NONE));
+      return mapInSlices(slots, (slot) => show(slot === NONE ? undefined : segments.row(slot)));
+    });
   }
 
   /**

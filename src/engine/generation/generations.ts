@@ -64,6 +64,16 @@ export class Generations {
     return LargeBatch.write(this.current, rows);
   }
 
+  /**
+   * The hashes of many keys, in slices. Resolves to a function that has them, or undefined after a compaction that came
+   * in between: its table has others.
+   */
+  async hashesOf(keys: readonly Uint8Array[]): Promise<() => Uint32Array | undefined> {
+    const { current } = this;
+    const hashes = await current.parts.keys.table.hashesOf(keys);
+    return () => (current === this.#current ? hashes : undefined);
+  }
+
   /** Of the last checkpoint. */
   get manifest(): Manifest {
     return this.#checkpointer.manifest;

@@ -90,7 +90,7 @@ export class KeyTable {
     return murmur3(key, this.#seed);
   }
 
-  /** The same for many keys, in slices. Ends where a long step may begin. */
+  /** The same for many keys, in slices. If they take a while, it ends where a long step may begin. */
   async hashesOf(keys: readonly Uint8Array[]): Promise<Uint32Array> {
     const hashes = new Uint32Array(keys.length);
     const slice = new TimeSlice();
@@ -98,7 +98,7 @@ export class KeyTable {
       hashes[i] = this.hashOf(keys[i]!);
       if (i % KEYS_PER_LOOK === 0 && slice.spent) await slice.pause();
     }
-    await slice.beforeLongStep();
+    if (keys.length > KEYS_PER_LOOK) await slice.beforeLongStep();
     return hashes;
   }
 
