@@ -44,16 +44,6 @@ constexpr size_t seeds = 64;
 /** Links to matches from which on a node's other links are not followed to a second hop, as a share of all. */
 constexpr size_t matchingLinksShare = 2;
 
-/** The nearest `ef` of what it is offered. */
-void offer(std::vector<Candidate>& found, size_t ef, Candidate candidate) {
-  if (found.size() < ef) {
-    found.push_back(candidate);
-    std::push_heap(found.begin(), found.end());
-  } else if (candidate < found.front()) {
-    replaceTop(found, candidate);
-  }
-}
-
 double shareOf(size_t matches, const Graph& graph) {
   return std::min(1.0, static_cast<double>(matches) / std::max(1u, graph.length()));
 }
@@ -151,28 +141,21 @@ class Hopping {
       : graph_(graph), query_(query), ef_(ef), allowed_(allowed), accept_(accept), scratch_(scratch) {}
 
   bool walk(const Course& course) {
+    const bool isOnRim = course.around < rimShare * shareOf(allowed_.count(), graph_);
+    if (isOnRim) gatheredMax_ *= rimFactor;
+    kept_.start(isOnRim ? ef_ * rimFactor : ef_);
     begin();
-    auto& [visited, frontier, found, unseen, distances, shortlist, compared, most] = scratch_;
-    if (course.around < rimShare * shareOf(allowed_.count(), graph_)) {
-      ef_ *= rimFactor;
-      gatheredMax_ *= rimFactor;
-    }
-    while (!frontier.empty() && (found.size() < ef_ || frontier.front() <= found.front())) {
+    for (Slot next = kept_.next(); next != noSlot; next = kept_.next()) {
       if (looks_ > course.visitsMax) return false;
-      const Slot next = slotOf(frontier.front());
-      std::pop_heap(frontier.begin(), frontier.end(), nearestFirst_);
-      frontier.pop_back();
       gather(next);
       look();
     }
-    std::sort_heap(found.begin(), found.end());
+    kept_.moveTo(scratch_.found);
     return true;
   }
 
  private:
   void begin() {
-    scratch_.frontier.clear();
-    scratch_.found.clear();
     scratch_.unseen.clear();
     scratch_.visited.start(graph_.nodes.capacity());
     const Slot near = graph_.near(query_);
@@ -192,16 +175,13 @@ class Hopping {
 
   /** Puts the gathered nodes where they belong. The first node may be no match; the walk only goes on from it. */
   void look() {
-    auto& [visited, frontier, found, unseen, distances, shortlist, compared, most] = scratch_;
-    for (const Slot slot : unseen) {
+    for (const Slot slot : scratch_.unseen) {
       const Candidate reached = query_.candidate(slot);
-      if (found.size() >= ef_ && reached > found.front()) continue;
+      if (!kept_.keeps(reached)) continue;
       graph_.nodes.prefetchLinks(slot, 0);
-      frontier.push_back(reached);
-      std::push_heap(frontier.begin(), frontier.end(), nearestFirst_);
-      if (accept_(slot)) offer(found, ef_, reached);
+      kept_.keep(reached, accept_(slot));
     }
-    looks_ += unseen.size();
+    looks_ += scratch_.unseen.size();
   }
 
   /** The matches within two hops that the walk has not seen. */
@@ -249,13 +229,13 @@ class Hopping {
 
   const Graph& graph_;
   Probe& query_;
-  size_t ef_;
+  const size_t ef_;
   /** Nodes that one step may find. */
   size_t gatheredMax_ = graph_.nodes.linksMax(0);
   const Allowed& allowed_;
   const Accept& accept_;
   Scratch& scratch_;
-  const std::greater<Candidate> nearestFirst_{};
+  Heaps& kept_ = scratch_.heaps;
   std::vector<Slot> bridges_;
   /** Nodes looked at, and lists of links. */
   size_t looks_ = 0;

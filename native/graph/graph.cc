@@ -23,6 +23,8 @@ class NodeLock {
   std::atomic<bool>& flag_;
 };
 
+constexpr auto acceptAll = [](Slot) { return true; };
+
 }  // namespace
 
 Graph::Graph(const GraphOptions& given)
@@ -140,7 +142,7 @@ void Graph::mend(Slot slot, const Rows& rows) {
  * IP a vector is seldom the nearest to itself.
  */
 bool Graph::reaches(Probe& query, Slot slot, size_t ef, Scratch& scratch) const {
-  search(query, ef, everything, [](Slot) { return true; }, scratch);
+  search(query, ef, everything, acceptAll, scratch);
   const auto& found = scratch.found;
   const auto isIt = [slot](Candidate candidate) { return slotOf(candidate) == slot; };
   if (std::any_of(found.begin(), found.end(), isIt)) return true;
@@ -178,9 +180,13 @@ void Graph::link(Slot slot, Slot start, const Rows& rows) {
   Slot near = descend(query, start, top, static_cast<uint32_t>(neighbours.size()) - 1);
   Scratch& scratch = Scratch::ofThread();
   for (auto level = static_cast<uint32_t>(neighbours.size()); level-- > 0;) {
-    exploreAll(query, level, candidatesMax(), near, scratch);
+    Chosen& chosen = neighbours[level];
+    chosen = choose(query, level, near, candidatesMax(), rows, scratch);
     near = slotOf(scratch.shortlist.kept().front());
-    neighbours[level] = select(scratch.shortlist.kept(), {}, level == 0 ? ownLinksMax() : options.M, rows);
+    // Where some are nearer to all others than those are to each other, nearly all candidates are behind those few.
+    if (chosen.settled < enoughLinks() && candidatesMax() < options.efConstruction) {
+      chosen = choose(query, level, near, options.efConstruction, rows, scratch);
+    }
   }
   for (uint32_t level = 0; level < neighbours.size(); level++) {
     store(nodes.links(slot, level), neighbours[level]);
@@ -189,30 +195,12 @@ void Graph::link(Slot slot, Slot start, const Rows& rows) {
   raiseEntry(slot);
 }
 
-/** As `explore` does, whose two heaps the shortlist replaces. */
-void Graph::exploreAll(Probe& query, uint32_t level, size_t ef, Slot start, Scratch& scratch) const {
-  auto& [visited, frontier, found, unseen, distances, shortlist, compared, most] = scratch;
-  shortlist.start(ef);
-  visited.start(nodes.capacity());
-  visited.insert(start);
-  unseen.assign(1, start);
-  for (Slot next = start; next != noSlot; next = shortlist.next()) {
-    if (!shortlist.kept().empty()) gather(next, level, scratch);
-    distances.resize(unseen.size());
-    for (size_t i = 0; i < unseen.size(); i++) distances[i] = query.candidate(unseen[i]);
-    if (shortlist.isFull()) query.lookAtKept(shortlist.kept());
-    for (const Candidate reached : distances) {
-      Candidate dropped = reached;
-      if (shortlist.keeps(reached)) {
-        nodes.prefetchLinks(slotOf(reached), level);
-        dropped = shortlist.keep(reached);
-      }
-      while (dropped != noCandidate && query.mayHide(dropped, shortlist.kept().back())) {
-        const Candidate sure = query.candidateByRow(slotOf(dropped));
-        dropped = sure != dropped && shortlist.keeps(sure) ? shortlist.keep(sure) : noCandidate;
-      }
-    }
-  }
+Graph::Chosen Graph::choose(Probe& query, uint32_t level, Slot near, size_t candidates, const Rows& rows,
+                            Scratch& scratch) const {
+  scratch.unseen.assign(1, near);
+  scratch.shortlist.start(candidates);
+  walk(query, level, scratch.shortlist, everything, acceptAll, scratch);
+  return select(scratch.shortlist.kept(), {}, level == 0 ? ownLinksMax() : options.M, rows);
 }
 
 void Graph::raiseEntry(Slot slot) {
@@ -270,7 +258,7 @@ Graph::Chosen Graph::select(const std::vector<Candidate>& sorted, const std::vec
   selectAmong(sorted, settled, max, true, rows, chosen);
   chosen.settled = static_cast<uint32_t>(chosen.slots.size());
   selectAmong(sorted, settled, max, false, rows, chosen);
-  const uint32_t enough = std::min(max, options.M / 2);
+  const uint32_t enough = std::min(max, enoughLinks());
   for (size_t i = 0; i < sorted.size() && chosen.slots.size() < enough; i++) {
     const Slot slot = slotOf(sorted[i]);
     const bool isChosen = std::find(chosen.slots.begin(), chosen.slots.end(), slot) != chosen.slots.end();

@@ -128,24 +128,26 @@ class Graph {
  private:
   static constexpr VisitsMax everything{~size_t{0}};
 
-  /** Begins with the nodes in scratch.unseen. */
+  /** Begins with the nodes in scratch.unseen; what it finds is in scratch.found. */
   template <class Patience, class Accept>
-  bool explore(Probe& query, uint32_t level, size_t ef, Patience patience, const Accept& accept,
-               Scratch& scratch) const;
+  bool explore(Probe& query, size_t ef, Patience patience, const Accept& accept, Scratch& scratch) const;
+  /** The same on any layer, with what `kept` was started for. */
+  template <class Kept, class Patience, class Accept>
+  bool walk(Probe& query, uint32_t level, Kept& kept, Patience patience, const Accept& accept, Scratch& scratch) const;
   /**
    * Links that a new node chooses on layer 0. The paper has M; with half as many again walks with the same ef find more
    * of the nearest.
    */
   uint32_t ownLinksMax() const { return options.M + options.M / 2; }
   /**
-   * Candidates for them: of many three fifths of what is asked for, which make a better graph of so many links than all
+   * Candidates for them: of many two fifths of what is asked for, which make a better graph of so many links than all
    * of them make of M. Of few candidates the choice depends on each.
    */
   size_t candidatesMax() const {
-    return std::max(options.efConstruction * 3 / 5, std::min(options.efConstruction, 6 * options.M));
+    return std::max(options.efConstruction * 2 / 5, std::min(options.efConstruction, 5 * options.M));
   }
-  /** The nearest `ef` nodes of a layer, in scratch.shortlist, from one of them on. */
-  void exploreAll(Probe& query, uint32_t level, size_t ef, Slot start, Scratch& scratch) const;
+  /** Links that a node has to have; where the candidates do not give as many, more of them are looked at. */
+  uint32_t enoughLinks() const { return options.M / 2; }
   Slot descend(Probe& query, Slot from, uint32_t level, uint32_t toLevel) const;
   void gather(Slot slot, uint32_t level, Scratch& scratch) const;
   void link(Slot slot, Slot start, const Rows& rows);
@@ -156,6 +158,8 @@ class Graph {
     std::vector<Slot> slots;
     uint32_t settled = 0;
   };
+  /** Out of the nearest `candidates`, which are in scratch.shortlist then, nearest first. */
+  Chosen choose(Probe& query, uint32_t level, Slot near, size_t candidates, const Rows& rows, Scratch& scratch) const;
   /** @param settled those of the candidates that were so when they were chosen before */
   Chosen select(const std::vector<Candidate>& sorted, const std::vector<Slot>& settled, uint32_t max,
                 const Rows& rows) const;
@@ -201,14 +205,14 @@ bool Graph::search(Probe& query, size_t ef, Patience patience, const Accept& acc
   forOutliers([&](Slot slot) {
     if (slot != near) scratch.unseen.push_back(slot);
   });
-  return explore(query, 0, ef, patience, accept, scratch);
+  return explore(query, ef, patience, accept, scratch);
 }
 
 template <class Patience, class Accept>
 bool Graph::searchOn(Probe& query, size_t ef, Patience patience, const Accept& accept, Scratch& scratch) const {
   scratch.unseen.clear();
   for (const Candidate found : scratch.found) scratch.unseen.push_back(slotOf(found));
-  return explore(query, 0, ef, patience, accept, scratch);
+  return explore(query, ef, patience, accept, scratch);
 }
 
 template <class Visit>
@@ -223,49 +227,48 @@ void Graph::forTwins(Slot slot, const Visit& visit) const {
   }
 }
 
-/** SEARCH-LAYER, algorithm 2 of the paper. */
 template <class Patience, class Accept>
-bool Graph::explore(Probe& query, uint32_t level, size_t ef, Patience patience, const Accept& accept,
-                    Scratch& scratch) const {
-  auto& [visited, frontier, found, unseen, distances, shortlist, compared, most] = scratch;
-  const auto nearestFirst = std::greater<Candidate>();
-  frontier.clear();
-  found.clear();
+bool Graph::explore(Probe& query, size_t ef, Patience patience, const Accept& accept, Scratch& scratch) const {
+  scratch.heaps.start(ef);
+  const bool ended = walk(query, 0, scratch.heaps, patience, accept, scratch);
+  scratch.heaps.moveTo(scratch.found);
+  return ended;
+}
+
+/** SEARCH-LAYER, algorithm 2 of the paper. */
+template <class Kept, class Patience, class Accept>
+bool Graph::walk(Probe& query, uint32_t level, Kept& kept, Patience patience, const Accept& accept,
+                 Scratch& scratch) const {
+  auto& [visited, shortlist, heaps, found, unseen, distances, compared, most] = scratch;
   visited.start(nodes.capacity());
   for (const Slot start : unseen) visited.insert(start);
+  // The links of the node that comes next are asked for as soon as it shows which it is.
+  const auto prefetchAhead = [&](Slot slot) {
+    if (slot != noSlot) nodes.prefetchLinks(slot, level);
+  };
+  const auto keep = [&](Candidate reached) {
+    const Candidate dropped = kept.keep(reached, accept(slotOf(reached)));
+    if (kept.ahead() == slotOf(reached)) prefetchAhead(slotOf(reached));
+    return dropped;
+  };
   for (;;) {
     // First all distances: what is done with one cannot be predicted, and would hold up the next.
     distances.resize(unseen.size());
     for (size_t i = 0; i < unseen.size(); i++) distances[i] = query.candidate(unseen[i]);
-    const auto isKept = [&](Candidate reached) { return found.size() < ef || reached <= found.front(); };
-    const auto keep = [&](Candidate reached) {
-      // It may be the next to go on from.
-      nodes.prefetchLinks(slotOf(reached), level);
-      frontier.push_back(reached);
-      std::push_heap(frontier.begin(), frontier.end(), nearestFirst);
-      if (!accept(slotOf(reached))) return noCandidate;
-      if (found.size() == ef) return replaceTop(found, reached);
-      found.push_back(reached);
-      std::push_heap(found.begin(), found.end());
-      return noCandidate;
-    };
-    if (found.size() >= ef) query.lookAtKept(found);
+    if (kept.isFull()) query.lookAtKept(kept.kept());
     for (const Candidate reached : distances) {
-      Candidate dropped = isKept(reached) ? keep(reached) : reached;
-      while (dropped != noCandidate && query.mayHide(dropped, found.front())) {
+      Candidate dropped = kept.keeps(reached) ? keep(reached) : reached;
+      while (dropped != noCandidate && query.mayHide(dropped, kept.last())) {
         const Candidate sure = query.candidateByRow(slotOf(dropped));
-        dropped = sure != dropped && isKept(sure) ? keep(sure) : noCandidate;
+        dropped = sure != dropped && kept.keeps(sure) ? keep(sure) : noCandidate;
       }
     }
-    if (frontier.empty() || (found.size() >= ef && frontier.front() > found.front())) break;
+    const Slot next = kept.next();
+    if (next == noSlot) return true;
     if (!patience.goesOn(unseen)) return false;
-    const Slot next = slotOf(frontier.front());
-    std::pop_heap(frontier.begin(), frontier.end(), nearestFirst);
-    frontier.pop_back();
     gather(next, level, scratch);
+    prefetchAhead(kept.ahead());
   }
-  std::sort_heap(found.begin(), found.end());
-  return true;
 }
 
 }  // namespace vstore

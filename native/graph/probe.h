@@ -5,8 +5,8 @@
 #pragma once
 #include <optional>
 
-#include "graph/candidates.h"
 #include "codes/distance.h"
+#include "graph/kept.h"
 #include "graph/rows.h"
 
 namespace vstore {
