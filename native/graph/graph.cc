@@ -183,8 +183,7 @@ void Graph::link(Slot slot, Slot start, const Rows& rows) {
     Chosen& chosen = neighbours[level];
     chosen = choose(query, level, near, candidatesMax(), rows, scratch);
     near = slotOf(scratch.shortlist.kept().front());
-    // Where some are nearer to all others than those are to each other, nearly all candidates are behind those few.
-    if (chosen.settled < enoughLinks() && candidatesMax() < options.efConstruction) {
+    if (candidatesMax() < options.efConstruction && needsMore(chosen, scratch.shortlist.kept())) {
       chosen = choose(query, level, near, options.efConstruction, rows, scratch);
     }
   }
@@ -201,6 +200,18 @@ Graph::Chosen Graph::choose(Probe& query, uint32_t level, Slot near, size_t cand
   scratch.shortlist.start(candidates);
   walk(query, level, scratch.shortlist, everything, acceptAll, scratch);
   return select(scratch.shortlist.kept(), {}, level == 0 ? ownLinksMax() : options.M, rows);
+}
+
+/**
+ * Where some nodes are nearer to all others than those are to each other, nearly all candidates are behind those few. In
+ * many dimensions hardly any is behind another, and walks easily miss the nearest.
+ */
+bool Graph::needsMore(const Chosen& chosen, const std::vector<Candidate>& candidates) const {
+  if (chosen.settled < enoughLinks()) return true;
+  // A list that is full of the nearest candidates, of which hardly any was passed over.
+  const size_t looked = std::min<size_t>(candidates.size(), chosen.settled * 3 / 2);
+  const auto isLast = [&](Candidate each) { return slotOf(each) == chosen.slots.back(); };
+  return chosen.settled >= options.M && std::any_of(candidates.begin(), candidates.begin() + looked, isLast);
 }
 
 void Graph::raiseEntry(Slot slot) {

@@ -160,6 +160,7 @@ class Graph {
   };
   /** Out of the nearest `candidates`, which are in scratch.shortlist then, nearest first. */
   Chosen choose(Probe& query, uint32_t level, Slot near, size_t candidates, const Rows& rows, Scratch& scratch) const;
+  bool needsMore(const Chosen& chosen, const std::vector<Candidate>& candidates) const;
   /** @param settled those of the candidates that were so when they were chosen before */
   Chosen select(const std::vector<Candidate>& sorted, const std::vector<Slot>& settled, uint32_t max,
                 const Rows& rows) const;
