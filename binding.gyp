@@ -11,7 +11,7 @@
         "native/search.cc",
         "native/pool.cc",
         "native/graph/rescoring.cc",
-        "native/graph/filtered.cc",
+        "native/filter/filtered.cc",
         "native/graph/graph_file.cc",
         "native/graph/graph.cc",
         "native/graph/nodes.cc",

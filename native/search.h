@@ -8,7 +8,7 @@
 #include <optional>
 #include <thread>
 
-#include "graph/filtered.h"
+#include "filter/filtered.h"
 #include "graph/nearest.h"
 #include "pool.h"
 

@@ -183,7 +183,7 @@ void Graph::link(Slot slot, Slot start, const Rows& rows) {
     Chosen& chosen = neighbours[level];
     chosen = choose(query, level, near, candidatesMax(), rows, scratch);
     near = slotOf(scratch.shortlist.kept().front());
-    if (candidatesMax() < options.efConstruction && needsMore(chosen, scratch.shortlist.kept())) {
+    if (candidatesMax() < options.efConstruction && needsMore(chosen, scratch.shortlist)) {
       chosen = choose(query, level, near, options.efConstruction, rows, scratch);
     }
   }
@@ -204,11 +204,13 @@ Graph::Chosen Graph::choose(Probe& query, uint32_t level, Slot near, size_t cand
 
 /**
  * Where some nodes are nearer to all others than those are to each other, nearly all candidates are behind those few. In
- * many dimensions hardly any is behind another, and walks easily miss the nearest.
+ * many dimensions hardly any is behind another, the nearest of them are all that is chosen, and walks easily miss some.
  */
-bool Graph::needsMore(const Chosen& chosen, const std::vector<Candidate>& candidates) const {
+bool Graph::needsMore(const Chosen& chosen, const Shortlist& shortlist) const {
+  // A walk for more would find no other.
+  if (!shortlist.isFull()) return false;
   if (chosen.settled < enoughLinks()) return true;
-  // A list that is full of the nearest candidates, of which hardly any was passed over.
+  const auto& candidates = shortlist.kept();
   const size_t looked = std::min<size_t>(candidates.size(), chosen.settled * 3 / 2);
   const auto isLast = [&](Candidate each) { return slotOf(each) == chosen.slots.back(); };
   return chosen.settled >= options.M && std::any_of(candidates.begin(), candidates.begin() + looked, isLast);

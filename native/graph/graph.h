@@ -131,7 +131,7 @@ class Graph {
   /** Begins with the nodes in scratch.unseen; what it finds is in scratch.found. */
   template <class Patience, class Accept>
   bool explore(Probe& query, size_t ef, Patience patience, const Accept& accept, Scratch& scratch) const;
-  /** The same on any layer, with what `kept` was started for. */
+  /** The same on any layer; what it finds is in `kept`, which was started for so many. */
   template <class Kept, class Patience, class Accept>
   bool walk(Probe& query, uint32_t level, Kept& kept, Patience patience, const Accept& accept, Scratch& scratch) const;
   /**
@@ -160,7 +160,8 @@ class Graph {
   };
   /** Out of the nearest `candidates`, which are in scratch.shortlist then, nearest first. */
   Chosen choose(Probe& query, uint32_t level, Slot near, size_t candidates, const Rows& rows, Scratch& scratch) const;
-  bool needsMore(const Chosen& chosen, const std::vector<Candidate>& candidates) const;
+  /** Whether they show that more candidates would give much better links. */
+  bool needsMore(const Chosen& chosen, const Shortlist& shortlist) const;
   /** @param settled those of the candidates that were so when they were chosen before */
   Chosen select(const std::vector<Candidate>& sorted, const std::vector<Slot>& settled, uint32_t max,
                 const Rows& rows) const;
@@ -240,16 +241,15 @@ bool Graph::explore(Probe& query, size_t ef, Patience patience, const Accept& ac
 template <class Kept, class Patience, class Accept>
 bool Graph::walk(Probe& query, uint32_t level, Kept& kept, Patience patience, const Accept& accept,
                  Scratch& scratch) const {
-  auto& [visited, shortlist, heaps, found, unseen, distances, compared, most] = scratch;
-  visited.start(nodes.capacity());
-  for (const Slot start : unseen) visited.insert(start);
+  auto& unseen = scratch.unseen;
+  auto& distances = scratch.distances;
+  scratch.visited.start(nodes.capacity());
+  for (const Slot start : unseen) scratch.visited.insert(start);
   // The links of the node that comes next are asked for as soon as it shows which it is.
-  const auto prefetchAhead = [&](Slot slot) {
-    if (slot != noSlot) nodes.prefetchLinks(slot, level);
-  };
   const auto keep = [&](Candidate reached) {
-    const Candidate dropped = kept.keep(reached, accept(slotOf(reached)));
-    if (kept.ahead() == slotOf(reached)) prefetchAhead(slotOf(reached));
+    const Slot slot = slotOf(reached);
+    const Candidate dropped = kept.keep(reached, accept(slot));
+    if (kept.ahead() == slot) nodes.prefetchLinks(slot, level);
     return dropped;
   };
   for (;;) {
@@ -268,7 +268,7 @@ bool Graph::walk(Probe& query, uint32_t level, Kept& kept, Patience patience, co
     if (next == noSlot) return true;
     if (!patience.goesOn(unseen)) return false;
     gather(next, level, scratch);
-    prefetchAhead(kept.ahead());
+    if (const Slot ahead = kept.ahead(); ahead != noSlot) nodes.prefetchLinks(ahead, level);
   }
 }
 

@@ -1,7 +1,7 @@
 /** Describes what a search found: keys and attributes instead of slots, read a slice at a time. */
 import type { Parts } from "./generation/parts.ts";
 import type { Neighbour } from "./index/vector-index.ts";
-import { TimeSlice } from "./time-slice.ts";
+import { mapInSlices } from "./time-slice.ts";
 
 export interface Hit {
   readonly key: Uint8Array;
@@ -14,25 +14,19 @@ export interface Hit {
 /** Told how many bytes of keys and attributes a search is about to read; when it rejects, none are. */
 export type AttributesRoom = (bytes: number) => Promise<void> | undefined;
 
-/** Hits that are described between two looks at the clock. */
-const sliceHits = 64;
-
 export async function describeHits(
   found: readonly Neighbour[],
   { keys, attributes }: Parts,
   room: AttributesRoom | undefined,
 ): Promise<Hit[]> {
-  const slice = found.length > sliceHits ? new TimeSlice() : undefined;
   await room?.(
     found.reduce((sum, { slot }) => sum + keys.table.keyOf(slot).length + attributes.lengthOf(slot), 0),
   );
-  const hits: Hit[] = [];
-  for (const { slot, distance } of found) {
-    const key = keys.table.keyOf(slot);
-    hits.push({ key, distance, attributes: room && attributes.get(slot) });
-    if (hits.length % sliceHits === 0 && slice?.spent) await slice.pause();
-  }
-  return hits;
+  return mapInSlices(found, ({ slot, distance }) => ({
+    key: keys.table.keyOf(slot),
+    distance,
+    attributes: room && attributes.get(slot),
+  }));
 }
 
 /** Those with none of the keys: by their slots, as the text of each key found would cost 3 us. */

@@ -9,6 +9,7 @@ import { temporaryDirectory } from "../harness/directory.ts";
 
 const rows = 20_000;
 const one = new Float32Array([1]);
+const manyKeys = Array.from({ length: rows / 2 }, (_, i) => Buffer.from(`k${rows / 2 + i}`));
 
 async function filled(): Promise<Catalog> {
   const catalog = await Catalog.open(temporaryDirectory());
@@ -39,6 +40,7 @@ function reads(collection: Collection, nth: number): Promise<unknown>[] {
     collection.matching.slots(filter),
     collection.matching.explain(filter, 10, undefined),
     collection.sampling.randomKeys(rows / 3),
+    collection.getMany(manyKeys, (row) => row),
   ];
 }
 
@@ -88,4 +90,31 @@ describe.each([0, 2, 20])("after %d turns of the event loop", (turns) => {
     expect(await errorsOf(under, "none")).toEqual({ refused: 0, others: [] });
     await catalog.close();
   });
+});
+
+test("the vectors of many keys are as of one moment, whatever is written and compacted meanwhile", async () => {
+  const catalog = await filled();
+  const collection = catalog.get("c");
+  const ends = [manyKeys[0]!, manyKeys.at(-1)!];
+  let [version, isOver] = [0, false];
+  const write = async () => {
+    while (!isOver) {
+      collection.insertBatch(ends, new Float32Array(2).fill(--version));
+      await nextTurn();
+    }
+  };
+  collection.insertBatch(ends, new Float32Array(2).fill(version));
+  const writing = write();
+  for (let round = 0; round < 12; round++) {
+    const compacting = round % 6 === 0 ? collection.compact() : undefined;
+    const found = await collection.getMany(manyKeys, (row) => row?.[0]);
+    expect(found[0]).toBeLessThanOrEqual(0);
+    expect(found.at(-1)).toBe(found[0]);
+    expect(found.slice(1, -1)).toEqual(manyKeys.slice(1, -1).map((_, i) => rows / 2 + 1 + i));
+    await compacting;
+  }
+  isOver = true;
+  await writing;
+  expect(version).toBeLessThan(-12);
+  await catalog.close();
 });

@@ -1,5 +1,5 @@
 /** The plans of filtered.h. */
-#include "graph/filtered.h"
+#include "filter/filtered.h"
 
 #include <cmath>
 

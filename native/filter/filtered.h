@@ -12,7 +12,7 @@
  * elsewhere, only far vectors match: a walk would lose its way on the rim of where they are, so they are compared.
  */
 #pragma once
-#include "graph/allowed.h"
+#include "filter/allowed.h"
 #include "graph/graph.h"
 
 namespace vstore {
